@@ -1,0 +1,109 @@
+#include <pybind11/stl.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "bind/array.h"
+#include "core/algorithm.h"
+#include "core/isa.h"
+#include "core/roofline.h"
+#include "core/threads.h"
+#include "gemm/gemm.h"
+
+namespace pyconv {
+namespace {
+
+int64_t cache_bytes(int name) {
+  const long bytes = sysconf(name);
+  return bytes > 0 ? bytes : 0;  // 0: unknown
+}
+
+py::dict caches() {
+  py::dict sizes;
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  sizes["L1d"] = cache_bytes(_SC_LEVEL1_DCACHE_SIZE);
+  sizes["L2"] = cache_bytes(_SC_LEVEL2_CACHE_SIZE);
+  sizes["L3"] = cache_bytes(_SC_LEVEL3_CACHE_SIZE);
+#endif
+  return sizes;
+}
+
+py::dict stats() {
+  const MemoryStats s = memory_stats();
+  py::dict out;
+  out["allocated_bytes"] = s.allocated_bytes;
+  out["peak_bytes"] = s.peak_bytes;
+  out["cached_bytes"] = s.cached_bytes;
+  out["cache_limit_bytes"] = s.cache_limit_bytes;
+  out["hits"] = s.hits;
+  out["misses"] = s.misses;
+  return out;
+}
+
+py::array empty(const py::tuple& shape, const py::object& dtype) {
+  int64_t sizes[32];
+  check(shape.size() <= 32, "empty: shape has ", shape.size(), " dimensions, expected at most 32");
+  for (size_t i = 0; i < shape.size(); ++i) {
+    sizes[i] = shape[i].cast<int64_t>();
+    check(sizes[i] >= 0, "empty: shape[", i, "] is ", sizes[i], ", expected 0 or more");
+  }
+  const auto type = py::dtype::from_args(dtype);
+  check<WrongType>(std::strchr("fiub", type.kind()) != nullptr, "empty: dtype is ",
+                   std::string(py::str(dtype)), ", expected a number or bool");
+  return new_array(type, sizes, static_cast<int>(shape.size()));
+}
+
+std::vector<std::string> algorithm_names(const std::string& op) {
+  if (op == "matmul") return gemm_algorithms();
+  throw InvalidArgument(sentence("no table of algorithms for '", op, "'; expected conv2d, matmul"));
+}
+
+py::object force(const std::string& op, const py::object& name) {
+  const std::string before = forced_algorithm(op);
+  const auto names = algorithm_names(op);
+  if (!name.is_none()) {
+    const auto wanted = name.cast<std::string>();
+    std::string known;
+    bool found = false;
+    for (const auto& candidate : names) {
+      known += (known.empty() ? "" : ", ") + candidate;
+      found = found || candidate == wanted;
+    }
+    check(found, op, ": no algorithm '", wanted, "'; expected one of ", known);
+    force_algorithm(op, wanted);
+  } else {
+    force_algorithm(op, "");
+  }
+  return before.empty() ? py::none() : py::object(py::str(before));
+}
+
+}  // namespace
+
+void bind_core(py::module_& module) {
+  module.def("isa", &isa_name);
+  module.def("available_isas", &available_isas);
+  module.def("compiled_isas", &compiled_isas);
+  module.def("set_isa", &set_isa);
+  module.def("set_num_threads", &set_num_threads);
+  module.def("get_num_threads", &get_num_threads);
+  module.def("available_cores", &available_cores);
+  module.def("caches", &caches);
+  module.def("build_info", [] {
+    py::dict info;
+    info["compiler"] = PYCONV_BUILD;
+    info["cuda"] = "no";
+    return info;
+  });
+  module.def("memory_stats", &stats);
+  module.def("reset_peak_memory_stats", &reset_peak_memory_stats);
+  module.def("empty_cache", &empty_cache);
+  module.def("empty", &empty);
+  module.def("force_algorithm", &force);
+  module.def("algorithm_names", &algorithm_names);
+  module.def("measure_peak", [](const std::string& kind, double seconds) {
+    py::gil_scoped_release release;
+    return measure_peak(kind, seconds);
+  });
+}
+
+}  // namespace pyconv

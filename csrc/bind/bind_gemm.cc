@@ -1,0 +1,80 @@
+#include <pybind11/stl.h>
+
+#include "bind/array.h"
+#include "bind/report.h"
+#include "gemm/gemm.h"
+
+namespace pyconv {
+namespace {
+
+template <class T>
+GemmProblem<T> problem_of(const TensorView& a, const TensorView& b, const TensorView* bias, T* c) {
+  GemmProblem<T> p{};
+  p.m = a.shape[0];
+  p.n = b.shape[1];
+  p.k = a.shape[1];
+  p.a = {a.as<T>(), a.stride[0], a.stride[1]};
+  p.b = {b.as<T>(), b.stride[0], b.stride[1]};
+  p.c = c;
+  p.c_row = p.n;
+  if (bias) p.epilogue.column_bias = bias->as<T>();
+  return p;
+}
+
+struct Operands {
+  Argument a, b;
+  Operands(py::handle a_value, py::handle b_value)
+      : a(read("matmul", "a", a_value)), b(read("matmul", "b", b_value, a.view.dtype, "a")) {
+    check(a.view.ndim == 2 && b.view.ndim == 2, "matmul: a has ", a.view.ndim,
+          " dimensions and b has ", b.view.ndim, ", expected 2 and 2");
+    check(a.view.shape[1] == b.view.shape[0], "matmul: a.shape[1] is ", a.view.shape[1],
+          " and b.shape[0] is ", b.view.shape[0], ", expected the same");
+    // A dimension of one element has no stride; say that it is contiguous.
+    for (auto* view : {&a.view, &b.view})
+      for (int i = 0; i < 2; ++i)
+        if (view->shape[i] <= 1) view->stride[i] = 1;
+  }
+};
+
+py::array matmul(py::handle a_value, py::handle b_value, py::handle bias_value) {
+  const Operands in(a_value, b_value);
+  Argument bias;
+  if (!bias_value.is_none()) {
+    bias = read_contiguous("matmul", "bias", bias_value);
+    check<WrongType>(bias.view.dtype == in.a.view.dtype,
+                     "matmul: bias.dtype differs from a.dtype; expected the same dtype");
+    check(bias.view.ndim == 1 && bias.view.shape[0] == in.b.view.shape[1],
+          "matmul: bias has shape ", shape_text(bias.view), ", expected (", in.b.view.shape[1],
+          ",)");
+  }
+  const int64_t shape[] = {in.a.view.shape[0], in.b.view.shape[1]};
+  py::array c = new_array(in.a.view.dtype, shape, 2);
+  void* out = c.mutable_data();
+  const TensorView* bias_view = bias_value.is_none() ? nullptr : &bias.view;
+  {
+    py::gil_scoped_release release;
+    if (in.a.view.dtype == DType::float32)
+      gemm(problem_of<float>(in.a.view, in.b.view, bias_view, static_cast<float*>(out)));
+    else
+      gemm(problem_of<double>(in.a.view, in.b.view, bias_view, static_cast<double*>(out)));
+  }
+  return c;
+}
+
+py::list matmul_explain(py::handle a_value, py::handle b_value) {
+  const Operands in(a_value, b_value);
+  return in.a.view.dtype == DType::float32
+             ? report_list(
+                   gemm_explain(problem_of<float>(in.a.view, in.b.view, nullptr, nullptr)))
+             : report_list(
+                   gemm_explain(problem_of<double>(in.a.view, in.b.view, nullptr, nullptr)));
+}
+
+}  // namespace
+
+void bind_gemm(py::module_& module) {
+  module.def("matmul", &matmul);
+  module.def("matmul_explain", &matmul_explain);
+}
+
+}  // namespace pyconv

@@ -1,0 +1,33 @@
+// The table of contents: one line per op.
+#include <pybind11/pybind11.h>
+
+#include "core/error.h"
+#include "core/isa.h"
+
+namespace pyconv {
+
+namespace py = pybind11;
+
+void bind_core(py::module_& module);
+void bind_gemm(py::module_& module);
+
+}  // namespace pyconv
+
+PYBIND11_MODULE(_core, module) {
+  using namespace pyconv;
+  py::register_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const InvalidArgument& e) {
+      PyErr_SetString(PyExc_ValueError, e.what());
+    } catch (const WrongType& e) {
+      PyErr_SetString(PyExc_TypeError, e.what());
+    } catch (const Unsupported& e) {
+      PyErr_SetString(PyExc_NotImplementedError, e.what());
+    }
+  });
+  choose_isa_from_environment();
+  module.attr("__version__") = PYCONV_VERSION;
+  bind_core(module);
+  bind_gemm(module);
+}

@@ -1,0 +1,69 @@
+// The ways to compute an op: a table, best first; one is chosen, each can be forced and explained.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace pyconv {
+
+template <class Problem>
+struct Algorithm {
+  const char* name;
+  std::string (*refuses)(const Problem&);  // empty if it can compute the problem, else the reason
+  double (*cost)(const Problem&);          // estimated seconds on one thread
+  void (*run)(const Problem&);
+};
+
+struct AlgorithmReport {
+  std::string name;
+  bool chosen;
+  std::string refused;  // empty if possible
+  double seconds;       // estimated, on one thread
+};
+
+// What the calling thread has forced for an op: a name, or "" if nothing.
+const std::string& forced_algorithm(const std::string& op);
+void force_algorithm(const std::string& op, const std::string& name);
+
+// The forced row, else the cheapest that does not refuse. The last row of a table refuses nothing.
+template <class Problem, size_t N>
+const Algorithm<Problem>& choose(const std::string& op, const Algorithm<Problem> (&table)[N],
+                                 const Problem& problem) {
+  const std::string& forced = forced_algorithm(op);
+  if (!forced.empty()) {
+    for (const auto& row : table) {
+      if (forced != row.name) continue;
+      const std::string reason = row.refuses(problem);
+      check(reason.empty(), op, ": algorithm '", forced, "' cannot compute this: ", reason);
+      return row;
+    }
+    check(false, op, ": no algorithm '", forced, "'");
+  }
+  const Algorithm<Problem>* best = nullptr;
+  double least = 0;
+  for (const auto& row : table) {
+    if (!row.refuses(problem).empty()) continue;
+    const double cost = row.cost(problem);
+    if (!best || cost < least) {
+      best = &row;
+      least = cost;
+    }
+  }
+  return *best;
+}
+
+template <class Problem, size_t N>
+std::vector<AlgorithmReport> explain(const std::string& op, const Algorithm<Problem> (&table)[N],
+                                     const Problem& problem) {
+  const Algorithm<Problem>& chosen = choose(op, table, problem);
+  std::vector<AlgorithmReport> report;
+  for (const auto& row : table) {
+    const std::string reason = row.refuses(problem);
+    report.push_back({row.name, &row == &chosen, reason, reason.empty() ? row.cost(problem) : 0});
+  }
+  return report;
+}
+
+}  // namespace pyconv

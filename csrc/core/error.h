@@ -1,0 +1,31 @@
+// The errors that cross into Python, and check(), which builds its sentence only on failure.
+#pragma once
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace pyconv {
+
+struct InvalidArgument : std::invalid_argument {  // ValueError
+  using std::invalid_argument::invalid_argument;
+};
+struct WrongType : std::invalid_argument {  // TypeError
+  using std::invalid_argument::invalid_argument;
+};
+struct Unsupported : std::runtime_error {  // NotImplementedError
+  using std::runtime_error::runtime_error;
+};
+
+template <class... Parts>
+std::string sentence(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+template <class Error = InvalidArgument, class... Parts>
+inline void check(bool ok, const Parts&... parts) {
+  if (__builtin_expect(!ok, 0)) throw Error(sentence(parts...));
+}
+
+}  // namespace pyconv

@@ -1,0 +1,153 @@
+#include "core/memory.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace pyconv {
+namespace {
+
+constexpr size_t smallest = 64;
+constexpr size_t huge_page = size_t{2} << 20;
+constexpr size_t largest = size_t{1} << 46;
+
+// Eight classes per power of two: 64, 72, 80, ..., 120, 128, 144, ... bytes.
+int class_of(size_t bytes) {
+  if (bytes <= smallest) return 0;
+  const int power = 63 - __builtin_clzll(bytes - 1);  // bytes is in (2^power, 2^(power+1)]
+  const int step = static_cast<int>((bytes - 1) >> (power - 3)) & 7;
+  return (power - 6) * 8 + step + 1;
+}
+
+size_t size_of(int size_class) {
+  const int power = 6 + size_class / 8;
+  return (size_t{1} << power) + (size_t(size_class % 8) << (power - 3));
+}
+
+struct FreeList {
+  std::vector<void*> blocks;
+  uint64_t last_use = 0;
+};
+
+int64_t physical_bytes() {
+  int64_t bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
+  int64_t limit = 0;
+  if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit) bytes = std::min(bytes, limit);
+  return bytes;
+}
+
+struct Cache {
+  std::mutex mutex;
+  std::vector<FreeList> lists{static_cast<size_t>(class_of(largest)) + 1};
+  uint64_t clock = 0;
+  MemoryStats stats{0, 0, 0, physical_bytes() / 4, 0, 0};
+
+  // Frees blocks of the class longest unused until the bound holds.
+  void trim(int64_t bound) {
+    while (stats.cached_bytes > bound) {
+      FreeList* oldest = nullptr;
+      for (auto& list : lists)
+        if (!list.blocks.empty() && (!oldest || list.last_use < oldest->last_use)) oldest = &list;
+      std::free(oldest->blocks.back());
+      oldest->blocks.pop_back();
+      stats.cached_bytes -= static_cast<int64_t>(size_of(static_cast<int>(oldest - lists.data())));
+    }
+  }
+};
+
+// Never destroyed: arrays may outlive this module's static data. Locked across fork, so that a child
+// of a process with many threads finds it consistent.
+Cache& cache() {
+  static Cache* const instance = [] {
+    static Cache* made = new Cache;
+    pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); },
+                   [] { made->mutex.unlock(); });
+    return made;
+  }();
+  return *instance;
+}
+
+void* from_system(size_t bytes) {
+  const size_t alignment = bytes >= huge_page ? huge_page : smallest;
+  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* block = std::aligned_alloc(alignment, rounded);
+#if defined(__linux__)
+  if (block && bytes >= huge_page) madvise(block, rounded, MADV_HUGEPAGE);
+#endif
+  return block;
+}
+
+}  // namespace
+
+void* allocate(size_t bytes) {
+  if (bytes > largest) throw std::bad_alloc();
+  const int size_class = class_of(bytes);
+  const size_t rounded = size_of(size_class);
+  Cache& c = cache();
+  void* block = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(c.mutex);
+    FreeList& list = c.lists[size_class];
+    list.last_use = ++c.clock;
+    if (!list.blocks.empty()) {
+      block = list.blocks.back();
+      list.blocks.pop_back();
+      c.stats.cached_bytes -= static_cast<int64_t>(rounded);
+      ++c.stats.hits;
+    }
+  }
+  const bool hit = block != nullptr;
+  if (!hit) {
+    block = from_system(rounded);
+    if (!block) {
+      empty_cache();
+      block = from_system(rounded);
+      if (!block) throw std::bad_alloc();
+    }
+  }
+  std::lock_guard<std::mutex> lock(c.mutex);
+  if (!hit) ++c.stats.misses;
+  c.stats.allocated_bytes += static_cast<int64_t>(rounded);
+  c.stats.peak_bytes = std::max(c.stats.peak_bytes, c.stats.allocated_bytes);
+  return block;
+}
+
+void release(void* block, size_t bytes) {
+  const int size_class = class_of(bytes);
+  Cache& c = cache();
+  std::lock_guard<std::mutex> lock(c.mutex);
+  FreeList& list = c.lists[size_class];
+  list.blocks.push_back(block);
+  list.last_use = ++c.clock;
+  const auto rounded = static_cast<int64_t>(size_of(size_class));
+  c.stats.allocated_bytes -= rounded;
+  c.stats.cached_bytes += rounded;
+  c.trim(c.stats.cache_limit_bytes);
+}
+
+MemoryStats memory_stats() {
+  std::lock_guard<std::mutex> lock(cache().mutex);
+  return cache().stats;
+}
+
+void reset_peak_memory_stats() {
+  std::lock_guard<std::mutex> lock(cache().mutex);
+  cache().stats.peak_bytes = cache().stats.allocated_bytes;
+}
+
+void empty_cache() {
+  std::lock_guard<std::mutex> lock(cache().mutex);
+  cache().trim(0);
+}
+
+}  // namespace pyconv

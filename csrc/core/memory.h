@@ -1,0 +1,45 @@
+// Memory for results and for scratch.
+//
+// allocate() serves results from a cache of freed blocks: a fresh 100 MB block from the system costs
+// more in page faults than most kernels that fill it. Blocks are aligned to 64 bytes, from 2 MiB on
+// to 2 MiB and on huge pages; sizes are rounded up to one of eight steps per power of two, so at most
+// an eighth is waste. What the cache keeps is bounded; the blocks longest unused go first.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace pyconv {
+
+struct MemoryStats {
+  int64_t allocated_bytes;  // in live blocks, rounded sizes
+  int64_t peak_bytes;       // the highest allocated_bytes since start or reset
+  int64_t cached_bytes;     // freed, kept for reuse
+  int64_t cache_limit_bytes;
+  int64_t hits;    // allocations served from the cache
+  int64_t misses;  // allocations that went to the system
+};
+
+void* allocate(size_t bytes);  // throws std::bad_alloc
+void release(void* block, size_t bytes);
+MemoryStats memory_stats();
+void reset_peak_memory_stats();
+void empty_cache();
+
+// A block for the time of a scope, from the same cache.
+class Scratch {
+ public:
+  explicit Scratch(size_t bytes) : bytes_(bytes), block_(allocate(bytes)) {}
+  ~Scratch() { release(block_, bytes_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(block_);
+  }
+
+ private:
+  size_t bytes_;
+  void* block_;
+};
+
+}  // namespace pyconv

@@ -1,0 +1,226 @@
+// The tiles of a matrix product that live in registers, and packing for them.
+//
+// Method: outer products (Goto and van de Geijn, "Anatomy of high-performance matrix
+// multiplication", 2008). A tile of up to accumulator_rows x 2 vectors is kept in registers while k
+// runs: two loads of b and a broadcast of a per row feed two multiply-adds per row.
+#include "gemm/kernels.h"
+#include "simd/vec.h"
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+constexpr int tile_vectors = 2;
+template <class T>
+constexpr int tile_columns = tile_vectors * lanes<T>;
+static_assert(accumulator_rows <= max_tile_rows && tile_columns<float> <= max_tile_columns);
+
+template <class T, int Height>
+inline __attribute__((always_inline)) void multiply(int64_t depth, const T* __restrict a,
+                                                    const T* __restrict b, int64_t ldb,
+                                                    Vec<T> (&sum)[Height][tile_vectors]) {
+  constexpr int L = lanes<T>;
+#pragma GCC unroll 14
+  for (int i = 0; i < Height; ++i) sum[i][0] = sum[i][1] = Vec<T>{};
+  for (int64_t k = 0; k < depth; ++k) {
+    const Vec<T> b0 = load(b), b1 = load(b + L);
+#pragma GCC unroll 14
+    for (int i = 0; i < Height; ++i) {
+      sum[i][0] += broadcast(a[i]) * b0;
+      sum[i][1] += broadcast(a[i]) * b1;
+    }
+    a += Height;
+    b += ldb;
+  }
+}
+
+template <class T, int Height>
+void tile(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc, bool accumulate,
+          const Epilogue<T>& epilogue) {
+  constexpr int L = lanes<T>;
+  Vec<T> sum[Height][tile_vectors];
+  multiply<T, Height>(depth, a, b, ldb, sum);
+#pragma GCC unroll 14
+  for (int i = 0; i < Height; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < tile_vectors; ++j) {
+      T* out = c + i * ldc + j * L;
+      Vec<T> v = sum[i][j];
+      if (accumulate) v += load(out);
+      if (epilogue.row_bias) v += broadcast(epilogue.row_bias[i]);
+      if (epilogue.column_bias) v += load(epilogue.column_bias + j * L);
+      store(out, v);
+    }
+  }
+}
+
+template <class T, int Height>
+void tile_scatter(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
+                  const int64_t* column_offset, int columns, bool accumulate,
+                  const Epilogue<T>& epilogue) {
+  constexpr int L = lanes<T>;
+  Vec<T> sum[Height][tile_vectors];
+  multiply<T, Height>(depth, a, b, ldb, sum);
+  T buffer[Height * tile_columns<T>];
+#pragma GCC unroll 14
+  for (int i = 0; i < Height; ++i) {
+    store(buffer + i * tile_columns<T>, sum[i][0]);
+    store(buffer + i * tile_columns<T> + L, sum[i][1]);
+  }
+  for (int i = 0; i < Height; ++i) {
+    const T row_bias = epilogue.row_bias ? epilogue.row_bias[i] : T(0);
+    for (int j = 0; j < columns; ++j) {
+      T* out = c + i * ldc + column_offset[j];
+      T v = buffer[i * tile_columns<T> + j];
+      if (accumulate) v += *out;
+      if (epilogue.row_bias) v += row_bias;
+      if (epilogue.column_bias) v += epilogue.column_bias[j];
+      *out = v;
+    }
+  }
+}
+
+template <class T>
+using Tile = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, bool, const Epilogue<T>&);
+template <class T>
+using TileScatter = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, const int64_t*, int,
+                             bool, const Epilogue<T>&);
+
+template <class T, size_t... I>
+inline Tile<T> tile_of_height(int height, std::index_sequence<I...>) {
+  static constexpr Tile<T> tiles[] = {&tile<T, static_cast<int>(I) + 1>...};
+  return tiles[height - 1];
+}
+template <class T, size_t... I>
+inline TileScatter<T> tile_scatter_of_height(int height, std::index_sequence<I...>) {
+  static constexpr TileScatter<T> tiles[] = {&tile_scatter<T, static_cast<int>(I) + 1>...};
+  return tiles[height - 1];
+}
+
+template <class T>
+void tile_any(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
+              bool accumulate, const Epilogue<T>& epilogue) {
+  tile_of_height<T>(height, std::make_index_sequence<accumulator_rows>())(
+      depth, a, b, ldb, c, ldc, accumulate, epilogue);
+}
+
+template <class T>
+void tile_scatter_any(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c,
+                      int64_t ldc, const int64_t* column_offset, int columns, bool accumulate,
+                      const Epilogue<T>& epilogue) {
+  tile_scatter_of_height<T>(height, std::make_index_sequence<accumulator_rows>())(
+      depth, a, b, ldb, c, ldc, column_offset, columns, accumulate, epilogue);
+}
+
+// Rows that are contiguous along k become columns: squares of lanes x lanes, transposed in
+// registers. The last, partial group of rows is stored first: its surplus lanes fall on the first
+// rows of the next k, which are stored after it.
+template <class T>
+void pack_rows(int height, int64_t depth, const T* a, int64_t row, T* packed) {
+  constexpr int L = lanes<T>;
+  int64_t k = 0;
+  for (; k + L <= depth; k += L) {
+    for (int first = (height - 1) / L * L; first >= 0; first -= L) {
+      const int rows = height - first < L ? height - first : L;
+      Vec<T> square[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) square[i] = load(a + (first + (i < rows ? i : 0)) * row + k);
+      transpose<T>(square);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) store(packed + (k + i) * height + first, square[i]);
+    }
+  }
+  for (; k < depth; ++k)
+    for (int i = 0; i < height; ++i) packed[k * height + i] = a[i * row + k];
+}
+
+template <class T>
+void pack_a(int height, int64_t depth, const T* a, int64_t row, int64_t column, T* packed) {
+  if (column == 1) return pack_rows(height, depth, a, row, packed);
+  for (int64_t k = 0; k < depth; ++k)
+    for (int i = 0; i < height; ++i) packed[k * height + i] = a[i * row + k * column];
+}
+
+template <class T>
+void pack_b(int64_t depth, int64_t columns, const T* b, int64_t row, int64_t column, T* packed,
+            int64_t panel_stride) {
+  constexpr int nr = tile_columns<T>;
+  const int64_t full = columns / nr * nr;
+  if (column == 1) {
+    for (int64_t k = 0; k < depth; ++k) {
+      T* to = packed + k * nr;
+      for (int64_t j = 0; j < full; j += nr, to += panel_stride) {
+        store(to, load(b + k * row + j));
+        store(to + lanes<T>, load(b + k * row + j + lanes<T>));
+      }
+    }
+  } else {
+    for (int64_t j = 0; j < full; j += nr)
+      pack_a(nr, depth, b + j * column, column, row, packed + j / nr * panel_stride);
+  }
+  if (full == columns) return;
+  T* last = packed + full / nr * panel_stride;
+  for (int64_t k = 0; k < depth; ++k)
+    for (int j = 0; j < nr; ++j)
+      last[k * nr + j] = full + j < columns ? b[k * row + (full + j) * column] : T(0);
+}
+
+// Both operands are read along k, lane by lane; nothing is packed.
+template <class T, int Rows, int Columns>
+inline __attribute__((always_inline)) void dot_tile(int64_t depth, const T* a, int64_t lda,
+                                                    const T* b, int64_t ldb, T* c, int64_t crow,
+                                                    int64_t ccolumn, bool accumulate) {
+  constexpr int L = lanes<T>;
+  Vec<T> sum[Rows][Columns] = {};
+  int64_t k = 0;
+  for (; k + L <= depth; k += L) {
+    Vec<T> bk[Columns];
+#pragma GCC unroll 4
+    for (int j = 0; j < Columns; ++j) bk[j] = load(b + j * ldb + k);
+#pragma GCC unroll 4
+    for (int i = 0; i < Rows; ++i) {
+      const Vec<T> ak = load(a + i * lda + k);
+#pragma GCC unroll 4
+      for (int j = 0; j < Columns; ++j) sum[i][j] += ak * bk[j];
+    }
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < Columns; ++j) {
+      T total = sum_lanes<T>(sum[i][j]);
+      for (int64_t rest = k; rest < depth; ++rest) total += a[i * lda + rest] * b[j * ldb + rest];
+      T* out = c + i * crow + j * ccolumn;
+      *out = accumulate ? *out + total : total;
+    }
+  }
+}
+
+template <class T, int Rows>
+inline void dot_rows_of(int columns, int64_t depth, const T* a, int64_t lda, const T* b,
+                        int64_t ldb, T* c, int64_t crow, int64_t ccolumn, bool accumulate) {
+  if (columns == dot_columns)
+    return dot_tile<T, Rows, dot_columns>(depth, a, lda, b, ldb, c, crow, ccolumn, accumulate);
+  for (int j = 0; j < columns; ++j)
+    dot_tile<T, Rows, 1>(depth, a, lda, b + j * ldb, ldb, c + j * ccolumn, crow, ccolumn,
+                         accumulate);
+}
+
+template <class T>
+void dot(int rows, int columns, int64_t depth, const T* a, int64_t lda, const T* b, int64_t ldb,
+         T* c, int64_t crow, int64_t ccolumn, bool accumulate) {
+  static_assert(dot_rows == 3);
+  if (rows == 3) dot_rows_of<T, 3>(columns, depth, a, lda, b, ldb, c, crow, ccolumn, accumulate);
+  if (rows == 2) dot_rows_of<T, 2>(columns, depth, a, lda, b, ldb, c, crow, ccolumn, accumulate);
+  if (rows == 1) dot_rows_of<T, 1>(columns, depth, a, lda, b, ldb, c, crow, ccolumn, accumulate);
+}
+
+template <class T>
+constexpr GemmKernels<T> kernels = {
+    accumulator_rows, tile_columns<T>, tile_any<T>, tile_scatter_any<T>, pack_a<T>, pack_b<T>,
+    dot<T>};
+
+}  // namespace
+
+const GemmTable gemm_table = {kernels<float>, kernels<double>};
+
+}  // namespace pyconv::PYCONV_ISA

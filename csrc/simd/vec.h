@@ -1,0 +1,109 @@
+// One small vector type: GCC and Clang's vector extensions, as wide as the set being compiled.
+//
+// Only for *.isa.cc files. Everything is in the set's namespace and in an unnamed one within it, so
+// that no copy compiled with wider registers can end up in code for another set.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+// vector_bytes: the register; accumulator_rows: the height of a matrix tile two vectors wide that
+// still leaves registers for its operands (12 of 16 or 28 of 32 hold accumulators).
+#if defined(PYCONV_ISA_avx512)
+constexpr int vector_bytes = 64, accumulator_rows = 14;
+#elif defined(PYCONV_ISA_avx2)
+constexpr int vector_bytes = 32, accumulator_rows = 6;
+#elif defined(PYCONV_ISA_neon)
+constexpr int vector_bytes = 16, accumulator_rows = 12;
+#else  // x86-64 baseline (SSE2), generic
+constexpr int vector_bytes = 16, accumulator_rows = 6;
+#endif
+
+template <class T>
+struct VecOf;
+template <>
+struct VecOf<float> {
+  typedef float type __attribute__((vector_size(vector_bytes)));
+  typedef float unaligned __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+};
+template <>
+struct VecOf<double> {
+  typedef double type __attribute__((vector_size(vector_bytes)));
+  typedef double unaligned __attribute__((vector_size(vector_bytes), aligned(8), may_alias));
+};
+
+template <class T>
+using Vec = typename VecOf<T>::type;
+template <class T>
+constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));
+
+template <class T>
+inline __attribute__((always_inline)) Vec<T> load(const T* p) {
+  return *reinterpret_cast<const typename VecOf<T>::unaligned*>(p);
+}
+template <class T>
+inline __attribute__((always_inline)) void store(T* p, Vec<T> v) {
+  *reinterpret_cast<typename VecOf<T>::unaligned*>(p) = v;
+}
+template <class T>
+inline __attribute__((always_inline)) Vec<T> broadcast(T value) {
+  return value - Vec<T>{};  // not Vec{} + value: -0.0 must stay -0.0
+}
+
+// Lanes Offset, Offset + Step, ... of the 2 * lanes<T> values of a and b.
+template <class T, int Offset, int Step, size_t... I>
+inline __attribute__((always_inline)) Vec<T> pick(Vec<T> a, Vec<T> b, std::index_sequence<I...>) {
+  return __builtin_shufflevector(a, b, (Offset + Step * static_cast<int>(I))...);
+}
+template <class T>
+inline __attribute__((always_inline)) Vec<T> even_lanes(Vec<T> a, Vec<T> b) {
+  return pick<T, 0, 2>(a, b, std::make_index_sequence<lanes<T>>());
+}
+
+// One step of a transposition: exchanges the off-diagonal blocks of Block lanes of two rows.
+template <class T, int Block, bool High, size_t... I>
+inline __attribute__((always_inline)) Vec<T> exchange(Vec<T> a, Vec<T> b,
+                                                      std::index_sequence<I...>) {
+  return __builtin_shufflevector(
+      a, b,
+      ((static_cast<int>(I) / Block % 2 == 0)
+           ? static_cast<int>(I) + (High ? Block : 0)
+           : static_cast<int>(I) + lanes<T> - (High ? 0 : Block))...);
+}
+template <class T, int Block>
+inline __attribute__((always_inline)) void transpose_step(Vec<T>* rows) {
+  if constexpr (Block >= 1) {
+    constexpr auto all = std::make_index_sequence<lanes<T>>();
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes<T>; ++i) {
+      if (i / Block % 2) continue;
+      const Vec<T> low = exchange<T, Block, false>(rows[i], rows[i + Block], all);
+      rows[i + Block] = exchange<T, Block, true>(rows[i], rows[i + Block], all);
+      rows[i] = low;
+    }
+    transpose_step<T, Block / 2>(rows);
+  }
+}
+// rows: lanes<T> vectors, a square; transposed in place.
+template <class T>
+inline __attribute__((always_inline)) void transpose(Vec<T>* rows) {
+  transpose_step<T, lanes<T> / 2>(rows);
+}
+
+// The sum of a vector's lanes, by halves.
+template <class T>
+inline __attribute__((always_inline)) T sum_lanes(Vec<T> v) {
+  T part[lanes<T>];
+  store(part, v);
+#pragma GCC unroll 16
+  for (int width = lanes<T> / 2; width > 0; width /= 2)
+#pragma GCC unroll 16
+    for (int i = 0; i < width; ++i) part[i] += part[i + width];
+  return part[0];
+}
+
+}  // namespace
+}  // namespace pyconv::PYCONV_ISA

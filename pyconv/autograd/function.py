@@ -1,0 +1,187 @@
+"""Function: an operation and its derivative; Node: one recorded use of it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from ..tensor import Tensor, version_of
+from .grad_mode import state
+
+# An edge says where a gradient goes: (leaf, 0), or (node, number of its output).
+Edge = tuple[Any, int]
+
+_sequence = itertools.count()
+
+
+class Node:
+    """One use of a Function in the graph; `forward` and `backward` receive it as `ctx`.
+
+    Attributes
+    ----------
+    needs_input_grad : tuple of bool
+        For each argument of `apply`, whether its gradient is wanted.
+    """
+
+    # Class attributes serve as initial values: a call that is not recorded then makes its ctx
+    # without running any __init__.
+    needs_input_grad: tuple[bool, ...] = ()
+    _to_save: tuple[Tensor | None, ...] = ()
+    _non_differentiable: tuple[Tensor, ...] = ()
+    _materialize = True
+    _saved: tuple[Any, ...] | None = ()
+
+    function: type[Function]
+    sequence: int  # grows with every node: a node is newer than all it depends on
+    edges: tuple[Edge | None, ...]  # per argument of apply
+    outputs: tuple[tuple[tuple[int, ...], Any], ...]  # shape and dtype of each output
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep inputs or outputs of `forward` for `backward`."""
+        self._to_save = tensors
+
+    def mark_non_differentiable(self, *outputs: Tensor) -> None:
+        """Say that these outputs have no gradient; integer outputs never have one."""
+        self._non_differentiable = outputs
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Choose whether `backward` gets zeros (True, the default) or None where none arrived."""
+        self._materialize = value
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What `save_for_backward` kept.
+
+        Raises
+        ------
+        RuntimeError
+            If it was freed by an earlier backward, or changed in place since it was saved.
+        """
+        if self._saved is None:
+            raise RuntimeError(
+                "backward through the same graph a second time: what it saved was freed; "
+                "use backward(retain_graph=True) the first time"
+            )
+        return tuple(None if entry is None else self._unpack(*entry) for entry in self._saved)
+
+    def _unpack(self, tensor: Tensor, output: int | None, version: int) -> Tensor:
+        if version_of(tensor)[0] != version:
+            raise RuntimeError(
+                f"a tensor of shape {tensor.shape} that {self.function.__name__} saved for "
+                "backward was changed in place afterwards"
+            )
+        if output is None:
+            return tensor
+        result = Tensor(tensor._array, requires_grad=True)
+        result._node, result._index, result._version = self, output, tensor._version
+        return result
+
+    def _pack(self) -> None:
+        """Turn what was saved into (tensor, number if it is an own output, version) entries.
+
+        An output is replaced by a twin without graph: it would hold this node, and this node it,
+        and such a cycle keeps its memory until the garbage collector runs.
+        """
+        entries: list[Any] = []
+        for tensor in self._to_save:
+            if tensor is None:
+                entries.append(None)
+                continue
+            output = None
+            if tensor._node is self:
+                output, tensor = tensor._index, tensor.detach()
+            entries.append((tensor, output, version_of(tensor)[0]))
+        self._saved = tuple(entries)
+        self._to_save = ()
+
+
+class Function:
+    """Base class of operations with a derivative.
+
+    Subclass it with two static methods. ``forward(ctx, *args)`` computes the result, a Tensor or
+    a tuple of Tensors; nothing inside it is recorded. ``backward(ctx, *grads)`` gets one gradient
+    per output and returns one per argument of `forward`, None where there is none. If it uses
+    recorded operations only, higher derivatives work too. Use it by ``apply``.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> class Square(pyconv.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output):
+    ...         (x,) = ctx.saved_tensors
+    ...         return 2 * x * grad_output
+    >>> x = pyconv.tensor([3.0], requires_grad=True)
+    >>> Square.apply(x).backward()
+    >>> x.grad
+    tensor([6.])
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        """Compute the result from the arguments of `apply`."""
+        raise NotImplementedError("a Function needs a static method forward(ctx, *args)")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Compute the gradient of each argument from the gradients of the outputs."""
+        raise NotImplementedError("a Function needs a static method backward(ctx, *grads)")
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Run `forward`, and record it if an argument requires grad."""
+        if not state.enabled:
+            return cls.forward(Node(), *args)
+        record = False
+        for arg in args:
+            if isinstance(arg, Tensor) and arg._requires_grad:
+                record = True
+                break
+        state.enabled = False
+        try:
+            return _record(cls, args) if record else cls.forward(Node(), *args)
+        finally:
+            state.enabled = True
+
+
+def edge_of(tensor: Tensor) -> Edge:
+    """Return where the gradient of a tensor goes."""
+    return (tensor, 0) if tensor._node is None else (tensor._node, tensor._index)
+
+
+def _record(function: type[Function], args: tuple[Any, ...]) -> Any:
+    node = Node()
+    node.function = function
+    node.edges = tuple(
+        edge_of(arg) if isinstance(arg, Tensor) and arg._requires_grad else None for arg in args
+    )
+    node.needs_input_grad = tuple(edge is not None for edge in node.edges)
+    result = function.forward(node, *args)
+    node.sequence = next(_sequence)
+    if isinstance(result, tuple):
+        result = outputs = tuple(_attach(out, i, node, args) for i, out in enumerate(result))
+    else:
+        result = _attach(result, 0, node, args)
+        outputs = (result,)
+    node.outputs = tuple((out._array.shape, out._array.dtype) for out in outputs)
+    if node._to_save:
+        node._pack()
+    node._non_differentiable = ()
+    return result
+
+
+def _attach(output: Any, index: int, node: Node, args: tuple[Any, ...]) -> Tensor:
+    """Make `output` the result number `index` of `node`."""
+    if not isinstance(output, Tensor):
+        kind = type(output).__name__
+        raise TypeError(f"{node.function.__name__}.forward must return Tensors, got {kind}")
+    if output._array.dtype.kind != "f" or any(output is t for t in node._non_differentiable):
+        return output
+    if output._requires_grad or any(output is arg for arg in args):
+        output = output.detach()  # an input handed through keeps its own place in the graph
+    output._requires_grad, output._node, output._index = True, node, index
+    return output

@@ -1,0 +1,80 @@
+"""Whether operations are recorded: one switch per thread."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _State(threading.local):
+    enabled = True
+
+
+state = _State()
+
+
+def is_grad_enabled() -> bool:
+    """Return whether operations of this thread are recorded for `backward`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.is_grad_enabled()
+    True
+    """
+    return state.enabled
+
+
+class _GradMode:
+    _enabled: bool
+
+    def __enter__(self) -> None:
+        self._previous = state.enabled
+        state.enabled = self._enabled
+
+    def __exit__(self, *exception: object) -> None:
+        state.enabled = self._previous
+
+    def __call__(self, function: _F) -> _F:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+
+class no_grad(_GradMode):
+    """Context manager and decorator: operations inside are not recorded.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> x = pyconv.ones(2, requires_grad=True)
+    >>> with pyconv.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    _enabled = False
+
+
+class enable_grad(_GradMode):
+    """Context manager and decorator: operations inside are recorded, also within `no_grad`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> x = pyconv.ones(2, requires_grad=True)
+    >>> with pyconv.no_grad(), pyconv.enable_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    True
+    """
+
+    _enabled = True

@@ -1,0 +1,214 @@
+"""Functions that make tensors from data or from a size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from . import _core
+from .tensor import Array, Tensor, size_of
+
+
+def as_tensor(data: Any) -> Tensor:
+    """Return `data` itself if it is a Tensor, or a Tensor of it that shares memory if possible."""
+    return data if isinstance(data, Tensor) else Tensor(array_of(data))
+
+
+def array_of(data: Any, dtype: DTypeLike = None) -> Array:
+    """Return `data` as an array of numbers, without a copy if possible."""
+    array = np.asarray(data, dtype)
+    if dtype is None and array.dtype == np.float64 and not _has_dtype(data):
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a tensor holds numbers, got {type(data).__name__} of {array.dtype}")
+    return array
+
+
+def _has_dtype(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return hasattr(data, "dtype") or hasattr(data, "__array__")
+
+
+def tensor(
+    data: Any, dtype: DTypeLike = None, requires_grad: bool = False, device: str = "cpu"
+) -> Tensor:
+    """Make a tensor with a copy of `data`.
+
+    Parameters
+    ----------
+    data : array_like
+        A number, a nested list of numbers, a NumPy array or a Tensor.
+    dtype : numpy.dtype, optional
+        Type of the elements. Default: the type of `data` if it has one; else float32 for Python
+        floats, int64 for Python integers, bool for booleans.
+    requires_grad : bool
+        Whether operations on the tensor are recorded for `backward`.
+    device : str
+        ``"cpu"``, the only one.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError
+        If `data` does not hold numbers.
+    ValueError
+        If nested lists have unequal lengths, or `requires_grad` is set for integers.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    if device != "cpu":
+        raise NotImplementedError(f"tensor: device is {device!r}, only 'cpu' is supported")
+    array = data._array if isinstance(data, Tensor) else array_of(data, dtype)
+    return _make(np.array(array, dtype), requires_grad)
+
+
+def from_numpy(array: Array) -> Tensor:
+    """Make a tensor that shares the memory of a NumPy array.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        An array of numbers, of any strides.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError
+        If `array` is not a NumPy array, or does not hold numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyconv
+    >>> a = np.zeros(2)
+    >>> t = pyconv.from_numpy(a)
+    >>> a[0] = 1
+    >>> t
+    tensor([1., 0.], dtype=float64)
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}")
+    return Tensor(array_of(array))
+
+
+def zeros(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
+    """Make a tensor of zeros; `size` is given one by one or as a tuple.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.zeros(2, 3).shape
+    (2, 3)
+    """
+    return full(size_of(size, "size"), 0, dtype=dtype, requires_grad=requires_grad)
+
+
+def ones(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
+    """Make a tensor of ones; `size` is given one by one or as a tuple.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.ones(3)
+    tensor([1., 1., 1.])
+    """
+    return full(size_of(size, "size"), 1, dtype=dtype, requires_grad=requires_grad)
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: DTypeLike = None, requires_grad: bool = False
+) -> Tensor:
+    """Make a tensor of shape `size` filled with one value, whose type decides the default dtype.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.full((2,), 7)
+    tensor([7, 7])
+    """
+    value = array_of(fill_value, dtype)
+    return _make(np.full(size_of((size,), "size"), value, value.dtype), requires_grad)
+
+
+def empty(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
+    """Make a tensor with whatever the memory held; `size` is given one by one or as a tuple.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.empty(2, 3).shape
+    (2, 3)
+    """
+    return _make(_core.empty(size_of(size, "size"), np.dtype(dtype)), requires_grad)
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: DTypeLike = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make the numbers from `start` (0 if `end` is left out) up to, not including, `end`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.arange(3)
+    tensor([0, 1, 2])
+    """
+    if end is None:
+        start, end = 0, start
+    if step == 0:
+        raise ValueError("arange: step is 0")
+    if dtype is None:
+        dtype = np.float32 if any(isinstance(v, float) for v in (start, end, step)) else np.int64
+    return _make(np.arange(start, end, step).astype(dtype), requires_grad)
+
+
+def zeros_like(
+    input: Any, *, dtype: DTypeLike = None, requires_grad: bool = False
+) -> Tensor:
+    """Make zeros of the shape of `input`, and of its dtype unless another is given.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.zeros_like(pyconv.arange(2))
+    tensor([0, 0])
+    """
+    return _make(np.zeros_like(as_tensor(input)._array, dtype), requires_grad)
+
+
+def ones_like(input: Any, *, dtype: DTypeLike = None, requires_grad: bool = False) -> Tensor:
+    """Make ones of the shape of `input`, and of its dtype unless another is given.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.ones_like(pyconv.arange(2))
+    tensor([1, 1])
+    """
+    return _make(np.ones_like(as_tensor(input)._array, dtype), requires_grad)
+
+
+def _make(array: Array, requires_grad: bool) -> Tensor:
+    result = Tensor(array)
+    if requires_grad:
+        result.requires_grad = True  # refuses integers
+    return result

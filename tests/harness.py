@@ -1,0 +1,126 @@
+"""Run an op as a user does and compare it, and its gradients, with the reference."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ops.case import Case
+
+import pyconv
+import pyconv.functional as F
+from pyconv import _core, reference
+from pyconv.testing import assert_close
+
+Arrays = dict[str, np.ndarray]
+
+DTYPES = [np.float32, np.float64]
+ISAS = _core.available_isas()
+
+
+def fill(case: Case, dtype: Any) -> tuple[Arrays, dict[str, Any]]:
+    """Give the case numbers: the arrays with gradients, and the other arguments."""
+    rng = np.random.default_rng(zlib.crc32(repr(case).encode()))
+    arrays = {name: rng.standard_normal(shape) for name, shape in case.arrays.items()}
+    if case.ties:
+        arrays = {name: np.round(array) for name, array in arrays.items()}
+    options = {
+        name: value.astype(dtype)
+        if isinstance(value, np.ndarray) and value.dtype == float
+        else value
+        for name, value in case.options.items()
+    }
+    return {name: np.asarray(array, dtype) for name, array in arrays.items()}, options
+
+
+@dataclass
+class Result:
+    """What an op gave, and how many terms the longest sum in it had."""
+
+    output: np.ndarray
+    grads: Arrays
+
+
+def expect(
+    op: str, arrays: Arrays, options: dict[str, Any], grad_output: Any = None
+) -> Result:
+    """Compute the truth, for a given gradient of the output or a drawn one."""
+    output = np.asarray(getattr(reference, op)(**arrays, **options))
+    if grad_output is None:
+        dtype = arrays["input"].dtype
+        grad_output = (
+            np.random.default_rng(1).standard_normal(output.shape).astype(dtype)
+        )
+    inputs = {name: array for name, array in arrays.items() if name != "bias"}
+    grads = getattr(reference, f"{op}_backward")(grad_output, **inputs, **options)
+    names = ("input", "other") if op == "matmul" else ("input", "weight", "bias")
+    pairs = zip(names, grads if isinstance(grads, tuple) else (grads,))
+    return Result(output, {name: grad for name, grad in pairs if name in arrays})
+
+
+def count_terms(op: str, arrays: Arrays, options: dict[str, Any]) -> Result:
+    """Count the terms of each sum: they are what sums of products of ones come to."""
+    ones = {name: np.ones_like(array) for name, array in arrays.items()}
+    output = getattr(reference, op)(**ones, **options)
+    return expect(op, ones, options, np.ones(np.shape(output)))
+
+
+def run(
+    op: str, arrays: Arrays, options: dict[str, Any], grad_output: np.ndarray
+) -> Result:
+    """Call the op as a user does."""
+    tensors = {name: pyconv.from_numpy(array) for name, array in arrays.items()}
+    for tensor in tensors.values():
+        tensor.requires_grad = True
+    output = getattr(F, op)(**tensors, **options)
+    output.backward(grad_output)
+    return Result(
+        output.detach().numpy(),
+        {name: tensor.grad.numpy() for name, tensor in tensors.items()},
+    )
+
+
+def check(
+    op: str, arrays: Arrays, options: dict[str, Any], changed: Arrays | None = None
+) -> Result:
+    """Run the op, on ``changed`` arrays of the same values if given; compare with the truth."""
+    truth = expect(op, arrays, options)
+    grad_output = draw_gradient(arrays, truth.output.shape)
+    result = run(op, changed or arrays, options, grad_output)
+    terms = count_terms(op, arrays, options)
+    compare(result.output, truth.output, terms.output, arrays["input"].dtype)
+    assert result.grads.keys() == truth.grads.keys() == arrays.keys()
+    for name, grad in truth.grads.items():
+        compare(result.grads[name], grad, terms.grads[name], arrays["input"].dtype)
+    return result
+
+
+def draw_gradient(arrays: Arrays, shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal(shape).astype(arrays["input"].dtype)
+
+
+def compare(
+    actual: np.ndarray, expected: np.ndarray, terms: np.ndarray, dtype: Any
+) -> None:
+    assert actual.dtype == dtype
+    longest = max(1, int(np.ceil(np.abs(terms).max(initial=1))))
+    assert_close(actual, expected, longest, allow_empty=np.size(expected) == 0)
+
+
+def algorithms(op: str) -> list[str | None]:
+    """Every way to compute the op; None leaves the choice to the library."""
+    named = _core.algorithm_names(op) if op == "conv2d" else []
+    return [None, *named]
+
+
+def applies(op: str, name: str | None, arrays: Arrays, options: dict[str, Any]) -> bool:
+    """Ask the table of algorithms whether this one takes the case."""
+    if name is None:
+        return True
+    shapes = [arrays[key].shape for key in ("input", "weight")]
+    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    shape = _core.conv_shape(2, *shapes, *(defaults | options).values())
+    rows = _core.conv_explain(shape, "forward", arrays["input"].dtype)
+    return any(row["algorithm"] == name and row["applies"] for row in rows)

@@ -1,0 +1,88 @@
+"""Cases of convolution, from the usual to the far end of what is allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ops.case import Case
+
+Shape = tuple[int, ...]
+
+
+def conv(
+    name: str, input: Shape, weight: Shape, bias: bool = True, **options: Any
+) -> Case:
+    arrays = {"input": input, "weight": weight}
+    return Case(name, arrays | ({"bias": weight[:1]} if bias else {}), options)
+
+
+CONV2D = [
+    # the layers of published networks, made small
+    conv("3x3", (2, 8, 9, 10), (16, 8, 3, 3), padding=1),
+    conv("1x1", (2, 24, 7, 7), (40, 24, 1, 1)),
+    conv("1x1-stride", (1, 16, 8, 8), (32, 16, 1, 1), stride=2),
+    conv("7x7-stem", (1, 3, 30, 31), (16, 3, 7, 7), stride=2, padding=3),
+    conv("11x11-stem", (1, 3, 40, 40), (8, 3, 11, 11), stride=4, padding=2),
+    conv("3x3-downsample", (1, 32, 14, 14), (48, 32, 3, 3), stride=2, padding=1),
+    conv("no-bias", (2, 8, 9, 10), (16, 8, 3, 3), bias=False, padding=1),
+    conv("300-channels", (1, 300, 5, 5), (20, 300, 3, 3), padding=1),
+    conv("300-outputs", (1, 5, 6, 6), (300, 5, 3, 3)),
+    conv("wide", (1, 4, 20, 150), (8, 4, 3, 3), padding=1),
+    conv("two-threads-of-work", (4, 16, 28, 28), (32, 16, 3, 3), padding=1),
+    # channels
+    conv("channels-1", (2, 1, 6, 6), (1, 1, 3, 3)),
+    conv("channels-odd", (1, 7, 9, 9), (13, 7, 3, 3), padding=1),
+    conv("channels-33-17", (1, 33, 8, 8), (17, 33, 3, 3)),
+    # groups
+    conv("groups", (2, 6, 7, 7), (9, 2, 3, 3), groups=3, padding=1),
+    conv("groups-wide", (1, 64, 6, 6), (64, 16, 3, 3), groups=4, padding=1),
+    conv("depthwise", (2, 19, 9, 9), (19, 1, 3, 3), groups=19, padding=1),
+    conv(
+        "depthwise-stride", (1, 16, 9, 9), (16, 1, 5, 5), groups=16, padding=2, stride=2
+    ),
+    conv("channel-multiplier", (1, 5, 8, 8), (15, 1, 3, 3), groups=5),
+    conv("groups-one-output-each", (1, 12, 5, 5), (3, 4, 2, 2), groups=3),
+    # kernels, strides and paddings
+    conv("kernel-is-input", (2, 5, 4, 6), (7, 5, 4, 6)),
+    conv("kernel-is-padded-input", (1, 3, 3, 2), (4, 3, 7, 6), padding=(2, 2)),
+    conv("kernel-beyond-input", (1, 3, 2, 3), (4, 3, 5, 5), padding=3),
+    conv("stride-over-kernel", (1, 4, 13, 11), (6, 4, 2, 2), stride=(5, 3)),
+    conv("stride-over-input", (1, 4, 5, 5), (6, 4, 3, 3), stride=9),
+    conv("asymmetric", (2, 3, 11, 8), (5, 3, 5, 2), stride=(1, 3), padding=(2, 0)),
+    conv("padding-over-kernel", (1, 3, 4, 4), (4, 3, 2, 2), padding=4),
+    conv("kernel-1x9", (1, 4, 3, 20), (4, 4, 1, 9), padding=(0, 4)),
+    conv("kernel-9x1", (1, 4, 20, 3), (4, 4, 9, 1), padding=(4, 0)),
+    conv("image-1x1", (3, 10, 1, 1), (12, 10, 1, 1)),
+    conv("image-1x1-padded", (1, 10, 1, 1), (12, 10, 3, 3), padding=1),
+    conv("image-1xN", (2, 3, 1, 37), (5, 3, 1, 4)),
+    conv("image-Nx1", (2, 3, 37, 1), (5, 3, 4, 1)),
+    # dilation
+    conv("dilation", (2, 5, 12, 13), (6, 5, 3, 3), dilation=2, padding=2),
+    conv(
+        "dilation-asymmetric",
+        (1, 3, 15, 9),
+        (4, 3, 3, 2),
+        dilation=(4, 3),
+        padding=(1, 2),
+    ),
+    conv(
+        "dilation-stride-groups",
+        (1, 6, 15, 15),
+        (4, 3, 3, 3),
+        dilation=3,
+        stride=2,
+        groups=2,
+    ),
+    # padding by name
+    conv("valid", (1, 3, 6, 6), (4, 3, 3, 3), padding="valid"),
+    conv("same-odd", (1, 3, 6, 6), (4, 3, 3, 3), padding="same"),
+    conv("same-even", (1, 3, 6, 7), (4, 3, 4, 2), padding="same"),
+    conv("same-dilation", (1, 3, 9, 9), (4, 3, 2, 4), padding="same", dilation=(3, 1)),
+    conv("same-beyond-input", (1, 2, 2, 2), (3, 2, 6, 7), padding="same"),
+    # batches
+    conv("unbatched", (8, 9, 10), (16, 8, 3, 3), padding=1),
+    conv("unbatched-groups", (4, 6, 6), (6, 2, 3, 3), groups=2, stride=2),
+    conv("batch-0", (0, 8, 9, 10), (16, 8, 3, 3), padding=1),
+    conv("batch-0-groups", (0, 4, 6, 6), (6, 2, 1, 1), groups=2),
+    conv("batch-33", (33, 3, 4, 4), (5, 3, 3, 3), padding=1),
+]

@@ -1,0 +1,59 @@
+"""Cases of the losses and of the softmax inside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ops.case import Case
+
+Shape = tuple[int, ...]
+
+CLASS_WEIGHT = np.array([0.5, 2.0, 1.0, 0.25, 3.0])
+LABELS = np.array([0, 4, 2, 2, 1, 3, 0])
+SOME_IGNORED = np.array([0, -100, 2, -100, 1, 3, 0])
+
+
+def cross_entropy(name: str, input: Shape, target: Any, **options: Any) -> Case:
+    return Case(name, {"input": input}, {"target": np.asarray(target), **options})
+
+
+CROSS_ENTROPY = [
+    cross_entropy("plain", (7, 5), LABELS),
+    cross_entropy("sum", (7, 5), LABELS, reduction="sum"),
+    cross_entropy("none", (7, 5), LABELS, reduction="none"),
+    cross_entropy("weight", (7, 5), LABELS, weight=CLASS_WEIGHT),
+    cross_entropy("weight-sum", (7, 5), LABELS, weight=CLASS_WEIGHT, reduction="sum"),
+    cross_entropy("ignored", (7, 5), SOME_IGNORED),
+    cross_entropy("ignored-none", (7, 5), SOME_IGNORED, reduction="none"),
+    cross_entropy("ignore-index", (7, 5), LABELS, ignore_index=2, weight=CLASS_WEIGHT),
+    cross_entropy("smoothing", (7, 5), LABELS, label_smoothing=0.1),
+    cross_entropy("smoothing-1", (7, 5), LABELS, label_smoothing=1.0, reduction="sum"),
+    cross_entropy(
+        "everything", (7, 5), SOME_IGNORED, weight=CLASS_WEIGHT, label_smoothing=0.3
+    ),
+    cross_entropy("int32-target", (7, 5), LABELS.astype(np.int32)),
+    cross_entropy("one-class", (4, 1), [0, 0, 0, 0]),
+    cross_entropy("1000-classes", (3, 1000), [999, 0, 500]),
+    cross_entropy("image", (2, 5, 3, 4), np.arange(24).reshape(2, 3, 4) % 5),
+    cross_entropy(
+        "image-everything", (2, 5, 3, 4), np.arange(24).reshape(2, 3, 4) % 5,
+        weight=CLASS_WEIGHT, ignore_index=3, label_smoothing=0.2, reduction="none",
+    ),
+    cross_entropy("sequence", (3, 5, 6), np.arange(18).reshape(3, 6) % 5),
+    cross_entropy("two-threads-of-work", (2000, 40), np.arange(2000) % 40),
+    cross_entropy("unbatched", (5,), 3),
+    cross_entropy("batch-0-sum", (0, 5), np.zeros(0, np.int64), reduction="sum"),
+    cross_entropy("batch-0-none", (0, 5), np.zeros(0, np.int64), reduction="none"),
+]  # fmt: skip
+
+SOFTMAX = [
+    Case("rows", {"input": (4, 9)}, {"dim": 1}),
+    Case("columns", {"input": (4, 9)}, {"dim": 0}),
+    Case("last-of-3", {"input": (2, 3, 5)}, {"dim": -1}),
+    Case("middle-of-3", {"input": (2, 3, 5)}, {"dim": 1}),
+    Case("one", {"input": (3, 1)}, {"dim": 1}),
+    Case("batch-0", {"input": (0, 4)}, {"dim": 1}),
+]
+LOG_SOFTMAX = SOFTMAX

@@ -1,0 +1,277 @@
+"""Bad input gives a ValueError or TypeError that names the argument and its value; never a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyconv
+import pyconv.functional as F
+import pytest
+
+ERRORS = (ValueError, TypeError)
+
+
+def ones(*shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.ones(shape, dtype)
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "conv2d": {"input": ones(2, 4, 8, 8), "weight": ones(6, 4, 3, 3)},
+    "max_pool2d": {"input": ones(2, 4, 8, 8), "kernel_size": 2},
+    "linear": {"input": ones(5, 4), "weight": ones(6, 4)},
+    "matmul": {"input": ones(5, 4), "other": ones(4, 6)},
+    "cross_entropy": {"input": ones(5, 4), "target": np.zeros(5, np.int64)},
+    "relu": {"input": ones(5)},
+}
+
+# What is not an integer, and what is not one or two of them; each with the text that shows its value.
+NOT_INTS: list[tuple[Any, str]] = [
+    (1.5, "1.5"),
+    (float("nan"), "nan"),
+    (float("inf"), "inf"),
+    (np.float32(2), "2.0"),
+    ("2", "2"),
+    (None, "None"),
+    ([], ""),
+    ((), ""),
+    ((1, 2, 3), "3"),
+    ((1, 1.5), "1.5"),
+    ((1, None), "None"),
+    ((1, (1, 1)), "1"),
+    ({"a": 1}, "a"),
+    (1j, "1j"),
+    (object(), "object"),
+]
+TOO_LARGE = [2**31, 2**40, 2**62, 2**63 - 1, 2**63, 2**64, 2**100]
+
+Bad = tuple[str, dict[str, Any], str, str]  # op, wrong arguments, name and value in the message
+
+
+def bad_numbers(op: str, name: str, smallest: int, skip: tuple[Any, ...] = ()) -> list[Bad]:
+    """Every wrong value of an argument that takes one or two integers."""
+    rows = [(value, shown) for value, shown in NOT_INTS if not any(value is s for s in skip)]
+    rows += [(n, str(n)) for n in (smallest - 1, -7, -(2**31), -(2**63), -(2**64))]
+    rows += [((1, smallest - 1), str(smallest - 1))]
+    return [(op, {name: value}, name, shown) for value, shown in rows]
+
+
+CONV: list[Bad] = [
+    *bad_numbers("conv2d", "stride", 1),
+    *[row for row in bad_numbers("conv2d", "padding", 0) if row[1]["padding"] != "2"],
+    *bad_numbers("conv2d", "dilation", 1),
+    *[("conv2d", {"padding": n}, "padding", str(n)) for n in TOO_LARGE],
+    *[("conv2d", {"dilation": n}, "dilation", str(n)) for n in TOO_LARGE],
+    *[("conv2d", {"stride": n}, "stride", str(n)) for n in TOO_LARGE if n >= 2**63],
+    *[("conv2d", {"groups": n}, "groups", str(n)) for n in (0, -1, 3, 8, 1.5, 2**63, -(2**63))],
+    *[("conv2d", {"groups": n}, "groups", "") for n in (None, "2", (1,), (2, 2), float("nan"))],
+    ("conv2d", {"padding": "Same"}, "padding", "Same"),
+    ("conv2d", {"padding": "full"}, "padding", "full"),
+    ("conv2d", {"padding": ""}, "padding", "''"),
+    ("conv2d", {"padding": "same", "stride": 2}, "stride", "2"),
+    ("conv2d", {"padding": "same", "stride": (1, 2)}, "stride", "2"),
+    ("conv2d", {"input": ones(8)}, "input", "(8,)"),
+    ("conv2d", {"input": ones(8, 8)}, "input", "(8, 8)"),
+    ("conv2d", {"input": ones(1, 2, 4, 8, 8)}, "input", "(1, 2, 4, 8, 8)"),
+    ("conv2d", {"input": np.float32(3)}, "input", "()"),
+    ("conv2d", {"weight": ones(6, 4, 3)}, "weight", "(6, 4, 3)"),
+    ("conv2d", {"weight": ones(6, 4, 3, 3, 3)}, "weight", "(6, 4, 3, 3, 3)"),
+    ("conv2d", {"input": ones(2, 5, 8, 8)}, "input", "5"),
+    ("conv2d", {"input": ones(5, 8, 8)}, "input", "5"),
+    ("conv2d", {"weight": ones(6, 3, 3, 3)}, "weight", "3"),
+    ("conv2d", {"weight": ones(5, 2, 3, 3), "groups": 2}, "weight", "5"),
+    ("conv2d", {"weight": ones(6, 4, 9, 9)}, "weight", "9"),
+    ("conv2d", {"weight": ones(6, 4, 3, 9), "padding": (1, 0)}, "weight", "9"),
+    ("conv2d", {"weight": ones(6, 4, 3, 3), "dilation": 4}, "dilation", "4"),
+    ("conv2d", {"weight": ones(6, 4, 0, 3)}, "weight", "0"),
+    ("conv2d", {"weight": ones(0, 4, 3, 3)}, "weight", "0"),
+    ("conv2d", {"input": ones(2, 0, 8, 8), "weight": ones(6, 0, 3, 3)}, "weight", "0"),
+    ("conv2d", {"input": ones(2, 4, 0, 8)}, "input", "0"),
+    ("conv2d", {"bias": ones(5)}, "bias", "5"),
+    ("conv2d", {"bias": ones(6, 1)}, "bias", "(6, 1)"),
+    ("conv2d", {"bias": ones(6, dtype=np.float64)}, "bias", "float64"),
+    ("conv2d", {"weight": ones(6, 4, 3, 3, dtype=np.float64)}, "weight", "float64"),
+    ("conv2d", {"input": ones(2, 4, 8, 8, dtype=np.float64)}, "input", "float64"),
+    ("conv2d", {"weight": None}, "weight", "None"),
+]
+
+POOL: list[Bad] = [
+    *bad_numbers("max_pool2d", "kernel_size", 1),
+    *bad_numbers("max_pool2d", "stride", 1, skip=(None,)),
+    *bad_numbers("max_pool2d", "padding", 0),
+    *bad_numbers("max_pool2d", "dilation", 1),
+    *[("max_pool2d", {"kernel_size": n}, "kernel_size", str(n)) for n in (9, *TOO_LARGE)],
+    *[("max_pool2d", {"padding": n}, "padding", str(n)) for n in (2, *TOO_LARGE)],
+    *[("max_pool2d", {"dilation": n}, "dilation", str(n)) for n in (8, *TOO_LARGE)],
+    *[("max_pool2d", {"stride": n}, "stride", str(n)) for n in TOO_LARGE if n >= 2**63],
+    ("max_pool2d", {"input": ones(8, 8)}, "input", "(8, 8)"),
+    ("max_pool2d", {"input": ones(1, 2, 4, 8, 8)}, "input", "(1, 2, 4, 8, 8)"),
+    ("max_pool2d", {"input": ones(2, 4, 0, 8)}, "input", "0"),
+    ("max_pool2d", {"padding": "same"}, "padding", "same"),
+]
+
+LINEAR: list[Bad] = [
+    ("linear", {"input": ones(5, 3)}, "input", "3"),
+    ("linear", {"input": np.float32(3)}, "input", "()"),
+    ("linear", {"weight": ones(6, 3)}, "weight", "3"),
+    ("linear", {"weight": ones(6, 4, 1)}, "weight", "(6, 4, 1)"),
+    ("linear", {"bias": ones(5)}, "bias", "5"),
+    ("linear", {"bias": ones(1, 6)}, "bias", "(1, 6)"),
+    ("linear", {"weight": ones(6, 4, dtype=np.float64)}, "weight", "float64"),
+    ("linear", {"bias": ones(6, dtype=np.float64)}, "bias", "float64"),
+    ("linear", {"weight": None}, "weight", "None"),
+    ("matmul", {"other": ones(5, 6)}, "other", "5"),
+    ("matmul", {"input": np.float32(3)}, "input", "()"),
+    ("matmul", {"other": ones(4, 6, dtype=np.float64)}, "other", "float64"),
+]
+
+LOSS: list[Bad] = [
+    ("cross_entropy", {"target": np.array([0, 1, 2, 3, 4])}, "target", "4"),
+    ("cross_entropy", {"target": np.array([0, 1, 2, 3, -1])}, "target", "-1"),
+    ("cross_entropy", {"target": np.array([0, 1, 2, 3, 2**40])}, "target", str(2**40)),
+    ("cross_entropy", {"target": np.array([0, 1, 2, 3, -(2**63)])}, "target", str(-(2**63))),
+    ("cross_entropy", {"target": np.zeros(4, np.int64)}, "target", "(4,)"),
+    ("cross_entropy", {"target": np.zeros((5, 1), np.int64)}, "target", "(5, 1)"),
+    ("cross_entropy", {"target": np.zeros(5, np.bool_)}, "target", "bool"),
+    ("cross_entropy", {"target": np.zeros(5)}, "target", "float"),
+    ("cross_entropy", {"target": None}, "target", "None"),
+    ("cross_entropy", {"weight": ones(5)}, "weight", "5"),
+    ("cross_entropy", {"weight": ones(4, 1)}, "weight", "(4, 1)"),
+    ("cross_entropy", {"weight": ones(4, dtype=np.float64)}, "weight", "float64"),
+    ("cross_entropy", {"reduction": "max"}, "reduction", "max"),
+    ("cross_entropy", {"reduction": None}, "reduction", "None"),
+    ("cross_entropy", {"label_smoothing": -0.1}, "label_smoothing", "-0.1"),
+    ("cross_entropy", {"label_smoothing": 1.1}, "label_smoothing", "1.1"),
+    ("cross_entropy", {"label_smoothing": float("nan")}, "label_smoothing", "nan"),
+    ("cross_entropy", {"label_smoothing": "a"}, "label_smoothing", "a"),
+    ("cross_entropy", {"ignore_index": 1.5}, "ignore_index", "1.5"),
+    ("cross_entropy", {"ignore_index": 2**63}, "ignore_index", str(2**63)),
+    ("cross_entropy", {"input": np.float32(1)}, "input", "()"),
+    ("cross_entropy", {"input": ones(5, 0)}, "input", "0"),
+]
+
+# Arrays that no op takes, and the word of the message that says why.
+WRONG_ARRAYS: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
+    "int64": (lambda a: a.astype(np.int64), "int64"),
+    "uint8": (lambda a: a.astype(np.uint8), "uint8"),
+    "bool": (lambda a: a.astype(bool), "bool"),
+    "complex": (lambda a: a.astype(np.complex64), "complex64"),
+    "float16": (lambda a: a.astype(np.float16), "float16"),
+    "longdouble": (lambda a: a.astype(np.longdouble), str(np.dtype(np.longdouble))),
+    "object": (lambda a: a.astype(object), "object"),
+    "text": (lambda a: a.astype(str), "str"),
+    "datetime": (lambda a: a.astype("datetime64[s]"), "datetime64"),
+    "record": (lambda a: a.astype([("a", "f4")]), "f4"),
+    "None": (lambda a: None, "None"),
+    "ragged": (lambda a: [[1.0], [1.0, 2.0]], ""),
+    "a type": (lambda a: float, "type"),
+}
+
+
+@pytest.mark.parametrize(
+    ("op", "wrong", "name", "shown"),
+    [
+        pytest.param(*row, id="-".join([row[0], row[2], str(i)]))
+        for i, row in enumerate(CONV + POOL + LINEAR + LOSS)
+    ],
+)
+def test_message_names_argument_and_value(
+    op: str, wrong: dict[str, Any], name: str, shown: str
+) -> None:
+    with pytest.raises(ERRORS) as caught:
+        getattr(F, op)(**(GOOD[op] | wrong))
+    message = str(caught.value)
+    assert name in message, message
+    assert shown in message, message
+
+
+@pytest.mark.parametrize("kind", WRONG_ARRAYS)
+@pytest.mark.parametrize(
+    ("op", "name"),
+    [
+        (op, name)
+        for op, arguments in GOOD.items()
+        for name, value in arguments.items()
+        if isinstance(value, np.ndarray) and name != "target"
+    ],
+)
+def test_arrays_of_wrong_type(op: str, name: str, kind: str) -> None:
+    make, shown = WRONG_ARRAYS[kind]
+    if op == "relu" and kind in ("int64", "uint8"):
+        pytest.skip("relu takes integers, as in PyTorch")
+    with pytest.raises(ERRORS) as caught:
+        getattr(F, op)(**(GOOD[op] | {name: make(GOOD[op][name])}))
+    assert name in str(caught.value), caught.value
+    assert shown in str(caught.value), caught.value
+
+
+@pytest.mark.parametrize("op", GOOD)
+def test_missing_and_unknown_arguments(op: str) -> None:
+    function = getattr(F, op)
+    with pytest.raises(TypeError):
+        function()
+    with pytest.raises(TypeError):
+        function(**GOOD[op], strides=1)
+
+
+@pytest.mark.parametrize("name", ["stride", "padding", "dilation"])
+@pytest.mark.parametrize("value", [np.int64(1), np.uint8(1), np.array(1), [1, 1], (np.int32(1), 1)])
+def test_integers_of_every_kind_are_taken(name: str, value: Any) -> None:
+    assert F.conv2d(**GOOD["conv2d"], **{name: value}).ndim == 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": 2**20},
+        {"padding": (2**30, 0)},
+        {"padding": 2**30},
+        {"padding": (2**30, 2**30), "stride": (1, 2**20)},
+        {"padding": 2**29, "dilation": 2**28},
+    ],
+    ids=str,
+)
+def test_output_beyond_memory(options: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, MemoryError)):
+        F.conv2d(**GOOD["conv2d"], **options)
+
+
+def test_shapes_whose_size_overflows() -> None:
+    """Arrays of stride 0 claim any size without any memory."""
+    small = np.float32(1)
+    huge = np.broadcast_to(small, (2**31, 2**31))
+    with pytest.raises((ValueError, MemoryError)):
+        F.matmul(np.broadcast_to(small, (2**31, 1)), np.broadcast_to(small, (1, 2**31)))
+    with pytest.raises((ValueError, MemoryError)):
+        F.linear(np.broadcast_to(small, (2**31, 2**20)), np.broadcast_to(small, (2**31, 2**20)))
+    with pytest.raises((ValueError, MemoryError)):
+        F.relu(huge)
+    with pytest.raises((ValueError, MemoryError)):
+        F.conv2d(np.broadcast_to(small, (2**20, 1, 2**20, 2**20)), ones(1, 1, 1, 1))
+    with pytest.raises((ValueError, MemoryError)):
+        F.max_pool2d(np.broadcast_to(small, (2**20, 1, 2**20, 2**20)), 1)
+
+
+def test_a_huge_stride_is_one_window() -> None:
+    assert F.conv2d(**GOOD["conv2d"], stride=2**40).shape == (2, 6, 1, 1)
+    assert F.max_pool2d(**GOOD["max_pool2d"], stride=2**40).shape == (2, 4, 1, 1)
+    assert F.max_pool2d(**GOOD["max_pool2d"], stride=2**40, ceil_mode=True).shape == (2, 4, 1, 1)
+
+
+@pytest.mark.parametrize("op", GOOD)
+def test_a_gradient_of_wrong_shape(op: str) -> None:
+    arguments = dict(GOOD[op])
+    arguments["input"] = pyconv.tensor(arguments["input"], requires_grad=True)
+    output = getattr(F, op)(**arguments)
+    with pytest.raises(ERRORS):
+        output.backward(np.ones((3, 1, 2), np.float32))
+
+
+@pytest.mark.parametrize("op", GOOD)
+def test_an_error_leaves_nothing_broken(op: str) -> None:
+    before = getattr(F, op)(**GOOD[op])
+    with pytest.raises(ERRORS):
+        getattr(F, op)(**(GOOD[op] | {"input": None}))
+    after = getattr(F, op)(**GOOD[op])
+    np.testing.assert_array_equal(before.numpy(), after.numpy())

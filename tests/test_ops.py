@@ -1,0 +1,239 @@
+"""The harness: every check over every case of every op.
+
+The cases are in tests/ops. An op is called as a user calls it, `pyconv.functional.<op>`, and its
+gradients are those that `backward` leaves in the arguments; the truth is `pyconv.reference.<op>` and
+`pyconv.reference.<op>_backward`, which compute in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn import OPS as DRAWN_OPS
+from drawn import drawn
+from harness import (
+    DTYPES,
+    ISAS,
+    algorithms,
+    applies,
+    check,
+    compare,
+    count_terms,
+    draw_gradient,
+    expect,
+    fill,
+    run,
+)
+from ops import CASES
+from ops.case import Case
+
+from pyconv import reference
+from pyconv.testing import assert_close, force
+
+ALL = [
+    pytest.param(op, case, id=f"{op}-{case.name}")
+    for op, cases in CASES.items()
+    for case in cases
+]
+FEW_SEEDS, MANY_SEEDS = range(40), range(40, 800)
+
+
+# ---- the values --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("op", "case"), ALL)
+def test_equals_reference(op: str, case: Case, isa: str, dtype: Any) -> None:
+    arrays, options = fill(case, dtype)
+    for name in algorithms(op):
+        if applies(op, name, arrays, options):
+            with force(isa=isa, algorithm={op: name} if name else None):
+                check(op, arrays, options)
+
+
+@pytest.mark.parametrize("seed", FEW_SEEDS)
+@pytest.mark.parametrize("op", DRAWN_OPS)
+def test_drawn_equals_reference(op: str, seed: int) -> None:
+    for isa in ISAS:
+        for dtype in DTYPES:
+            test_equals_reference(op, drawn(op, seed), isa, dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", MANY_SEEDS)
+@pytest.mark.parametrize("op", DRAWN_OPS)
+def test_many_drawn_equal_reference(op: str, seed: int) -> None:
+    test_drawn_equals_reference(op, seed)
+
+
+@pytest.mark.parametrize(("op", "case"), ALL)
+def test_reference_passes_finite_differences(op: str, case: Case) -> None:
+    """Along a random direction v: f(x + h v) - f(x - h v) = 2 h <gradient, v> + O(h^3)."""
+    arrays, options = fill(case, np.float64)
+    if case.ties or arrays["input"].size > 10**5:
+        pytest.skip("some values lie within a step of a point without derivative")
+    output = np.asarray(getattr(reference, op)(**arrays, **options))
+    grad_output = draw_gradient(arrays, output.shape)
+    grads = expect(op, arrays, options).grads
+    assert grads.keys() == arrays.keys()
+    step = float(np.cbrt(np.finfo(float).eps))
+    for name, array in arrays.items():
+        direction = np.random.default_rng(2).standard_normal(array.shape)
+        ends = [
+            getattr(reference, op)(
+                **(arrays | {name: array + h * direction}), **options
+            )
+            for h in (step, -step)
+        ]
+        numeric = ((ends[0] - ends[1]) * grad_output).sum() / (2 * step)
+        terms = max(1, array.size + output.size)
+        assert_close(numeric, (grads[name] * direction).sum(), terms, scale=1 / step)
+
+
+# ---- arrays of every kind ----------------------------------------------------------------------
+
+
+def misaligned(array: np.ndarray) -> np.ndarray:
+    buffer = bytearray(array.nbytes + 1)
+    view = np.frombuffer(buffer, array.dtype, array.size, offset=1).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+def every_second(array: np.ndarray) -> np.ndarray:
+    wide = np.full([2 * n for n in array.shape], np.nan, array.dtype)
+    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    view[...] = array
+    return view
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "every-second": every_second,
+    "reversed": lambda array: np.flip(np.flip(array).copy()),
+    "transposed": np.asfortranarray,
+    "channels-last": lambda array: (
+        np.moveaxis(np.moveaxis(array, -1, 0).copy(), 0, -1) if array.ndim else array
+    ),
+    "misaligned": misaligned,
+    "byte-swapped": lambda array: array.astype(array.dtype.newbyteorder()),
+    "read-only": read_only,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("op", "case"), ALL)
+def test_memory_layout_does_not_matter(
+    op: str, case: Case, dtype: Any, kind: str
+) -> None:
+    arrays, options = fill(case, dtype)
+    check(
+        op,
+        arrays,
+        options,
+        {name: KINDS[kind](array) for name, array in arrays.items()},
+    )
+
+
+@pytest.mark.parametrize(("op", "case"), ALL)
+def test_a_gradient_of_any_layout_is_taken(op: str, case: Case) -> None:
+    arrays, options = fill(case, np.float32)
+    truth = expect(op, arrays, options)
+    grad_output = draw_gradient(arrays, truth.output.shape)
+    plain = run(op, arrays, options, grad_output)
+    for kind in ("every-second", "reversed", "misaligned"):
+        result = run(op, arrays, options, KINDS[kind](grad_output))
+        for name, grad in plain.grads.items():
+            np.testing.assert_array_equal(result.grads[name], grad)
+    # A sum leaves a gradient that was never written out: one number, seen everywhere.
+    ones = run(op, arrays, options, np.broadcast_to(np.float32(1), truth.output.shape))
+    assert ones.grads.keys() == plain.grads.keys()
+
+
+@pytest.mark.parametrize(("op", "case"), ALL)
+def test_arguments_are_left_alone(op: str, case: Case) -> None:
+    arrays, options = fill(case, np.float32)
+    before = {name: array.copy() for name, array in arrays.items()}
+    check(op, arrays, options)
+    for name, array in before.items():
+        np.testing.assert_array_equal(arrays[name], array)
+
+
+# ---- threads -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("op", "case"), ALL)
+def test_bits_do_not_depend_on_threads(op: str, case: Case, isa: str) -> None:
+    arrays, options = fill(case, np.float32)
+    shape = np.shape(getattr(reference, op)(**arrays, **options))
+    grad_output = draw_gradient(arrays, shape)
+    for algorithm in algorithms(op):
+        if not applies(op, algorithm, arrays, options):
+            continue
+        with force(isa=isa, algorithm={op: algorithm} if algorithm else None):
+            results = []
+            for threads in (1, 2, 7):
+                with force(threads=threads):
+                    results.append(run(op, arrays, options, grad_output))
+        for other in results[1:]:
+            assert other.output.tobytes() == results[0].output.tobytes()
+            for name, grad in results[0].grads.items():
+                assert other.grads[name].tobytes() == grad.tobytes()
+
+
+# ---- what the cases must reach -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_algorithm_takes_some_case(dtype: Any) -> None:
+    for name in algorithms("conv2d"):
+        taken = [
+            case
+            for case in CASES["conv2d"]
+            if applies("conv2d", name, *fill(case, dtype))
+        ]
+        assert taken or dtype == np.float64, f"no case tests the algorithm {name}"
+
+
+def test_case_names_are_unique() -> None:
+    for op, cases in CASES.items():
+        names = [case.name for case in cases]
+        assert len(names) == len(set(names)), f"{op}: two cases have one name"
+
+
+# ---- a second opinion --------------------------------------------------------------------------
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize(("op", "case"), ALL)
+def test_reference_agrees_with_pytorch(op: str, case: Case) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    arrays, options = fill(case, np.float64)
+    truth, terms = expect(op, arrays, options), count_terms(op, arrays, options)
+    tensors = {
+        name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()
+    }
+    others = {
+        name: torch.tensor(value) if isinstance(value, np.ndarray) else value
+        for name, value in options.items()
+    }
+    if "target" in others:
+        others["target"] = others["target"].long()
+    function = torch.matmul if op == "matmul" else getattr(torch.nn.functional, op)
+    output = function(*tensors.values(), **others)
+    output.backward(torch.tensor(draw_gradient(arrays, truth.output.shape)))
+    compare(output.detach().numpy(), truth.output, terms.output, np.float64)
+    for name, grad in truth.grads.items():
+        compare(tensors[name].grad.numpy(), grad, terms.grads[name], np.float64)

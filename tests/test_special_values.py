@@ -1,0 +1,132 @@
+"""What the cases do not reach: NaN, infinities, sums of nothing; and steps of the optimiser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from harness import DTYPES, ISAS, algorithms, applies, check, fill, run
+from ops import CASES, SGD
+from ops.case import Case
+
+import pyconv
+import pyconv.functional as F
+from pyconv import reference
+from pyconv.testing import assert_close, force
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_relu_special_values(isa: str, dtype: Any) -> None:
+    x = np.array(
+        [np.nan, np.inf, -np.inf, 0.0, -0.0, -1e-40, np.finfo(dtype).tiny] * 9, dtype
+    )
+    with force(isa=isa):
+        result = run("relu", {"input": x}, {}, np.ones_like(x))
+    np.testing.assert_array_equal(result.output, reference.relu(x))
+    np.testing.assert_array_equal(
+        result.grads["input"], reference.relu_backward(np.ones_like(x), x)
+    )
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf])
+def test_max_pool2d_special_values(
+    isa: str, dtype: Any, share: float, value: float
+) -> None:
+    rng = np.random.default_rng(3)
+    x = np.where(
+        rng.random((2, 5, 21, 19)) < share, value, rng.standard_normal((2, 5, 21, 19))
+    )
+    options = {"kernel_size": 3, "stride": 2, "padding": 1}
+    truth, places = reference.max_pool2d(x, **options, return_indices=True)
+    with force(isa=isa):
+        output, indices = F.max_pool2d(x.astype(dtype), **options, return_indices=True)
+    np.testing.assert_array_equal(output.numpy(), truth.astype(dtype))
+    np.testing.assert_array_equal(indices.numpy(), places)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name) for case in CASES["max_pool2d"]]
+)
+def test_max_pool2d_indices(case: Case, isa: str) -> None:
+    arrays, options = fill(case, np.float32)
+    truth, places = reference.max_pool2d(**arrays, **options, return_indices=True)
+    with force(isa=isa):
+        output, indices = F.max_pool2d(**arrays, **options, return_indices=True)
+    np.testing.assert_array_equal(output.numpy(), truth.astype(np.float32))
+    np.testing.assert_array_equal(indices.numpy(), places)
+    assert indices.dtype == np.int64
+
+
+def test_max_pool2d_window_without_input() -> None:
+    """Dilation 2 and padding 1 on two rows: the windows see only padding, before and after."""
+    x = np.ones((1, 1, 2, 1), np.float32)
+    options = {
+        "kernel_size": (2, 1),
+        "padding": (1, 0),
+        "dilation": (3, 1),
+        "stride": 1,
+    }
+    result = run("max_pool2d", {"input": x}, options, np.ones((1, 1, 1, 1), np.float32))
+    assert result.output.item() == -np.inf
+    assert not result.grads["input"].any()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_of_huge_logits(isa: str, dtype: Any) -> None:
+    """Nothing overflows, and a class that cannot be (minus infinity) costs nothing elsewhere."""
+    x = np.array(
+        [[1e30, -1e30, 0], [1000, 1001, 999], [-np.inf, 0, 0], [-1e4, -1e4, -1e4]],
+        dtype,
+    )
+    options = {"target": np.array([0, 1, 2, 0]), "reduction": "none"}
+    with force(isa=isa):
+        check("cross_entropy", {"input": x}, options)
+
+
+def test_cross_entropy_of_nothing() -> None:
+    """The mean of no samples is NaN, and passes no gradient."""
+    for x, target in ((np.ones((2, 3)), [-100, -100]), (np.ones((0, 3)), [])):
+        options = {"target": np.array(target, np.int64)}
+        result = run("cross_entropy", {"input": x}, options, np.ones(()))
+        assert np.isnan(result.output)
+        assert not result.grads["input"].any()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    "case", [c for c in CASES["conv2d"] if c.name in ("3x3", "depthwise")]
+)
+def test_conv2d_nan_reaches_only_its_windows(case: Case, isa: str) -> None:
+    arrays, options = fill(case, np.float32)
+    arrays["input"][0, 1, 3, 3] = np.nan
+    truth = np.isnan(reference.conv2d(**arrays, **options))
+    for name in algorithms("conv2d"):
+        if applies("conv2d", name, arrays, options):
+            with force(isa=isa, algorithm={"conv2d": name} if name else None):
+                output = F.conv2d(**arrays, **options).numpy()
+            np.testing.assert_array_equal(np.isnan(output), truth)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("settings", SGD, ids=str)
+def test_sgd_equals_reference(settings: dict[str, Any], dtype: Any, isa: str) -> None:
+    rng = np.random.default_rng(4)
+    start = rng.standard_normal((7, 11)).astype(dtype)
+    param = pyconv.nn.Parameter(pyconv.tensor(start))
+    optimizer = pyconv.optim.SGD([param], **settings)
+    truth, buffer = start.astype(float), None
+    for step in range(1, 5):
+        grad = rng.standard_normal((7, 11)).astype(dtype)
+        param.grad = pyconv.tensor(grad)
+        with force(isa=isa):
+            optimizer.step()
+        truth, buffer = reference.sgd_step(truth, grad, buffer, **settings)
+        assert_close(param.detach().numpy(), truth, 8 * step)
