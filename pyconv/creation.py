@@ -11,18 +11,22 @@ from . import _core
 from .tensor import Array, Tensor, size_of
 
 
-def as_tensor(data: Any) -> Tensor:
+def as_tensor(data: Any, name: str = "data") -> Tensor:
     """Return `data` itself if it is a Tensor, or a Tensor of it that shares memory if possible."""
-    return data if isinstance(data, Tensor) else Tensor(array_of(data))
+    return data if isinstance(data, Tensor) else Tensor(array_of(data, None, name))
 
 
-def array_of(data: Any, dtype: DTypeLike = None) -> Array:
+def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> Array:
     """Return `data` as an array of numbers, without a copy if possible."""
-    array = np.asarray(data, dtype)
+    try:
+        array = np.asarray(data, dtype)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if array.dtype.kind not in "biuf":
+        kind = f"{array.dtype.type.__name__} ({array.dtype})"
+        raise TypeError(f"{name} is a {type(data).__name__} of {kind}, expected numbers")
     if dtype is None and array.dtype == np.float64 and not _has_dtype(data):
         array = array.astype(np.float32)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"a tensor holds numbers, got {type(data).__name__} of {array.dtype}")
     return array
 
 
@@ -33,7 +37,7 @@ def _has_dtype(data: Any) -> bool:
 
 
 def tensor(
-    data: Any, dtype: DTypeLike = None, requires_grad: bool = False, device: str = "cpu"
+    data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, device: str = "cpu"
 ) -> Tensor:
     """Make a tensor with a copy of `data`.
 
@@ -102,7 +106,7 @@ def from_numpy(array: Array) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}")
-    return Tensor(array_of(array))
+    return Tensor(array_of(array, None, "array"))
 
 
 def zeros(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
@@ -130,7 +134,7 @@ def ones(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False)
 
 
 def full(
-    size: Any, fill_value: Any, *, dtype: DTypeLike = None, requires_grad: bool = False
+    size: Any, fill_value: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Make a tensor of shape `size` filled with one value, whose type decides the default dtype.
 
@@ -140,7 +144,7 @@ def full(
     >>> pyconv.full((2,), 7)
     tensor([7, 7])
     """
-    value = array_of(fill_value, dtype)
+    value = array_of(fill_value, dtype, "fill_value")
     return _make(np.full(size_of((size,), "size"), value, value.dtype), requires_grad)
 
 
@@ -161,7 +165,7 @@ def arange(
     end: float | None = None,
     step: float = 1,
     *,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Make the numbers from `start` (0 if `end` is left out) up to, not including, `end`.
@@ -182,7 +186,7 @@ def arange(
 
 
 def zeros_like(
-    input: Any, *, dtype: DTypeLike = None, requires_grad: bool = False
+    input: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Make zeros of the shape of `input`, and of its dtype unless another is given.
 
@@ -192,10 +196,10 @@ def zeros_like(
     >>> pyconv.zeros_like(pyconv.arange(2))
     tensor([0, 0])
     """
-    return _make(np.zeros_like(as_tensor(input)._array, dtype), requires_grad)
+    return _make(np.zeros_like(as_tensor(input, "input")._array, dtype), requires_grad)
 
 
-def ones_like(input: Any, *, dtype: DTypeLike = None, requires_grad: bool = False) -> Tensor:
+def ones_like(input: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """Make ones of the shape of `input`, and of its dtype unless another is given.
 
     Examples
@@ -204,7 +208,7 @@ def ones_like(input: Any, *, dtype: DTypeLike = None, requires_grad: bool = Fals
     >>> pyconv.ones_like(pyconv.arange(2))
     tensor([1, 1])
     """
-    return _make(np.ones_like(as_tensor(input)._array, dtype), requires_grad)
+    return _make(np.ones_like(as_tensor(input, "input")._array, dtype), requires_grad)
 
 
 def _make(array: Array, requires_grad: bool) -> Tensor:

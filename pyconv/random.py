@@ -62,8 +62,8 @@ def rand(
     >>> pyconv.rand(2, 3).shape
     (2, 3)
     """
-    draw = (generator or default_generator()).random
-    return Tensor(np.asarray(draw(size_of(size, "size"), np.dtype(dtype))), requires_grad)
+    draw: Any = (generator or default_generator()).random
+    return Tensor(np.asarray(draw(size_of(size, "size"), dtype)), requires_grad)
 
 
 def randn(
@@ -80,8 +80,8 @@ def randn(
     >>> pyconv.randn(2, 3).shape
     (2, 3)
     """
-    draw = (generator or default_generator()).standard_normal
-    return Tensor(np.asarray(draw(size_of(size, "size"), np.dtype(dtype))), requires_grad)
+    draw: Any = (generator or default_generator()).standard_normal
+    return Tensor(np.asarray(draw(size_of(size, "size"), dtype)), requires_grad)
 
 
 def randint(

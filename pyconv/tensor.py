@@ -27,18 +27,19 @@ def _operator(name: str) -> Callable[[Tensor, Any], Tensor]:
 
 
 def _reflected(name: str) -> Callable[[Tensor, Any], Tensor]:
-    def method(self: Tensor, other: Any) -> Tensor:
-        result: Tensor = getattr(pyconv.functional, name)(other, self)
-        return result
+    operation = _operator(name)
+    return lambda self, other: operation(other, self)
 
-    return method
+
+def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
+    operation = _operator(name)
+    return lambda self, other: self._replace(operation(self, other))
 
 
 class Tensor:
-    """A multi-dimensional array that can record how it was computed.
+    """A NumPy array that can record how it was computed.
 
-    A Tensor wraps one NumPy array without copying it. Make one with `pyconv.tensor`, which copies,
-    or `pyconv.from_numpy`, which shares memory.
+    Make one with `pyconv.tensor`, which copies, or `pyconv.from_numpy`, which shares memory.
 
     Attributes
     ----------
@@ -158,7 +159,7 @@ class Tensor:
             raise RuntimeError("numpy: the tensor requires grad; use .detach().numpy()")
         return self._array
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         array = self.numpy()
         if copy:
             return np.array(array, dtype)
@@ -216,8 +217,7 @@ class Tensor:
         Parameters
         ----------
         gradient : array_like, optional
-            Gradient of the final result with respect to this tensor, of its shape; may be left
-            out for a tensor of one element, and is then 1.
+            Gradient with respect to this tensor, of its shape; 1 for one element if left out.
         retain_graph : bool, optional
             Keep what the graph saved, so that it can be used again. Default: `create_graph`.
         create_graph : bool
@@ -261,17 +261,10 @@ class Tensor:
         changed(self)
         return self
 
-    def __iadd__(self, other: Any) -> Tensor:  # type: ignore[misc]
-        return self._replace(self + other)
-
-    def __isub__(self, other: Any) -> Tensor:  # type: ignore[misc]
-        return self._replace(self - other)
-
-    def __imul__(self, other: Any) -> Tensor:  # type: ignore[misc]
-        return self._replace(self * other)
-
-    def __itruediv__(self, other: Any) -> Tensor:  # type: ignore[misc]
-        return self._replace(self / other)
+    __iadd__ = _in_place("add")
+    __isub__ = _in_place("sub")
+    __imul__ = _in_place("mul")
+    __itruediv__ = _in_place("div")
 
     def __setitem__(self, key: Any, value: Any) -> None:
         recorded = self._requires_grad
@@ -281,7 +274,7 @@ class Tensor:
             raise NotImplementedError(
                 "x[key] = value is not recorded for backward; use pyconv.where, or pyconv.no_grad()"
             )
-        self._array[pyconv.functional.array_key(key)] = value
+        self._array[pyconv.functional.shape.array_key(key)] = value
         changed(self)
 
     # ---- operations: names for functions of pyconv.functional --------------------------------
@@ -389,6 +382,15 @@ def changed(tensor: Tensor) -> None:
     """Note that the elements were changed in place."""
     if tensor._version is not None:
         tensor._version[0] += 1
+
+
+def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
+    """Forget the gradient of a tensor, or set it to zero."""
+    if set_to_none or tensor.grad is None:
+        tensor.grad = None
+    else:
+        tensor.grad._array.fill(0)
+        changed(tensor.grad)
 
 
 def size_of(size: tuple[Any, ...], name: str, least: int = 0) -> tuple[int, ...]:

@@ -12,6 +12,4 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: many more drawn cases; run with -m slow")
-    config.addinivalue_line(
-        "markers", "torch: compares with PyTorch, if it is installed"
-    )
+    config.addinivalue_line("markers", "torch: compares with PyTorch, if it is installed")

@@ -11,9 +11,7 @@ Rng = np.random.Generator
 def drawn(op: str, seed: int) -> Case:
     """Draw the case of this number: the same one each time."""
     rng = np.random.default_rng([seed, *op.encode()])
-    case = {"conv2d": _conv, "max_pool2d": _pool, "linear": _linear, "matmul": _matmul}[
-        op
-    ](rng)
+    case = {"conv2d": _conv, "max_pool2d": _pool, "linear": _linear, "matmul": _matmul}[op](rng)
     return Case(f"drawn-{seed}", case.arrays, case.options, case.ties)
 
 
@@ -59,9 +57,7 @@ def _pool(rng: Rng) -> Case:
     # Dilated and padded windows may see no input at all: they have their own test.
     dilation = (1, 1) if any(padding) else _ints(rng, 1, 3)
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
-    image = [
-        max(1, r - 2 * p) + int(rng.integers(0, 15)) for r, p in zip(reach, padding)
-    ]
+    image = [max(1, r - 2 * p) + int(rng.integers(0, 15)) for r, p in zip(reach, padding)]
     batch = () if rng.random() < 0.2 else _ints(rng, 0, 4, 1)
     options = {
         "kernel_size": kernel,
@@ -77,9 +73,7 @@ def _pool(rng: Rng) -> Case:
 def _linear(rng: Rng) -> Case:
     batch = _ints(rng, 0, 9, int(rng.integers(0, 4)))
     wide, narrow = _ints(rng, 1, 90)
-    return Case(
-        "", {"input": (*batch, wide), "weight": (narrow, wide), "bias": (narrow,)}
-    )
+    return Case("", {"input": (*batch, wide), "weight": (narrow, wide), "bias": (narrow,)})
 
 
 def _matmul(rng: Rng) -> Case:

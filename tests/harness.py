@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,16 +44,9 @@ class Result:
     grads: Arrays
 
 
-def expect(
-    op: str, arrays: Arrays, options: dict[str, Any], grad_output: Any = None
-) -> Result:
-    """Compute the truth, for a given gradient of the output or a drawn one."""
+def expect(op: str, arrays: Arrays, options: dict[str, Any], grad_output: Any) -> Result:
+    """Compute the truth."""
     output = np.asarray(getattr(reference, op)(**arrays, **options))
-    if grad_output is None:
-        dtype = arrays["input"].dtype
-        grad_output = (
-            np.random.default_rng(1).standard_normal(output.shape).astype(dtype)
-        )
     inputs = {name: array for name, array in arrays.items() if name != "bias"}
     grads = getattr(reference, f"{op}_backward")(grad_output, **inputs, **options)
     names = ("input", "other") if op == "matmul" else ("input", "weight", "bias")
@@ -62,14 +56,12 @@ def expect(
 
 def count_terms(op: str, arrays: Arrays, options: dict[str, Any]) -> Result:
     """Count the terms of each sum: they are what sums of products of ones come to."""
-    ones = {name: np.ones_like(array) for name, array in arrays.items()}
+    ones = {name: np.ones(array.shape) for name, array in arrays.items()}
     output = getattr(reference, op)(**ones, **options)
     return expect(op, ones, options, np.ones(np.shape(output)))
 
 
-def run(
-    op: str, arrays: Arrays, options: dict[str, Any], grad_output: np.ndarray
-) -> Result:
+def run(op: str, arrays: Arrays, options: dict[str, Any], grad_output: np.ndarray) -> Result:
     """Call the op as a user does."""
     tensors = {name: pyconv.from_numpy(array) for name, array in arrays.items()}
     for tensor in tensors.values():
@@ -83,27 +75,31 @@ def run(
 
 
 def check(
-    op: str, arrays: Arrays, options: dict[str, Any], changed: Arrays | None = None
-) -> Result:
-    """Run the op, on ``changed`` arrays of the same values if given; compare with the truth."""
-    truth = expect(op, arrays, options)
-    grad_output = draw_gradient(arrays, truth.output.shape)
-    result = run(op, changed or arrays, options, grad_output)
+    op: str,
+    arrays: Arrays,
+    options: dict[str, Any],
+    grad_output: np.ndarray | None = None,
+    remake: Callable[[np.ndarray], np.ndarray] = lambda array: array,
+) -> None:
+    """Run the op on its arrays as ``remake`` lays them out, and compare with the truth."""
+    if grad_output is None:
+        grad_output = draw_gradient(op, arrays, options)
+    truth = expect(op, arrays, options, grad_output)
+    remade = {name: remake(array) for name, array in arrays.items()}
+    result = run(op, remade, options, remake(grad_output))
     terms = count_terms(op, arrays, options)
     compare(result.output, truth.output, terms.output, arrays["input"].dtype)
     assert result.grads.keys() == truth.grads.keys() == arrays.keys()
     for name, grad in truth.grads.items():
         compare(result.grads[name], grad, terms.grads[name], arrays["input"].dtype)
-    return result
 
 
-def draw_gradient(arrays: Arrays, shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(1).standard_normal(shape).astype(arrays["input"].dtype)
+def draw_gradient(op: str, arrays: Arrays, options: dict[str, Any]) -> np.ndarray:
+    shape = np.shape(getattr(reference, op)(**arrays, **options))
+    return np.asarray(np.random.default_rng(1).standard_normal(shape), arrays["input"].dtype)
 
 
-def compare(
-    actual: np.ndarray, expected: np.ndarray, terms: np.ndarray, dtype: Any
-) -> None:
+def compare(actual: np.ndarray, expected: np.ndarray, terms: np.ndarray, dtype: Any) -> None:
     assert actual.dtype == dtype
     longest = max(1, int(np.ceil(np.abs(terms).max(initial=1))))
     assert_close(actual, expected, longest, allow_empty=np.size(expected) == 0)
@@ -116,11 +112,15 @@ def algorithms(op: str) -> list[str | None]:
 
 
 def applies(op: str, name: str | None, arrays: Arrays, options: dict[str, Any]) -> bool:
-    """Ask the table of algorithms whether this one takes the case."""
+    """Ask the table of algorithms whether this one takes the case, in all directions."""
     if name is None:
         return True
     shapes = [arrays[key].shape for key in ("input", "weight")]
     defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
     shape = _core.conv_shape(2, *shapes, *(defaults | options).values())
-    rows = _core.conv_explain(shape, "forward", arrays["input"].dtype)
-    return any(row["algorithm"] == name and row["applies"] for row in rows)
+    rows = [
+        row
+        for direction in ("forward", "backward_input", "backward_weight")
+        for row in _core.conv_explain(shape, direction, arrays["input"].dtype)
+    ]
+    return not any(row["refused"] for row in rows if row["algorithm"] == name)

@@ -1,8 +1,8 @@
 """The harness: every check over every case of every op.
 
 The cases are in tests/ops. An op is called as a user calls it, `pyconv.functional.<op>`, and its
-gradients are those that `backward` leaves in the arguments; the truth is `pyconv.reference.<op>` and
-`pyconv.reference.<op>_backward`, which compute in float64.
+gradients are those that `backward` leaves in the arguments. The truth is `pyconv.reference.<op>`
+and `pyconv.reference.<op>_backward`, which compute in float64.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ from pyconv import reference
 from pyconv.testing import assert_close, force
 
 ALL = [
-    pytest.param(op, case, id=f"{op}-{case.name}")
-    for op, cases in CASES.items()
-    for case in cases
+    pytest.param(op, case, id=f"{op}-{case.name}") for op, cases in CASES.items() for case in cases
 ]
 FEW_SEEDS, MANY_SEEDS = range(40), range(40, 800)
 
@@ -76,21 +74,18 @@ def test_reference_passes_finite_differences(op: str, case: Case) -> None:
     arrays, options = fill(case, np.float64)
     if case.ties or arrays["input"].size > 10**5:
         pytest.skip("some values lie within a step of a point without derivative")
-    output = np.asarray(getattr(reference, op)(**arrays, **options))
-    grad_output = draw_gradient(arrays, output.shape)
-    grads = expect(op, arrays, options).grads
+    grad_output = draw_gradient(op, arrays, options)
+    grads = expect(op, arrays, options, grad_output).grads
     assert grads.keys() == arrays.keys()
     step = float(np.cbrt(np.finfo(float).eps))
     for name, array in arrays.items():
         direction = np.random.default_rng(2).standard_normal(array.shape)
         ends = [
-            getattr(reference, op)(
-                **(arrays | {name: array + h * direction}), **options
-            )
+            getattr(reference, op)(**(arrays | {name: array + h * direction}), **options)
             for h in (step, -step)
         ]
         numeric = ((ends[0] - ends[1]) * grad_output).sum() / (2 * step)
-        terms = max(1, array.size + output.size)
+        terms = max(1, array.size + grad_output.size)
         assert_close(numeric, (grads[name] * direction).sum(), terms, scale=1 / step)
 
 
@@ -106,7 +101,7 @@ def misaligned(array: np.ndarray) -> np.ndarray:
 
 def every_second(array: np.ndarray) -> np.ndarray:
     wide = np.full([2 * n for n in array.shape], np.nan, array.dtype)
-    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    view = wide[(..., *(slice(None, None, 2) for _ in array.shape))]
     view[...] = array
     return view
 
@@ -130,34 +125,24 @@ KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def remade(kind: str, array: np.ndarray) -> np.ndarray:
+    # Without axes most kinds come to the same, and NumPy's functions change the shape.
+    return np.asarray(KINDS[kind](array)).reshape(array.shape)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("op", "case"), ALL)
-def test_memory_layout_does_not_matter(
-    op: str, case: Case, dtype: Any, kind: str
-) -> None:
-    arrays, options = fill(case, dtype)
-    check(
-        op,
-        arrays,
-        options,
-        {name: KINDS[kind](array) for name, array in arrays.items()},
-    )
+def test_memory_layout_does_not_matter(op: str, case: Case, dtype: Any, kind: str) -> None:
+    check(op, *fill(case, dtype), remake=lambda array: remade(kind, array))
 
 
 @pytest.mark.parametrize(("op", "case"), ALL)
-def test_a_gradient_of_any_layout_is_taken(op: str, case: Case) -> None:
+def test_one_number_seen_everywhere_is_a_gradient(op: str, case: Case) -> None:
+    """The gradient of a sum is not written out: all its strides are 0."""
     arrays, options = fill(case, np.float32)
-    truth = expect(op, arrays, options)
-    grad_output = draw_gradient(arrays, truth.output.shape)
-    plain = run(op, arrays, options, grad_output)
-    for kind in ("every-second", "reversed", "misaligned"):
-        result = run(op, arrays, options, KINDS[kind](grad_output))
-        for name, grad in plain.grads.items():
-            np.testing.assert_array_equal(result.grads[name], grad)
-    # A sum leaves a gradient that was never written out: one number, seen everywhere.
-    ones = run(op, arrays, options, np.broadcast_to(np.float32(1), truth.output.shape))
-    assert ones.grads.keys() == plain.grads.keys()
+    drawn_gradient = draw_gradient(op, arrays, options)
+    check(op, arrays, options, np.broadcast_to(np.float32(0.75), drawn_gradient.shape))
 
 
 @pytest.mark.parametrize(("op", "case"), ALL)
@@ -176,8 +161,7 @@ def test_arguments_are_left_alone(op: str, case: Case) -> None:
 @pytest.mark.parametrize(("op", "case"), ALL)
 def test_bits_do_not_depend_on_threads(op: str, case: Case, isa: str) -> None:
     arrays, options = fill(case, np.float32)
-    shape = np.shape(getattr(reference, op)(**arrays, **options))
-    grad_output = draw_gradient(arrays, shape)
+    grad_output = draw_gradient(op, arrays, options)
     for algorithm in algorithms(op):
         if not applies(op, algorithm, arrays, options):
             continue
@@ -198,11 +182,7 @@ def test_bits_do_not_depend_on_threads(op: str, case: Case, isa: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_algorithm_takes_some_case(dtype: Any) -> None:
     for name in algorithms("conv2d"):
-        taken = [
-            case
-            for case in CASES["conv2d"]
-            if applies("conv2d", name, *fill(case, dtype))
-        ]
+        taken = [case for case in CASES["conv2d"] if applies("conv2d", name, *fill(case, dtype))]
         assert taken or dtype == np.float64, f"no case tests the algorithm {name}"
 
 
@@ -221,19 +201,18 @@ def test_case_names_are_unique() -> None:
 def test_reference_agrees_with_pytorch(op: str, case: Case) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     arrays, options = fill(case, np.float64)
-    truth, terms = expect(op, arrays, options), count_terms(op, arrays, options)
-    tensors = {
-        name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()
-    }
+    grad_output = draw_gradient(op, arrays, options)
+    truth, terms = expect(op, arrays, options, grad_output), count_terms(op, arrays, options)
+    tensors = {name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()}
     others = {
         name: torch.tensor(value) if isinstance(value, np.ndarray) else value
         for name, value in options.items()
     }
-    if "target" in others:
+    if op == "cross_entropy" and not others["target"].is_floating_point():
         others["target"] = others["target"].long()
     function = torch.matmul if op == "matmul" else getattr(torch.nn.functional, op)
     output = function(*tensors.values(), **others)
-    output.backward(torch.tensor(draw_gradient(arrays, truth.output.shape)))
+    output.backward(torch.tensor(grad_output))
     compare(output.detach().numpy(), truth.output, terms.output, np.float64)
     for name, grad in truth.grads.items():
         compare(tensors[name].grad.numpy(), grad, terms.grads[name], np.float64)

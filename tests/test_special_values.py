@@ -12,16 +12,14 @@ from ops.case import Case
 
 import pyconv
 import pyconv.functional as F
-from pyconv import reference
+from pyconv import _core, reference
 from pyconv.testing import assert_close, force
 
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_relu_special_values(isa: str, dtype: Any) -> None:
-    x = np.array(
-        [np.nan, np.inf, -np.inf, 0.0, -0.0, -1e-40, np.finfo(dtype).tiny] * 9, dtype
-    )
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, -1e-40, np.finfo(dtype).tiny] * 9, dtype)
     with force(isa=isa):
         result = run("relu", {"input": x}, {}, np.ones_like(x))
     np.testing.assert_array_equal(result.output, reference.relu(x))
@@ -34,13 +32,9 @@ def test_relu_special_values(isa: str, dtype: Any) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
 @pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf])
-def test_max_pool2d_special_values(
-    isa: str, dtype: Any, share: float, value: float
-) -> None:
+def test_max_pool2d_special_values(isa: str, dtype: Any, share: float, value: float) -> None:
     rng = np.random.default_rng(3)
-    x = np.where(
-        rng.random((2, 5, 21, 19)) < share, value, rng.standard_normal((2, 5, 21, 19))
-    )
+    x = np.where(rng.random((2, 5, 21, 19)) < share, value, rng.standard_normal((2, 5, 21, 19)))
     options = {"kernel_size": 3, "stride": 2, "padding": 1}
     truth, places = reference.max_pool2d(x, **options, return_indices=True)
     with force(isa=isa):
@@ -50,9 +44,7 @@ def test_max_pool2d_special_values(
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case.name) for case in CASES["max_pool2d"]]
-)
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES["max_pool2d"]])
 def test_max_pool2d_indices(case: Case, isa: str) -> None:
     arrays, options = fill(case, np.float32)
     truth, places = reference.max_pool2d(**arrays, **options, return_indices=True)
@@ -100,9 +92,7 @@ def test_cross_entropy_of_nothing() -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize(
-    "case", [c for c in CASES["conv2d"] if c.name in ("3x3", "depthwise")]
-)
+@pytest.mark.parametrize("case", [c for c in CASES["conv2d"] if c.name in ("3x3", "depthwise")])
 def test_conv2d_nan_reaches_only_its_windows(case: Case, isa: str) -> None:
     arrays, options = fill(case, np.float32)
     arrays["input"][0, 1, 3, 3] = np.nan
@@ -130,3 +120,30 @@ def test_sgd_equals_reference(settings: dict[str, Any], dtype: Any, isa: str) ->
             optimizer.step()
         truth, buffer = reference.sgd_step(truth, grad, buffer, **settings)
         assert_close(param.detach().numpy(), truth, 8 * step)
+
+
+# ---- the product under them all ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_matmul_algorithm(dtype: Any, isa: str) -> None:
+    """Each takes some order of the operands in memory, alone and with a bias, on any threads."""
+    ran = set()
+    for case in CASES["matmul"]:
+        arrays, _ = fill(case, dtype)
+        a, b = arrays["input"], arrays["other"]
+        bias = np.arange(b.shape[1]).astype(dtype)
+        truth, terms = reference.matmul(a, b) + bias, a.shape[1] + 1
+        for left, right in ((a, b), (a, np.asfortranarray(b)), (np.asfortranarray(a), b)):
+            for name in [
+                row["algorithm"] for row in _core.matmul_explain(left, right) if not row["refused"]
+            ]:
+                ran.add(name)
+                results = []
+                for threads in (1, 2, 7):
+                    with force(isa=isa, algorithm={"matmul": name}, threads=threads):
+                        results.append(_core.matmul(left, right, bias))
+                assert_close(results[0], truth, terms, allow_empty=truth.size == 0)
+                assert len({result.tobytes() for result in results}) == 1
+    assert ran == set(_core.algorithm_names("matmul"))

@@ -1,6 +1,9 @@
 #include "bind/array.h"
 
-#include <limits>
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+#include <vector>
 
 namespace pyconv {
 namespace {
@@ -8,6 +11,69 @@ namespace {
 constexpr int numpy_float = 11, numpy_double = 12;  // NPY_FLOAT, NPY_DOUBLE: fixed by NumPy's ABI
 
 std::string dtype_name(const py::array& array) { return py::str(array.dtype()); }
+
+// The strides in elements of a dense array whose dimensions nest in memory as those of view do.
+// Repeated elements (stride 0) give no order: then the last dimension is the innermost.
+void dense_strides(const TensorView& view, int64_t (&strides)[max_rank]) {
+  int64_t size[max_rank];  // of one step in memory; falls from the outermost dimension inwards
+  bool ordered = true;
+  for (int i = 0; i < view.ndim; ++i) {
+    size[i] = std::abs(view.stride[i]);
+    ordered = ordered && (size[i] > 0 || view.shape[i] <= 1);
+  }
+  for (int i = 0; i < view.ndim; ++i) {
+    strides[i] = 1;
+    for (int j = 0; j < view.ndim; ++j) {
+      const bool within = ordered && size[i] != size[j] ? size[j] < size[i] : j > i;
+      if (within && view.shape[j] > 0) strides[i] *= view.shape[j];
+    }
+  }
+}
+
+py::array array_on_new_block(const py::dtype& dtype, const int64_t* shape, int ndim,
+                             std::vector<py::ssize_t> strides) {
+  int64_t bytes = dtype.itemsize();
+  for (int i = 0; i < ndim; ++i)
+    check(!__builtin_mul_overflow(bytes, shape[i], &bytes), "the result would have ",
+          "more bytes than an address can count");
+  void* block = allocate(static_cast<size_t>(bytes));
+  PyObject* capsule = PyCapsule_New(block, nullptr, [](PyObject* self) {
+    release(PyCapsule_GetPointer(self, nullptr),
+            reinterpret_cast<size_t>(PyCapsule_GetContext(self)));
+  });
+  if (!capsule) {
+    release(block, static_cast<size_t>(bytes));
+    throw py::error_already_set();
+  }
+  const auto owner = py::reinterpret_steal<py::capsule>(capsule);
+  PyCapsule_SetContext(capsule, reinterpret_cast<void*>(bytes));
+  return py::array(dtype, py::array::ShapeContainer(shape, shape + ndim), std::move(strides), block,
+                   owner);
+}
+
+// What the user passed, in his own notation, cut where it gets long.
+struct Shown {
+  py::handle value;
+  friend std::ostream& operator<<(std::ostream& out, const Shown& shown) {
+    constexpr size_t most = 80;
+    const std::string text = py::repr(shown.value);
+    return out << text.substr(0, most) << (text.size() > most ? "..." : "");
+  }
+};
+
+// True and the number, or false if value is no integer. Too large a number throws.
+bool integer(const char* op, const char* name, py::handle value, int64_t& number) {
+  if (PyBool_Check(value.ptr()) || !PyIndex_Check(value.ptr())) return false;
+  const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+  if (!index) {
+    PyErr_Clear();
+    return false;
+  }
+  int overflow = 0;
+  number = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
+  check(!overflow, op, ": ", name, " is ", Shown{index}, ", expected a number below 2**63 in size");
+  return true;
+}
 
 bool readable_in_place(const py::array& array) {
   const auto size = array.itemsize();
@@ -69,28 +135,70 @@ Argument read_contiguous(const char* op, const char* name, py::handle value) {
   return argument;
 }
 
-py::array new_array(py::dtype dtype, const int64_t* shape, int ndim) {
-  int64_t bytes = dtype.itemsize();
-  for (int i = 0; i < ndim; ++i)
-    check(!__builtin_mul_overflow(bytes, shape[i], &bytes), "the result would have ",
-          "more bytes than an address can count");
-  void* block = allocate(static_cast<size_t>(bytes));
-  PyObject* capsule = PyCapsule_New(block, nullptr, [](PyObject* self) {
-    release(PyCapsule_GetPointer(self, nullptr),
-            reinterpret_cast<size_t>(PyCapsule_GetContext(self)));
-  });
-  if (!capsule) {
-    release(block, static_cast<size_t>(bytes));
-    throw py::error_already_set();
+Argument read_dense(const char* op, const char* name, py::handle value) {
+  Argument argument = read(op, name, value);
+  int64_t dense[max_rank];
+  dense_strides(argument.view, dense);
+  bool gaps = false;
+  for (int i = 0; i < argument.view.ndim; ++i)
+    gaps = gaps || (argument.view.shape[i] > 1 && argument.view.stride[i] != dense[i]);
+  if (gaps) {
+    py::array copy = new_array_like(argument.view);
+    copy[py::ellipsis()] = argument.array;
+    argument = {copy, view_of(copy)};
   }
-  const auto owner = py::reinterpret_steal<py::capsule>(capsule);
-  PyCapsule_SetContext(capsule, reinterpret_cast<void*>(bytes));
-  return py::array(dtype, py::array::ShapeContainer(shape, shape + ndim), block, owner);
+  return argument;
+}
+
+py::array new_array(py::dtype dtype, const int64_t* shape, int ndim) {
+  return array_on_new_block(dtype, shape, ndim, {});
 }
 
 py::array new_array(DType dtype, const int64_t* shape, int ndim) {
   return new_array(dtype == DType::float32 ? py::dtype::of<float>() : py::dtype::of<double>(),
                    shape, ndim);
+}
+
+py::array new_array_like(const TensorView& model) {
+  int64_t strides[max_rank];
+  dense_strides(model, strides);
+  const auto dtype = model.dtype == DType::float32 ? py::dtype::of<float>() : py::dtype::of<double>();
+  std::vector<py::ssize_t> bytes(strides, strides + model.ndim);
+  for (auto& stride : bytes) stride *= dtype.itemsize();
+  return array_on_new_block(dtype, model.shape, model.ndim, std::move(bytes));
+}
+
+bool same_shape(const TensorView& a, const TensorView& b) {
+  return a.ndim == b.ndim && std::equal(a.shape, a.shape + a.ndim, b.shape);
+}
+
+bool same_layout(const TensorView& a, const TensorView& b) {
+  return same_shape(a, b) && std::equal(a.stride, a.stride + a.ndim, b.stride);
+}
+
+int64_t read_int(const char* op, const char* name, py::handle value) {
+  int64_t number = 0;
+  check<WrongType>(integer(op, name, value, number), op, ": ", name, " is ", Shown{value},
+                   ", expected an int");
+  return number;
+}
+
+void read_ints(const char* op, const char* name, py::handle value, int ndim, int64_t fill,
+               int64_t (&out)[3]) {
+  std::fill(out, out + 3, fill);
+  int64_t* const places = out + 3 - ndim;
+  int64_t number = 0;
+  if (integer(op, name, value, number)) {
+    std::fill(places, out + 3, number);
+    return;
+  }
+  const bool sequence = PyTuple_Check(value.ptr()) || PyList_Check(value.ptr());
+  const py::ssize_t length = sequence ? PySequence_Fast_GET_SIZE(value.ptr()) : 0;
+  bool good = length == ndim || length == 1;
+  for (int i = 0; good && i < ndim; ++i)
+    good = integer(op, name, PySequence_Fast_GET_ITEM(value.ptr(), length == 1 ? 0 : i), places[i]);
+  check<WrongType>(good, op, ": ", name, " is ", Shown{value}, ", expected an int or a tuple of ",
+                   ndim, ndim == 1 ? " int" : " ints");
 }
 
 }  // namespace pyconv

@@ -23,12 +23,34 @@ struct Argument {
 Argument read(const char* op, const char* name, py::handle value);
 Argument read(const char* op, const char* name, py::handle value, DType expected,
               const char* expected_of);
+// As a copy unless it lies in memory without gaps: in C order, or in any order of dimensions.
 Argument read_contiguous(const char* op, const char* name, py::handle value);
+Argument read_dense(const char* op, const char* name, py::handle value);
 
 // A new array in a block of the caching allocator.
 py::array new_array(py::dtype dtype, const int64_t* shape, int ndim);
 py::array new_array(DType dtype, const int64_t* shape, int ndim);
+// The same, dense, its dimensions in memory in the order of model's.
+py::array new_array_like(const TensorView& model);
 TensorView view_of(const py::array& array);
+bool same_shape(const TensorView& a, const TensorView& b);
+bool same_layout(const TensorView& a, const TensorView& b);  // same shape and strides
+
+// One integer, or an int or tuple of ndim ints (or one): they fill the last ndim places of out, fill
+// the others.
+int64_t read_int(const char* op, const char* name, py::handle value);
+void read_ints(const char* op, const char* name, py::handle value, int ndim, int64_t fill,
+               int64_t (&out)[3]);
+
+// Calls f(T()) for the element type T, without the GIL.
+template <class F>
+void compute(DType dtype, const F& f) {
+  py::gil_scoped_release release;
+  if (dtype == DType::float32)
+    f(float());
+  else
+    f(double());
+}
 
 std::string type_name(py::handle value);
 

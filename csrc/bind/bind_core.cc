@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "bind/array.h"
+#include "conv/conv.h"
 #include "core/algorithm.h"
 #include "core/isa.h"
 #include "core/roofline.h"
@@ -55,6 +56,7 @@ py::array empty(const py::tuple& shape, const py::object& dtype) {
 
 std::vector<std::string> algorithm_names(const std::string& op) {
   if (op == "matmul") return gemm_algorithms();
+  if (op == "conv2d") return conv_algorithms();
   throw InvalidArgument(sentence("no table of algorithms for '", op, "'; expected conv2d, matmul"));
 }
 

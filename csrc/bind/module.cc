@@ -10,6 +10,11 @@ namespace py = pybind11;
 
 void bind_core(py::module_& module);
 void bind_gemm(py::module_& module);
+void bind_conv(py::module_& module);
+void bind_elementwise(py::module_& module);
+void bind_pool(py::module_& module);
+void bind_loss(py::module_& module);
+void bind_optim(py::module_& module);
 
 }  // namespace pyconv
 
@@ -30,4 +35,9 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = PYCONV_VERSION;
   bind_core(module);
   bind_gemm(module);
+  bind_conv(module);
+  bind_elementwise(module);
+  bind_pool(module);
+  bind_loss(module);
+  bind_optim(module);
 }

@@ -9,7 +9,21 @@
 
 namespace pyconv {
 int current_isa();  // index of the running set, see isa.h
-}
+
+// A table that holds the same kernels for each element type.
+template <template <class> class Kernels>
+struct ByType {
+  Kernels<float> f32;
+  Kernels<double> f64;
+  template <class T>
+  const Kernels<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float))
+      return f32;
+    else
+      return f64;
+  }
+};
+}  // namespace pyconv
 
 #define PYCONV_DECLARE_TABLE(isa, Table, name) \
   namespace isa {                              \

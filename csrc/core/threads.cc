@@ -1,7 +1,7 @@
 // A small pool: workers spin some tens of microseconds for the next job, then sleep.
 //
-// A job is published by raising `ticket` to (epoch << 32 | 0); whoever raises its lower half by a
-// compare-and-swap owns that index. A worker that wakes late finds another epoch or no index left
+// A job is published as `ticket` = (epoch << 32 | indices left); whoever lowers it by one, by a
+// compare-and-swap, owns that index. A worker that wakes late finds another epoch or no index left
 // and touches nothing, so the caller never waits for a sleeping thread: it computes what nobody took.
 // After fork the child has no workers: a handler drops the pool and the next job makes a new one.
 #include "core/threads.h"
@@ -71,7 +71,7 @@ class Pool {
     n_.store(n, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
     const uint32_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
-    ticket_.store(uint64_t{epoch} << 32, std::memory_order_release);
+    ticket_.store(uint64_t{epoch} << 32 | n, std::memory_order_release);
     epoch_.store(epoch);  // sequentially consistent, as is the count of sleepers below
     if (sleepers_.load() > 0) {
       std::lock_guard<std::mutex> lock(sleep_mutex_);
@@ -95,11 +95,11 @@ class Pool {
     const void* context = context_.load(std::memory_order_relaxed);
     const uint32_t n = n_.load(std::memory_order_relaxed);
     uint64_t ticket = ticket_.load(std::memory_order_acquire);
-    while ((ticket >> 32) == epoch && static_cast<uint32_t>(ticket) < n) {
+    while ((ticket >> 32) == epoch && static_cast<uint32_t>(ticket) > 0) {
       // Success proves that the job is not finished, so what was read above belongs to it.
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) continue;
       try {
-        body(context, static_cast<uint32_t>(ticket));
+        body(context, n - static_cast<uint32_t>(ticket));
       } catch (...) {
         std::lock_guard<std::mutex> lock(error_mutex_);
         if (!error_) error_ = std::current_exception();

@@ -54,6 +54,7 @@ struct Panels {
   int64_t count, height, tall;
   Panels(int64_t rows, int mr)
       : count(ceil_div(rows, mr)), height(count ? rows / count : 0), tall(rows - height * count) {}
+  int64_t total() const { return height * count + tall; }
   int64_t first_row(int64_t panel) const {
     return panel * height + (panel < tall ? panel : tall);
   }

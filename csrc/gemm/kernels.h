@@ -56,16 +56,13 @@ struct GemmTable {
   GemmKernels<float> f32;
   GemmKernels<double> f64;
   template <class T>
-  const GemmKernels<T>& of() const;
+  const GemmKernels<T>& of() const {
+    if constexpr (sizeof(T) == 4)
+      return f32;
+    else
+      return f64;
+  }
 };
-template <>
-inline const GemmKernels<float>& GemmTable::of<float>() const {
-  return f32;
-}
-template <>
-inline const GemmKernels<double>& GemmTable::of<double>() const {
-  return f64;
-}
 
 PYCONV_DECLARE_TABLES(GemmTable, gemm_table)
 

@@ -38,6 +38,11 @@ void tile(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
           const Epilogue<T>& epilogue) {
   constexpr int L = lanes<T>;
   Vec<T> sum[Height][tile_vectors];
+#pragma GCC unroll 14
+  for (int i = 0; i < Height; ++i) {  // c arrives while the sum is formed
+    __builtin_prefetch(c + i * ldc, 1);
+    __builtin_prefetch(c + i * ldc + tile_columns<T> - 1, 1);
+  }
   multiply<T, Height>(depth, a, b, ldb, sum);
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) {

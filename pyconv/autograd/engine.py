@@ -202,10 +202,10 @@ def _first_gradient(tensor: Tensor, gradient: Any) -> Tensor:
         if array.size != 1:
             raise ValueError(f"backward: a tensor of shape {array.shape} needs a gradient argument")
         return Tensor(np.ones_like(array))
-    gradient = as_tensor(gradient)
-    if gradient.shape != array.shape:
-        raise ValueError(f"backward: gradient has shape {gradient.shape}, tensor {array.shape}")
-    return gradient.to(array.dtype)
+    first = as_tensor(gradient, "backward: gradient")
+    if first.shape != array.shape:
+        raise ValueError(f"backward: gradient has shape {first.shape}, tensor {array.shape}")
+    return first if first.dtype.num == array.dtype.num else first.to(array.dtype)
 
 
 def _leading_to(wanted: set[Edge], roots: list[Any]) -> set[Node]:
@@ -257,7 +257,8 @@ def _checked(node: Node, edge: Edge, gradient: Any) -> Tensor:
             f"{node.function.__name__}.backward returned a gradient of shape {array.shape} "
             f"for an argument of shape {shape}"
         )
-    result: Tensor = gradient if array.dtype == dtype else gradient.to(dtype)
+    # The number of a dtype leaves out the byte order: gradients are in the machine's own.
+    result: Tensor = gradient if array.dtype.num == dtype.num else gradient.to(dtype)
     return result
 
 

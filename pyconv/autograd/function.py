@@ -132,10 +132,15 @@ class Function:
         raise NotImplementedError("a Function needs a static method backward(ctx, *grads)")
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Run `forward`, and record it if an argument requires grad."""
+    def apply(cls, *args: Any) -> Tensor:
+        """Run `forward`, and record it if an argument requires grad.
+
+        Returns what `forward` returns: a Tensor, or a tuple of them.
+        """
+        result: Tensor
         if not state.enabled:
-            return cls.forward(Node(), *args)
+            result = cls.forward(Node(), *args)
+            return result
         record = False
         for arg in args:
             if isinstance(arg, Tensor) and arg._requires_grad:
@@ -143,9 +148,10 @@ class Function:
                 break
         state.enabled = False
         try:
-            return _record(cls, args) if record else cls.forward(Node(), *args)
+            result = _record(cls, args) if record else cls.forward(Node(), *args)
         finally:
             state.enabled = True
+        return result
 
 
 def edge_of(tensor: Tensor) -> Edge:
@@ -179,9 +185,10 @@ def _attach(output: Any, index: int, node: Node, args: tuple[Any, ...]) -> Tenso
     if not isinstance(output, Tensor):
         kind = type(output).__name__
         raise TypeError(f"{node.function.__name__}.forward must return Tensors, got {kind}")
+    result: Tensor = output
     if output._array.dtype.kind != "f" or any(output is t for t in node._non_differentiable):
-        return output
+        return result
     if output._requires_grad or any(output is arg for arg in args):
-        output = output.detach()  # an input handed through keeps its own place in the graph
-    output._requires_grad, output._node, output._index = True, node, index
-    return output
+        result = output.detach()  # an input handed through keeps its own place in the graph
+    result._requires_grad, result._node, result._index = True, node, index
+    return result

@@ -63,7 +63,7 @@ def gradcheck(
     for o, output in enumerate(outputs):
         analytic = _analytic(output, checked)
         for i, x in enumerate(checked):
-            numeric = _numeric(lambda o=o: _differentiable(func(*inputs), o), x, output, eps)
+            numeric = _numeric(lambda: _differentiable(func(*inputs)), o, x, output, eps)
             if not np.allclose(analytic[i], numeric, rtol, atol, equal_nan=True):
                 if raise_exception:
                     raise RuntimeError(
@@ -123,10 +123,9 @@ def gradgradcheck(
     return gradcheck(gradients, (*inputs, *grad_outputs), eps, atol, rtol, raise_exception)
 
 
-def _differentiable(result: Any, index: int | None = None) -> Any:
+def _differentiable(result: Any) -> list[Tensor]:
     outputs = result if isinstance(result, tuple) else (result,)
-    outputs = [y for y in outputs if y.dtype.kind == "f"]
-    return outputs if index is None else outputs[index]
+    return [y for y in outputs if y.dtype.kind == "f"]
 
 
 def _analytic(output: Tensor, inputs: list[Tensor]) -> list[Array]:
@@ -145,7 +144,10 @@ def _analytic(output: Tensor, inputs: list[Tensor]) -> list[Array]:
     return result
 
 
-def _numeric(func: Callable[[], Tensor], x: Tensor, output: Tensor, eps: float) -> Array:
+def _numeric(
+    func: Callable[[], list[Tensor]], number: int, x: Tensor, output: Tensor, eps: float
+) -> Array:
+    """Return the same matrix for one output and input, by central differences."""
     result = np.zeros((output.numel(), x.numel()))
     original = x._array
     try:
@@ -156,7 +158,7 @@ def _numeric(func: Callable[[], Tensor], x: Tensor, output: Tensor, eps: float) 
                 x._array = np.array(original, order="C")
                 x._array.reshape(-1)[column] += step
                 with no_grad():
-                    values.append(func()._array.reshape(-1))
+                    values.append(func()[number]._array.reshape(-1))
             result[:, column] = (values[0] - values[1]) / (2 * eps)
     finally:
         x._array = original

@@ -1,14 +1,14 @@
 """Every kernel of pyconv again in plain NumPy, written to be read.
 
-The functions have the names and arguments of `pyconv.functional`. They take whatever `numpy.asarray`
-takes and return NumPy arrays. All of them compute in float64 and return float64, so that they can
-serve as the truth for kernels of any type; the one exception is `conv2d_im2col`, the fast NumPy
-formulation, which keeps the type of its input.
+The functions have the names and arguments of `pyconv.functional`. They take whatever
+`numpy.asarray` takes and return NumPy arrays. All of them compute in float64 and return float64, so
+that they can serve as the truth for kernels of any type; the one exception is `conv2d_im2col`, the
+fast NumPy formulation, which keeps the type of its input.
 
 Behind each function stands its gradient: ``f_backward(grad_output, ...)`` takes the gradient of the
-loss with respect to the output of ``f``, then the arguments of ``f``, and returns the gradients with
-respect to the arrays among them. Arguments are taken as they are: the checks, and the messages for
-bad ones, are those of `pyconv.functional`.
+loss with respect to the output of ``f``, then the arguments of ``f``, and returns the gradients
+with respect to the arrays among them. Arguments are taken as they are: the checks, and the messages
+for bad ones, are those of `pyconv.functional`.
 """
 
 from pyconv.reference.conv import conv2d, conv2d_backward, conv2d_im2col

@@ -3,7 +3,8 @@
 Deep learning's convolution is a cross-correlation: the kernel is not flipped. With stride ``s``,
 dilation ``d`` and the input padded by zeros, one group in two dimensions is
 
-    output[n, k, p, q] = bias[k] + sum_{c, r, t} weight[k, c, r, t] * padded[n, c, p*s + r*d, q*s + t*d]
+    output[n, k, p, q] = bias[k]
+        + sum_{c, r, t} weight[k, c, r, t] * padded[n, c, p*s + r*d, q*s + t*d]
 
 For a fixed offset ``(r, t)`` the terms that all outputs need from the input are a strided slice of
 it, the *window* of that offset, and the sum over channels is a matrix product. So a convolution is
@@ -15,8 +16,8 @@ for any matrix product: with respect to the window, ``weight[offset].T @ grad_ou
 to the weight, ``grad_output @ window[offset].T``.
 
 Sizes and padding are explained in Dumoulin & Visin, *A guide to convolution arithmetic for deep
-learning*, arXiv:1603.07285; the operation and its gradient in Prince, *Understanding Deep Learning*,
-chapter 10.
+learning*, arXiv:1603.07285; the operation and its gradient in Prince, *Understanding Deep
+Learning*, chapter 10.
 """
 
 from __future__ import annotations
@@ -67,9 +68,7 @@ def conv2d(
     image, kernel = np.asarray(input, float), np.asarray(weight, float)
     if image.ndim == kernel.ndim - 1:
         image = image[None]
-        return np.squeeze(
-            conv2d(image, weight, bias, stride, padding, dilation, groups), axis=0
-        )
+        return np.squeeze(conv2d(image, weight, bias, stride, padding, dilation, groups), axis=0)
 
     padded = np.pad(image, _pad_widths(kernel.shape[2:], padding, dilation))
     windows = _split_groups(padded, 1, groups)  # (N, G, C/G, ...)
@@ -134,9 +133,7 @@ def conv2d_backward(
         grad_slab = filters[offset].swapaxes(-1, -2) @ flat_grad
         grad_windows[window] += grad_slab.reshape(slab.shape)
 
-    inside: Index = tuple(
-        slice(low, low + n) for (low, _), n in zip(widths[2:], image.shape[2:])
-    )
+    inside: Index = tuple(slice(low, low + n) for (low, _), n in zip(widths[2:], image.shape[2:]))
     grad_input = grad_windows[(..., *inside)].reshape(image.shape)
     grad_bias = grad.sum(axis=(0, *range(2, grad.ndim)))
     return grad_input, grad_filters.reshape(kernel.shape), grad_bias
@@ -177,12 +174,9 @@ def conv2d_im2col(
         image = np.pad(image, widths)
     extent = [d * (n - 1) + 1 for d, n in zip(_tuple(dilation, rank), kernel.shape[2:])]
     axes = tuple(range(2, image.ndim))
-    every = np.lib.stride_tricks.sliding_window_view(
-        image, extent, axes
-    )  # (N, C, P, Q, R, S)
+    every = np.lib.stride_tricks.sliding_window_view(image, extent, axes)  # (N, C, P, Q, R, S)
     steps: Index = tuple(
-        slice(None, None, step)
-        for step in _tuple(stride, rank) + _tuple(dilation, rank)
+        slice(None, None, step) for step in _tuple(stride, rank) + _tuple(dilation, rank)
     )
     views = every[(..., *steps)]
     size = views.shape[2 : 2 + rank]
@@ -222,8 +216,7 @@ def _output_size(
     """How many positions the kernel has along each axis of the padded input."""
     steps, spread = _tuple(stride, len(kernel)), _tuple(dilation, len(kernel))
     return tuple(
-        (m - d * (n - 1) - 1) // s + 1
-        for m, n, s, d in zip(padded, kernel, steps, spread)
+        (m - d * (n - 1) - 1) // s + 1 for m, n, s, d in zip(padded, kernel, steps, spread)
     )
 
 
@@ -244,9 +237,7 @@ def _offsets(
 def _split_groups(array: Array, axis: int, groups: int) -> Array:
     """Reshape so that the channels at ``axis`` become (groups, channels / groups)."""
     shape = array.shape
-    return array.reshape(
-        *shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :]
-    )
+    return array.reshape(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
 
 
 def _per_channel(bias: ArrayLike, ndim: int) -> NDArray[Any]:

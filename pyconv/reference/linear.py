@@ -35,8 +35,8 @@ def linear_backward(
 ) -> tuple[Array, Array, Array]:
     """Gradients of `linear` with respect to input, weight and bias, in this order.
 
-    With all leading axes seen as one batch: ``grad_input = grad_output @ weight``,
-    ``grad_weight = grad_output.T @ input`` and ``grad_bias`` is the sum over the batch.
+    ``grad_input = grad_output @ weight``; with all leading axes seen as one batch, ``grad_weight =
+    grad_output.T @ input``, and ``grad_bias`` is the sum over the batch.
 
     Examples
     --------
@@ -46,12 +46,12 @@ def linear_backward(
            [6., 8.]])
     """
     x, w, grad = (np.asarray(a, float) for a in (input, weight, grad_output))
-    rows, grad_rows = x.reshape(-1, w.shape[1]), grad.reshape(-1, w.shape[0])
-    return grad @ w, grad_rows.T @ rows, grad_rows.sum(axis=0)
+    batch = tuple(range(x.ndim - 1))
+    return grad @ w, np.tensordot(grad, x, (batch, batch)), grad.sum(axis=batch)
 
 
 def matmul(input: ArrayLike, other: ArrayLike) -> Array:
-    """Multiply matrices ``(..., M, K) @ (..., K, N)``; leading axes broadcast, as in `numpy.matmul`.
+    """Multiply matrices ``(..., M, K) @ (..., K, N)``; leading axes broadcast as in NumPy.
 
     Examples
     --------

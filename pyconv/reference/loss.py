@@ -7,8 +7,9 @@ With logits ``x[0..C-1]``,
 where the maximum is taken off all logits before the exponential, so that nothing overflows. Cross
 entropy compares a distribution ``q`` with it: ``loss = -sum_c q[c] * log_softmax(x)[c]``, and the
 gradient is ``softmax(x) * sum(q) - q``. For a target class ``y``, ``q`` is one at ``y`` and zero
-elsewhere; class weights and label smoothing (Szegedy et al., *Rethinking the Inception architecture
-for computer vision*, arXiv:1512.00567) only change ``q``. Prince, *Understanding Deep Learning*, 5.5.
+elsewhere; class weights and label smoothing (Szegedy et al., *Rethinking the Inception
+architecture for computer vision*, arXiv:1512.00567) only change ``q``. See also Prince,
+*Understanding Deep Learning*, section 5.5.
 """
 
 from __future__ import annotations
@@ -85,19 +86,19 @@ def cross_entropy(
     input : array of shape (N, C), (C,) or (N, C, d1, ...)
         Logits.
     target : array of int, of shape (N,), () or (N, d1, ...)
-        The class of each sample.
+        The class of each sample. Or an array of float of the shape of input: probabilities.
     weight : array of shape (C,), optional
         What each class counts.
     ignore_index : int
         Samples with this target count nothing.
     reduction : "mean", "sum" or "none"
-        The mean is weighted: the sum divided by the weights of the targets.
+        The mean over classes is weighted: the sum divided by the weights of the targets.
     label_smoothing : float
         This share of the target is spread evenly over all classes.
 
     Returns
     -------
-    array of shape () or, for "none", of the shape of target
+    array of shape () or, for "none", of the shape of input without its classes
 
     Examples
     --------
@@ -105,13 +106,9 @@ def cross_entropy(
     0.6931
     """
     logits = _classes_last(input)
-    q, counts = _distribution(
-        logits.shape[-1], target, weight, ignore_index, label_smoothing
-    )
+    q, counts = _distribution(logits.shape[-1], target, weight, ignore_index, label_smoothing)
     # A class that is not wanted costs nothing, even where its probability is 0: no 0 * -inf.
-    costs = np.multiply(
-        q, -log_softmax(logits, -1), where=q != 0, out=np.zeros(q.shape)
-    )
+    costs = np.multiply(q, -log_softmax(logits, -1), where=q != 0, out=np.zeros(q.shape))
     losses: Array = costs.sum(axis=-1)
     if reduction == "none":
         return losses
@@ -136,16 +133,12 @@ def cross_entropy_backward(
     array([[ 0.5, -0.5]])
     """
     logits = _classes_last(input)
-    q, counts = _distribution(
-        logits.shape[-1], target, weight, ignore_index, label_smoothing
-    )
+    q, counts = _distribution(logits.shape[-1], target, weight, ignore_index, label_smoothing)
     grad_losses = np.asarray(grad_output, float)
     if reduction == "mean":  # a mean of nothing passes no gradient
         total = counts.sum()
         grad_losses = grad_losses / total if total else np.zeros(())
-    grad = grad_losses[..., None] * (
-        softmax(logits, -1) * q.sum(axis=-1, keepdims=True) - q
-    )
+    grad = grad_losses[..., None] * (softmax(logits, -1) * q.sum(axis=-1, keepdims=True) - q)
     return np.moveaxis(grad, -1, 1) if grad.ndim > 1 else grad
 
 
@@ -163,9 +156,14 @@ def _distribution(
     label_smoothing: float,
 ) -> tuple[Array, Array]:
     """Return ``q``, of shape (..., C), and what each sample counts in the mean, of shape (...)."""
-    labels = np.asarray(target)[..., None]
-    kept = labels != ignore_index
-    one_hot = (labels == np.arange(classes)) & kept
     class_weight = np.ones(classes) if weight is None else np.asarray(weight, float)
-    smooth = (1 - label_smoothing) * one_hot + label_smoothing / classes * kept
-    return class_weight * smooth, (class_weight * one_hot).sum(axis=-1)
+    if np.asarray(target).dtype.kind == "f":
+        chosen, kept = _classes_last(target), np.ones(1)
+        counts = np.ones(chosen.shape[:-1])
+    else:
+        labels = np.asarray(target)[..., None]
+        kept = (labels != ignore_index).astype(float)
+        chosen = (labels == np.arange(classes)) * kept
+        counts = (class_weight * chosen).sum(axis=-1)
+    smooth = (1 - label_smoothing) * chosen + label_smoothing / classes * kept
+    return class_weight * smooth, counts

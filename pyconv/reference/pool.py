@@ -5,8 +5,8 @@ minus infinity, so that padding never wins:
 
     output[n, c, p, q] = max_{r, t} padded[n, c, p*s + r*d, q*s + t*d]
 
-The gradient goes, whole, to the input that won. The first of equal values wins; a NaN wins over every
-number, and the last NaN over the others, as in PyTorch.
+The gradient goes, whole, to the input that won. The first of equal values wins; a NaN wins over
+every number, and the last NaN over the others, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -99,16 +99,10 @@ def _largest(
     before, spread = _tuple(padding, 2), _tuple(dilation, 2)
     size = _output_size(plane, kernel, steps, before, spread, ceil_mode)
 
-    reach = [
-        s * (p - 1) + d * (k - 1) + 1 for s, p, d, k in zip(steps, size, spread, kernel)
-    ]
+    reach = [s * (p - 1) + d * (k - 1) + 1 for s, p, d, k in zip(steps, size, spread, kernel)]
     widths = [(b, max(0, r - b - n)) for b, r, n in zip(before, reach, plane)]
-    padded = np.pad(
-        image, [(0, 0)] * (image.ndim - 2) + widths, constant_values=-np.inf
-    )
-    places = np.pad(
-        np.arange(plane[0] * plane[1]).reshape(plane), widths, constant_values=-1
-    )
+    padded = np.pad(image, [(0, 0)] * (image.ndim - 2) + widths, constant_values=-np.inf)
+    places = np.pad(np.arange(plane[0] * plane[1]).reshape(plane), widths, constant_values=-1)
 
     output = np.full((*image.shape[:-2], *size), -np.inf)
     indices = np.full(output.shape, -1)

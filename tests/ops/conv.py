@@ -9,9 +9,7 @@ from ops.case import Case
 Shape = tuple[int, ...]
 
 
-def conv(
-    name: str, input: Shape, weight: Shape, bias: bool = True, **options: Any
-) -> Case:
+def conv(name: str, input: Shape, weight: Shape, bias: bool = True, **options: Any) -> Case:
     arrays = {"input": input, "weight": weight}
     return Case(name, arrays | ({"bias": weight[:1]} if bias else {}), options)
 
@@ -37,9 +35,7 @@ CONV2D = [
     conv("groups", (2, 6, 7, 7), (9, 2, 3, 3), groups=3, padding=1),
     conv("groups-wide", (1, 64, 6, 6), (64, 16, 3, 3), groups=4, padding=1),
     conv("depthwise", (2, 19, 9, 9), (19, 1, 3, 3), groups=19, padding=1),
-    conv(
-        "depthwise-stride", (1, 16, 9, 9), (16, 1, 5, 5), groups=16, padding=2, stride=2
-    ),
+    conv("depthwise-stride", (1, 16, 9, 9), (16, 1, 5, 5), groups=16, padding=2, stride=2),
     conv("channel-multiplier", (1, 5, 8, 8), (15, 1, 3, 3), groups=5),
     conv("groups-one-output-each", (1, 12, 5, 5), (3, 4, 2, 2), groups=3),
     # kernels, strides and paddings

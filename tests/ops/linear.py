@@ -24,5 +24,7 @@ LINEAR = [
     linear("vector", (10,), (4, 10)),
     linear("long-sum", (4, 3000), (5, 3000)),
     linear("two-threads-of-work", (128, 128), (256, 128)),
+    linear("no-inputs", (3, 0), (4, 0)),
+    linear("no-outputs", (3, 4), (0, 4)),
     linear("batch-0", (0, 10), (4, 10)),
 ]

@@ -34,6 +34,11 @@ CROSS_ENTROPY = [
         "everything", (7, 5), SOME_IGNORED, weight=CLASS_WEIGHT, label_smoothing=0.3
     ),
     cross_entropy("int32-target", (7, 5), LABELS.astype(np.int32)),
+    cross_entropy("probabilities", (3, 4), np.eye(3, 4) * 0.6 + 0.1),
+    cross_entropy(
+        "probabilities-everything", (2, 5, 3), np.arange(30.0).reshape(2, 5, 3) / 40,
+        weight=CLASS_WEIGHT, label_smoothing=0.2, reduction="none",
+    ),
     cross_entropy("one-class", (4, 1), [0, 0, 0, 0]),
     cross_entropy("1000-classes", (3, 1000), [999, 0, 500]),
     cross_entropy("image", (2, 5, 3, 4), np.arange(24).reshape(2, 3, 4) % 5),

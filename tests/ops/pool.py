@@ -20,9 +20,7 @@ MAX_POOL2D = [
     pool("leftover-rows", (1, 3, 7, 9), kernel_size=(2, 4)),
     pool("overlapping", (1, 3, 9, 9), kernel_size=4, stride=1),
     pool("stride-over-kernel", (1, 3, 11, 11), kernel_size=2, stride=5),
-    pool(
-        "asymmetric", (1, 4, 9, 14), kernel_size=(3, 2), stride=(1, 2), padding=(1, 0)
-    ),
+    pool("asymmetric", (1, 4, 9, 14), kernel_size=(3, 2), stride=(1, 2), padding=(1, 0)),
     pool("dilation", (2, 3, 11, 12), kernel_size=3, stride=2, dilation=2, padding=1),
     pool(
         "dilation-asymmetric",
@@ -32,9 +30,7 @@ MAX_POOL2D = [
         dilation=(3, 2),
     ),
     pool("ceil", (1, 3, 8, 9), kernel_size=3, stride=2, ceil_mode=True),
-    pool(
-        "ceil-padding", (1, 3, 7, 6), kernel_size=3, stride=2, padding=1, ceil_mode=True
-    ),
+    pool("ceil-padding", (1, 3, 7, 6), kernel_size=3, stride=2, padding=1, ceil_mode=True),
     pool(
         "ceil-drops-last",
         (1, 2, 4, 4),

@@ -1,0 +1,1 @@
+"""The benchmarks of `pyconv bench`: in an installed package this folder is `pyconv.bench`."""

@@ -1,0 +1,139 @@
+"""NumPy twice: the readable reference, in float64, and the best formulation, in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyconv import reference
+
+from ..problems import Problem, pair
+from . import LEARNING_RATE, Arrays, Prepared
+
+VARIANTS = ("reference", "numpy")
+
+
+def setup(threads: int) -> None:
+    """NumPy's BLAS took its threads from the environment when it was loaded."""
+
+
+def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:
+    if problem.options.get("trans"):
+        arrays = {**arrays, "other": arrays["other"].T}
+    if variant == "numpy":
+        return _best(problem, arrays, direction)
+    if problem.op == "sgd":
+        param, grad, options = arrays["param"], arrays["grad"], problem.arguments
+        return Prepared(
+            lambda: reference.sgd_step(param, grad, None, LEARNING_RATE, **options),
+            lambda result: [result[0]],
+        )
+    return _reference(problem, arrays, direction)
+
+
+def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
+    inputs = {name: array for name, array in arrays.items() if name != "grad_output"}
+    function, options = getattr(reference, problem.op), problem.arguments
+    if direction == "forward":
+        return Prepared(
+            lambda: function(**inputs, **options), lambda output: [np.asarray(output)]
+        )
+
+    backward = getattr(reference, f"{problem.op}_backward")
+    without_bias = {name: array for name, array in inputs.items() if name != "bias"}
+
+    def run() -> list[Any]:
+        output = function(**inputs, **options)
+        grads = backward(arrays["grad_output"], **without_bias, **options)
+        return [output, *(grads if isinstance(grads, tuple) else (grads,))]
+
+    def fetch(results: list[Any]) -> list[Any]:
+        if problem.options.get("trans"):  # the gradient of the matrix as it is stored
+            results = [*results[:2], results[2].T]
+        wanted = len(inputs) - ("target" in inputs)
+        return [np.asarray(result) for result in results[: 1 + wanted]]
+
+    return Prepared(run, fetch)
+
+
+# ---- the best formulations ---------------------------------------------------------------------
+
+
+def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
+    if direction == "backward":
+        raise NotImplementedError("the fast NumPy formulations have no backward")
+    if problem.op == "sgd":
+        return _sgd(problem, arrays)
+    function = BEST[problem.op]
+    return Prepared(lambda: function(problem, arrays), lambda output: [np.asarray(output)])
+
+
+def _conv2d(problem: Problem, arrays: Arrays) -> Any:
+    bias = arrays.get("bias")
+    return reference.conv2d_im2col(arrays["input"], arrays["weight"], bias, **problem.arguments)
+
+
+def _linear(problem: Problem, arrays: Arrays) -> Any:
+    output = arrays["input"] @ arrays["weight"].T
+    if "bias" in arrays:
+        output += arrays["bias"]
+    return output
+
+
+def _matmul(problem: Problem, arrays: Arrays) -> Any:
+    return arrays["input"] @ arrays["other"]
+
+
+def _relu(problem: Problem, arrays: Arrays) -> Any:
+    return np.maximum(arrays["input"], 0)
+
+
+def _max_pool2d(problem: Problem, arrays: Arrays) -> Any:
+    """Take a running maximum over the offsets of the kernel."""
+    option = problem.options.get
+    kernel, pad = pair(option("kernel_size")), pair(option("padding", 0))
+    step, spread = pair(option("stride", kernel)), pair(option("dilation", 1))
+    x, (rows, columns) = arrays["input"], problem.output_shape[2:]
+    if any(pad):
+        widths = ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1]))
+        x = np.pad(x, widths, constant_values=-np.inf)
+    result = None
+    for r, c in np.ndindex(*kernel):
+        r, c = r * spread[0], c * spread[1]
+        bottom, right = r + step[0] * (rows - 1) + 1, c + step[1] * (columns - 1) + 1
+        window = x[:, :, r : bottom : step[0], c : right : step[1]]
+        result = window.copy() if result is None else np.maximum(result, window, out=result)
+    return result
+
+
+def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
+    x = arrays["input"]
+    shifted = x - x.max(axis=1, keepdims=True)
+    log_sums = np.log(np.exp(shifted).sum(axis=1))
+    return (log_sums - shifted[np.arange(len(x)), arrays["target"]]).mean()
+
+
+BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
+    "conv2d": _conv2d,
+    "linear": _linear,
+    "matmul": _matmul,
+    "relu": _relu,
+    "max_pool2d": _max_pool2d,
+    "cross_entropy": _cross_entropy,
+}
+
+
+def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
+    param, grad = arrays["param"].copy(), arrays["grad"]
+    momentum = problem.options.get("momentum", 0)
+    decay = problem.options.get("weight_decay", 0)
+    buffer = np.zeros_like(param)
+
+    def run() -> None:
+        np.multiply(buffer, momentum, out=buffer)
+        np.add(buffer, grad + decay * param, out=buffer)
+        np.subtract(param, LEARNING_RATE * buffer, out=param)
+
+    return Prepared(run, lambda _: [param.copy()])

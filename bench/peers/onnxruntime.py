@@ -1,0 +1,64 @@
+"""ONNX Runtime: a model of one node, with its weights as constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from ..problems import Problem, pair
+from . import Arrays, Prepared
+
+VARIANTS = ("onnxruntime",)
+settings = onnxruntime.SessionOptions()
+
+
+def setup(threads: int) -> None:
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+
+
+def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:
+    if direction == "backward":
+        raise NotImplementedError("onnxruntime has no backward")
+    op, attributes = _node(problem)
+    constants = {k: v for k, v in arrays.items() if k in ("weight", "bias", "other")}
+    if problem.options.get("trans"):
+        constants["other"] = constants["other"].T.copy()
+    node = helper.make_node(op, ["input", *constants], ["output"], **attributes)
+    sizes = {"input": problem.shapes[0], "output": problem.output_shape}
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in sizes.items())
+    weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph([node], "problem", [x], [y], weights)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+    )
+    feed = {"input": arrays["input"]}
+    return Prepared(lambda: session.run(None, feed), lambda outputs: outputs)
+
+
+def _node(problem: Problem) -> tuple[str, dict[str, Any]]:
+    """Return the name of the ONNX operator and its attributes."""
+    option = problem.options.get
+    pads = [*pair(option("padding", 0))] * 2
+    dilations = pair(option("dilation", 1))
+    if problem.op == "conv2d":
+        strides, group = pair(option("stride", 1)), option("groups", 1)
+        return "Conv", {"strides": strides, "pads": pads, "dilations": dilations, "group": group}
+    if problem.op == "max_pool2d":
+        kernel = pair(option("kernel_size"))
+        strides = pair(option("stride", kernel))
+        windows = {"kernel_shape": kernel, "strides": strides}
+        return "MaxPool", {**windows, "pads": pads, "dilations": dilations}
+    simple: dict[str, tuple[str, dict[str, Any]]] = {
+        "linear": ("Gemm", {"transB": 1}),
+        "matmul": ("MatMul", {}),
+        "relu": ("Relu", {}),
+    }
+    if problem.op not in simple:
+        raise NotImplementedError(f"{problem.op} is not wired up for onnxruntime")
+    return simple[problem.op]

@@ -1,0 +1,120 @@
+"""pyconv, called as a user calls it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import pyconv
+import pyconv.functional as F
+from pyconv import _core
+
+from ..problems import Problem
+from . import LEARNING_RATE, Arrays, Prepared
+
+VARIANTS = ("pyconv",)
+TABLE_OF = {"conv2d": "conv2d", "linear": "matmul", "matmul": "matmul"}
+TABLES = {table: _core.algorithm_names(table) for table in TABLE_OF.values()}
+
+
+def setup(threads: int) -> None:
+    pyconv.set_num_threads(threads)
+
+
+def configure(isa: str | None, algorithm: str | None) -> None:
+    """Force the instruction set, and the algorithm in each table that has one of that name."""
+    if isa:
+        _core.set_isa(isa)
+    for table, names in TABLES.items():
+        if algorithm in names:
+            _core.force_algorithm(table, algorithm)
+
+
+def ops_with(algorithm: str) -> list[str]:
+    """Name the ops that can be computed by the algorithm.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    ops = [op for op, table in TABLE_OF.items() if algorithm in TABLES[table]]
+    if not ops:
+        known = "; ".join(f"{table}: {', '.join(names)}" for table, names in TABLES.items())
+        raise ValueError(f"unknown algorithm {algorithm!r}; known are {known}")
+    return ops
+
+
+def call(problem: Problem, tensors: Arrays) -> tuple[Any, tuple[Any, ...]]:
+    """Return the public function of the problem and its positional arguments."""
+    arguments = {name: tensor for name, tensor in tensors.items() if name != "grad_output"}
+    if problem.options.get("trans"):
+        arguments["other"] = arguments["other"].transpose(0, 1)
+    function = pyconv.matmul if problem.op == "matmul" else getattr(F, problem.op)
+    return function, tuple(arguments.values())
+
+
+def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:
+    if problem.op == "sgd":
+        return _sgd(problem, arrays)
+    tensors = {name: pyconv.from_numpy(array) for name, array in arrays.items()}
+    algorithm = chosen(problem, arrays, direction)
+    if direction == "backward":
+        return _backward(problem, tensors, algorithm)
+    function, arguments = call(problem, tensors)
+    options = problem.arguments
+
+    def run() -> Any:
+        with pyconv.no_grad():
+            return function(*arguments, **options)
+
+    return Prepared(run, lambda output: [output.numpy()], algorithm)
+
+
+def _backward(problem: Problem, tensors: Arrays, algorithm: str) -> Prepared:
+    leaves = [t for name, t in tensors.items() if name not in ("target", "grad_output")]
+    for leaf in leaves:
+        leaf.requires_grad = True
+    options = problem.arguments
+
+    def run() -> Any:
+        for leaf in leaves:
+            leaf.grad = None
+        function, arguments = call(problem, tensors)
+        output = function(*arguments, **options)
+        output.backward(tensors["grad_output"])
+        return output
+
+    def fetch(output: Any) -> list[Any]:
+        return [output.detach().numpy(), *(leaf.grad.numpy() for leaf in leaves)]
+
+    return Prepared(run, fetch, algorithm)
+
+
+def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
+    param = pyconv.nn.Parameter(pyconv.from_numpy(arrays["param"]))
+    param.grad = pyconv.from_numpy(arrays["grad"])
+    optimizer = pyconv.optim.SGD([param], lr=LEARNING_RATE, **problem.arguments)
+    return Prepared(optimizer.step, lambda _: [param.detach().numpy().copy()])
+
+
+def chosen(problem: Problem, arrays: Arrays, direction: str) -> str:
+    """Name the algorithms that run, forward first."""
+    if problem.op == "conv2d":
+        option = problem.options.get
+        geometry = option("stride", 1), option("padding", 0), option("dilation", 1)
+        shape = _core.conv_shape(2, *problem.shapes, *geometry, option("groups", 1))
+        ways = ["forward"]
+        if direction == "backward":
+            ways += ["backward_input", "backward_weight"]
+        tables = [_core.conv_explain(shape, way, np.float32) for way in ways]
+    elif problem.op in ("matmul", "linear"):
+        left, right = list(arrays.values())[:2]
+        if problem.op == "linear" or problem.options.get("trans"):
+            right = right.T
+        tables = [_core.matmul_explain(left, right)]
+    else:
+        return ""
+    names = [row["algorithm"] for table in tables for row in table if row["chosen"]]
+    return "/".join(dict.fromkeys(names))

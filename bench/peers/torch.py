@@ -1,0 +1,63 @@
+"""PyTorch, with images in its default layout (NCHW) and in channels_last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from ..problems import Problem
+from . import LEARNING_RATE, Arrays, Prepared
+
+VARIANTS = ("torch", "torch-cl")
+
+
+def setup(threads: int) -> None:
+    torch.set_num_threads(threads)
+
+
+def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:
+    if variant == "torch-cl" and len(problem.shapes[0]) != 4:
+        raise NotImplementedError("channels_last is for images")
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if variant == "torch-cl":
+        tensors = {
+            name: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
+            for name, t in tensors.items()
+        }
+    if problem.op == "sgd":
+        return _sgd(problem, tensors)
+    leaves = [t for name, t in tensors.items() if name not in ("target", "grad_output")]
+    function = torch.matmul if problem.op == "matmul" else getattr(F, problem.op)
+    options = problem.arguments
+
+    def forward() -> Any:
+        arguments = [tensor for name, tensor in tensors.items() if name != "grad_output"]
+        if problem.options.get("trans"):
+            arguments[1] = arguments[1].T
+        return function(*arguments, **options)
+
+    if direction == "forward":
+        return Prepared(torch.inference_mode()(forward), lambda output: [output.numpy()])
+    for leaf in leaves:
+        leaf.requires_grad_()
+
+    def run() -> Any:
+        for leaf in leaves:
+            leaf.grad = None
+        output = forward()
+        output.backward(tensors["grad_output"])
+        return output
+
+    def fetch(output: Any) -> list[Any]:
+        return [output.detach().numpy(), *(leaf.grad.numpy() for leaf in leaves)]
+
+    return Prepared(run, fetch)
+
+
+def _sgd(problem: Problem, tensors: Arrays) -> Prepared:
+    param = torch.nn.Parameter(tensors["param"].clone())
+    param.grad = tensors["grad"]
+    optimizer = torch.optim.SGD([param], lr=LEARNING_RATE, **problem.arguments)
+    return Prepared(optimizer.step, lambda _: [param.detach().numpy().copy()])

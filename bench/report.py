@@ -1,0 +1,174 @@
+"""The results as a table, JSON, CSV and a picture."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pyconv
+from pyconv import _core
+
+from .measure import Peaks, Row
+MEANING = {
+    "reference": "readable NumPy in float64",
+    "numpy": "best NumPy formulation (for conv2d strided view + matmul)",
+    "torch-cl": "PyTorch in channels_last",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+}
+# Widths of the columns that are not a library's.
+WIDTHS = {"ms": 8, "spread": 7, "rate": 12, "peak": 6}
+ERROR_WIDTH = 7
+SHORT = {"reference": "ref", "torch-cl": "t-cl", "onnxruntime": "ort", "openvino": "ov"}
+
+
+def environment(isa: str, threads: int, peaks: Peaks) -> dict[str, Any]:
+    """Describe the machine and what was measured on it."""
+    return {
+        "cpu": _cpu(),
+        "cores": _core.available_cores(),
+        "threads": threads,
+        "isa": isa,
+        "peak_gflops": peaks.gflops,
+        "peak_gbytes_per_second": peaks.bandwidth,
+        "pyconv": pyconv.__version__,
+        "build": _core.build_info(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _cpu() -> str:
+    """Name the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def preamble(about: dict[str, Any], libraries: Sequence[str]) -> str:
+    """Return what a reader needs to know before the table."""
+    meanings = [f"{SHORT.get(name, name)} = {MEANING[name]}" for name in libraries if name in MEANING]
+    return f"""\
+pyconv {about["pyconv"]}, {about["isa"]}, {about["threads"]} of {about["cores"]} cores, {about["cpu"]}
+peaks measured: {about["peak_gflops"]:.0f} GFLOP/s float32, \
+{about["peak_gbytes_per_second"]:.1f} GB/s; peak: the share of the one that bounds the problem
+(above 100%: the data stays in a cache). Columns of libraries: how many times as long they take.
+{"; ".join(meanings)}
+"""
+
+
+class Table:
+    """Prints rows as they come.
+
+    Parameters
+    ----------
+    names : names of the rows to come
+    libraries : the columns of speed-ups
+    """
+
+    def __init__(self, names: Sequence[str], libraries: Sequence[str]) -> None:
+        self.libraries = libraries
+        self.name_width = max(map(len, names), default=0)
+        self.columns = [max(5, len(SHORT.get(name, name))) + 1 for name in libraries]
+
+    def header(self) -> str:
+        cells = ["problem".ljust(self.name_width)]
+        cells += [name.rjust(width) for name, width in WIDTHS.items()]
+        labels = [SHORT.get(name, name) for name in self.libraries]
+        cells += [label.rjust(width) for label, width in zip(labels, self.columns)]
+        cells += ["error".rjust(ERROR_WIDTH), "  algorithm"]
+        return "".join(cells)
+
+    def line(self, row: Row) -> str:
+        name = row.name.ljust(self.name_width)
+        if row.wrong:
+            return f"{name}  WRONG: " + "; ".join(f"{k}: {v}" for k, v in row.wrong.items())
+        if not row.measured:
+            return f"{name}  skipped: {row.notes.get('pyconv')}"
+        ms = row.milliseconds("pyconv")
+        rate = f"{row.flops / ms / 1e6:.1f} GF/s"
+        if row.bound == "memory":
+            rate = f"{row.bytes / ms / 1e6:.1f} GB/s"
+        cells = [f"{ms:#.4g}", f"{row.spread():.0%}", rate, f"{row.share:.0%}"]
+        text = name + "".join(c.rjust(w) for c, w in zip(cells, WIDTHS.values()))
+        for library, width in zip(self.libraries, self.columns):
+            text += _factor(row.speedup(library)).rjust(width)
+        return f"{text}{f'{row.error:.0e}':>{ERROR_WIDTH}}  {row.algorithm}".rstrip()
+
+    def footer(self, rows: Sequence[Row]) -> str:
+        """Return the geometric means of the share of the peak and of the speed-ups."""
+        measured = [row for row in rows if row.measured]
+        if not measured:
+            return "nothing was measured"
+        share = statistics.geometric_mean(row.share for row in measured)
+        text = f"geometric mean of {len(measured)}".ljust(self.name_width)
+        text += f"{share:.0%}".rjust(sum(WIDTHS.values()))
+        for library, width in zip(self.libraries, self.columns):
+            factors = [f for row in measured if (f := row.speedup(library))]
+            mean = statistics.geometric_mean(factors) if factors else None
+            text += _factor(mean).rjust(width)
+        return text
+
+
+def _factor(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def write_json(path: str, about: dict[str, Any], rows: Sequence[Row]) -> None:
+    """Write everything, the raw rounds included."""
+    result = {"schema": 1, "machine": about, "rows": [row.as_dict() for row in rows]}
+    Path(path).write_text(json.dumps(result, indent=1) + "\n")
+
+
+def write_csv(path: str, rows: Sequence[Row], libraries: Sequence[str]) -> None:
+    """Write a line per row; a library's column is its speed-up."""
+    plain = ["name", "problem", "direction", "flops", "bytes", "milliseconds", "spread", "gflops"]
+    plain += ["gbytes_per_second", "share_of_peak", "bound", "error", "algorithm"]
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*plain, *(f"speedup_{library}" for library in libraries)])
+        for row in rows:
+            values = row.as_dict()
+            speedups = values.get("speedup", {})
+            cells = [values.get(name) for name in plain]
+            writer.writerow([*cells, *(speedups.get(library) for library in libraries)])
+
+
+def plot_roofline(path: str, about: dict[str, Any], rows: Sequence[Row]) -> None:
+    """Draw what was reached under the two roofs, over FLOPs per byte."""
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise ValueError("--plot needs matplotlib: pip install 'pyconv[plot]'") from None
+    peak, bandwidth = about["peak_gflops"], about["peak_gbytes_per_second"]
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots()
+    measured = [row for row in rows if row.measured]
+    for op in dict.fromkeys(row.problem.op for row in measured):
+        mine = [row for row in measured if row.problem.op == op]
+        reached = [row.flops / row.milliseconds("pyconv") / 1e6 for row in mine]
+        axes.scatter([row.flops / row.bytes for row in mine], reached, s=18, label=op)
+    intensity = np.geomspace(0.05, 2000, 200)
+    roof = np.minimum(peak, intensity * bandwidth)
+    axes.plot(intensity, roof, color="black", linewidth=1)
+    axes.set(xscale="log", yscale="log", xlabel="FLOP per byte", ylabel="GFLOP/s")
+    axes.set_title(f"pyconv {about['pyconv']}, {about['isa']}, {about['threads']} threads")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)

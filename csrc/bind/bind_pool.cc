@@ -1,0 +1,99 @@
+#include "bind/array.h"
+#include "bind/report.h"
+#include "pool/pool.h"
+
+namespace pyconv {
+namespace {
+
+std::string op_name(int ndim) { return "max_pool" + std::to_string(ndim) + "d"; }
+
+py::tuple triple(const int64_t (&v)[3]) { return py::make_tuple(v[0], v[1], v[2]); }
+
+// The shape of the input or output: with or without the batch, as `like` has it.
+std::vector<int64_t> array_shape(const PoolShape& s, const int64_t (&spatial)[3], bool batched) {
+  std::vector<int64_t> shape(spatial + 3 - s.ndim, spatial + 3);
+  shape.insert(shape.begin(), s.channels);
+  if (batched) shape.insert(shape.begin(), s.batch);
+  return shape;
+}
+
+PoolShape read_shape(int ndim, const TensorView& input, py::handle kernel_size, py::handle stride,
+                     py::handle padding, py::handle dilation, bool ceil_mode) {
+  const std::string op = op_name(ndim);
+  static const char* const expected[] = {"(N, C, L) or (C, L)", "(N, C, H, W) or (C, H, W)",
+                                         "(N, C, D, H, W) or (C, D, H, W)"};
+  const int channel = input.ndim - ndim - 1;
+  check(channel == 0 || channel == 1, op, ": input has shape ", shape_text(input), ", expected ",
+        expected[ndim - 1]);
+  PoolShape request{};
+  request.ndim = ndim;
+  request.batch = channel ? input.shape[0] : 1;
+  request.channels = input.shape[channel];
+  for (int i = 0; i < 3; ++i)
+    request.input[i] = i < 3 - ndim ? 1 : input.shape[channel + 1 + i - (3 - ndim)];
+  read_ints(op.c_str(), "kernel_size", kernel_size, ndim, 1, request.kernel);
+  read_ints(op.c_str(), "stride", stride.is_none() ? kernel_size : stride, ndim, 1,
+            request.stride);
+  read_ints(op.c_str(), "padding", padding, ndim, 0, request.padding);
+  read_ints(op.c_str(), "dilation", dilation, ndim, 1, request.dilation);
+  return make_pool_shape(request, ceil_mode);
+}
+
+py::tuple forward(int ndim, py::handle input_value, py::handle kernel_size, py::handle stride,
+                  py::handle padding, py::handle dilation, bool ceil_mode) {
+  const Argument input = read(op_name(ndim).c_str(), "input", input_value);
+  const PoolShape s =
+      read_shape(ndim, input.view, kernel_size, stride, padding, dilation, ceil_mode);
+  const auto shape = array_shape(s, s.output, input.view.ndim == ndim + 2);
+  py::array output = new_array(input.view.dtype, shape.data(), input.view.ndim);
+  py::array indices = new_array(py::dtype::of<int64_t>(), shape.data(), input.view.ndim);
+  void* values = output.mutable_data();
+  auto* const places = static_cast<int64_t*>(indices.mutable_data());
+  compute(input.view.dtype, [&](auto zero) {
+    max_pool_forward(s, input.view, static_cast<decltype(zero)*>(values), places);
+  });
+  return py::make_tuple(output, indices, s);
+}
+
+py::array backward(const PoolShape& s, py::handle grad_value, py::handle indices_value) {
+  const std::string op = op_name(s.ndim);
+  const Argument grad = read_contiguous(op.c_str(), "grad_output", grad_value);
+  const TensorView& view = grad.view;
+  const bool batched = view.ndim == s.ndim + 2;
+  const auto shape = array_shape(s, s.output, batched);
+  check(std::vector<int64_t>(view.shape, view.shape + view.ndim) == shape &&
+            (batched || s.batch == 1),
+        op, ": grad_output has shape ", shape_text(view), ", expected that of the output");
+  check<WrongType>(py::isinstance<py::array_t<int64_t>>(indices_value), op,
+                   ": indices is no array of int64, expected the one that forward returned");
+  const auto indices = py::array_t<int64_t, py::array::c_style>::ensure(indices_value);
+  check(indices.ndim() == view.ndim && std::equal(shape.begin(), shape.end(), indices.shape()), op,
+        ": indices differs in shape from grad_output, ", shape_text(view));
+  py::array grad_input =
+      new_array(view.dtype, array_shape(s, s.input, batched).data(), view.ndim);
+  void* to = grad_input.mutable_data();
+  const int64_t* const places = indices.data();
+  compute(view.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    max_pool_backward(s, view.as<const T>(), places, static_cast<T*>(to));
+  });
+  return grad_input;
+}
+
+}  // namespace
+
+void bind_pool(py::module_& module) {
+  py::class_<PoolShape>(module, "PoolShape")
+      .def_readonly("batch", &PoolShape::batch)
+      .def_readonly("channels", &PoolShape::channels)
+      .def_property_readonly("input", [](const PoolShape& s) { return triple(s.input); })
+      .def_property_readonly("kernel", [](const PoolShape& s) { return triple(s.kernel); })
+      .def_property_readonly("output", [](const PoolShape& s) { return triple(s.output); })
+      .def_property_readonly("stride", [](const PoolShape& s) { return triple(s.stride); })
+      .def_property_readonly("padding", [](const PoolShape& s) { return triple(s.padding); })
+      .def_property_readonly("dilation", [](const PoolShape& s) { return triple(s.dilation); });
+  module.def("max_pool_forward", &forward);
+  module.def("max_pool_backward", &backward);
+}
+
+}  // namespace pyconv

@@ -1,0 +1,318 @@
+// Convolution as a product whose right operand, the columns matrix, is never stored: each task forms
+// the small block that it multiplies next, in the order in which the tile of gemm/ reads it.
+//
+//   forward          output[k, j]     = sum over (c, tap) of weight[k, (c, tap)] * columns[(c, tap), j]
+//   backward_input   the same for each phase of the stride: the input pixels h with h % stride = f
+//                    see the taps t with (f + pad - t * dilation) % stride = 0, and only those, so
+//                    a phase is a convolution of grad_output with stride 1 and no zero is multiplied
+//   backward_weight  grad_weight[k, (c, tap)] = sum over j of grad_output[k, j] * columns[(c, tap), j]
+//
+// Memory: the packed weights and a block of columns per thread (depth_block x 128), whatever the
+// image's size. "Implicit GEMM": Chetlur et al., "cuDNN: Efficient primitives for deep learning",
+// arXiv:1410.0759, section 3.
+#include <algorithm>
+#include <cstring>
+
+#include "conv/algorithms.h"
+#include "core/memory.h"
+#include "core/threads.h"
+#include "gemm/gemm.h"
+
+namespace pyconv {
+namespace {
+
+constexpr int64_t most_panels = 4;  // panels of columns in a task's block
+constexpr int64_t enough_tasks = 16;
+
+// Where the product's element (row, j) goes: row * row_stride, images apart by image_stride, and
+// within an image first + the pixel's coordinates * step.
+template <class T>
+struct Target {
+  T* data;
+  int64_t group_stride, image_stride, row_stride;
+  int64_t pixels[3], step[3];
+
+  int64_t offset(int64_t j) const {
+    const int64_t w = j % pixels[2];
+    j /= pixels[2];
+    const int64_t h = j % pixels[1];
+    j /= pixels[1];
+    return j / pixels[0] * image_stride + j % pixels[0] * step[0] + h * step[1] + w * step[2];
+  }
+};
+
+// The left operand of one group, packed: [block of k][panel of rows].
+template <class T>
+struct PackedRows {
+  Panels panels;
+  int64_t depth, kc, blocks, stride;
+  Scratch scratch;
+
+  PackedRows(int64_t groups, int64_t rows, int64_t k, int mr)
+      : panels(rows, mr),
+        depth(k),
+        kc(balanced(k, depth_block<T>)),
+        blocks(ceil_div(k, kc)),
+        stride(ceil_div(mr * kc, 16) * 16 + 16),
+        scratch(size_t(groups * blocks * panels.count * stride) * sizeof(T)) {}
+
+  T* panel(int64_t group, int64_t block, int64_t i) const {
+    return scratch.template as<T>() + ((group * blocks + block) * panels.count + i) * stride;
+  }
+  int64_t depth_of(int64_t block) const { return std::min(kc, depth - block * kc); }
+
+  // from: rows x k of each group, dense, groups one after the other.
+  void pack(int64_t groups, int64_t rows, const T* from) const {
+    parallel_for(groups * blocks * panels.count, [&](int64_t task) {
+      const int64_t i = task % panels.count, block = task / panels.count % blocks;
+      const int64_t group = task / panels.count / blocks;
+      const T* first = from + (group * rows + panels.first_row(i)) * depth + block * kc;
+      gemm_table().of<T>().pack_a(panels.rows(i), depth_of(block), first, depth, 1,
+                                  panel(group, block, i));
+    });
+  }
+};
+
+template <class T>
+struct Product {
+  const PackedRows<T>& rows;
+  const ColumnsOf<T>& columns;
+  Target<T> target;
+  const T* bias;  // per group and row, or null
+  int64_t columns_per_group;
+
+  // One block: the panels [i0, i1) of rows times `count` columns from j0 on.
+  void block(int64_t group, int64_t i0, int64_t i1, int64_t j0, int64_t count) const {
+    const GemmKernels<T>& kernels = gemm_table().of<T>();
+    const int nr = kernels.nr;
+    const int64_t panels = ceil_div(count, nr);
+    const int64_t stride = nr * rows.kc + 16;
+    const Scratch scratch(size_t(panels * stride) * sizeof(T));
+    T* const packed = scratch.as<T>();
+    const Columns<T> from = columns.group(group);
+
+    int64_t offset[most_panels][max_tile_columns];
+    bool whole[most_panels];  // nr columns that are neighbours in the target
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t width = std::min<int64_t>(nr, count - p * nr);
+      whole[p] = width == nr;
+      const int64_t start = target.offset(j0 + p * nr);
+      for (int64_t j = 0; j < width; ++j) {
+        offset[p][j] = target.offset(j0 + p * nr + j);
+        whole[p] = whole[p] && offset[p][j] == start + j;
+      }
+    }
+
+    T* const out = target.data + group * target.group_stride;
+    for (int64_t b = 0; b < rows.blocks; ++b) {
+      const int64_t depth = rows.depth_of(b);
+      conv_table().of<T>().pack_columns(from, b * rows.kc, depth, j0, count, nr, packed, stride);
+      for (int64_t i = i0; i < i1; ++i) {
+        const int64_t row = rows.panels.first_row(i);
+        Epilogue<T> epilogue;
+        if (bias && b + 1 == rows.blocks)
+          epilogue.row_bias = bias + group * rows.panels.total() + row;
+        T* const c = out + row * target.row_stride;
+        for (int64_t p = 0; p < panels; ++p) {
+          if (whole[p])
+            kernels.tile(rows.panels.rows(i), depth, rows.panel(group, b, i), packed + p * stride,
+                         nr, c + offset[p][0], target.row_stride, b > 0, epilogue);
+          else
+            kernels.tile_scatter(rows.panels.rows(i), depth, rows.panel(group, b, i),
+                                 packed + p * stride, nr, c, target.row_stride, offset[p],
+                                 static_cast<int>(std::min<int64_t>(nr, count - p * nr)), b > 0,
+                                 epilogue);
+        }
+      }
+    }
+  }
+
+  // Blocks of columns, smaller where there are few; rows are split too if that is not enough, at
+  // the price of forming the columns again.
+  void run(int64_t groups) const {
+    if (columns_per_group == 0) return;
+    const int nr = gemm_table().of<T>().nr;
+    int64_t width = most_panels * nr;
+    while (width > nr && groups * ceil_div(columns_per_group, width) < enough_tasks) width /= 2;
+    const int64_t blocks = ceil_div(columns_per_group, width);
+    const int64_t wanted = ceil_div(enough_tasks, groups * blocks);
+    const int64_t per_task = ceil_div(rows.panels.count, std::min(wanted, rows.panels.count));
+    const int64_t parts = ceil_div(rows.panels.count, per_task);
+    parallel_for(groups * blocks * parts, [&](int64_t task) {
+      const int64_t i0 = task % parts * per_task, j0 = task / parts % blocks * width;
+      block(task / parts / blocks, i0, std::min(i0 + per_task, rows.panels.count), j0,
+            std::min(width, columns_per_group - j0));
+    });
+  }
+};
+
+template <class T>
+void forward(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const int64_t depth = s.in_group() * s.taps(), pixels = s.out_pixels();
+  const PackedRows<T> weight(s.groups, s.out_group(), depth, gemm_table().of<T>().mr);
+  weight.pack(s.groups, s.out_group(), static_cast<const T*>(p.weight));
+  const ColumnsOf<T> columns(s, p.input);
+  const Target<T> output{static_cast<T*>(p.result), s.out_group() * pixels, s.out_channels * pixels,
+                         pixels, {1, 1, pixels}, {0, 0, 1}};
+  Product<T>{weight, columns, output, static_cast<const T*>(p.bias), s.batch * pixels}.run(s.groups);
+}
+
+// The weights that one phase meets, as rows (input channel) x k (output channel, tap of the phase).
+template <class T>
+void gather_weight(const ConvShape& s, const T* weight, const std::vector<int64_t> (&taps)[3],
+                   T* rows) {
+  const int64_t k = s.out_group() * int64_t(taps[0].size() * taps[1].size() * taps[2].size());
+  parallel_for(s.groups * s.in_group(), [&](int64_t row) {
+    const int64_t group = row / s.in_group(), c = row % s.in_group();
+    T* to = rows + row * k;
+    for (int64_t o = 0; o < s.out_group(); ++o) {
+      const T* from = weight + ((group * s.out_group() + o) * s.in_group() + c) * s.taps();
+      for (int64_t d : taps[0])
+        for (int64_t h : taps[1])
+          for (int64_t w : taps[2]) *to++ = from[(d * s.kernel[1] + h) * s.kernel[2] + w];
+    }
+  });
+}
+
+template <class T>
+void backward_input_phase(const ConvProblem& p, const int64_t (&phase)[3]) {
+  const ConvShape& s = *p.shape;
+  std::vector<int64_t> taps[3];
+  const ColumnsOf<T> columns(s, p.output, phase, taps);
+  if (columns.pixels() == 0 || columns.rows() == 0) return;
+  const Scratch gathered(size_t(s.in_channels * columns.rows()) * sizeof(T));
+  gather_weight(s, static_cast<const T*>(p.weight), taps, gathered.as<T>());
+  const PackedRows<T> weight(s.groups, s.in_group(), columns.rows(), gemm_table().of<T>().mr);
+  weight.pack(s.groups, s.in_group(), gathered.as<T>());
+
+  const int64_t area = s.in_pixels(), plane = s.input[1] * s.input[2], row = s.input[2];
+  Target<T> grad_input{static_cast<T*>(p.result) + phase[0] * plane + phase[1] * row + phase[2],
+                       s.in_group() * area, s.in_channels * area, area,
+                       {}, {s.stride[0] * plane, s.stride[1] * row, s.stride[2]}};
+  for (int i = 0; i < 3; ++i)
+    grad_input.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
+  Product<T>{weight, columns, grad_input, nullptr, s.batch * columns.pixels()}.run(s.groups);
+}
+
+template <class T>
+void backward_input(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  int64_t phases[3];
+  bool every_pixel_met = true;
+  for (int i = 0; i < 3; ++i) {
+    phases[i] = std::min(s.stride[i], s.input[i]);  // a stride beyond the input has no more phases
+    every_pixel_met = every_pixel_met && s.stride[i] == 1;
+  }
+  if (!every_pixel_met)
+    std::memset(p.result, 0, size_t(s.batch * s.in_channels * s.in_pixels()) * sizeof(T));
+  for (int64_t d = 0; d < phases[0]; ++d)
+    for (int64_t h = 0; h < phases[1]; ++h)
+      for (int64_t w = 0; w < phases[2]; ++w) backward_input_phase<T>(p, {d, h, w});
+}
+
+// ---- backward_weight ---------------------------------------------------------------------------
+
+constexpr int64_t rows_of_task = 224, channels_of_task = 256;  // of (c, tap) and of grad_output
+constexpr int64_t pixels_of_part = 1024;  // a sum is split only into parts longer than this
+
+// The problem whose columns are grad_output itself: k = output channel, no taps.
+ConvShape pointwise(const ConvShape& s) {
+  ConvShape same = s;
+  same.in_channels = s.out_channels;
+  for (int i = 0; i < 3; ++i) {
+    same.input[i] = s.output[i];
+    same.kernel[i] = same.stride[i] = same.dilation[i] = 1;
+    same.pad_before[i] = same.pad_after[i] = 0;
+  }
+  return same;
+}
+
+// One task: rows [r0, r0 + rows) of (c, tap) times channels [k0, k0 + channels), summed over the
+// columns [j0, j1), into sums (rows x channels, padded to whole tiles).
+template <class T>
+void weight_block(const Columns<T>& columns, const Columns<T>& pixels, int64_t r0, int64_t rows,
+                  int64_t k0, int64_t channels, int64_t j0, int64_t j1, T* sums, int64_t row) {
+  const GemmKernels<T>& kernels = gemm_table().of<T>();
+  const int nr = kernels.nr;
+  const int64_t jc = depth_block<T>;
+  const Panels panels(rows, kernels.mr);
+  const int64_t a_stride = kernels.mr * jc + 16, b_stride = nr * jc + 16;
+  const int64_t b_panels = ceil_div(channels, nr);
+  const Scratch plain(size_t(std::max(rows, channels) * jc) * sizeof(T));
+  const Scratch a_packed(size_t(panels.count * a_stride) * sizeof(T));
+  const Scratch b_packed(size_t(b_panels * b_stride) * sizeof(T));
+  for (int64_t j = j0; j < j1; j += jc) {
+    const int64_t depth = std::min(jc, j1 - j);
+    conv_table().of<T>().pack_columns(pixels, k0, channels, j, depth, depth, plain.as<T>(), 0);
+    kernels.pack_b(depth, channels, plain.as<T>(), 1, depth, b_packed.as<T>(), b_stride);
+    conv_table().of<T>().pack_columns(columns, r0, rows, j, depth, depth, plain.as<T>(), 0);
+    for (int64_t i = 0; i < panels.count; ++i) {
+      T* const a = a_packed.as<T>() + i * a_stride;
+      kernels.pack_a(panels.rows(i), depth, plain.as<T>() + panels.first_row(i) * depth, depth, 1,
+                     a);
+      for (int64_t b = 0; b < b_panels; ++b)
+        kernels.tile(panels.rows(i), depth, a, b_packed.as<T>() + b * b_stride, nr,
+                     sums + panels.first_row(i) * row + b * nr, row, j > j0, Epilogue<T>{});
+    }
+  }
+}
+
+template <class T>
+void backward_weight(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const int64_t rows = s.in_group() * s.taps(), channels = s.out_group();
+  const int64_t total = s.batch * s.out_pixels();
+  T* const result = static_cast<T*>(p.result);
+  if (total == 0) {
+    std::memset(result, 0, size_t(s.out_channels * rows) * sizeof(T));
+    return;
+  }
+  const ColumnsOf<T> columns(s, p.input), pixels(pointwise(s), p.output);
+  const int64_t nr = gemm_table().of<T>().nr;
+  const int64_t rb = balanced(rows, rows_of_task), kb = balanced(channels, channels_of_task, nr);
+  const int64_t row_blocks = ceil_div(rows, rb), channel_blocks = ceil_div(channels, kb);
+  const int64_t blocks = s.groups * row_blocks * channel_blocks;
+  const int64_t parts = std::max<int64_t>(
+      1, std::min(ceil_div(enough_tasks, blocks), total / pixels_of_part));
+  const int64_t part = balanced(total, ceil_div(total, parts), depth_block<T>);
+  const int64_t used_parts = ceil_div(total, part);
+  const Scratch scratch(size_t(blocks * used_parts * rb * kb) * sizeof(T));
+  parallel_for(blocks * used_parts, [&](int64_t task) {
+    const int64_t block = task / used_parts, j0 = task % used_parts * part;
+    const int64_t r0 = block % row_blocks * rb, k0 = block / row_blocks % channel_blocks * kb;
+    const int64_t group = block / row_blocks / channel_blocks;
+    weight_block(columns.group(group), pixels.group(group), r0, std::min(rb, rows - r0), k0, std::min(kb, channels - k0), j0,
+                 std::min(j0 + part, total), scratch.as<T>() + task * rb * kb, kb);
+  });
+  // Parts are added in order, whichever threads made them; [row][channel] becomes [channel][row].
+  parallel_for(blocks, [&](int64_t block) {
+    const int64_t r0 = block % row_blocks * rb, k0 = block / row_blocks % channel_blocks * kb;
+    const int64_t group = block / row_blocks / channel_blocks;
+    const T* const sums = scratch.as<T>() + block * used_parts * rb * kb;
+    for (int64_t k = 0; k < std::min(kb, channels - k0); ++k)
+      for (int64_t r = 0; r < std::min(rb, rows - r0); ++r) {
+        T sum = 0;
+        for (int64_t i = 0; i < used_parts; ++i) sum += sums[(i * rb + r) * kb + k];
+        result[(group * channels + k0 + k) * rows + r0 + r] = sum;
+      }
+  });
+}
+
+template <class T>
+void run(const ConvProblem& p) {
+  if (p.direction == ConvDirection::forward) forward<T>(p);
+  if (p.direction == ConvDirection::backward_input) backward_input<T>(p);
+  if (p.direction == ConvDirection::backward_weight) backward_weight<T>(p);
+}
+
+}  // namespace
+
+void implicit_gemm(const ConvProblem& p) {
+  if (p.dtype == DType::float32)
+    run<float>(p);
+  else
+    run<double>(p);
+}
+
+}  // namespace pyconv

@@ -1,0 +1,52 @@
+// What conv's *.isa.cc files fill in, once per instruction set.
+#pragma once
+#include <cstdint>
+
+#include "core/isa_table.h"
+
+namespace pyconv {
+
+// The columns of a convolution: the matrix whose row k = (channel, tap) and column j = (image,
+// pixel) is source[image, channel, pixel * step + offset[tap]], or zero outside the source. It is
+// only described here; whoever needs a piece of it forms that piece.
+template <class T>
+struct Columns {
+  const T* source;
+  const T* end;  // one past the source's last element in memory: vectors may read up to here
+  int64_t image_stride, channel_stride, stride[3];
+  int64_t size[3];             // of the source
+  int64_t pixels[3], step[3];  // j runs over images, then these
+  int64_t taps[3];             // k runs over channels, then these
+  const int64_t* offset[3];    // taps[i] numbers each
+};
+
+template <class T>
+struct ConvKernels {
+  // Rows [k0, k0 + depth), columns [j0, j0 + columns), as panels of `width` columns, each
+  // [depth][width], the last filled up with zeros; panel p at packed + p * panel_stride. Writes up
+  // to a cache line beyond a panel, unless panel_stride is 0: then there is one panel.
+  void (*pack_columns)(const Columns<T>& from, int64_t k0, int64_t depth, int64_t j0,
+                       int64_t columns, int64_t width, T* packed, int64_t panel_stride);
+
+  // result[position of (k, j)] += columns[k][j]: the adjoint of pack_columns for one image, as
+  // plain rows of all its pixels.
+  void (*add_columns)(const Columns<T>& to, int64_t k0, int64_t depth, const T* columns, T* result);
+
+  T (*sum)(const T* data, int64_t n, int64_t stride);
+};
+
+struct ConvTable {
+  ConvKernels<float> f32;
+  ConvKernels<double> f64;
+  template <class T>
+  const ConvKernels<T>& of() const {
+    if constexpr (sizeof(T) == 4)
+      return f32;
+    else
+      return f64;
+  }
+};
+
+PYCONV_DECLARE_TABLES(ConvTable, conv_table)
+
+}  // namespace pyconv

@@ -1,0 +1,40 @@
+// ConvShape: one convolution problem, checked. A 1-D or 2-D problem has sizes of 1 in the first
+// places, so nothing is written per rank. No pointers: it can be a key, an argument, a line of text.
+#pragma once
+#include <cstdint>
+
+namespace pyconv {
+
+struct ConvShape {
+  int ndim;  // spatial dimensions as the user counts them: 1, 2 or 3
+  int64_t batch, in_channels, out_channels, groups;
+  int64_t input[3], kernel[3], output[3];
+  int64_t stride[3], dilation[3];
+  int64_t pad_before[3], pad_after[3];
+
+  int64_t in_pixels() const { return input[0] * input[1] * input[2]; }
+  int64_t out_pixels() const { return output[0] * output[1] * output[2]; }
+  int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+  int64_t in_group() const { return in_channels / groups; }
+  int64_t out_group() const { return out_channels / groups; }
+  double flops() const {  // two per multiply-add, padding counted
+    return 2.0 * double(batch) * double(out_channels) * double(out_pixels()) *
+           double(in_group() * taps());
+  }
+};
+
+// What the user asked for, before it is known to fit.
+struct ConvRequest {
+  int ndim;
+  int64_t batch, in_channels;
+  int64_t input[3];
+  int64_t out_channels, weight_channels;
+  int64_t kernel[3];
+  int64_t stride[3], padding[3], dilation[3];
+  bool same;  // padding="same": padding[] is not looked at
+  int64_t groups;
+};
+
+ConvShape make_conv_shape(const ConvRequest& request);  // throws InvalidArgument
+
+}  // namespace pyconv

@@ -1,0 +1,33 @@
+// What loss's *.isa.cc files fill in, once per instruction set.
+#pragma once
+#include <cstdint>
+
+#include "core/isa_table.h"
+
+namespace pyconv {
+
+// The wanted distribution of sample i over C classes is
+//   q[c] = weight[c] * ((1 - smoothing) * [c == target[i]] + smoothing / C),
+// and zero for a sample whose target is ignore_index.
+template <class T>
+struct CrossEntropy {
+  int64_t samples, classes;
+  const int64_t* target;  // samples; each a class or ignore_index
+  const T* weight;        // classes; null means ones
+  int64_t ignore_index;
+  double smoothing;
+};
+
+template <class T>
+struct LossKernels {
+  // Samples [first, last). Matrices are (samples, classes), contiguous.
+  void (*cross_entropy_forward)(const CrossEntropy<T>& p, int64_t first, int64_t last,
+                                const T* input, T* log_softmax, T* losses);
+  void (*cross_entropy_backward)(const CrossEntropy<T>& p, int64_t first, int64_t last,
+                                 const T* grad_losses, const T* log_softmax, T* grad_input);
+};
+
+using LossTable = ByType<LossKernels>;
+PYCONV_DECLARE_TABLES(LossTable, loss_table)
+
+}  // namespace pyconv

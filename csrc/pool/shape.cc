@@ -1,0 +1,62 @@
+#include "pool/shape.h"
+
+#include <ostream>
+
+#include "core/error.h"
+
+namespace pyconv {
+namespace {
+
+// An argument as the user counts its dimensions; made into text only for a message.
+struct Text {
+  const int64_t (&values)[3];
+  int ndim;
+  friend std::ostream& operator<<(std::ostream& out, const Text& text) {
+    if (text.ndim == 1) return out << text.values[2];
+    for (int i = 3 - text.ndim; i < 3; ++i)
+      out << (i == 3 - text.ndim ? "(" : ", ") << text.values[i];
+    return out << ")";
+  }
+};
+
+void check_least(const PoolShape& s, const char* name, const int64_t (&values)[3], int64_t least) {
+  for (int64_t value : values)
+    check(value >= least, "max_pool", s.ndim, "d: ", name, " is ", Text{values, s.ndim},
+          ", expected ", least, " or more");
+}
+
+// What is left of the padded input beside one window; negative if that does not fit or if the sizes
+// are too large to add.
+int64_t room(const PoolShape& s, int i) {
+  int64_t padded = 0, reach = 0;
+  if (__builtin_add_overflow(s.input[i], 2 * s.padding[i], &padded)) return -1;
+  if (__builtin_mul_overflow(s.dilation[i], s.kernel[i] - 1, &reach)) return -1;
+  return padded - 1 - reach;
+}
+
+}  // namespace
+
+PoolShape make_pool_shape(const PoolShape& request, bool ceil_mode) {
+  PoolShape s = request;
+  const auto text = [&](const int64_t (&values)[3]) { return Text{values, s.ndim}; };
+  check_least(s, "input's spatial size", s.input, 1);
+  check_least(s, "kernel_size", s.kernel, 1);
+  check_least(s, "stride", s.stride, 1);
+  check_least(s, "padding", s.padding, 0);
+  check_least(s, "dilation", s.dilation, 1);
+  for (int i = 0; i < 3; ++i) {
+    check(s.padding[i] <= s.kernel[i] / 2, "max_pool", s.ndim, "d: padding is ", text(s.padding),
+          " and kernel_size is ", text(s.kernel), ", expected padding of at most half of that");
+    const int64_t free = room(s, i);
+    check(free >= 0, "max_pool", s.ndim, "d: kernel_size is ", text(s.kernel), ", dilation is ",
+          text(s.dilation), " and padding is ", text(s.padding),
+          ", expected a window that fits into the padded input, whose spatial size is ",
+          text(s.input), " without padding");
+    s.output[i] = free / s.stride[i] + 1;
+    const bool starts_inside = s.output[i] <= (s.input[i] + s.padding[i] - 1) / s.stride[i];
+    if (ceil_mode && free % s.stride[i] != 0 && starts_inside) ++s.output[i];
+  }
+  return s;
+}
+
+}  // namespace pyconv

@@ -1,0 +1,68 @@
+"""Convolutional and recurrent networks on a CPU: fast, small, readable."""
+
+from . import autograd, data, functional, nn, optim
+from ._core import __version__
+from .autograd import enable_grad, is_grad_enabled, no_grad
+from .config import (
+    algorithm,
+    get_num_threads,
+    memory_stats,
+    set_num_threads,
+    show_config,
+)
+from .creation import (
+    arange,
+    as_tensor,
+    empty,
+    from_numpy,
+    full,
+    ones,
+    ones_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from .explain import explain
+from .functional import cat, matmul, stack, where
+from .random import manual_seed, rand, randint, randn
+from .serialization import load, save
+from .tensor import Tensor
+
+__all__ = [
+    "Tensor",
+    "__version__",
+    "algorithm",
+    "arange",
+    "as_tensor",
+    "autograd",
+    "cat",
+    "data",
+    "empty",
+    "enable_grad",
+    "explain",
+    "from_numpy",
+    "full",
+    "functional",
+    "get_num_threads",
+    "is_grad_enabled",
+    "load",
+    "manual_seed",
+    "matmul",
+    "memory_stats",
+    "nn",
+    "no_grad",
+    "ones",
+    "ones_like",
+    "optim",
+    "rand",
+    "randint",
+    "randn",
+    "save",
+    "set_num_threads",
+    "show_config",
+    "stack",
+    "tensor",
+    "where",
+    "zeros",
+    "zeros_like",
+]

@@ -1,0 +1,128 @@
+"""Settings of the library: threads, the choice of algorithms, and what it runs on."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from . import _core
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads kernels use; results have the same bits for any number.
+
+    The default is the number of cores that this process may use, or ``PYCONV_NUM_THREADS``.
+
+    Raises
+    ------
+    ValueError
+        If `n` is below 1.
+    TypeError
+        If `n` is not an integer.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> before = pyconv.get_num_threads()
+    >>> pyconv.set_num_threads(1)
+    >>> pyconv.get_num_threads()
+    1
+    >>> pyconv.set_num_threads(before)
+    """
+    _core.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Return how many threads kernels use.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.get_num_threads() >= 1
+    True
+    """
+    return _core.get_num_threads()
+
+
+def memory_stats() -> dict[str, int]:
+    """Return the bytes of results in use now and at most, and of memory kept for later results.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> stats = pyconv.memory_stats()
+    >>> stats["peak_bytes"] >= 0
+    True
+    """
+    return _core.memory_stats()
+
+
+def show_config() -> str:
+    """Describe the build and the machine: instruction sets, threads, caches, compiler.
+
+    Returns
+    -------
+    str
+        One fact per line.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> print(pyconv.show_config())  # doctest: +ELLIPSIS
+    pyconv ...
+    """
+    caches = ", ".join(
+        f"{name} {size // 1024} KiB" if size else f"{name} unknown"
+        for name, size in _core.caches().items()
+    )
+    build = _core.build_info()
+    facts = {
+        "pyconv": _core.__version__,
+        "instruction set": f"{_core.isa()} (available: {', '.join(_core.available_isas())})",
+        "threads": f"{_core.get_num_threads()} of {_core.available_cores()} cores",
+        "caches": caches,
+        "CUDA": build.get("cuda", "no"),
+        "compiler": build["compiler"],
+        "NumPy": np.__version__,
+        "Python": sys.version.split()[0],
+    }
+    return "\n".join(f"{name:<16} {fact}" for name, fact in facts.items())
+
+
+class algorithm:
+    """Context manager: force how an op is computed, in this thread.
+
+    Parameters
+    ----------
+    **choices : str
+        A name of an algorithm per op, such as ``conv2d="im2col"``; `pyconv.explain` lists them.
+
+    Raises
+    ------
+    ValueError
+        If an op or an algorithm does not exist; the message lists those that do. Inside, an op
+        raises it if the algorithm cannot compute what is asked.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> import pyconv.functional as F
+    >>> with pyconv.algorithm(conv2d="im2col"):
+    ...     F.conv2d(pyconv.ones(1, 1, 2, 2), pyconv.ones(1, 1, 2, 2)).item()
+    4.0
+    """
+
+    def __init__(self, **choices: str) -> None:
+        for op, name in choices.items():
+            known = _core.algorithm_names(op)  # raises for an unknown op
+            if name not in known:
+                raise ValueError(f"algorithm: {op} has no {name!r}, only {', '.join(known)}")
+        self._choices = choices
+
+    def __enter__(self) -> None:
+        self._previous = {op: _core.force_algorithm(op, name) for op, name in self._choices.items()}
+
+    def __exit__(self, *exception: object) -> None:
+        for op, name in self._previous.items():
+            _core.force_algorithm(op, name)

@@ -1,0 +1,156 @@
+"""DataLoader: batches of a dataset, shuffled, loaded here or by worker processes."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..functional import stack
+from ..random import default_generator, manual_seed
+
+PREFETCHED = 2  # batches per worker that are being loaded ahead
+
+
+class DataLoader:
+    """Iterates over a dataset in batches.
+
+    Samples are stacked along a new first dimension: Tensors, arrays and numbers become Tensors;
+    tuples, lists and dicts of them become lists and dicts of Tensors.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Anything with ``__len__`` and ``__getitem__``.
+    batch_size : int
+        Samples per batch.
+    shuffle : bool
+        Whether to draw a new order for each pass.
+    drop_last : bool
+        Whether to leave out a last batch that is smaller.
+    num_workers : int
+        Processes that load batches ahead; 0 loads in this one. They are forked, so the dataset is
+        not copied, and they draw other random numbers for each batch: the same ones in each run
+        after the same seed, whichever process loads it.
+    generator : numpy.random.Generator, optional
+        Source of the order; that of `pyconv.manual_seed` if left out.
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` or `num_workers` is out of range.
+    RuntimeError
+        While iterating, if a worker died. An error that the dataset raises in a worker is raised
+        here, with the worker's traceback as its cause.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> dataset = pyconv.data.TensorDataset(pyconv.arange(5))
+    >>> [batch.shape for (batch,) in pyconv.data.DataLoader(dataset, batch_size=2)]
+    [(2,), (2,), (1,)]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size is {batch_size}, must be at least 1")
+        if num_workers < 0:
+            raise ValueError(f"DataLoader: num_workers is {num_workers}, must not be negative")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.num_workers = num_workers
+        self.generator = generator
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = self._batches()
+        if self.num_workers:
+            seed = int((self.generator or default_generator()).integers(2**31))
+            return _from_workers(self.dataset, batches, self.num_workers, seed)
+        return (_load(self.dataset, batch) for batch in batches)
+
+    def _batches(self) -> list[Sequence[int]]:
+        """Return the indices of each batch."""
+        count = len(self.dataset)
+        order: Any = range(count)
+        if self.shuffle:
+            order = (self.generator or default_generator()).permutation(count).tolist()
+        starts = (i * self.batch_size for i in range(len(self)))
+        return [order[start : start + self.batch_size] for start in starts]
+
+
+def _load(dataset: Any, indices: Sequence[int]) -> Any:
+    return _collate([dataset[i] for i in indices])
+
+
+def _collate(samples: list[Any]) -> Any:
+    """Stack samples; look into tuples, lists and dicts."""
+    first = samples[0]
+    if isinstance(first, dict):
+        return {key: _collate([sample[key] for sample in samples]) for key in first}
+    if isinstance(first, (tuple, list)):
+        return [_collate(list(parts)) for parts in zip(*samples)]
+    return stack(samples)
+
+
+# ---- workers -----------------------------------------------------------------------------------
+
+_dataset: Any = None  # in a worker: what it loads from
+
+
+def _start_worker(dataset: Any) -> None:
+    global _dataset
+    _dataset = dataset
+
+
+def _load_in_worker(indices: Sequence[int], seed: int) -> Any:
+    # Forked processes would all draw the same random numbers.
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    manual_seed(seed)
+    return _load(_dataset, indices)
+
+
+def _from_workers(
+    dataset: Any, batches: list[Sequence[int]], num_workers: int, seed: int
+) -> Iterator[Any]:
+    import multiprocessing
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    # An executor notices when a worker is killed; multiprocessing.Pool would wait for ever.
+    executor = ProcessPoolExecutor(
+        num_workers, multiprocessing.get_context("fork"), _start_worker, (dataset,)
+    )
+    waiting: deque[Future[Any]] = deque()
+    try:
+        for number, batch in enumerate(batches):
+            with warnings.catch_warnings():
+                # Python warns of fork while threads run; those of pyconv are prepared for it.
+                warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
+                waiting.append(executor.submit(_load_in_worker, batch, seed + number))
+            if len(waiting) > PREFETCHED * num_workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise RuntimeError("DataLoader: a worker process died while loading a batch") from error
+    finally:
+        executor.shutdown(cancel_futures=True)

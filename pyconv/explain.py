@@ -1,0 +1,180 @@
+"""Which algorithm computes an op, which could, which cannot and why; and how fast it is."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from . import _core
+from .autograd import no_grad
+from .creation import as_tensor
+from .functional import conv2d, linear, matmul
+from .tensor import Tensor
+
+SECONDS = 0.05  # of measuring, for the machine's peak and for the op
+
+
+class Explanation:
+    """What `explain` found; its text is a table.
+
+    Attributes
+    ----------
+    title : str
+        The op, its shapes, dtype, instruction set and number of threads.
+    rows : list of dict
+        Per algorithm: ``algorithm``, ``chosen``, ``refused`` (why not, or empty) and the estimated
+        ``milliseconds`` on one thread.
+    milliseconds : float
+        Measured, the best of several runs.
+    gflops : float or None
+        Measured, in 1e9 operations per second, if the operations are known.
+    share_of_peak : float or None
+        Of the machine's measured peak on these threads.
+    """
+
+    def __init__(
+        self, title: str, rows: list[dict[str, Any]], milliseconds: float, flops: int | None
+    ) -> None:
+        self.title = title
+        self.rows = rows
+        self.milliseconds = milliseconds
+        self.gflops = None if flops is None else flops / milliseconds / 1e6
+        self.share_of_peak: float | None = None
+
+    def __repr__(self) -> str:
+        width = max((len(row["algorithm"]) for row in self.rows), default=0)
+        lines = [f"  {row['algorithm']:<{width}}  {_verdict(row)}" for row in self.rows]
+        measured = f"  measured: {self.milliseconds:.3g} ms"
+        if self.gflops is not None:
+            measured += f", {self.gflops:.3g} GFLOP/s"
+        if self.share_of_peak is not None:
+            measured += f", {self.share_of_peak:.0%} of the peak"
+        return "\n".join([self.title, *lines, measured])
+
+
+class _Problem(NamedTuple):
+    shapes: str
+    dtype: Any
+    rows: list[dict[str, Any]]
+    flops: int | None
+
+
+def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
+    """Say how a function of `pyconv.functional` is computed for these arguments, and run it.
+
+    Parameters
+    ----------
+    fn : callable
+        ``conv2d``, ``linear`` and ``matmul`` choose among algorithms; any other function has one
+        kernel, which is timed.
+    *args, **kwargs
+        Its arguments.
+
+    Returns
+    -------
+    Explanation
+        Printed, a table.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fn` does for these arguments.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> import pyconv.functional as F
+    >>> pyconv.explain(F.matmul, pyconv.ones(8, 8), pyconv.ones(8, 8))  # doctest: +ELLIPSIS
+    matmul 8x8 @ 8x8, float32, ...
+    """
+    with no_grad():
+        fn(*args, **kwargs)  # raises in the words of fn if the arguments are wrong
+        milliseconds = _time(lambda: fn(*args, **kwargs))
+    name = getattr(fn, "__name__", str(fn))
+    describe = _PROBLEMS.get(fn)
+    if describe is None:
+        rows = [{"algorithm": name, "chosen": True, "refused": "", "milliseconds": None}]
+        return Explanation(f"{name}: one kernel, {_where()}", rows, milliseconds, None)
+    arguments = inspect.signature(fn).bind(*args, **kwargs)
+    arguments.apply_defaults()
+    problem = describe(**arguments.arguments)
+    title = f"{name} {problem.shapes}, {problem.dtype}, {_where()}"
+    result = Explanation(title, problem.rows, milliseconds, problem.flops)
+    if result.gflops is not None:
+        result.share_of_peak = result.gflops / _peak(
+            f"{problem.dtype}_flops", _core.isa(), _core.get_num_threads()
+        )
+    return result
+
+
+def _conv2d(
+    input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> _Problem:
+    x, w = as_tensor(input), as_tensor(weight)
+    shape = _core.conv_shape(2, x.shape, w.shape, stride, padding, dilation, groups)
+    text = f"{_text(x)} * {_text(w)}"
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    for name, value in options.items():
+        if value != (0 if name == "padding" else 1):
+            text += f" {name} {value}"
+    return _Problem(text, x.dtype, _core.conv_explain(shape, "forward", x.dtype), shape.flops)
+
+
+def _linear(input: Any, weight: Any, bias: Any) -> _Problem:
+    x, w = as_tensor(input), as_tensor(weight)
+    return _matmul(x.reshape(x.numel() // x.shape[-1], x.shape[-1]), w.transpose(0, 1))
+
+
+def _matmul(input: Any, other: Any) -> _Problem:
+    a, b = as_tensor(input), as_tensor(other)
+    a = a if a.ndim > 1 else a.unsqueeze(0)
+    b = b if b.ndim > 1 else b.unsqueeze(1)
+    if a.ndim > 2 or b.ndim > 2:
+        raise NotImplementedError("explain: matmul of stacks is not supported, only of matrices")
+    flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
+    rows = _core.matmul_explain(a._array, b._array)
+    return _Problem(f"{_text(a)} @ {_text(b)}", a.dtype, rows, flops)
+
+
+_PROBLEMS: dict[Callable[..., Any], Callable[..., _Problem]] = {
+    conv2d: _conv2d,
+    linear: _linear,
+    matmul: _matmul,
+}
+
+
+def _where() -> str:
+    threads = _core.get_num_threads()
+    return f"{_core.isa()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _text(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape))
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if row["refused"]:
+        return f"no: {row['refused']}"
+    verdict = "chosen" if row["chosen"] else "possible"
+    estimate = row["milliseconds"]
+    return verdict if estimate is None else f"{verdict}: {estimate:.3g} ms estimated on one thread"
+
+
+def _time(run: Callable[[], Any]) -> float:
+    """Return the milliseconds of the fastest of several runs."""
+    best = float("inf")
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return best * 1e3
+
+
+@functools.cache
+def _peak(kind: str, isa: str, threads: int) -> float:
+    """Measure once for the instruction set and number of threads that are set now."""
+    return _core.measure_peak(kind, SECONDS)

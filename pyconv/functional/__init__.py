@@ -1,0 +1,67 @@
+"""Functions of tensors, under PyTorch's names; usually imported as ``F``.
+
+Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor.
+"""
+
+from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, sub, where
+from .conv import conv2d
+from .elementwise import abs, exp, log, relu, sqrt
+from .linear import linear, matmul
+from .loss import cross_entropy
+from .pool import max_pool2d
+from .reduce import argmax, log_softmax, max, mean, softmax, sum
+from .shape import (
+    cat,
+    expand,
+    flatten,
+    index,
+    permute,
+    reshape,
+    squeeze,
+    stack,
+    transpose,
+    unsqueeze,
+)
+
+__all__ = [
+    "abs",
+    "add",
+    "argmax",
+    "cast",
+    "cat",
+    "conv2d",
+    "cross_entropy",
+    "div",
+    "eq",
+    "exp",
+    "expand",
+    "flatten",
+    "ge",
+    "gt",
+    "index",
+    "le",
+    "linear",
+    "log",
+    "log_softmax",
+    "lt",
+    "matmul",
+    "max",
+    "max_pool2d",
+    "mean",
+    "mul",
+    "ne",
+    "neg",
+    "permute",
+    "pow",
+    "relu",
+    "reshape",
+    "softmax",
+    "sqrt",
+    "squeeze",
+    "stack",
+    "sub",
+    "sum",
+    "transpose",
+    "unsqueeze",
+    "where",
+]

@@ -1,0 +1,390 @@
+"""Arithmetic, comparison and choice between two operands, with broadcasting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..autograd.function import Function
+from ..creation import as_tensor
+from ..tensor import Tensor
+from .elementwise import log
+from .reduce import sum as sum_over
+from .shape import Reshape
+
+# ---- two operands: dtypes, broadcasting --------------------------------------------------------
+
+
+_NUMBERS = (int, float, bool)
+_RANK = {"b": 0, "i": 1, "u": 1, "f": 2}
+
+
+def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Make Tensors of one dtype of two operands."""
+    if not isinstance(a, Tensor):
+        b = b if type(b) in _NUMBERS else as_tensor(b, "other")
+        a = _operand(a, b, "input")
+    if not isinstance(b, Tensor):
+        b = _operand(b, a, "other")
+    if a._array.dtype == b._array.dtype:
+        return a, b
+    dtype = _common_dtype(a, b)
+    return cast(a, dtype), cast(b, dtype)
+
+
+def _operand(value: Any, other: Any, name: str) -> Tensor:
+    """Make a Tensor of a value; a Python number takes the dtype of `other` if that can hold it."""
+    if type(value) in _NUMBERS and isinstance(other, Tensor):
+        kind = other.dtype.kind
+        if kind == "f" or (kind in "iu" and type(value) is int):
+            return Tensor(np.asarray(value, other.dtype))
+    return as_tensor(value, name)
+
+
+def _common_dtype(a: Tensor, b: Tensor) -> np.dtype[Any]:
+    """Floats win over integers, integers over bools; then tensors with dimensions over numbers."""
+    rank_a, rank_b = _RANK[a.dtype.kind], _RANK[b.dtype.kind]
+    if rank_a != rank_b:
+        return a.dtype if rank_a > rank_b else b.dtype
+    if (a.ndim == 0) != (b.ndim == 0):
+        return a.dtype if a.ndim else b.dtype
+    return np.promote_types(a.dtype, b.dtype)
+
+
+def sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Sum a gradient over the dimensions along which an operand of `shape` was repeated."""
+    if gradient._array.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    repeated = [i for i, n in enumerate(gradient.shape) if i < extra or shape[i - extra] != n]
+    return Reshape.apply(sum_over(gradient, repeated), shape)
+
+
+def _float_pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    a, b = _pair(a, b)
+    return (a, b) if a._array.dtype.kind == "f" else (cast(a, np.float32), cast(b, np.float32))
+
+
+class Cast(Function):
+    """Conversion to another dtype."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dtype: Any) -> Tensor:
+        ctx.dtype = x.dtype
+        return Tensor(x._array.astype(dtype))
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        return Cast.apply(grad_output, ctx.dtype), None
+
+
+def cast(input: Any, dtype: DTypeLike) -> Tensor:
+    """Return `input` with elements of `dtype`: itself if it has that dtype already.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.cast([1, 2], "float32")
+    tensor([1., 2.])
+    """
+    x, dtype = as_tensor(input, "input"), np.dtype(dtype)
+    if dtype.kind not in "biuf":
+        raise TypeError(f"cast: dtype is {dtype}, expected one of numbers")
+    return x if x._array.dtype == dtype else Cast.apply(x, dtype)
+
+
+# ---- arithmetic --------------------------------------------------------------------------------
+
+
+class Add(Function):
+    """a + b."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.shapes = a._array.shape, b._array.shape
+        return Tensor(np.asarray(a._array + b._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        need = ctx.needs_input_grad
+        return (
+            sum_to(g, ctx.shapes[0]) if need[0] else None,
+            sum_to(g, ctx.shapes[1]) if need[1] else None,
+        )
+
+
+class Sub(Function):
+    """a - b."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.shapes = a._array.shape, b._array.shape
+        return Tensor(np.asarray(a._array - b._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        need = ctx.needs_input_grad
+        return (
+            sum_to(g, ctx.shapes[0]) if need[0] else None,
+            sum_to(-g, ctx.shapes[1]) if need[1] else None,
+        )
+
+
+class Mul(Function):
+    """a * b."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.shapes = a._array.shape, b._array.shape
+        if ctx.needs_input_grad:
+            need_a, need_b = ctx.needs_input_grad
+            ctx.save_for_backward(a if need_b else None, b if need_a else None)
+        return Tensor(np.asarray(a._array * b._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        a, b = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        return (
+            sum_to(g * b, ctx.shapes[0]) if need[0] else None,
+            sum_to(g * a, ctx.shapes[1]) if need[1] else None,
+        )
+
+
+class Div(Function):
+    """a / b."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.shapes = a._array.shape, b._array.shape
+        if ctx.needs_input_grad:
+            ctx.save_for_backward(a if ctx.needs_input_grad[1] else None, b)
+        return Tensor(np.asarray(a._array / b._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        a, b = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        return (
+            sum_to(g / b, ctx.shapes[0]) if need[0] else None,
+            sum_to(-g * a / (b * b), ctx.shapes[1]) if need[1] else None,
+        )
+
+
+class Pow(Function):
+    """a ** b."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
+        return Tensor(np.asarray(a._array**b._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        a, b = ctx.saved_tensors
+        grad_a = grad_b = None
+        if ctx.needs_input_grad[0]:
+            # Where b is 0 the derivative is 0, also at a = 0, where a ** -1 is infinite.
+            power = pow(a, where(b == 0, 1, b) - 1)
+            grad_a = sum_to(g * b * power, a.shape)
+        if ctx.needs_input_grad[1]:
+            log_a = log(where(a > 0, a, 1))
+            grad_b = sum_to(g * pow(a, b) * log_a, b.shape)
+        return grad_a, grad_b
+
+
+class Neg(Function):
+    """-x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return Tensor(np.asarray(-x._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return Neg.apply(g)
+
+
+def add(input: Any, other: Any) -> Tensor:
+    """Add with broadcasting.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.add([1.0, 2.0], 1)
+    tensor([2., 3.])
+    """
+    return Add.apply(*_pair(input, other))
+
+
+def sub(input: Any, other: Any) -> Tensor:
+    """Subtract with broadcasting.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.sub([1.0, 2.0], 1)
+    tensor([0., 1.])
+    """
+    return Sub.apply(*_pair(input, other))
+
+
+def mul(input: Any, other: Any) -> Tensor:
+    """Multiply with broadcasting.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.mul([1.0, 2.0], 3)
+    tensor([3., 6.])
+    """
+    return Mul.apply(*_pair(input, other))
+
+
+def div(input: Any, other: Any) -> Tensor:
+    """Divide with broadcasting; integers give floats.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.div([1, 2], 2)
+    tensor([0.5, 1. ])
+    """
+    return Div.apply(*_float_pair(input, other))
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """Raise to a power, with broadcasting.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.pow([1.0, 2.0], 2)
+    tensor([1., 4.])
+    """
+    return Pow.apply(*_pair(input, exponent))
+
+
+def neg(input: Any) -> Tensor:
+    """Change the sign.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.neg([1.0, -2.0])
+    tensor([-1.,  2.])
+    """
+    return Neg.apply(as_tensor(input, "input"))
+
+
+# ---- comparison and choice: no gradient through a comparison -----------------------------------
+
+
+def lt(input: Any, other: Any) -> Tensor:
+    """Return where ``input < other``.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.lt([1, 2], 2)
+    tensor([ True, False])
+    """
+    a, b = _pair(input, other)
+    return Tensor(np.asarray(a._array < b._array))
+
+
+def le(input: Any, other: Any) -> Tensor:
+    """Return where ``input <= other``.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.le([1, 2], 1)
+    tensor([ True, False])
+    """
+    a, b = _pair(input, other)
+    return Tensor(np.asarray(a._array <= b._array))
+
+
+def gt(input: Any, other: Any) -> Tensor:
+    """Return where ``input > other``.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.gt([1, 2], 1)
+    tensor([False,  True])
+    """
+    return lt(other, input)
+
+
+def ge(input: Any, other: Any) -> Tensor:
+    """Return where ``input >= other``.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.ge([1, 2], 2)
+    tensor([False,  True])
+    """
+    return le(other, input)
+
+
+def eq(input: Any, other: Any) -> Tensor:
+    """Return where ``input == other``.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.eq([1, 2], 2)
+    tensor([False,  True])
+    """
+    a, b = _pair(input, other)
+    return Tensor(np.asarray(a._array == b._array))
+
+
+def ne(input: Any, other: Any) -> Tensor:
+    """Return where ``input != other``.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.ne([1, 2], 2)
+    tensor([ True, False])
+    """
+    a, b = _pair(input, other)
+    return Tensor(np.asarray(a._array != b._array))
+
+
+class Where(Function):
+    """a where the condition holds, b elsewhere."""
+
+    @staticmethod
+    def forward(ctx: Any, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(condition)
+        ctx.shapes = a._array.shape, b._array.shape
+        return Tensor(np.where(condition._array, a._array, b._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        (condition,) = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        return (
+            None,
+            sum_to(where(condition, g, 0), ctx.shapes[0]) if need[1] else None,
+            sum_to(where(condition, 0, g), ctx.shapes[1]) if need[2] else None,
+        )
+
+
+def where(condition: Any, input: Any, other: Any) -> Tensor:
+    """Take elements of `input` where `condition` holds and of `other` elsewhere.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.where([True, False], [1.0, 2.0], 0)
+    tensor([1., 0.])
+    """
+    return Where.apply(as_tensor(condition, "condition"), *_pair(input, other))

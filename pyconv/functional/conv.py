@@ -1,0 +1,176 @@
+"""Convolution: the three directions as functions, each the derivative of the other two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import _core
+from ..autograd.function import Function
+from ..creation import as_tensor
+from ..tensor import Tensor
+from .shape import Expand, Reshape
+
+# ndim, stride, padding, dilation, groups: one argument of apply instead of five.
+Config = tuple[int, Any, Any, Any, Any]
+
+
+class Conv(Function):
+    """The output from input, weight and bias."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, config: Config
+    ) -> Tensor:
+        ndim, stride, padding, dilation, groups = config
+        output, ctx.shape = _core.conv_forward(
+            ndim,
+            input._array,
+            weight._array,
+            None if bias is None else bias._array,
+            stride,
+            padding,
+            dilation,
+            groups,
+        )
+        ctx.config = config
+        if ctx.needs_input_grad:
+            need_input, need_weight = ctx.needs_input_grad[:2]
+            ctx.save_for_backward(input if need_weight else None, weight if need_input else None)
+        return Tensor(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        input, weight = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        shape, config = ctx.shape, ctx.config
+        return (
+            ConvBackwardInput.apply(grad_output, weight, shape, config) if need[0] else None,
+            ConvBackwardWeight.apply(grad_output, input, shape, config) if need[1] else None,
+            ConvBackwardBias.apply(grad_output, shape, config[0]) if need[2] else None,
+            None,
+        )
+
+
+class ConvBackwardInput(Function):
+    """The gradient of the input from those of the output, and the weight."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, grad_output: Tensor, weight: Tensor, shape: Any, config: Config
+    ) -> Tensor:
+        ctx.save_for_backward(grad_output, weight)
+        ctx.shape, ctx.config = shape, config
+        return Tensor(_core.conv_backward_input(shape, grad_output._array, weight._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        grad_output, weight = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        shape, config = ctx.shape, ctx.config
+        return (
+            Conv.apply(g, weight, None, config) if need[0] else None,
+            ConvBackwardWeight.apply(grad_output, g, shape, config) if need[1] else None,
+            None,
+            None,
+        )
+
+
+class ConvBackwardWeight(Function):
+    """The gradient of the weight from those of the output, and the input."""
+
+    @staticmethod
+    def forward(ctx: Any, grad_output: Tensor, input: Tensor, shape: Any, config: Config) -> Tensor:
+        ctx.save_for_backward(grad_output, input)
+        ctx.shape, ctx.config = shape, config
+        return Tensor(_core.conv_backward_weight(shape, grad_output._array, input._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        grad_output, input = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        shape, config = ctx.shape, ctx.config
+        return (
+            Conv.apply(input, g, None, config) if need[0] else None,
+            ConvBackwardInput.apply(grad_output, g, shape, config) if need[1] else None,
+            None,
+            None,
+        )
+
+
+class ConvBackwardBias(Function):
+    """The gradient of the bias: the sum of those of the output over all but the channels."""
+
+    @staticmethod
+    def forward(ctx: Any, grad_output: Tensor, shape: Any, ndim: int) -> Tensor:
+        ctx.output_shape, ctx.ndim = grad_output._array.shape, ndim
+        return Tensor(_core.conv_backward_bias(shape, grad_output._array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        channels = Reshape.apply(g, (*g.shape, *(1,) * ctx.ndim))
+        return Expand.apply(channels, ctx.output_shape), None, None
+
+
+def conv2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide a window over images and take a weighted sum at each place.
+
+    ``output[n, k, p, q] = bias[k] + sum over c, r, s of weight[k, c, r, s] *
+    input[n, c, stride * p - padding + dilation * r, stride * q - padding + dilation * s]``:
+    mathematically a cross-correlation, as usual in this field.
+
+    Parameters
+    ----------
+    input : array_like of shape (N, C, H, W) or (C, H, W)
+        A batch of images with C channels, or one image; float32 or float64.
+    weight : array_like of shape (K, C / groups, R, S)
+        The filters.
+    bias : array_like of shape (K,), optional
+        Added to each output channel.
+    stride : int or tuple of two
+        Step of the window.
+    padding : int, tuple of two, "same" or "valid"
+        Zeros around the image; "same" keeps its size (at stride 1), "valid" adds none.
+    dilation : int or tuple of two
+        Distance between neighbouring elements of the window.
+    groups : int
+        Channels are split into this many groups that do not mix; C of them is depthwise.
+
+    Returns
+    -------
+    Tensor of shape (N, K, P, Q) or (K, P, Q)
+        With ``P = (H + 2 * padding - dilation * (R - 1) - 1) // stride + 1``, and Q likewise.
+
+    Raises
+    ------
+    ValueError
+        If shapes or numbers do not fit together; the message names them.
+    TypeError
+        If dtypes differ or are not supported, or an argument has the wrong type.
+
+    References
+    ----------
+    Dumoulin and Visin, *A guide to convolution arithmetic for deep learning*, arXiv:1603.07285.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> import pyconv.functional as F
+    >>> image, filters = pyconv.ones(1, 1, 3, 3), pyconv.ones(1, 1, 2, 2)
+    >>> F.conv2d(image, filters)
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
+    return Conv.apply(
+        as_tensor(input, "input"),
+        as_tensor(weight, "weight"),
+        None if bias is None else as_tensor(bias, "bias"),
+        (2, stride, padding, dilation, groups),
+    )

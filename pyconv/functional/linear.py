@@ -1,0 +1,180 @@
+"""Matrix products: matmul and the linear layer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..autograd.function import Function
+from ..creation import as_tensor
+from ..tensor import Array, Tensor
+from .arithmetic import sum_to
+from .shape import Reshape, transpose
+
+
+class Linear(Function):
+    """input @ weight.T + bias."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(input, weight)
+        x = input._array
+        rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        y = _core.matmul(rows, weight._array.T, None if bias is None else bias._array)
+        return Tensor(y if x.ndim == 2 else y.reshape(*x.shape[:-1], y.shape[-1]))
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        input, weight = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        count = math.prod(input.shape[:-1])
+        grad = Reshape.apply(grad_output, (count, weight.shape[0]))
+        rows = Reshape.apply(input, (count, weight.shape[1]))
+        return (
+            Reshape.apply(Matmul.apply(grad, weight), input.shape) if need[0] else None,
+            Matmul.apply(transpose(grad, 0, 1), rows) if need[1] else None,
+            grad.sum(0) if need[2] else None,
+        )
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
+    """Multiply by a matrix and add a vector: ``input @ weight.T + bias``.
+
+    Parameters
+    ----------
+    input : array_like of shape (..., in_features)
+        float32 or float64.
+    weight : array_like of shape (out_features, in_features)
+    bias : array_like of shape (out_features,), optional
+
+    Returns
+    -------
+    Tensor of shape (..., out_features)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together.
+    TypeError
+        If dtypes differ or are not supported.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.linear([[1.0, 2.0]], [[3.0, 4.0]], [5.0])
+    tensor([[16.]])
+    """
+    x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
+    b = None if bias is None else as_tensor(bias, "bias")
+    _check_linear(x._array, w._array, None if b is None else b._array)
+    return Linear.apply(x, w, b)
+
+
+_FLOATS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
+
+
+def _check_linear(input: Array, weight: Array, bias: Array | None) -> None:
+    if weight.ndim != 2:
+        raise ValueError(f"linear: weight has shape {weight.shape}, expected 2 dimensions")
+    if not input.ndim:
+        raise ValueError("linear: input has shape (), expected at least 1 dimension")
+    if input.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: input.shape[-1] is {input.shape[-1]} and weight.shape[1] is "
+            f"{weight.shape[1]}, expected the same"
+        )
+    _check_dtypes("linear", "input", input, "weight", weight)
+    if bias is not None:
+        if bias.shape != weight.shape[:1]:
+            raise ValueError(f"linear: bias has shape {bias.shape}, expected {weight.shape[:1]}")
+        _check_dtypes("linear", "weight", weight, "bias", bias)
+
+
+def _check_dtypes(op: str, first: str, a: Array, second: str, b: Array) -> None:
+    # The number of a dtype leaves out the byte order, of which the kernel takes care.
+    if a.dtype.num != b.dtype.num or a.dtype.num not in _FLOATS:
+        raise TypeError(
+            f"{op}: {first}.dtype is {a.dtype} and {second}.dtype is {b.dtype}, "
+            "expected both float32 or both float64"
+        )
+
+
+class Matmul(Function):
+    """a @ b, for stacks of matrices that broadcast."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
+        return Tensor(_product(a._array, b._array))
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        a, b = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        return (
+            sum_to(Matmul.apply(grad_output, transpose(b, -2, -1)), a.shape) if need[0] else None,
+            sum_to(Matmul.apply(transpose(a, -2, -1), grad_output), b.shape) if need[1] else None,
+        )
+
+
+def _product(a: Array, b: Array) -> Array:
+    """Multiply two matrices, or stacks of them one pair at a time."""
+    if a.ndim == b.ndim == 2:
+        return _core.matmul(a, b, None)
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a = np.broadcast_to(a, stack + a.shape[-2:])
+    b = np.broadcast_to(b, stack + b.shape[-2:])
+    result = np.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
+    for i in np.ndindex(stack):
+        result[i] = _core.matmul(a[i], b[i], None)
+    return result
+
+
+def matmul(input: Any, other: Any) -> Tensor:
+    """Multiply matrices, vectors, or stacks of matrices, with NumPy's rules.
+
+    Parameters
+    ----------
+    input : array_like of shape (..., M, K) or (K,)
+        float32 or float64.
+    other : array_like of shape (..., K, N) or (K,)
+
+    Returns
+    -------
+    Tensor of shape (..., M, N)
+        Without M or N where that operand is a vector.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together.
+    TypeError
+        If dtypes differ or are not supported.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.matmul([[1.0, 2.0]], [[3.0], [4.0]])
+    tensor([[11.]])
+    """
+    a, b = as_tensor(input, "input"), as_tensor(other, "other")
+    if not a.ndim or not b.ndim:
+        raise ValueError(
+            f"matmul: input has shape {a.shape} and other {b.shape}, "
+            "expected at least 1 dimension each"
+        )
+    rows, columns = a.shape[-1], b.shape[-2 if b.ndim > 1 else 0]
+    if rows != columns:
+        raise ValueError(
+            f"matmul: input.shape[-1] is {rows} and other.shape[{-2 if b.ndim > 1 else 0}] is "
+            f"{columns}, expected the same"
+        )
+    _check_dtypes("matmul", "input", a._array, "other", b._array)
+    if a.ndim > 1 and b.ndim > 1:
+        return Matmul.apply(a, b)
+    product = Matmul.apply(a if a.ndim > 1 else a.unsqueeze(0), b if b.ndim > 1 else b.unsqueeze(1))
+    columns_left = b.shape[-1:] if b.ndim > 1 else ()
+    return Reshape.apply(product, product.shape[:-2] + a.shape[-2:-1] + columns_left)

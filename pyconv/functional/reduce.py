@@ -1,0 +1,250 @@
+"""Operations along dimensions: sum, mean, max, argmax, softmax, log_softmax."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autograd.function import Function
+from ..creation import as_tensor
+from ..tensor import Tensor
+from .shape import Expand, Index, Reshape, dim_of
+
+Dims = int | Sequence[int] | None
+
+
+class Sum(Function):
+    """The sum over dimensions, which stay with size 1."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dims: tuple[int, ...]) -> Tensor:
+        ctx.shape = x._array.shape
+        return Tensor(np.asarray(np.sum(x._array, axis=dims, keepdims=True)))
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        return Expand.apply(grad_output, ctx.shape), None
+
+
+def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Sum over dimensions, or over everything; integers and bools give int64.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.sum([[1.0, 2.0], [3.0, 4.0]], dim=0)
+    tensor([4., 6.])
+    """
+    x = as_tensor(input, "input")
+    dims = _dims(dim, x.ndim, "sum: dim")
+    result = Sum.apply(x, dims)
+    return result if keepdim or not dims else _drop(result, dims)
+
+
+def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Average over dimensions, or over everything; integers and bools give float32.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.mean([[1.0, 2.0], [3.0, 4.0]], dim=1)
+    tensor([1.5, 3.5])
+    """
+    x = as_tensor(input, "input")
+    count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "mean: dim"))
+    return sum(x, dim, keepdim) * (1 / count if count else math.nan)
+
+
+class MaxResult(NamedTuple):
+    """The largest elements along a dimension, and where they are."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def max(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the largest element, or the pair (values, indices) along a dimension.
+
+    The gradient goes to the first largest element along `dim`; without `dim` it is shared evenly
+    by all largest elements.
+
+    Raises
+    ------
+    ValueError
+        If there is no element.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.max([[1, 5], [7, 3]], dim=1).indices
+    tensor([1, 0])
+    """
+    x = as_tensor(input, "input")
+    if dim is None:
+        return MaxAll.apply(x)
+    indices = argmax(x, dim, keepdim=True)
+    axis = dim_of(dim, x.ndim, "max: dim")
+    key = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
+    key[axis] = indices._array
+    values = Index.apply(x, tuple(key))
+    if keepdim:
+        return MaxResult(values, indices)
+    return MaxResult(_drop(values, (axis,)), _drop(indices, (axis,)))
+
+
+class MaxAll(Function):
+    """The largest element."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        if not x._array.size:
+            raise ValueError(f"max: input has shape {x.shape} and no largest element")
+        output = Tensor(np.asarray(x._array.max()))
+        ctx.save_for_backward(x, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        x, output = ctx.saved_tensors
+        largest = x._array == output._array
+        return grad_output * Tensor((largest / largest.sum()).astype(x.dtype))
+
+
+def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return the index of the largest element along `dim`, or in the flattened input.
+
+    Raises
+    ------
+    ValueError
+        If there is no element.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.argmax([[1, 5], [7, 3]], dim=1)
+    tensor([1, 0])
+    """
+    array = as_tensor(input, "input")._array
+    if dim is None:
+        return Tensor(np.asarray(np.argmax(array, keepdims=keepdim)))
+    return Tensor(np.asarray(np.argmax(array, dim_of(dim, array.ndim), keepdims=keepdim)))
+
+
+class LogSoftmax(Function):
+    """x - log(sum(exp(x)))."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
+        shifted = x._array - x._array.max(dim, keepdims=True, initial=-np.inf)
+        output = Tensor(shifted - np.log(np.exp(shifted).sum(dim, keepdims=True)))
+        ctx.save_for_backward(output)
+        ctx.dim = dim
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        (output,) = ctx.saved_tensors
+        return grad_output - output.exp() * grad_output.sum(ctx.dim, keepdim=True), None
+
+
+def log_softmax(input: Any, dim: int) -> Tensor:
+    """Return the logarithm of `softmax`, computed without overflow.
+
+    Parameters
+    ----------
+    input : array_like
+        Floating point, any shape with at least one dimension.
+    dim : int
+        Dimension along which the exponentials sum to 1.
+
+    Returns
+    -------
+    Tensor
+        Same shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        If `input` holds integers.
+    ValueError
+        If there is no dimension `dim`.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.log_softmax([0.0, 0.0], dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    x = _floating(input, "log_softmax")
+    return LogSoftmax.apply(x, dim_of(dim, x.ndim, "log_softmax: dim"))
+
+
+class Softmax(Function):
+    """exp(x) / sum(exp(x))."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
+        exponentials = np.exp(x._array - x._array.max(dim, keepdims=True, initial=-np.inf))
+        output = Tensor(exponentials / exponentials.sum(dim, keepdims=True))
+        ctx.save_for_backward(output)
+        ctx.dim = dim
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        (output,) = ctx.saved_tensors
+        product = grad_output * output
+        return product - output * product.sum(ctx.dim, keepdim=True), None
+
+
+def softmax(input: Any, dim: int) -> Tensor:
+    """Scale exponentials so that they sum to 1 along a dimension.
+
+    Parameters
+    ----------
+    input : array_like
+        Floating point, any shape with at least one dimension.
+    dim : int
+        Dimension along which the result sums to 1.
+
+    Returns
+    -------
+    Tensor
+        Same shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        If `input` holds integers.
+    ValueError
+        If there is no dimension `dim`.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.softmax([0.0, 0.0], dim=0)
+    tensor([0.5, 0.5])
+    """
+    x = _floating(input, "softmax")
+    return Softmax.apply(x, dim_of(dim, x.ndim, "softmax: dim"))
+
+
+def _floating(input: Any, name: str) -> Tensor:
+    x = as_tensor(input, "input")
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: input has dtype {x.dtype}, expected a floating one")
+    return x
+
+
+def _dims(dim: Dims, ndim: int, name: str) -> tuple[int, ...]:
+    if dim is None:
+        return tuple(range(ndim))
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    return tuple(dim_of(d, ndim, name) for d in dims)
+
+
+def _drop(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return Reshape.apply(x, tuple(n for i, n in enumerate(x.shape) if i not in dims))

@@ -1,0 +1,358 @@
+"""Module: parameters, buffers and submodules in a tree; Parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..creation import as_tensor
+from ..tensor import Tensor, changed, clear_grad
+
+_M = TypeVar("_M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module owns and an optimizer changes.
+
+    Parameters
+    ----------
+    data : Tensor or array_like
+        The initial values; the memory of a Tensor or array is shared.
+    requires_grad : bool
+        Whether it is trained.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Parameter([1.0])
+    Parameter([1.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(as_tensor(data)._array)
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return "Parameter" + super().__repr__().removeprefix("tensor")
+
+
+class LoadResult(NamedTuple):
+    """What `Module.load_state_dict` did not find on one side or the other."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class RemovableHandle:
+    """Ends a hook: ``remove()``."""
+
+    def __init__(self, hooks: dict[Any, Any], hook: Callable[..., Any]) -> None:
+        self._hooks = hooks
+        hooks[self] = hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        self._hooks.pop(self, None)
+
+
+class Module:
+    """Base class of layers and networks.
+
+    A subclass calls ``super().__init__()``, then assigns parameters and submodules as attributes,
+    which registers them, and defines ``forward``. Calling the module runs ``forward`` and then
+    the forward hooks.
+
+    Attributes
+    ----------
+    training : bool
+        True until `eval` is called.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> class Scale(pyconv.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = pyconv.nn.Parameter(2.0)
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> Scale()(3).item()
+    6.0
+    """
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+
+    def __init__(self) -> None:
+        # Not through __setattr__, which needs these.
+        self.__dict__.update(
+            training=True,
+            _parameters={},
+            _buffers={},
+            _modules={},
+            _not_saved=set(),
+            _forward_hooks={},
+        )
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; each subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self.forward(*args, **kwargs)
+        if self._forward_hooks:
+            for hook in list(self._forward_hooks.values()):
+                changed_result = hook(self, args, result)
+                result = result if changed_result is None else changed_result
+        return result
+
+    # ---- attributes --------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() first")
+        for kind, owned in self._kinds():
+            if isinstance(value, kind) or (name in owned and value is None):
+                self._forget(name)
+                owned[name] = value
+                return
+        if name in self._buffers and isinstance(value, Tensor):
+            self._buffers[name] = value
+        elif name in self._parameters:
+            raise TypeError(f"{name} is a Parameter, cannot become a {type(value).__name__}")
+        else:
+            self._forget(name)
+            object.__setattr__(self, name, value)
+
+    def _kinds(self) -> tuple[tuple[type, dict[str, Any]], ...]:
+        return (Parameter, self._parameters), (Module, self._modules)
+
+    def _forget(self, name: str) -> None:
+        for owned in (self._parameters, self._buffers, self._modules, self.__dict__):
+            owned.pop(name, None)
+
+    def __getattr__(self, name: str) -> Any:
+        # Called only for what is not an ordinary attribute.
+        for owned in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(owned, ()):
+                return self.__dict__[owned][name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        getattr(self, name)  # raises if there is none
+        self._forget(name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter; None reserves the name."""
+        self._check_name(name)
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a Tensor that belongs to the state but is not trained.
+
+        One that is not `persistent` stays out of `state_dict`.
+        """
+        self._check_name(name)
+        self._buffers[name] = tensor
+        if not persistent:
+            self._not_saved.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule."""
+        self._check_name(name)
+        self._modules[name] = module
+
+    def _check_name(self, name: str) -> None:
+        if not name or "." in name or hasattr(self, name):
+            raise ValueError(f"name is {name!r}: empty, with a dot, or taken already")
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after `forward`.
+
+        What it returns, unless None, replaces the output. The handle's ``remove()`` ends it.
+        """
+        return RemovableHandle(self._forward_hooks, hook)
+
+    # ---- the tree ----------------------------------------------------------------------------
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = ""
+    ) -> Iterator[tuple[str, Module]]:
+        """Yield this module and all below it, each once, with dotted names."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator[Module]:
+        """Yield this module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield the modules directly below, with names."""
+        return ((name, m) for name, m in self._modules.items() if m is not None)
+
+    def children(self) -> Iterator[Module]:
+        """Yield the modules directly below."""
+        return (module for _, module in self.named_children())
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Yield all parameters, each once, with dotted names."""
+        return self._named("_parameters", prefix, recurse)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Yield all parameters, each once."""
+        return (param for _, param in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """Yield all buffers, each once, with dotted names."""
+        return self._named("_buffers", prefix, recurse)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Yield all buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def _named(self, kind: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[Tensor] = set()
+        for path, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
+            for name, tensor in module.__dict__[kind].items():
+                if tensor is not None and tensor not in seen:
+                    seen.add(tensor)
+                    yield f"{path}.{name}" if path else name, tensor
+
+    def apply(self: _M, fn: Callable[[Module], Any]) -> _M:
+        """Call `fn` on every module below, then on this one."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    # ---- state -------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all parameters and persistent buffers by dotted name, sharing memory."""
+        return {name: tensor.detach() for name, tensor in self._state()}
+
+    def _state(self) -> Iterator[tuple[str, Tensor]]:
+        for path, module in self._all_modules():
+            for kind in (module._parameters, module._buffers):
+                for name, tensor in kind.items():
+                    if tensor is not None and name not in module._not_saved:
+                        yield f"{path}{name}", tensor
+
+    def _all_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all below; one that is shared, under each of its names."""
+        yield prefix, self
+        for name, module in self.named_children():
+            yield from module._all_modules(f"{prefix}{name}.")
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
+        """Copy parameters and buffers from a mapping such as `state_dict` returns.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to Tensor or array_like
+            Values by dotted name.
+        strict : bool
+            Raise if names are missing or unexpected. Sizes have to fit in any case.
+
+        Returns
+        -------
+        LoadResult
+            The pair (missing_keys, unexpected_keys).
+
+        Raises
+        ------
+        ValueError
+            Listing all that does not fit; nothing was loaded then.
+        """
+        own = dict(self._state())
+        new = {name: as_tensor(value, name) for name, value in state_dict.items()}
+        result = LoadResult(
+            [name for name in own if name not in new],
+            [name for name in new if name not in own],
+        )
+        problems = [
+            f"size mismatch for {name}: {new[name].shape} in the state dict, "
+            f"{tensor.shape} in the module"
+            for name, tensor in own.items()
+            if name in new and new[name].shape != tensor.shape
+        ]
+        if strict:
+            if result.unexpected_keys:
+                problems.append(f"unexpected keys: {', '.join(result.unexpected_keys)}")
+            if result.missing_keys:
+                problems.append(f"missing keys: {', '.join(result.missing_keys)}")
+        if problems:
+            lines = "\n    ".join(problems)
+            raise ValueError(f"load_state_dict for {type(self).__name__}:\n    {lines}")
+        for name in own.keys() & new.keys():
+            np.copyto(own[name]._array, new[name]._array, casting="same_kind")
+            changed(own[name])
+        return result
+
+    # ---- changes -----------------------------------------------------------------------------
+
+    def train(self: _M, mode: bool = True) -> _M:
+        """Set training mode, here and below."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: _M) -> _M:
+        """Leave training mode, here and below."""
+        return self.train(False)
+
+    def requires_grad_(self: _M, requires_grad: bool = True) -> _M:
+        """Choose whether the parameters are trained."""
+        for param in self.parameters():
+            param.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or set them to zero."""
+        for param in self.parameters():
+            clear_grad(param, set_to_none)
+
+    def to(self: _M, dtype: DTypeLike) -> _M:
+        """Convert parameters, gradients and buffers of floating dtype to `dtype`, in place."""
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"to: dtype is {np.dtype(dtype)}, expected a floating one")
+        for tensor in (*self.parameters(), *self.buffers()):
+            for part in (tensor, tensor.grad):
+                if part is not None and part.dtype.kind == "f":
+                    part._array = part._array.astype(dtype, copy=False)
+        return self
+
+    # ---- repr --------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """Return what `repr` shows between the parentheses."""
+        return ""
+
+    def __repr__(self) -> str:
+        head, extra = type(self).__name__, self.extra_repr()
+        lines = [
+            f"({name}): " + repr(module).replace("\n", "\n  ")
+            for name, module in self._modules.items()
+        ]
+        if not lines:
+            return f"{head}({extra})"
+        body = "\n  ".join(([extra] if extra else []) + lines)
+        return f"{head}(\n  {body}\n)"

@@ -1,0 +1,109 @@
+"""Stochastic gradient descent, with momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..tensor import Tensor
+from .optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent.
+
+    With ``g = grad + weight_decay * param`` each step does ``buffer = momentum * buffer +
+    (1 - dampening) * g`` (the first time ``buffer = g``) and ``param -= lr * buffer``; Nesterov's
+    variant uses ``g + momentum * buffer`` in the end.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, or of dict
+        What to train, see `Optimizer`.
+    lr : float
+        Learning rate.
+    momentum : float
+        Share of the buffer that is kept; 0 uses none.
+    dampening : float
+        Share of the gradient that does not enter the buffer.
+    weight_decay : float
+        Factor of an L2 penalty.
+    nesterov : bool
+        Whether to look ahead; needs momentum and no dampening.
+    maximize : bool
+        Whether to go up instead of down.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative, or `nesterov` is set without momentum or with dampening.
+
+    References
+    ----------
+    Sutskever et al., *On the importance of initialization and momentum in deep learning*, 2013.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> w = pyconv.nn.Parameter([1.0])
+    >>> optimizer = pyconv.optim.SGD([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w.detach()
+    tensor([0.8])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        """Raise ValueError for settings that make no sense."""
+        for name in ("lr", "momentum", "weight_decay"):
+            if not group[name] >= 0:
+                raise ValueError(f"SGD: {name} is {group[name]!r}, must not be negative")
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError(
+                f"SGD: nesterov needs momentum and no dampening, got momentum "
+                f"{group['momentum']!r} and dampening {group['dampening']!r}"
+            )
+
+    def update(self, param: Tensor, group: Mapping[str, Any], state: dict[str, Any]) -> None:
+        """Change one parameter by its gradient."""
+        assert param.grad is not None
+        first = group["momentum"] != 0 and "momentum_buffer" not in state
+        if first:
+            state["momentum_buffer"] = Tensor(np.empty_like(param._array))
+        buffer = state["momentum_buffer"]._array if group["momentum"] != 0 else None
+        _core.sgd_step(
+            param._array,
+            param.grad._array,
+            buffer,
+            group["lr"],
+            group["momentum"],
+            group["dampening"],
+            group["weight_decay"],
+            group["nesterov"],
+            group["maximize"],
+            first,
+        )

@@ -1,0 +1,286 @@
+"""The rules of docs/design.md as code: who may use whom, completeness, sizes, stubs, examples."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ops import CASES
+
+import pyconv
+from pyconv import _core, reference
+
+ROOT = Path(__file__).parent.parent
+PYTHON = ROOT / "pyconv"
+CPP = ROOT / "csrc"
+
+# What each part of the package may import from the package; "pyconv" itself is the root, whose
+# names are looked up when a function is called.
+MAY_IMPORT: dict[str, set[str]] = {
+    "reference": set(),
+    "testing": {"_core"},
+    "tensor": {"_core", "pyconv"},
+    "autograd": {"_core", "tensor", "creation", "random", "pyconv"},
+    "creation": {"_core", "tensor", "random"},
+    "random": {"_core", "tensor"},
+    "functional": {"_core", "tensor", "autograd", "creation", "random"},
+    "nn": {"functional", "tensor", "autograd", "creation", "random"},
+    "optim": {"_core", "tensor", "autograd"},
+    "data": {"functional", "tensor", "creation", "random"},
+    "models": {"nn"},
+}
+SEE_ALL = {"__init__", "__main__", "cli", "config", "explain", "serialization"}
+# Loaded only inside the function that needs them, so that importing pyconv needs NumPy alone.
+OPTIONAL = {"matplotlib", "ml_dtypes", "safetensors", "sklearn", "tqdm"}
+PEERS = {"jax", "mkl", "onnxruntime", "openvino", "scipy", "tensorflow", "torch"}
+
+CPP_LAYER = {"core": 0, "simd": 1, "gemm": 2, "bind": 4, "selftest": 4}
+OP_LAYER = 3
+SEALED_HEADERS = {"cmath", "cstddef", "cstdint", "cstring", "limits"}
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def cpp_files(pattern: str = "*") -> list[Path]:
+    return sorted(path for path in CPP.rglob(pattern) if path.suffix in (".h", ".cc", ".cu"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, bool, int]]:
+    """Yield each imported module by its full name, whether at module level, and the line."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    tree = ast.parse(path.read_text())
+    at_top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, [above, node.module]))
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield name, id(node) in at_top, node.lineno
+
+
+# ---- who may use whom --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", python_files("pyconv"), ids=name_of)
+def test_python_imports_go_one_way(path: Path) -> None:
+    part = path.relative_to(PYTHON).with_suffix("").parts[0]
+    for name, at_top, line in imports_of(path):
+        where = f"{name_of(path)}:{line} imports {name}"
+        words = name.split(".")
+        if words[0] == "pyconv":
+            used = words[1] if len(words) > 1 else "pyconv"
+            if part in MAY_IMPORT:
+                assert used in MAY_IMPORT[part] | {part}, where
+        elif words[0] not in sys.stdlib_module_names | {"numpy", "__future__"}:
+            assert words[0] not in PEERS, where
+            assert words[0] in OPTIONAL, where
+            assert not at_top, f"{where} at module level"
+
+
+def test_every_part_has_a_rule() -> None:
+    parts = {path.relative_to(PYTHON).with_suffix("").parts[0] for path in python_files("pyconv")}
+    assert parts - SEE_ALL == MAY_IMPORT.keys() & parts
+
+
+def test_reference_imports_numpy_alone() -> None:
+    for path in python_files("pyconv/reference"):
+        for name, _, line in imports_of(path):
+            allowed = (
+                "numpy",
+                "typing",
+                "collections.abc",
+                "__future__",
+                "pyconv.reference",
+            )
+            assert name.startswith(allowed), f"{name_of(path)}:{line} imports {name}"
+
+
+def includes_of(path: Path) -> Iterator[tuple[str, int]]:
+    for line, text in enumerate(path.read_text().splitlines(), 1):
+        found = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', text)
+        if found:
+            yield found[1], line
+
+
+@pytest.mark.parametrize("path", cpp_files(), ids=name_of)
+def test_cpp_includes_go_one_way(path: Path) -> None:
+    folder = path.relative_to(CPP).parts[0]
+    layer = CPP_LAYER.get(folder, OP_LAYER)
+    folders = {entry.name for entry in CPP.iterdir()}
+    for header, line in includes_of(path):
+        other = header.split("/")[0]
+        if other == folder or other not in folders or "/" not in header:
+            continue
+        if other == "simd" and path.name.endswith(".isa.cc"):
+            continue
+        assert CPP_LAYER.get(other, OP_LAYER) < layer, f"{name_of(path)}:{line} includes {header}"
+
+
+@pytest.mark.parametrize("path", cpp_files("*.isa.cc"), ids=name_of)
+def test_kernel_files_are_sealed(path: Path) -> None:
+    folder = path.relative_to(CPP).parts[0]
+    own = {f"{folder}/kernels.h", f"{folder}/shape.h", "core/tensor_view.h"}
+    own |= {"core/roofline.h"} if folder == "core" else {"gemm/kernels.h"}
+    for header, line in includes_of(path):
+        sealed = header in own | SEALED_HEADERS or header.startswith("simd/")
+        assert sealed, f"{name_of(path)}:{line} includes {header}"
+    assert "namespace pyconv::PYCONV_ISA {" in path.read_text(), name_of(path)
+
+
+def test_kernel_objects_share_no_symbols() -> None:
+    """A weak symbol outside its set's namespace may be kept in its AVX-512 form for all."""
+    folder = os.environ.get("PYCONV_BUILD_DIR")
+    if not folder or not shutil.which("nm"):
+        pytest.skip("needs nm, and PYCONV_BUILD_DIR to say where the object files are")
+    objects = sorted(Path(folder).rglob("*.isa.cc.o"))
+    assert objects, f"no kernel objects in {folder}"
+    for path in objects:
+        found = re.search(r"isa_(\w+)\.dir", str(path))
+        assert found, path
+        symbols = subprocess.run(
+            ["nm", "-C", "--defined-only", path],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for line in symbols.stdout.splitlines():
+            kind, name = line[17:18], line[19:]
+            if kind.isupper() or kind in "uvw":
+                assert f"pyconv::{found[1]}::" in name, f"{path}: {kind} {name}"
+
+
+# ---- completeness ------------------------------------------------------------------------------
+
+
+def functions_with_kernels() -> list[str]:
+    """Public functions of pyconv.functional that reach the compiled module."""
+    found = []
+    for path in python_files("pyconv/functional"):
+        uses = {
+            node.name: {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef))
+        }
+        reach = {"_core"}
+        while more := {name for name, used in uses.items() if used & reach} - reach:
+            reach |= more
+        found += [name for name in reach if name in getattr(pyconv.functional, "__all__", ())]
+    assert "conv2d" in found
+    return sorted(found)
+
+
+KERNELS = functions_with_kernels()
+
+
+@pytest.mark.parametrize("op", KERNELS)
+def test_op_has_a_reference_twin(op: str) -> None:
+    assert callable(getattr(reference, op, None)), f"pyconv.reference has no {op}"
+    assert callable(getattr(reference, f"{op}_backward", None)), f"and no {op}_backward"
+
+
+@pytest.mark.parametrize("op", KERNELS)
+def test_op_has_cases(op: str) -> None:
+    assert CASES.get(op), f"tests/ops has no cases of {op}"
+
+
+@pytest.mark.parametrize("op", sorted(CASES))
+def test_op_has_an_example(op: str) -> None:
+    text = getattr(pyconv.functional, op).__doc__
+    assert "Examples\n" in text, op
+    assert ">>>" in text, op
+
+
+@pytest.mark.parametrize("op", KERNELS)
+def test_op_has_a_benchmark_shape(op: str) -> None:
+    files = (ROOT / "bench" / "shapes").glob("*.txt")
+    lines = [line for path in files for line in path.read_text().splitlines()]
+    measured = {line.split()[0] for line in lines if line.strip() and not line.startswith("#")}
+    assert op in measured, f"no line in bench/shapes begins with {op}"
+
+
+def test_reference_exports_what_it_defines() -> None:
+    defined = {
+        node.name
+        for path in python_files("pyconv/reference")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+    assert defined == set(reference.__all__)
+
+
+def test_stubs_name_what_is_compiled() -> None:
+    stubs: set[str] = set()
+    for node in ast.parse((PYTHON / "_core.pyi").read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            stubs.add(node.name)
+        elif isinstance(node, ast.AnnAssign):
+            stubs.add(ast.unparse(node.target))
+        elif isinstance(node, ast.ClassDef):
+            members = [m.name for m in node.body if isinstance(m, ast.FunctionDef)]
+            stubs |= {node.name, *(f"{node.name}.{member}" for member in members)}
+    compiled: set[str] = set()
+    for name, value in vars(_core).items():
+        if not name.startswith("_") or name == "__version__":
+            compiled.add(name)
+        if isinstance(value, type):
+            compiled |= {f"{name}.{m}" for m in vars(value) if not m.startswith("_")}
+    assert stubs == compiled
+
+
+# ---- sizes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", python_files("pyconv", "tests", "bench") + cpp_files(), ids=name_of
+)
+def test_files_are_short(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert len(lines) <= (600 if path.name.endswith(".isa.cc") else 400)
+    for number, line in enumerate(lines, 1):
+        assert len(line) <= 100, f"{name_of(path)}:{number} has {len(line)} columns"
+
+
+@pytest.mark.parametrize("path", python_files("pyconv", "bench"), ids=name_of)
+def test_functions_are_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno:
+            documented = isinstance(node.body[0], ast.Expr)
+            first = (node.body[0].end_lineno or 0) if documented else node.lineno
+            where = f"{name_of(path)}:{node.lineno} {node.name}"
+            assert node.end_lineno - first <= 60, where
+
+
+# ---- examples ----------------------------------------------------------------------------------
+
+MODULES = ["pyconv"] + [
+    module.name
+    for module in pkgutil.walk_packages(pyconv.__path__, "pyconv.")
+    if not module.name.endswith(("__main__", "._core"))
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

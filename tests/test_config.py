@@ -1,0 +1,54 @@
+"""Settings: threads, forced algorithms; what the library says of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+import pyconv
+import pyconv.functional as F
+from pyconv import _core
+from pyconv.testing import force
+
+
+def test_threads():
+    with force(threads=2):
+        assert pyconv.get_num_threads() == 2
+    with pytest.raises(ValueError, match="0"):
+        pyconv.set_num_threads(0)
+
+
+def test_show_config_and_memory_stats():
+    text = pyconv.show_config()
+    for word in ("pyconv", pyconv.__version__, "instruction set", "threads", "caches", "CUDA"):
+        assert word in text
+    assert {"peak_bytes"} <= pyconv.memory_stats().keys()
+
+
+def test_algorithm_names_what_exists():
+    with pytest.raises(ValueError, match="im2col"):
+        pyconv.algorithm(conv2d="magic")
+    with pytest.raises(ValueError, match="conv2d"):
+        pyconv.algorithm(convolution="im2col")
+
+
+def test_algorithm_is_restored_after_an_error():
+    with pytest.raises(KeyError), pyconv.algorithm(conv2d="im2col"):
+        raise KeyError
+    assert _core.force_algorithm("conv2d", None) is None
+
+
+def test_explain():
+    a, b = pyconv.ones(4, 5), pyconv.ones(5, 6)
+    result = pyconv.explain(F.matmul, a, b)
+    assert repr(result).startswith("matmul 4x5 @ 5x6, float32, ")
+    assert "chosen" in repr(result)
+    assert result.milliseconds > 0
+    assert 0 < result.share_of_peak < 2
+    assert "linear 4x5 @ 5x6" in repr(pyconv.explain(F.linear, a, pyconv.ones(6, 5)))
+    image, weight = pyconv.ones(1, 2, 5, 5), pyconv.ones(3, 2, 3, 3)
+    assert "conv2d 1x2x5x5 * 3x2x3x3 stride 2, float32" in repr(
+        pyconv.explain(F.conv2d, image, weight, stride=2)
+    )
+    assert "one kernel" in repr(pyconv.explain(F.relu, a))
+    with pytest.raises(ValueError, match="shape"):
+        pyconv.explain(F.matmul, a, a)

@@ -1,0 +1,182 @@
+"""Datasets and the loader: batches, order, worker processes and their failures."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+
+import numpy as np
+import pytest
+
+import pyconv
+from pyconv.data import DataLoader, Dataset, TensorDataset, digits
+
+NUMBERS = TensorDataset(pyconv.arange(10))
+
+
+def values(loader):
+    return [batch[0].numpy().tolist() for batch in loader]
+
+
+def test_batches():
+    assert values(DataLoader(NUMBERS, 4)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert values(DataLoader(NUMBERS, 4, drop_last=True)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [len(DataLoader(NUMBERS, 4, drop_last=drop)) for drop in (False, True)] == [3, 2]
+    assert len(DataLoader(NUMBERS, 5)) == 2
+    assert len(list(DataLoader(NUMBERS))) == 10
+    assert list(DataLoader([], 4)) == []
+
+
+def test_shuffle():
+    loader = DataLoader(NUMBERS, 3, shuffle=True)
+    pyconv.manual_seed(1)
+    first, second = values(loader), values(loader)
+    pyconv.manual_seed(1)
+    assert values(loader) == first != second
+    assert sorted(sum(first, [])) == list(range(10))
+    order = [
+        values(DataLoader(NUMBERS, 3, shuffle=True, generator=np.random.default_rng(0)))
+        for _ in range(2)
+    ]
+    assert order[0] == order[1]
+
+
+def test_samples_of_every_kind():
+    samples = [
+        {"image": np.full((2, 2), i, np.float32), "pair": (i, pyconv.tensor(i / 2))}
+        for i in range(3)
+    ]
+    (batch,) = DataLoader(samples, 3)
+    assert batch["image"].shape == (3, 2, 2)
+    assert batch["pair"][0].dtype == np.int64
+    assert batch["pair"][1].numpy().tolist() == [0, 0.5, 1]
+
+
+def test_tensor_dataset():
+    dataset = TensorDataset(np.zeros((3, 2)), [5, 6, 7])
+    assert len(dataset) == 3
+    assert dataset[1][1].item() == 6
+    for tensors in ([], [pyconv.tensor(1)], [[1, 2], [1]]):
+        with pytest.raises(ValueError, match="TensorDataset"):
+            TensorDataset(*tensors)
+
+
+def test_dataset_must_be_defined():
+    for use in (lambda d: d[0], len):
+        with pytest.raises(NotImplementedError, match="Dataset does not define"):
+            use(Dataset())
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_workers": -1}])
+def test_bad_arguments(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name):
+        DataLoader(NUMBERS, **wrong)
+
+
+# ---- workers -----------------------------------------------------------------------------------
+
+
+class Images(Dataset):
+    """Uses kernels in the worker, after the parent has used them."""
+
+    def __init__(self, count=12):
+        self.count = count
+        self.weight = pyconv.ones(1, 1, 3, 3)
+
+    def __getitem__(self, index):
+        image = pyconv.full((1, 64, 64), float(index))
+        return pyconv.functional.conv2d(image, self.weight).mean(), os.getpid()
+
+    def __len__(self):
+        return self.count
+
+
+class Failing(Images):
+    def __init__(self, failure, at=5):
+        super().__init__()
+        self.failure, self.at = failure, at
+
+    def __getitem__(self, index):
+        if index == self.at:
+            self.failure()
+        return index
+
+
+def raise_error():
+    raise LookupError("sample 5 is bad")
+
+
+def test_workers_give_the_same_batches():
+    dataset = Images()
+    here = [batch.numpy().tolist() for batch, _ in DataLoader(dataset, 4)]
+    for workers in (1, 2, 5):
+        loaded = list(DataLoader(dataset, 4, num_workers=workers))
+        assert [batch.numpy().tolist() for batch, _ in loaded] == here
+        assert os.getpid() not in {pid for _, pids in loaded for pid in pids.numpy()}
+
+
+def test_worker_errors_arrive_here():
+    loader = iter(DataLoader(Failing(raise_error), 2, num_workers=2))
+    assert [next(loader).numpy().tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+    with pytest.raises(LookupError, match="sample 5 is bad") as caught:
+        next(loader)
+    assert "raise_error" in str(caught.value.__cause__)
+
+
+def test_a_worker_that_dies_is_noticed():
+    loader = DataLoader(Failing(lambda: os._exit(3)), 2, num_workers=2)
+    with pytest.raises(RuntimeError, match="worker process died"):
+        list(loader)
+
+
+def test_an_abandoned_iterator_leaves_no_process():
+    before = set(multiprocessing.active_children())
+    loader = iter(DataLoader(Images(1000), 2, num_workers=2))
+    next(loader)
+    assert len(set(multiprocessing.active_children()) - before) == 2
+    del loader
+    assert set(multiprocessing.active_children()) <= before
+
+
+class Noise(Dataset):
+    def __getitem__(self, index):
+        return np.random.rand(), pyconv.rand(1)
+
+    def __len__(self):
+        return 8
+
+
+def test_workers_draw_different_numbers_that_repeat():
+    def draw(workers):
+        pyconv.manual_seed(2)
+        parts = [np.stack([a, b[:, 0]]) for a, b in DataLoader(Noise(), 2, num_workers=workers)]
+        return np.concatenate(parts, 1)
+
+    assert len(np.unique(draw(2))) == 16
+    np.testing.assert_array_equal(draw(2), draw(1))
+
+
+# ---- digits ------------------------------------------------------------------------------------
+
+
+def test_digits():
+    pytest.importorskip("sklearn")
+    train, test = digits()
+    assert (len(train), len(test)) == (1437, 360)
+    images, classes = train.tensors
+    assert images.shape == (1437, 1, 8, 8)
+    assert images.dtype == np.float32
+    assert classes.dtype == np.int64
+    assert images.numpy().min() == 0
+    assert images.numpy().max() == 1
+    assert set(test.tensors[1].numpy()) == set(range(10))
+    again, _ = digits()
+    np.testing.assert_array_equal(again.tensors[0].numpy(), images.numpy())
+
+
+def test_digits_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ImportError, match=r"pyconv\[digits\]"):
+        digits()

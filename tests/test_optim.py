@@ -1,0 +1,178 @@
+"""Optimizers: groups, state, steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyconv
+from pyconv import nn
+from pyconv.optim import SGD, Optimizer
+
+
+def param(*values):
+    return nn.Parameter(pyconv.tensor(list(values), dtype="float64"))
+
+
+def steps(optimizer, p, grads):
+    for g in grads:
+        p.grad = pyconv.tensor([g], dtype="float64")
+        optimizer.step()
+    return p.item()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, 1 - 0.001 * (1 + 2)),
+        ({"lr": 0.1}, 1 - 0.1 * (1 + 2)),
+        ({"lr": 0.1, "momentum": 0.5}, 1 - 0.1 * (1 + 2.5)),
+        ({"lr": 0.1, "momentum": 0.5, "dampening": 0.5}, 1 - 0.1 * (1 + 1.5)),
+        ({"lr": 0.1, "momentum": 0.5, "nesterov": True}, 1 - 0.1 * (1.5 + 3.25)),
+        ({"lr": 0.1, "maximize": True}, 1 + 0.1 * (1 + 2)),
+        ({"lr": 0.1, "weight_decay": 0.5}, 0.85 - 0.1 * (2 + 0.425)),
+    ],
+)
+def test_two_steps(settings, expected):
+    p = param(1.0)
+    assert steps(SGD([p], **settings), p, [1, 2]) == pytest.approx(expected, rel=1e-14)
+
+
+def test_positional_order():
+    group = SGD([param(1.0)], 0.1, 0.2, 0.0, 0.4, True).param_groups[0]
+    assert group["lr"] == 0.1
+    assert group["momentum"] == 0.2
+    assert group["weight_decay"] == 0.4
+    assert group["nesterov"] is True
+
+
+def test_groups_have_settings_of_their_own():
+    a, b = param(1.0), param(1.0)
+    optimizer = SGD([{"params": [a]}, {"params": b, "lr": 0.5}], lr=0.1)
+    for p in (a, b):
+        p.grad = pyconv.ones(1, dtype="float64")
+    optimizer.step()
+    assert a.item() == pytest.approx(0.9)
+    assert b.item() == 0.5
+    optimizer.param_groups[0]["lr"] = 0.4
+    optimizer.step()
+    assert a.item() == pytest.approx(0.5)
+    assert "lr=0.4" in repr(optimizer)
+
+
+def test_parameters_without_gradient_stay():
+    a, b = param(1.0), param(1.0)
+    b.grad = pyconv.ones(1, dtype="float64")
+    SGD([a, b], lr=1.0).step()
+    assert (a.item(), b.item()) == (1, 0)
+
+
+def test_zero_grad():
+    p = param(1.0)
+    optimizer = SGD([p])
+    p.grad = pyconv.ones(1, dtype="float64")
+    grad = p.grad
+    optimizer.zero_grad(set_to_none=False)
+    assert p.grad is grad
+    assert grad.item() == 0
+    optimizer.zero_grad()
+    assert p.grad is None
+
+
+def test_closure():
+    p = param(3.0)
+    optimizer = SGD([p], lr=0.5)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    with pyconv.no_grad():
+        assert optimizer.step(closure).item() == 9
+    assert p.item() == 0
+
+
+def test_state_dict_round_trip():
+    def train(p, optimizer, count):
+        return steps(optimizer, p, range(1, count + 1))
+
+    p, q = param(1.0), param(1.0)
+    whole = SGD([p], lr=0.1, momentum=0.9)
+    train(p, whole, 2)
+    state = whole.state_dict()
+    assert state["param_groups"][0]["params"] == [0]
+    assert state["state"][0]["momentum_buffer"].shape == (1,)
+    resumed = SGD([q], lr=7.0)
+    with pyconv.no_grad():
+        q[...] = p.detach()
+    resumed.load_state_dict(state)
+    assert train(p, whole, 3) == train(q, resumed, 3)
+    assert p.item() != 1
+    with pytest.raises(ValueError, match=r"groups of \[1\] parameters, expected \[2\]"):
+        SGD([param(1.0), param(1.0)]).load_state_dict(state)
+
+
+def test_steps_are_not_recorded():
+    p = param(1.0)
+    (p * 2).sum().backward()
+    SGD([p]).step()
+    assert p.is_leaf
+    assert p.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: SGD([]), ValueError, "params is empty"),
+        (lambda: SGD(param(1.0)), TypeError, "iterable"),
+        (lambda: SGD([1.0]), TypeError, "float"),
+        (lambda: SGD([param(1.0) * 2]), ValueError, "leaves"),
+        (lambda: SGD([param(1.0)] * 2 + [param(2.0)]), ValueError, "twice"),
+        (lambda: SGD([(p := param(1.0)), p]), ValueError, "twice"),
+        (lambda: SGD([param(1.0)], lr=-1), ValueError, "lr is -1"),
+        (lambda: SGD([param(1.0)], lr=float("nan")), ValueError, "lr is nan"),
+        (lambda: SGD([param(1.0)], momentum=-0.1), ValueError, "momentum is -0.1"),
+        (lambda: SGD([param(1.0)], weight_decay=-2), ValueError, "weight_decay is -2"),
+        (lambda: SGD([param(1.0)], nesterov=True), ValueError, "nesterov needs momentum"),
+        (lambda: SGD([param(1.0)], 0.1, 0.9, 0.5, 0, True), ValueError, "dampening 0.5"),
+        (lambda: SGD([{"params": [param(1.0)], "lr": -3}]), ValueError, "lr is -3"),
+    ],
+)
+def test_bad_arguments(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_optimizer_of_ones_own():
+    class SignDescent(Optimizer):
+        def update(self, p, group, state):
+            state["count"] = state.get("count", 0) + 1
+            p -= group["lr"] * (p.grad / p.grad.abs())
+
+    p = param(1.0)
+    optimizer = SignDescent([p], {"lr": 0.25})
+    assert steps(optimizer, p, [9, 9]) == 0.5
+    assert optimizer.state[p] == {"count": 2}
+    with pytest.raises(NotImplementedError, match="update"):
+        steps(Optimizer([p], {}), p, [1])
+
+
+def test_training_lowers_the_loss():
+    pyconv.manual_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((64, 1, 6, 6)).astype(np.float32)
+    target = (x.mean((1, 2, 3)) > 0).astype(np.int64)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 2)
+    )
+    optimizer = SGD(net.parameters(), lr=0.1, momentum=0.9)
+    losses = []
+    for _ in range(60):
+        loss = nn.CrossEntropyLoss()(net(x), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
