@@ -137,6 +137,10 @@ def _check(row: Row, workers: list[Worker]) -> dict[str, Worker]:
             except NotImplementedError as reason:
                 row.notes[variant] = str(reason)
                 continue
+            except RuntimeError as failure:
+                about = row.wrong if worker.peer in ("numpy", "pyconv") else row.notes
+                about[variant] = str(failure)
+                continue
             if variant == "reference":
                 truth = results
                 if took > REFERENCE_LIMIT:
@@ -174,7 +178,5 @@ def _time(row: Row, ready: dict[str, Worker], seconds: float, rounds: int) -> No
     row.rounds = {library: [] for library in ready}
     for i in range(rounds):
         for library, worker in ready.items():
-            if library != "reference":
+            if library != "reference" or i < REFERENCE_ROUNDS:
                 row.rounds[library].append(worker.time(library, seconds / rounds) * 1e3)
-            elif i < REFERENCE_ROUNDS:
-                row.rounds[library].append(worker.time(library, 0) * 1e3)

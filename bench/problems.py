@@ -65,7 +65,7 @@ class Problem:
 
     # ---- numbers to compute with ---------------------------------------------------------------
 
-    def make_arrays(self) -> dict[str, Any]:
+    def make_arrays(self, direction: str = "forward") -> dict[str, Any]:
         """Draw the arrays, the same in every process; float32."""
         rng = np.random.default_rng(0)
         arrays = {
@@ -79,7 +79,7 @@ class Problem:
             arrays["target"] = rng.integers(0, classes, batch)
         elif self.op == "sgd":
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
-        if self.op != "sgd":
+        if direction == "backward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
         return arrays
 
@@ -169,12 +169,15 @@ def parse(line: str) -> Problem:
     options = dict(word.split("=", 1) for word in words if "=" in word)
     if unknown := set(options) - known:
         raise ValueError(f"{op} has no option {min(unknown)!r}: it has {sorted(known)}")
+    if op == "max_pool2d" and "kernel_size" not in options:
+        raise ValueError(f"max_pool2d needs kernel_size=..., got {line!r}")
     return Problem(op, name, shapes, {k: _value(v) for k, v in options.items()}, quick)
 
 
 def load() -> list[Problem]:
     """Read all problems, in the order of the files."""
-    lines = [line for file in sorted(FOLDER.glob("*.txt")) for line in file.open()]
+    files = sorted(FOLDER.glob("*.txt"))
+    lines = [line for file in files for line in file.read_text().splitlines()]
     return [parse(line) for line in lines if line.strip() and not line.startswith("#")]
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import platform
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,20 @@ import pyconv
 from pyconv import _core
 
 from .measure import Peaks, Row
+
 MEANING = {
     "reference": "readable NumPy in float64",
-    "numpy": "best NumPy formulation (for conv2d strided view + matmul)",
-    "torch-cl": "PyTorch in channels_last",
+    "numpy": "best NumPy formulation (of conv2d: strided view + matmul)",
+    "torch": "PyTorch, NCHW",
+    "torch-cl": "PyTorch, channels_last",
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
+    "jax": "JAX, compiled",
 }
+COLUMNS = 100
 # Widths of the columns that are not a library's.
-WIDTHS = {"ms": 8, "spread": 7, "rate": 12, "peak": 6}
-ERROR_WIDTH = 7
+WIDTHS = {"ms": 8, "+/-": 5, "rate": 12, "peak": 6}
+ERROR_WIDTH = 6
 SHORT = {"reference": "ref", "torch-cl": "t-cl", "onnxruntime": "ort", "openvino": "ov"}
 
 
@@ -58,14 +63,16 @@ def _cpu() -> str:
 
 def preamble(about: dict[str, Any], libraries: Sequence[str]) -> str:
     """Return what a reader needs to know before the table."""
-    meanings = [f"{SHORT.get(name, name)} = {MEANING[name]}" for name in libraries if name in MEANING]
-    return f"""\
-pyconv {about["pyconv"]}, {about["isa"]}, {about["threads"]} of {about["cores"]} cores, {about["cpu"]}
-peaks measured: {about["peak_gflops"]:.0f} GFLOP/s float32, \
-{about["peak_gbytes_per_second"]:.1f} GB/s; peak: the share of the one that bounds the problem
-(above 100%: the data stays in a cache). Columns of libraries: how many times as long they take.
-{"; ".join(meanings)}
-"""
+    meanings = [f"{SHORT.get(name, name)}: {MEANING[name]}" for name in libraries]
+    text = (
+        f"pyconv {about['pyconv']}, {about['isa']}, {about['threads']} of {about['cores']} cores, "
+        f"{about['cpu']}. Peaks measured: {about['peak_gflops']:.0f} GFLOP/s in float32, "
+        f"{about['peak_gbytes_per_second']:.1f} GB/s from memory. Column peak: the share of the "
+        "one that bounds the problem; above 100% of a GB/s, the data stays in a cache. Columns of "
+        f"libraries: how many times as long as pyconv they take. {'; '.join(meanings)}. "
+        "Error: the largest, against float64, as a share of the largest value."
+    )
+    return textwrap.fill(text, COLUMNS) + "\n"
 
 
 class Table:
@@ -79,8 +86,8 @@ class Table:
 
     def __init__(self, names: Sequence[str], libraries: Sequence[str]) -> None:
         self.libraries = libraries
-        self.name_width = max(map(len, names), default=0)
-        self.columns = [max(5, len(SHORT.get(name, name))) + 1 for name in libraries]
+        self.name_width = max(map(len, [*names, "geometric mean of 999"]))
+        self.columns = [max(4, len(SHORT.get(name, name))) + 1 for name in libraries]
 
     def header(self) -> str:
         cells = ["problem".ljust(self.name_width)]
@@ -100,7 +107,12 @@ class Table:
         rate = f"{row.flops / ms / 1e6:.1f} GF/s"
         if row.bound == "memory":
             rate = f"{row.bytes / ms / 1e6:.1f} GB/s"
-        cells = [f"{ms:#.4g}", f"{row.spread():.0%}", rate, f"{row.share:.0%}"]
+        cells = [
+            f"{ms:.5f}" if ms < 10 else f"{ms:.2f}",
+            f"{row.spread():.0%}",
+            rate,
+            f"{row.share:.0%}",
+        ]
         text = name + "".join(c.rjust(w) for c, w in zip(cells, WIDTHS.values()))
         for library, width in zip(self.libraries, self.columns):
             text += _factor(row.speedup(library)).rjust(width)
@@ -118,7 +130,16 @@ class Table:
             factors = [f for row in measured if (f := row.speedup(library))]
             mean = statistics.geometric_mean(factors) if factors else None
             text += _factor(mean).rjust(width)
-        return text
+        return "\n".join([text, *_remarks(rows)])
+
+
+def _remarks(rows: Sequence[Row]) -> list[str]:
+    """Say where the reference was too slow to be timed."""
+    return [
+        f"{row.name}: reference {row.notes['reference']}"
+        for row in rows
+        if "reference" in row.notes
+    ]
 
 
 def _factor(value: float | None) -> str:
@@ -152,10 +173,8 @@ def write_csv(path: str, rows: Sequence[Row], libraries: Sequence[str]) -> None:
 
 def plot_roofline(path: str, about: dict[str, Any], rows: Sequence[Row]) -> None:
     """Draw what was reached under the two roofs, over FLOPs per byte."""
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise ValueError("--plot needs matplotlib: pip install 'pyconv[plot]'") from None
+    from matplotlib.figure import Figure
+
     peak, bandwidth = about["peak_gflops"], about["peak_gbytes_per_second"]
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()

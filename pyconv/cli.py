@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except (ValueError, TypeError, NotImplementedError, ImportError, OSError) as error:
+    except (ValueError, TypeError, RuntimeError, ImportError, MemoryError, OSError) as error:
         print(f"pyconv: error: {error}", file=sys.stderr)
         return 2
 
@@ -121,17 +122,46 @@ def _explain(args: argparse.Namespace) -> int:
     return 0
 
 
-def positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Make a reader of numbers above zero, for argparse."""
+def above(bound: int, kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Make a reader of numbers above a bound, for argparse.
+
+    Examples
+    --------
+    >>> above(0, int)("3")
+    3
+    """
 
     def read(text: str) -> Any:
-        value = kind(text)
-        if not value > 0:
-            raise ValueError
+        try:
+            value = kind(text)
+        except ValueError:
+            value = bound
+        if not value > bound:
+            raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above {bound}")
         return value
 
-    read.__name__ = f"positive {getattr(kind, '__name__', '')}"  # argparse: invalid ... value
     return read
+
+
+def check_outputs(*paths: str | None, plot: str | None) -> None:
+    """Refuse, before a long run, what could not be saved after it.
+
+    Raises
+    ------
+    ValueError
+        If the folder of a file does not exist.
+    ImportError
+        If a plot is asked for without matplotlib.
+
+    Examples
+    --------
+    >>> check_outputs("result.json", None, plot=None)
+    """
+    for path in filter(None, (*paths, plot)):
+        if not Path(path).resolve().parent.is_dir():
+            raise ValueError(f"cannot write {path}: there is no such folder")
+    if plot and not find_spec("matplotlib"):
+        raise ImportError("--plot needs matplotlib: pip install 'pyconv[plot]'")
 
 
 class Progress:
@@ -155,7 +185,7 @@ class Progress:
     def __enter__(self) -> Progress:
         if self._terminal:
             try:
-                from tqdm import tqdm
+                from tqdm import tqdm  # type: ignore[import-untyped]
             except ImportError:
                 return self
             self._bar = tqdm(total=self._total, desc=self._label, leave=False)
@@ -196,17 +226,18 @@ class Progress:
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("dataset", choices=["digits"], help="digits: scikit-learn's, needs pyconv[digits]")
-    add("--epochs", type=int, default=40, metavar="N", help="0 with --resume: only test")
-    add("--batch-size", type=positive(int), default=32, metavar="N")
-    add("--lr", type=positive(float), default=0.05, metavar="RATE", help="learning rate at first")
+    add("--epochs", type=above(-1, int), default=40, metavar="N", help="0 with --resume: only test")
+    add("--batch-size", type=above(0, int), default=32, metavar="N")
+    add("--lr", type=above(0, float), default=0.05, metavar="RATE", help="learning rate at first")
     add("--seed", type=int, default=0, metavar="N", help="of weights and order; default 0")
-    add("--threads", type=positive(int), metavar="N", help="default: all cores of the process")
+    add("--threads", type=above(0, int), metavar="N", help="default: all cores of the process")
     add("--save", default="digits.safetensors", metavar="FILE", help="default: %(default)s")
     add("--resume", metavar="FILE", help="begin with these weights")
     add("--plot", metavar="FILE", help="save the curves of loss and accuracy (needs matplotlib)")
 
 
 def _train(args: argparse.Namespace) -> int:
+    check_outputs(args.save, plot=args.plot)
     if args.threads:
         pyconv.set_num_threads(args.threads)
     pyconv.manual_seed(args.seed)
@@ -217,12 +248,15 @@ def _train(args: argparse.Namespace) -> int:
         print(f"{args.resume}: accuracy {accuracy(model, test):.2%}")
     begin = time.perf_counter()
     history = _fit(model, train, test, args)
-    print(f"held-out accuracy {accuracy(model, test):.2%} on {len(test)} digits", end=", ")
-    print(f"{time.perf_counter() - begin:.1f} s")
-    if args.plot:
+    seconds = time.perf_counter() - begin
+    print(f"held-out accuracy {accuracy(model, test):.2%} on {len(test)} digits, {seconds:.1f} s")
+    if history and args.plot:
         _plot_history(args.plot, history)
-    if args.epochs:
-        _save(model, args.save)
+    if history and find_spec("safetensors"):
+        pyconv.save(model.state_dict(), args.save)
+        print(f"weights saved as {args.save}")
+    elif history:
+        print("weights not saved: that needs pip install 'pyconv[digits]'")
     return 0
 
 
@@ -267,9 +301,7 @@ def _fit(
             for batch, (images, classes) in enumerate(loader):
                 done = (epoch * len(loader) + batch) / steps
                 optimizer.param_groups[0]["lr"] = args.lr * (1 + np.cos(np.pi * done)) / 2
-                loss = F.cross_entropy(
-                    model(shifted(images, rng)), classes, label_smoothing=0.1
-                )
+                loss = F.cross_entropy(model(shifted(images, rng)), classes, label_smoothing=0.1)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -287,11 +319,6 @@ def shifted(images: pyconv.Tensor, rng: np.random.Generator) -> pyconv.Tensor:
     views = np.lib.stride_tricks.sliding_window_view(padded, images.shape[2:], (2, 3))
     rows, columns = rng.integers(0, 3, (2, len(images)))
     return pyconv.from_numpy(views[np.arange(len(images)), :, rows, columns])
-
-
-def _save(model: nn.Module, path: str) -> None:
-    pyconv.save(model.state_dict(), path)
-    print(f"weights saved as {path}")
 
 
 def _plot_history(path: str, history: list[tuple[float, float]]) -> None:

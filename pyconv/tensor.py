@@ -150,10 +150,7 @@ class Tensor:
     def numpy(self) -> Array:
         """Return the NumPy array that this tensor wraps, sharing memory.
 
-        Raises
-        ------
-        RuntimeError
-            If the tensor requires grad: changes through the array would not be recorded.
+        RuntimeError if it requires grad: changes through the array would not be recorded.
         """
         if self._requires_grad:
             raise RuntimeError("numpy: the tensor requires grad; use .detach().numpy()")

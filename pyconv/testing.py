@@ -116,9 +116,7 @@ def assert_close(
 def _describe(got: Any, truth: Any, allowed: Any, bad: Any) -> str:
     """Say how many elements are wrong and show the worst."""
     with np.errstate(invalid="ignore"):
-        excess = np.where(
-            bad, np.nan_to_num(np.abs(got - truth) / allowed, nan=np.inf), 0
-        )
+        excess = np.where(bad, np.nan_to_num(np.abs(got - truth) / allowed, nan=np.inf), 0)
     worst = np.unravel_index(np.argmax(excess), excess.shape)
     return (
         f"{np.count_nonzero(bad)} of {got.size} elements differ; the worst, at "

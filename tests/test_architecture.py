@@ -46,7 +46,15 @@ PEERS = {"jax", "mkl", "onnxruntime", "openvino", "scipy", "tensorflow", "torch"
 
 CPP_LAYER = {"core": 0, "simd": 1, "gemm": 2, "bind": 4, "selftest": 4}
 OP_LAYER = 3
-SEALED_HEADERS = {"cmath", "cstddef", "cstdint", "cstring", "limits"}
+SEALED_HEADERS = {
+    "cmath",
+    "cstddef",
+    "cstdint",
+    "cstring",
+    "limits",
+    "type_traits",
+    "utility",
+}
 
 
 def python_files(*folders: str) -> list[Path]:

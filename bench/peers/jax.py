@@ -27,14 +27,13 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         raise NotImplementedError(f"jax has no {problem.op}")
     skip = ("grad_output", "target")
     inputs = [jnp.asarray(array) for name, array in arrays.items() if name not in skip]
-    grad_output = jnp.asarray(arrays["grad_output"])
 
     def forward(*inputs: Any) -> Any:
         return FUNCTIONS[problem.op](problem, arrays, *inputs)
 
     def backward(*inputs: Any) -> Any:
         output, pullback = jax.vjp(forward, *inputs)
-        return output, *pullback(grad_output)
+        return output, *pullback(jnp.asarray(arrays["grad_output"]))
 
     compiled = jax.jit(forward if direction == "forward" else backward)
     return Prepared(

@@ -37,9 +37,7 @@ def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
     inputs = {name: array for name, array in arrays.items() if name != "grad_output"}
     function, options = getattr(reference, problem.op), problem.arguments
     if direction == "forward":
-        return Prepared(
-            lambda: function(**inputs, **options), lambda output: [np.asarray(output)]
-        )
+        return Prepared(lambda: function(**inputs, **options), lambda output: [np.asarray(output)])
 
     backward = getattr(reference, f"{problem.op}_backward")
     without_bias = {name: array for name, array in inputs.items() if name != "bias"}

@@ -31,9 +31,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in sizes.items())
     weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     graph = helper.make_graph([node], "problem", [x], [y], weights)
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
     )

@@ -98,9 +98,8 @@ py::tuple forward(int ndim, py::handle input, py::handle weight, py::handle bias
   ConvProblem problem{};
   Argument b;
   if (!bias.is_none()) {
-    b = read_contiguous(op, "bias", bias);
-    check<WrongType>(b.view.dtype == x.view.dtype, op,
-                     ": bias.dtype differs from input.dtype; expected the same dtype");
+    b = read(op, "bias", bias, x.view.dtype, "input");
+    b = read_contiguous(op, "bias", b.array);
     check(b.view.ndim == 1 && b.view.shape[0] == s.out_channels, op, ": bias has shape ",
           shape_text(b.view), ", expected (", s.out_channels, ",)");
     problem.bias = b.view.data;

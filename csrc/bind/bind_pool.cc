@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "bind/array.h"
 #include "bind/report.h"
 #include "pool/pool.h"
@@ -9,12 +13,25 @@ std::string op_name(int ndim) { return "max_pool" + std::to_string(ndim) + "d"; 
 
 py::tuple triple(const int64_t (&v)[3]) { return py::make_tuple(v[0], v[1], v[2]); }
 
-// The shape of the input or output: with or without the batch, as `like` has it.
+// The shape of the input or output: with or without the batch, as the user has it.
 std::vector<int64_t> array_shape(const PoolShape& s, const int64_t (&spatial)[3], bool batched) {
   std::vector<int64_t> shape(spatial + 3 - s.ndim, spatial + 3);
   shape.insert(shape.begin(), s.channels);
   if (batched) shape.insert(shape.begin(), s.batch);
   return shape;
+}
+
+py::array move_axis(const py::array& array, int from, int to) {
+  return py::module_::import("numpy").attr("moveaxis")(array, from, to);
+}
+
+// Channels last: in memory only; the array's dimensions are in the usual order.
+py::array new_result(const py::dtype& dtype, std::vector<int64_t> shape, int channel,
+                     bool channels_last) {
+  const int ndim = static_cast<int>(shape.size());
+  if (!channels_last) return new_array(dtype, shape.data(), ndim);
+  std::rotate(shape.begin() + channel, shape.begin() + channel + 1, shape.end());
+  return move_axis(new_array(dtype, shape.data(), ndim), -1, channel);
 }
 
 PoolShape read_shape(int ndim, const TensorView& input, py::handle kernel_size, py::handle stride,
@@ -44,38 +61,47 @@ py::tuple forward(int ndim, py::handle input_value, py::handle kernel_size, py::
   const Argument input = read(op_name(ndim).c_str(), "input", input_value);
   const PoolShape s =
       read_shape(ndim, input.view, kernel_size, stride, padding, dilation, ceil_mode);
-  const auto shape = array_shape(s, s.output, input.view.ndim == ndim + 2);
-  py::array output = new_array(input.view.dtype, shape.data(), input.view.ndim);
-  py::array indices = new_array(py::dtype::of<int64_t>(), shape.data(), input.view.ndim);
+  const int channel = input.view.ndim - ndim - 1;
+  const bool channels_last = s.channels > 1 && input.view.stride[channel] == 1;
+  const auto shape = array_shape(s, s.output, channel == 1);
+  py::array output = new_result(input.array.dtype(), shape, channel, channels_last);
+  py::array indices = new_result(py::dtype::of<int64_t>(), shape, channel, channels_last);
   void* values = output.mutable_data();
   auto* const places = static_cast<int64_t*>(indices.mutable_data());
   compute(input.view.dtype, [&](auto zero) {
-    max_pool_forward(s, input.view, static_cast<decltype(zero)*>(values), places);
+    max_pool_forward(s, input.view, channels_last, static_cast<decltype(zero)*>(values), places);
   });
   return py::make_tuple(output, indices, s);
 }
 
 py::array backward(const PoolShape& s, py::handle grad_value, py::handle indices_value) {
   const std::string op = op_name(s.ndim);
-  const Argument grad = read_contiguous(op.c_str(), "grad_output", grad_value);
-  const TensorView& view = grad.view;
-  const bool batched = view.ndim == s.ndim + 2;
-  const auto shape = array_shape(s, s.output, batched);
-  check(std::vector<int64_t>(view.shape, view.shape + view.ndim) == shape &&
-            (batched || s.batch == 1),
-        op, ": grad_output has shape ", shape_text(view), ", expected that of the output");
+  Argument grad = read(op.c_str(), "grad_output", grad_value);
   check<WrongType>(py::isinstance<py::array_t<int64_t>>(indices_value), op,
                    ": indices is no array of int64, expected the one that forward returned");
-  const auto indices = py::array_t<int64_t, py::array::c_style>::ensure(indices_value);
-  check(indices.ndim() == view.ndim && std::equal(shape.begin(), shape.end(), indices.shape()), op,
-        ": indices differs in shape from grad_output, ", shape_text(view));
-  py::array grad_input =
-      new_array(view.dtype, array_shape(s, s.input, batched).data(), view.ndim);
+  auto indices = py::reinterpret_borrow<py::array>(indices_value);
+  const int channel = grad.view.ndim - s.ndim - 1;
+  const auto shape = array_shape(s, s.output, channel == 1);
+  const auto has_shape = [&](const py::array& a) {
+    return std::equal(a.shape(), a.shape() + a.ndim(), shape.begin(), shape.end());
+  };
+  check(has_shape(grad.array) && has_shape(indices) && (channel == 1 || s.batch == 1), op,
+        ": grad_output has shape ", shape_text(grad.view), " and indices ",
+        [&] { return std::string(py::str(indices.attr("shape"))); }, ", expected those of the output");
+  const bool channels_last = s.channels > 1 && indices.strides(channel) == indices.itemsize();
+  if (channels_last) {
+    grad.array = move_axis(grad.array, channel, -1);
+    indices = move_axis(indices, channel, -1);
+  }
+  grad = read_contiguous(op.c_str(), "grad_output", grad.array);
+  indices = py::array_t<int64_t, py::array::c_style>::ensure(indices);
+  py::array grad_input = new_result(grad.array.dtype(), array_shape(s, s.input, channel == 1),
+                                    channel, channels_last);
   void* to = grad_input.mutable_data();
-  const int64_t* const places = indices.data();
-  compute(view.dtype, [&](auto zero) {
+  const auto* const places = static_cast<const int64_t*>(indices.data());
+  compute(grad.view.dtype, [&](auto zero) {
     using T = decltype(zero);
-    max_pool_backward(s, view.as<const T>(), places, static_cast<T*>(to));
+    max_pool_backward(s, channels_last, grad.view.as<const T>(), places, static_cast<T*>(to));
   });
   return grad_input;
 }

@@ -1,22 +1,16 @@
 #include "conv/algorithms.h"
 
 namespace pyconv {
-namespace {
-
-template <class T>
-const T* end_of(const TensorView& view) {
-  int64_t last = 0;
-  for (int i = 0; i < view.ndim; ++i)
-    if (view.stride[i] > 0) last += (view.shape[i] - 1) * view.stride[i];
-  return view.as<T>() + last + 1;
-}
-
-}  // namespace
 
 template <class T>
 void ColumnsOf<T>::set_source(const TensorView& view) {
   first_.source = view.as<T>();
-  first_.end = end_of<T>(view);
+  first_.begin = first_.source;
+  first_.end = first_.source + 1;
+  for (int i = 0; i < view.ndim; ++i) {
+    const int64_t last = (view.shape[i] - 1) * view.stride[i];
+    (last < 0 ? first_.begin : first_.end) += view.shape[i] > 0 ? last : 0;
+  }
   first_.image_stride = view.stride[0];
   first_.channel_stride = view.stride[1];
   for (int i = 0; i < 3; ++i) {

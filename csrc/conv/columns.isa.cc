@@ -12,17 +12,20 @@ namespace pyconv::PYCONV_ISA {
 namespace {
 
 // Columns of a panel that lie in one output row.
+template <class T>
 struct Run {
-  int64_t to, length;  // place and number of columns in the panel
+  T* to;           // where the first goes in row 0 of the panel
+  int64_t length;  // number of columns
   int64_t image;
   int64_t first[3];  // source position of the first column, before the tap's offset
 };
 
-constexpr int most_runs = 64;
+constexpr int most_runs = 128;
+constexpr int64_t rows_ahead = 16;
 
 template <class T>
-inline Run run_at(const Columns<T>& c, int64_t j, int64_t end, int64_t to) {
-  Run run;
+inline Run<T> run_at(const Columns<T>& c, int64_t j, int64_t end, T* to) {
+  Run<T> run;
   const int64_t q = j % c.pixels[2];
   int64_t rest = j / c.pixels[2];
   run.first[2] = q * c.step[2];
@@ -72,23 +75,9 @@ inline Inside inside_of(int64_t position, int64_t step, int64_t size, int64_t le
   return {low, high < low ? low : high};
 }
 
-// n elements, `stride` apart in the source. Up to `room` may be written, source is read up to `end`.
-template <class T>
-inline void copy_run(const T* from, int64_t stride, const T* end, T* to, int64_t n, int64_t room) {
-  constexpr int L = lanes<T>;
-  int64_t i = 0;
-  if (stride == 1) {
-    for (; i < n && i + L <= room && from + i + L <= end; i += L) store(to + i, load(from + i));
-  } else if (stride == 2) {
-    for (; i < n && i + L <= room && from + 2 * (i + L) <= end; i += L)
-      store(to + i, even_lanes<T>(load(from + 2 * i), load(from + 2 * i + L)));
-  }
-  for (; i < n; ++i) to[i] = from[i * stride];
-}
-
 // Where a run's source row starts for a channel and the first two taps, or null if it is outside.
 template <class T>
-inline const T* source_row(const Columns<T>& c, const Run& run, const RowOfK<T>& k) {
+inline const T* source_row(const Columns<T>& c, const Run<T>& run, const RowOfK<T>& k) {
   const T* row = c.source + run.image * c.image_stride + k.channel * c.channel_stride;
   for (int i = 0; i < 2; ++i) {
     const int64_t position = run.first[i] + c.offset[i][k.tap[i]];
@@ -98,33 +87,65 @@ inline const T* source_row(const Columns<T>& c, const Run& run, const RowOfK<T>&
   return row;
 }
 
-// The runs' columns of rows [k0, k0 + depth), `width` apart. With `alone`, these are all the runs of
-// a panel with slack behind it, and a vector may reach into what is written after it.
+template <class T>
+inline void clear(T* to, int64_t low, int64_t high) {
+  for (int64_t i = low; i < high; ++i) to[i] = 0;
+}
+
+// A run that starts at `position` of its source row. Where whole vectors may be read and, with
+// `slack`, written, they are copied as if the row had no ends; what lies outside is then cleared.
 template <class T, int Step>
-void fill(const Columns<T>& c, int64_t k0, int64_t depth, const Run* runs, int count, bool alone,
-          int64_t width, T* panel) {
+inline void copy_run(const Columns<T>& c, const T* row, int64_t position, T* to, int64_t n,
+                     bool slack) {
+  constexpr int L = lanes<T>;
+  const T* const from = row + position * c.stride[2];
   const int64_t step = Step ? Step : c.step[2];
-  const int64_t stride = step * c.stride[2];
+  const int64_t rounded = slack ? (n + L - 1) / L * L : n / L * L;
+  int64_t copied = 0;
+  if (Step && c.stride[2] == 1 && from >= c.begin && from + Step * rounded <= c.end) {
+    for (; copied < rounded; copied += L) {
+      if (Step == 1)
+        store(to + copied, load(from + copied));
+      else
+        store(to + copied,
+              even_lanes<T>(load(from + 2 * copied), load(from + 2 * copied + L)));
+    }
+  }
+  if (position >= 0 && position + (n - 1) * step < c.size[2] && copied >= n) return;
+  const Inside in = inside_of<Step>(position, step, c.size[2], n);
+  clear(to, 0, in.low);
+  for (int64_t i = in.low > copied ? in.low : copied; i < in.high; ++i)
+    to[i] = from[i * step * c.stride[2]];
+  clear(to, in.high, n);
+}
+
+// Rows [k0, k0 + depth) of the runs' columns; rows are `width` apart. With `slack`, the runs are
+// whole panels with room behind them: a vector may reach into what is written after it.
+template <class T, int Step>
+void fill(const Columns<T>& c, int64_t k0, int64_t depth, const Run<T>* runs, int count,
+          int64_t width, bool slack) {
   const T* rows[most_runs];
   RowOfK<T> k(c, k0);
+  // Channels lie far apart, where no hardware prefetcher looks: ask for the one some rows ahead.
+  const int64_t ahead = (1 + rows_ahead / (c.taps[0] * c.taps[1] * c.taps[2])) * c.channel_stride;
   for (int64_t done = 0; done < depth;) {
-    for (int i = 0; i < count; ++i) rows[i] = source_row(c, runs[i], k);
-    int64_t taps = c.taps[2] - k.tap[2];
-    for (; taps > 0 && done < depth; --taps, ++done, panel += width, k.next(c)) {
+    for (int i = 0; i < count; ++i) {
+      rows[i] = source_row(c, runs[i], k);
+      if (!rows[i]) continue;
+      const T* const next = rows[i] + runs[i].first[2] * c.stride[2] + ahead;
+      for (int64_t line = 0; line < Step * runs[i].length; line += 64 / int64_t(sizeof(T)))
+        __builtin_prefetch(next + line);
+    }
+    for (int64_t taps = c.taps[2] - k.tap[2]; taps > 0 && done < depth; --taps, ++done) {
       const int64_t shift = c.offset[2][k.tap[2]];
       for (int i = 0; i < count; ++i) {
-        const Run& run = runs[i];
-        T* const to = panel + run.to;
-        const int64_t position = run.first[2] + shift;
-        Inside in{run.length, run.length};
-        if (rows[i]) in = inside_of<Step>(position, step, c.size[2], run.length);
-        for (int64_t z = 0; z < in.low; ++z) to[z] = 0;
-        const int64_t n = in.high - in.low;
-        if (n > 0)
-          copy_run(rows[i] + (position + in.low * step) * c.stride[2], stride, c.end, to + in.low,
-                   n, alone ? n + lanes<T> : n);
-        for (int64_t z = in.high; z < run.length; ++z) to[z] = 0;
+        T* const to = runs[i].to + done * width;
+        if (rows[i])
+          copy_run<T, Step>(c, rows[i], runs[i].first[2] + shift, to, runs[i].length, slack);
+        else
+          clear(to, 0, runs[i].length);
       }
+      k.next(c);
     }
   }
 }
@@ -135,21 +156,23 @@ void pack_columns(const Columns<T>& from, int64_t k0, int64_t depth, int64_t j0,
   const auto fill_runs = from.step[2] == 1   ? fill<T, 1>
                          : from.step[2] == 2 ? fill<T, 2>
                                              : fill<T, 0>;
-  Run runs[most_runs];
-  for (int64_t j = 0; j < columns; j += width, packed += panel_stride) {
-    const int64_t end = j + width < columns ? j + width : columns;
-    for (int64_t at = j; at < end;) {
-      const bool first = at == j;
-      int count = 0;
-      for (; at < end && count < most_runs; at += runs[count++].length)
-        runs[count] = run_at(from, j0 + at, j0 + end, at - j);
-      fill_runs(from, k0, depth, runs, count, first && at == end && panel_stride > 0,
-                width, packed);
+  const bool slack = panel_stride > 0;
+  const int64_t batch = slack ? most_runs / width * width : columns;  // whole panels at a time
+  Run<T> runs[most_runs];
+  for (int64_t j = 0; j < columns;) {
+    const int64_t end = j + batch < columns ? j + batch : columns;
+    int count = 0;
+    for (; j < end && count < most_runs; j += runs[count++].length) {
+      const int64_t panel = j / width, edge = (panel + 1) * width;
+      runs[count] = run_at(from, j0 + j, j0 + (edge < end ? edge : end),
+                           packed + panel * panel_stride + j % width);
     }
-    if (end - j < width)
-      for (int64_t k = 0; k < depth; ++k)
-        for (int64_t i = end - j; i < width; ++i) packed[k * width + i] = 0;
+    fill_runs(from, k0, depth, runs, count, width, slack);
   }
+  const int64_t used = columns % width;
+  if (used == 0) return;
+  T* const last = packed + columns / width * panel_stride;
+  for (int64_t k = 0; k < depth; ++k) clear(last + k * width, used, width);
 }
 
 template <class T>

@@ -12,7 +12,7 @@ namespace pyconv {
 template <class T>
 struct Columns {
   const T* source;
-  const T* end;  // one past the source's last element in memory: vectors may read up to here
+  const T *begin, *end;  // the source's extent in memory: vectors may read in between
   int64_t image_stride, channel_stride, stride[3];
   int64_t size[3];             // of the source
   int64_t pixels[3], step[3];  // j runs over images, then these

@@ -71,9 +71,10 @@ ConvShape make_conv_shape(const ConvRequest& r) {
           " with padding ", r.same ? "'same'" : text(r.padding, r.ndim), ", dilation ",
           text(r.dilation, r.ndim), " and kernel ", text(r.kernel, r.ndim),
           " spans more than ", largest, " positions");
-    check(padded > reach, op, ": weight's kernel size is ", text(r.kernel, r.ndim), " with dilation ",
-          text(r.dilation, r.ndim), ", larger than the padded input: input's spatial size is ",
-          text(r.input, r.ndim), ", padding is ", r.same ? "'same'" : text(r.padding, r.ndim));
+    check(padded > reach, op, ": weight's kernel size is ", text(r.kernel, r.ndim),
+          " with dilation ", text(r.dilation, r.ndim),
+          ", larger than the padded input: input's spatial size is ", text(r.input, r.ndim),
+          ", padding is ", r.same ? "'same'" : text(r.padding, r.ndim));
     s.output[i] = (padded - reach - 1) / r.stride[i] + 1;
     countable = countable && !__builtin_mul_overflow(elements, s.output[i], &elements);
   }

@@ -3,6 +3,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace pyconv {
 
@@ -16,10 +17,19 @@ struct Unsupported : std::runtime_error {  // NotImplementedError
   using std::runtime_error::runtime_error;
 };
 
+// A part of a sentence that costs something is a function that returns it, called only on failure.
+template <class Part>
+void append(std::ostream& out, const Part& part) {
+  if constexpr (std::is_invocable_v<Part>)
+    out << part();
+  else
+    out << part;
+}
+
 template <class... Parts>
 std::string sentence(const Parts&... parts) {
   std::ostringstream out;
-  (out << ... << parts);
+  (append(out, parts), ...);
   return out.str();
 }
 

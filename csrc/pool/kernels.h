@@ -9,20 +9,18 @@ namespace pyconv {
 
 template <class T>
 struct MaxPool {
-  PoolShape shape;    // output non-empty; no taps that see padding only
-  const T* input;     // (N, C, D, H, W)
-  int64_t stride[5];  // of input
-  T* output;          // (N, C, O, P, Q) contiguous
-  int64_t* indices;   // the same; place of the maximum in the plane of D*H*W, -1 if it saw none
+  PoolShape shape;     // output not empty; no taps that see padding only
+  const T* input;      // (N, C, D, H, W)
+  int64_t stride[5];   // of input
+  T* output;           // (N, C, O, P, Q), or (N, O, P, Q, C) if channels_last
+  int64_t* indices;    // the same; place of the maximum in the plane of D*H*W, -1 if there is none
+  bool channels_last;  // then the input's channels are neighbours
 };
-
-constexpr int64_t row_slack = 32;  // elements beyond a row that a vector may touch
 
 template <class T>
 struct PoolKernels {
-  // Rows [first, last) of the N*C*O*P output rows. scratch: three rows, one as long as the input
-  // that an output row sees, two as long as the output row, each with row_slack.
-  void (*max_forward)(const MaxPool<T>& p, int64_t first, int64_t last, void* scratch);
+  // Rows [first, last) of the output: of N*C*O*P, or of N*O*P if channels_last.
+  void (*max_forward)(const MaxPool<T>& p, int64_t first, int64_t last);
 };
 
 using PoolTable = ByType<PoolKernels>;

@@ -1,0 +1,156 @@
+"""The command line: its exit codes, its messages, and training on the digits."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyconv
+from pyconv.cli import main
+
+
+def run_process(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pyconv", *args]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(env or {})}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+
+
+def test_info_shows_the_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    assert capsys.readouterr().out == pyconv.show_config() + "\n"
+
+
+def test_module_runs_as_a_command() -> None:
+    result = run_process("info")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("pyconv")
+
+
+def test_forced_isa_is_reported() -> None:
+    assert "baseline (" in run_process("info", env={"PYCONV_ISA": "baseline"}).stdout
+
+
+@pytest.mark.parametrize("command", [[], ["info"], ["bench"], ["explain"], ["train"]])
+def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main([*command, "--help"])
+    assert exit.value.code == 0
+    assert "usage: pyconv" in capsys.readouterr().out
+
+
+MISTAKES = [
+    "",
+    "bogus",
+    "info --bogus",
+    "bench --filter [",
+    "bench --filter nothing-has-this-name",
+    "bench --isa sse9",
+    "bench --algorithm bogus",
+    "bench --peers bogus",
+    "bench --threads 0",
+    "bench --seconds nan",
+    "bench --batch -1",
+    "bench --json no/such/folder/result.json",
+    "explain bogus 8x3",
+    "explain conv2d 8x3",
+    "explain conv2d 8x3x5x5 4x3xx3",
+    "explain conv2d 8x3x5x5 4x3x3x3 bogus=1",
+    "explain conv2d 8x3x5x5 4x2x3x3",
+    "explain conv2d 8x3x5x5 4x3x3x3 padding=bogus",
+    "explain conv2d 8x3x5x5 4x3x9x9",
+    "explain conv2d 99999999x99999999x99999x99999 1x99999999x1x1",
+    "explain max_pool2d 1x1x8x8",
+    "explain sgd 100",
+    "train bogus",
+    "train digits --lr 0",
+    "train digits --epochs -1",
+    "train digits --resume no-such-file.safetensors",
+    "train digits --save no/such/folder/weights.safetensors",
+]
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_mistake_gives_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if command.startswith("train digits --resume"):
+        pytest.importorskip("sklearn")
+        pytest.importorskip("safetensors")
+    try:
+        status: object = main(command.split())
+    except SystemExit as exit:
+        status = exit.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    assert re.fullmatch(r"pyconv[a-z ]*: error: [^\n]+\n", captured.err)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("conv2d 1x8x9x9 4x8x3x3 stride=2 padding=1 bias=1", "conv2d 1x8x9x9 * 4x8x3x3 stride 2"),
+        ("conv2d 1x8x9x9 4x8x3x3 padding=same", "chosen"),
+        ("matmul 8x5 7x5 trans=1", "matmul 8x5 @ 5x7"),
+        ("linear 8x5 7x5", "chosen"),
+        ("max_pool2d 1x8x9x9 kernel_size=2", "max_pool2d"),
+        ("cross_entropy 5x10", "cross_entropy"),
+    ],
+)
+def test_explain(command: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", *command.split()]) == 0
+    assert expected in capsys.readouterr().out
+
+
+# ---- train digits ------------------------------------------------------------------------------
+
+
+def final_accuracy(text: str) -> float:
+    return float(re.findall(r"held-out accuracy ([\d.]+)% on 360 digits", text)[-1])
+
+
+@pytest.fixture
+def digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("safetensors")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_train_digits_learns(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "digits"]) == 0
+    text = capsys.readouterr().out
+    assert final_accuracy(text) > 98.5
+    assert (digits / "digits.safetensors").stat().st_size > 100_000
+
+    assert main(["train", "digits", "--resume", "digits.safetensors", "--epochs", "0"]) == 0
+    resumed = capsys.readouterr().out
+    assert final_accuracy(resumed) == final_accuracy(text)
+    assert "saved" not in resumed
+
+
+def test_train_digits_is_reproducible(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threads = pyconv.get_num_threads()
+    weights = []
+    for n in ("1", "2"):
+        main(["train", "digits", "--epochs", "1", "--threads", n, "--save", f"{n}.safetensors"])
+        weights.append((digits / f"{n}.safetensors").read_bytes())
+    pyconv.set_num_threads(threads)
+    assert weights[0] == weights[1]
+
+
+def test_train_digits_draws_the_curve(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    assert main(["train", "digits", "--epochs", "2", "--plot", "curve.png"]) == 0
+    assert (digits / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_resume_from_other_weights_is_an_error(
+    digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pyconv.save({"bogus": pyconv.zeros(2)}, "other.safetensors")
+    assert main(["train", "digits", "--resume", "other.safetensors"]) == 2
+    assert capsys.readouterr().err.startswith("pyconv: error: ")
