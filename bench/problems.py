@@ -68,7 +68,7 @@ class Problem:
     def make_arrays(self, direction: str = "forward") -> dict[str, Any]:
         """Draw the arrays, the same in every process; float32."""
         rng = np.random.default_rng(0)
-        arrays = {
+        arrays: dict[str, Any] = {
             name: rng.standard_normal(shape, np.float32)
             for name, shape in zip(OPS[self.op][0], self.shapes)
         }

@@ -28,6 +28,7 @@ MEANING = {
     "jax": "JAX, compiled",
 }
 COLUMNS = 100
+UNSTEADY = 0.15  # spread of a row
 # Widths of the columns that are not a library's.
 WIDTHS = {"ms": 8, "+/-": 5, "rate": 12, "peak": 6}
 ERROR_WIDTH = 6
@@ -134,12 +135,13 @@ class Table:
 
 
 def _remarks(rows: Sequence[Row]) -> list[str]:
-    """Say where the reference was too slow to be timed."""
-    return [
-        f"{row.name}: reference {row.notes['reference']}"
-        for row in rows
-        if "reference" in row.notes
-    ]
+    """Say where the reference was too slow to be timed, and whether the times can be trusted."""
+    slow = [row for row in rows if "reference" in row.notes]
+    remarks = [f"{row.name}: reference {row.notes['reference']}" for row in slow]
+    unsteady = sum(row.spread() > UNSTEADY for row in rows if row.measured)
+    if unsteady:
+        remarks.append(f"{unsteady} rows vary by more than {UNSTEADY:.0%}: was the machine busy?")
+    return remarks
 
 
 def _factor(value: float | None) -> str:

@@ -7,6 +7,7 @@ the cores from the next library. So each library has its own process, which the 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import multiprocessing
 import os
@@ -25,6 +26,7 @@ from .problems import Problem
 # What the libraries read when they are loaded; a forced kernel or block size would hinder OpenBLAS.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYCONV_NUM_THREADS")
 REMOVED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_WAIT_POLICY")
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class Worker:
@@ -115,6 +117,8 @@ def _environment(threads: int) -> Iterator[None]:
 def serve(pipe: Connection, peer: str, threads: int, settings: tuple[Any, ...]) -> None:
     """Answer requests until the other end goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":  # a stopped process would outlive a parent that was killed
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the table alone goes to stdout
     prepared: dict[str, Prepared] = {}
     took: dict[str, float] = {}  # seconds of a call, as far as known

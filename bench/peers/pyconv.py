@@ -104,7 +104,8 @@ def chosen(problem: Problem, arrays: Arrays, direction: str) -> str:
     if problem.op == "conv2d":
         option = problem.options.get
         geometry = option("stride", 1), option("padding", 0), option("dilation", 1)
-        shape = _core.conv_shape(2, *problem.shapes, *geometry, option("groups", 1))
+        image, kernel = problem.shapes
+        shape = _core.conv_shape(2, image, kernel, *geometry, option("groups", 1))
         ways = ["forward"]
         if direction == "backward":
             ways += ["backward_input", "backward_weight"]

@@ -12,6 +12,10 @@ constexpr int numpy_float = 11, numpy_double = 12;  // NPY_FLOAT, NPY_DOUBLE: fi
 
 std::string dtype_name(const py::array& array) { return py::str(array.dtype()); }
 
+py::dtype dtype_of(DType dtype) {
+  return dtype == DType::float32 ? py::dtype::of<float>() : py::dtype::of<double>();
+}
+
 // The strides in elements of a dense array whose dimensions nest in memory as those of view do.
 // Repeated elements (stride 0) give no order: then the last dimension is the innermost.
 void dense_strides(const TensorView& view, int64_t (&strides)[max_rank]) {
@@ -30,12 +34,14 @@ void dense_strides(const TensorView& view, int64_t (&strides)[max_rank]) {
   }
 }
 
+// strides: in elements; C order if empty.
 py::array array_on_new_block(const py::dtype& dtype, const int64_t* shape, int ndim,
                              std::vector<py::ssize_t> strides) {
   int64_t bytes = dtype.itemsize();
   for (int i = 0; i < ndim; ++i)
     check(!__builtin_mul_overflow(bytes, shape[i], &bytes), "the result would have ",
           "more bytes than an address can count");
+  for (auto& stride : strides) stride *= dtype.itemsize();
   void* block = allocate(static_cast<size_t>(bytes));
   PyObject* capsule = PyCapsule_New(block, nullptr, [](PyObject* self) {
     release(PyCapsule_GetPointer(self, nullptr),
@@ -88,7 +94,9 @@ bool readable_in_place(const py::array& array) {
 
 }  // namespace
 
-std::string type_name(py::handle value) { return py::str(py::type::handle_of(value).attr("__name__")); }
+std::string type_name(py::handle value) {
+  return py::str(py::type::handle_of(value).attr("__name__"));
+}
 
 TensorView view_of(const py::array& array) {
   TensorView view;
@@ -104,7 +112,8 @@ TensorView view_of(const py::array& array) {
 
 Argument read(const char* op, const char* name, py::handle value) {
   check<WrongType>(py::isinstance<py::array>(value), op, ": ", name, " is of type ",
-                   [&] { return type_name(value); }, ", expected an array of float32 or float64");
+                   [&] { return type_name(value); },
+                   ", expected an array of float32 or float64");
   auto array = py::reinterpret_borrow<py::array>(value);
   const int number = array.dtype().num();
   check<WrongType>(number == numpy_float || number == numpy_double, op, ": ", name, ".dtype is ",
@@ -155,17 +164,14 @@ py::array new_array(py::dtype dtype, const int64_t* shape, int ndim) {
 }
 
 py::array new_array(DType dtype, const int64_t* shape, int ndim) {
-  return new_array(dtype == DType::float32 ? py::dtype::of<float>() : py::dtype::of<double>(),
-                   shape, ndim);
+  return new_array(dtype_of(dtype), shape, ndim);
 }
 
 py::array new_array_like(const TensorView& model) {
   int64_t strides[max_rank];
   dense_strides(model, strides);
-  const auto dtype = model.dtype == DType::float32 ? py::dtype::of<float>() : py::dtype::of<double>();
-  std::vector<py::ssize_t> bytes(strides, strides + model.ndim);
-  for (auto& stride : bytes) stride *= dtype.itemsize();
-  return array_on_new_block(dtype, model.shape, model.ndim, std::move(bytes));
+  return array_on_new_block(dtype_of(model.dtype), model.shape, model.ndim,
+                            {strides, strides + model.ndim});
 }
 
 bool same_shape(const TensorView& a, const TensorView& b) {

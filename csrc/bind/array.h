@@ -36,8 +36,8 @@ TensorView view_of(const py::array& array);
 bool same_shape(const TensorView& a, const TensorView& b);
 bool same_layout(const TensorView& a, const TensorView& b);  // same shape and strides
 
-// One integer, or an int or tuple of ndim ints (or one): they fill the last ndim places of out, fill
-// the others.
+// One int; an int or a tuple of ndim ints (or of one). These take the last ndim places of out, and
+// fill takes the others.
 int64_t read_int(const char* op, const char* name, py::handle value);
 void read_ints(const char* op, const char* name, py::handle value, int ndim, int64_t fill,
                int64_t (&out)[3]);
@@ -53,5 +53,9 @@ void compute(DType dtype, const F& f) {
 }
 
 std::string type_name(py::handle value);
+// For check(): the attribute as text, looked up only on failure.
+inline auto text_of(py::handle value, const char* attribute) {
+  return [=] { return std::string(py::str(value.attr(attribute))); };
+}
 
 }  // namespace pyconv

@@ -14,7 +14,7 @@ py::array read_target(py::handle value) {
   py::object target = py::reinterpret_borrow<py::object>(value);
   const py::dtype dtype = py::reinterpret_borrow<py::array>(value).dtype();
   check<WrongType>(dtype.kind() == 'i' || dtype.kind() == 'u', op, ": target.dtype is ",
-                   [&] { return std::string(py::str(dtype)); }, ", expected integers");
+                   text_of(value, "dtype"), ", expected integers");
   if (dtype.kind() == 'u' && dtype.itemsize() == 8)
     target = target.attr("clip")(0, INT64_MAX);
   return target.attr("astype")("=i8", py::arg("order") = "C", py::arg("copy") = false);
@@ -38,15 +38,15 @@ struct Arguments {
     check(m.shape[1] >= 1, op, ": ", name, " has shape ", shape_text(m),
           ", expected 1 or more classes");
     check(target.ndim() == 1 && target.shape(0) == m.shape[0], op, ": target has shape ",
-          [&] { return std::string(py::str(target.attr("shape"))); }, " and ", name, " has shape ", shape_text(m),
+          text_of(target, "shape"), " and ", name, " has shape ", shape_text(m),
           ", expected target of shape (", m.shape[0], ",)");
     check(smoothing >= 0 && smoothing <= 1, op, ": label_smoothing is ", smoothing,
           ", expected from 0 to 1");
     if (weight_value.is_none()) return;
     weight = read_contiguous(op, "weight", weight_value);
     check<WrongType>(weight.view.dtype == m.dtype, op, ": weight.dtype is ",
-                     [&] { return std::string(py::str(weight.array.dtype())); }, " and ", name,
-                     ".dtype is ", [&] { return std::string(py::str(matrix.array.dtype())); }, ", expected the same dtype");
+                     text_of(weight.array, "dtype"), " and ", name, ".dtype is ",
+                     text_of(matrix.array, "dtype"), ", expected the same dtype");
     check(weight.view.ndim == 1 && weight.view.shape[0] == m.shape[1], op, ": weight has shape ",
           shape_text(weight.view), ", expected (", m.shape[1], ",), one for each class");
   }

@@ -10,7 +10,6 @@ namespace pyconv {
 namespace {
 
 std::string op_name(int ndim) { return "max_pool" + std::to_string(ndim) + "d"; }
-
 py::tuple triple(const int64_t (&v)[3]) { return py::make_tuple(v[0], v[1], v[2]); }
 
 // The shape of the input or output: with or without the batch, as the user has it.
@@ -24,7 +23,6 @@ std::vector<int64_t> array_shape(const PoolShape& s, const int64_t (&spatial)[3]
 py::array move_axis(const py::array& array, int from, int to) {
   return py::module_::import("numpy").attr("moveaxis")(array, from, to);
 }
-
 // Channels last: in memory only; the array's dimensions are in the usual order.
 py::array new_result(const py::dtype& dtype, std::vector<int64_t> shape, int channel,
                      bool channels_last) {
@@ -37,17 +35,12 @@ py::array new_result(const py::dtype& dtype, std::vector<int64_t> shape, int cha
 PoolShape read_shape(int ndim, const TensorView& input, py::handle kernel_size, py::handle stride,
                      py::handle padding, py::handle dilation, bool ceil_mode) {
   const std::string op = op_name(ndim);
-  static const char* const expected[] = {"(N, C, L) or (C, L)", "(N, C, H, W) or (C, H, W)",
-                                         "(N, C, D, H, W) or (C, D, H, W)"};
   const int channel = input.ndim - ndim - 1;
   check(channel == 0 || channel == 1, op, ": input has shape ", shape_text(input), ", expected ",
-        expected[ndim - 1]);
-  PoolShape request{};
-  request.ndim = ndim;
-  request.batch = channel ? input.shape[0] : 1;
-  request.channels = input.shape[channel];
-  for (int i = 0; i < 3; ++i)
-    request.input[i] = i < 3 - ndim ? 1 : input.shape[channel + 1 + i - (3 - ndim)];
+        ndim + 2, " dimensions, or ", ndim + 1, " unbatched");
+  const int64_t batch = channel ? input.shape[0] : 1;
+  PoolShape request{ndim, batch, input.shape[channel], {1, 1, 1}, {}, {}, {}, {}, {}};
+  std::copy_n(input.shape + channel + 1, ndim, request.input + 3 - ndim);
   read_ints(op.c_str(), "kernel_size", kernel_size, ndim, 1, request.kernel);
   read_ints(op.c_str(), "stride", stride.is_none() ? kernel_size : stride, ndim, 1,
             request.stride);
@@ -66,7 +59,7 @@ py::tuple forward(int ndim, py::handle input_value, py::handle kernel_size, py::
   const auto shape = array_shape(s, s.output, channel == 1);
   py::array output = new_result(input.array.dtype(), shape, channel, channels_last);
   py::array indices = new_result(py::dtype::of<int64_t>(), shape, channel, channels_last);
-  void* values = output.mutable_data();
+  void* const values = output.mutable_data();
   auto* const places = static_cast<int64_t*>(indices.mutable_data());
   compute(input.view.dtype, [&](auto zero) {
     max_pool_forward(s, input.view, channels_last, static_cast<decltype(zero)*>(values), places);
@@ -82,12 +75,12 @@ py::array backward(const PoolShape& s, py::handle grad_value, py::handle indices
   auto indices = py::reinterpret_borrow<py::array>(indices_value);
   const int channel = grad.view.ndim - s.ndim - 1;
   const auto shape = array_shape(s, s.output, channel == 1);
-  const auto has_shape = [&](const py::array& a) {
+  const auto fits = [&](const py::array& a) {
     return std::equal(a.shape(), a.shape() + a.ndim(), shape.begin(), shape.end());
   };
-  check(has_shape(grad.array) && has_shape(indices) && (channel == 1 || s.batch == 1), op,
+  check(fits(grad.array) && fits(indices) && (channel == 1 || s.batch == 1), op,
         ": grad_output has shape ", shape_text(grad.view), " and indices ",
-        [&] { return std::string(py::str(indices.attr("shape"))); }, ", expected those of the output");
+        text_of(indices, "shape"), ", expected those of the output");
   const bool channels_last = s.channels > 1 && indices.strides(channel) == indices.itemsize();
   if (channels_last) {
     grad.array = move_axis(grad.array, channel, -1);
@@ -97,7 +90,7 @@ py::array backward(const PoolShape& s, py::handle grad_value, py::handle indices
   indices = py::array_t<int64_t, py::array::c_style>::ensure(indices);
   py::array grad_input = new_result(grad.array.dtype(), array_shape(s, s.input, channel == 1),
                                     channel, channels_last);
-  void* to = grad_input.mutable_data();
+  void* const to = grad_input.mutable_data();
   const auto* const places = static_cast<const int64_t*>(indices.data());
   compute(grad.view.dtype, [&](auto zero) {
     using T = decltype(zero);

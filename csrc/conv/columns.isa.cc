@@ -1,8 +1,10 @@
 // Forming the columns matrix of a convolution, piece by piece, and its adjoint.
 //
 // Neighbouring columns of one output row are neighbours in the source (stride 1) or every other
-// element (stride 2): runs, copied a vector at a time. A vector that reaches past its run writes
-// where the next run will be written afterwards; runs are therefore done in ascending order.
+// element (stride 2); where the output is as wide as the input, even its rows follow each other. Such
+// a stretch is copied a vector at a time as if rows had no ends; a mask per tap then tells which
+// columns of a panel lie outside the source, and these are cleared. A vector that reaches past its
+// stretch writes where the next one will be written: stretches are done in ascending order.
 // "im2col": Chellapilla, Puri, Simard, "High performance convolutional neural networks for document
 // processing", 2006.
 #include "conv/kernels.h"
@@ -11,31 +13,27 @@
 namespace pyconv::PYCONV_ISA {
 namespace {
 
-// Columns of a panel that lie in one output row.
 template <class T>
-struct Run {
-  T* to;           // where the first goes in row 0 of the panel
-  int64_t length;  // number of columns
-  int64_t image;
-  int64_t first[3];  // source position of the first column, before the tap's offset
+constexpr int width = 2 * lanes<T>;  // columns of a panel: those of gemm's tile
+using Mask = uint32_t;               // a bit per column of a panel
+constexpr int most_panels = columns_panels;
+constexpr int most_taps = 64;      // whose masks are kept; beyond, they are made anew for each row
+constexpr int64_t rows_ahead = 16;  // distance of the prefetch
+
+// Where a column reads: its image and, before the tap's offset, its position in the source.
+struct Place {
+  int64_t image, position[3];
 };
 
-constexpr int most_runs = 128;
-constexpr int64_t rows_ahead = 16;
-
 template <class T>
-inline Run<T> run_at(const Columns<T>& c, int64_t j, int64_t end, T* to) {
-  Run<T> run;
-  const int64_t q = j % c.pixels[2];
-  int64_t rest = j / c.pixels[2];
-  run.first[2] = q * c.step[2];
-  run.first[1] = rest % c.pixels[1] * c.step[1];
-  rest /= c.pixels[1];
-  run.first[0] = rest % c.pixels[0] * c.step[0];
-  run.image = rest / c.pixels[0];
-  run.to = to;
-  run.length = c.pixels[2] - q < end - j ? c.pixels[2] - q : end - j;
-  return run;
+inline Place place_of(const Columns<T>& c, int64_t j) {
+  Place place;
+  for (int i = 2; i >= 0; --i) {
+    place.position[i] = j % c.pixels[i] * c.step[i];
+    j /= c.pixels[i];
+  }
+  place.image = j;
+  return place;
 }
 
 // The row of k: a channel and a tap in each dimension, counted up.
@@ -56,142 +54,214 @@ struct RowOfK {
     }
     ++channel;
   }
-};
-
-inline int64_t clamp(int64_t value, int64_t most) {
-  return value < 0 ? 0 : value > most ? most : value;
-}
-
-// The part [low, high) of a run that lies inside the source's row. Step is a constant where it can
-// be, for the division.
-struct Inside {
-  int64_t low, high;
-};
-template <int Step>
-inline Inside inside_of(int64_t position, int64_t step, int64_t size, int64_t length) {
-  if (Step) step = Step;
-  const int64_t low = position >= 0 ? 0 : clamp((-position + step - 1) / step, length);
-  const int64_t high = position >= size ? 0 : clamp((size - position + step - 1) / step, length);
-  return {low, high < low ? low : high};
-}
-
-// Where a run's source row starts for a channel and the first two taps, or null if it is outside.
-template <class T>
-inline const T* source_row(const Columns<T>& c, const Run<T>& run, const RowOfK<T>& k) {
-  const T* row = c.source + run.image * c.image_stride + k.channel * c.channel_stride;
-  for (int i = 0; i < 2; ++i) {
-    const int64_t position = run.first[i] + c.offset[i][k.tap[i]];
-    if (position < 0 || position >= c.size[i]) return nullptr;
-    row += position * c.stride[i];
+  int64_t source_offset(const Columns<T>& c) const {
+    int64_t offset = channel * c.channel_stride;
+    for (int i = 0; i < 3; ++i) offset += c.offset[i][tap[i]] * c.stride[i];
+    return offset;
   }
-  return row;
-}
+};
 
+// Columns copied together: `length` of them, from `from` + the row's source offset, to `to` + the
+// row's place in the panel. By whole vectors, unless that could read outside the source's memory.
 template <class T>
-inline void clear(T* to, int64_t low, int64_t high) {
-  for (int64_t i = low; i < high; ++i) to[i] = 0;
-}
+struct Stretch {
+  const T* from;
+  T* to;
+  int length, panel, first_column;
+  bool vectors;
+};
 
-// A run that starts at `position` of its source row. Where whole vectors may be read and, with
-// `slack`, written, they are copied as if the row had no ends; what lies outside is then cleared.
-template <class T, int Step>
-inline void copy_run(const Columns<T>& c, const T* row, int64_t position, T* to, int64_t n,
-                     bool slack) {
-  constexpr int L = lanes<T>;
-  const T* const from = row + position * c.stride[2];
-  const int64_t step = Step ? Step : c.step[2];
-  const int64_t rounded = slack ? (n + L - 1) / L * L : n / L * L;
-  int64_t copied = 0;
-  if (Step && c.stride[2] == 1 && from >= c.begin && from + Step * rounded <= c.end) {
-    for (; copied < rounded; copied += L) {
-      if (Step == 1)
-        store(to + copied, load(from + copied));
-      else
-        store(to + copied,
-              even_lanes<T>(load(from + 2 * copied), load(from + 2 * copied + L)));
+// The columns of one dimension's masks: which columns of each panel lie outside for a tap.
+template <class T>
+class Masks {
+ public:
+  Masks(const Columns<T>& c, int dimension, const Place* places, int64_t columns)
+      : c_(c), dimension_(dimension), places_(places), columns_(columns) {
+    for (int64_t tap = 0; tap < c.taps[dimension] && tap < most_taps; ++tap)
+      compute(tap, kept_[tap]);
+  }
+  const Mask* of(int64_t tap) {
+    if (tap < most_taps) return kept_[tap];
+    compute(tap, spare_);
+    return spare_;
+  }
+
+ private:
+  void compute(int64_t tap, Mask* masks) const {
+    const int64_t shift = c_.offset[dimension_][tap], size = c_.size[dimension_];
+    for (int p = 0; p < most_panels; ++p) masks[p] = 0;
+    for (int64_t j = 0; j < columns_; ++j) {
+      const int64_t position = places_[j].position[dimension_] + shift;
+      if (position < 0 || position >= size) masks[j / width<T>] |= Mask{1} << (j % width<T>);
     }
   }
-  if (position >= 0 && position + (n - 1) * step < c.size[2] && copied >= n) return;
-  const Inside in = inside_of<Step>(position, step, c.size[2], n);
-  clear(to, 0, in.low);
-  for (int64_t i = in.low > copied ? in.low : copied; i < in.high; ++i)
-    to[i] = from[i * step * c.stride[2]];
-  clear(to, in.high, n);
+  const Columns<T>& c_;
+  const int dimension_;
+  const Place* const places_;
+  const int64_t columns_;
+  Mask kept_[most_taps][most_panels], spare_[most_panels];
+};
+
+// The least and the greatest source offset of rows [k0, k0 + depth).
+template <class T>
+struct OffsetRange {
+  int64_t least, greatest;
+  OffsetRange(const Columns<T>& c, int64_t k0, int64_t depth) {
+    const int64_t first = RowOfK<T>(c, k0).channel * c.channel_stride;
+    const int64_t last = RowOfK<T>(c, k0 + depth - 1).channel * c.channel_stride;
+    least = first < last ? first : last;
+    greatest = first < last ? last : first;
+    for (int i = 0; i < 3; ++i) {
+      int64_t low = c.offset[i][0] * c.stride[i], high = low;
+      for (int64_t tap = 1; tap < c.taps[i]; ++tap) {
+        const int64_t offset = c.offset[i][tap] * c.stride[i];
+        low = offset < low ? offset : low;
+        high = offset > high ? offset : high;
+      }
+      least += low;
+      greatest += high;
+    }
+  }
+};
+
+// Cuts the columns into stretches, in ascending order; returns how many.
+template <class T>
+int cut(const Columns<T>& c, const OffsetRange<T>& range, const Place* places, int64_t columns,
+        T* packed, int64_t panel_stride, Stretch<T>* stretches) {
+  const int64_t step = c.step[2] * c.stride[2];
+  int count = 0;
+  for (int64_t j = 0; j < columns;) {
+    const auto source = [&](int64_t column) {
+      const Place& at = places[column];
+      return at.image * c.image_stride + at.position[0] * c.stride[0] +
+             at.position[1] * c.stride[1] + at.position[2] * c.stride[2];
+    };
+    const int64_t first = j, edge = (j / width<T> + 1) * width<T>;
+    const int64_t end = edge < columns ? edge : columns;
+    for (++j; j < end && source(j) == source(j - 1) + step; ++j) {
+    }
+    Stretch<T>& s = stretches[count++];
+    s.from = c.source + source(first);
+    s.panel = static_cast<int>(first / width<T>);
+    s.first_column = static_cast<int>(first % width<T>);
+    s.to = packed + s.panel * panel_stride + s.first_column;
+    s.length = static_cast<int>(j - first);
+    const int64_t read = (s.length + lanes<T> - 1) / lanes<T> * lanes<T> * step;
+    s.vectors = (step == 1 || step == 2) && s.from + range.least >= c.begin &&
+                s.from + range.greatest + read <= c.end;
+  }
+  return count;
 }
 
-// Rows [k0, k0 + depth) of the runs' columns; rows are `width` apart. With `slack`, the runs are
-// whole panels with room behind them: a vector may reach into what is written after it.
 template <class T, int Step>
-void fill(const Columns<T>& c, int64_t k0, int64_t depth, const Run<T>* runs, int count,
-          int64_t width, bool slack) {
-  const T* rows[most_runs];
-  RowOfK<T> k(c, k0);
+inline void copy_vectors(const T* from, T* to, int length) {
+  constexpr int L = lanes<T>;
+  for (int i = 0; i < length; i += L) {
+    if constexpr (Step == 1)
+      store(to + i, load(from + i));
+    else
+      store(to + i, even_lanes<T>(load(from + 2 * i), load(from + 2 * i + L)));
+  }
+}
+
+template <class T, int Step>
+void fill(const Columns<T>& c, int64_t k0, int64_t depth, const Place* places, int64_t columns,
+          T* packed, int64_t panel_stride) {
+  Stretch<T> stretches[most_panels * width<T>];
+  const int count = cut(c, OffsetRange<T>(c, k0, depth), places, columns, packed, panel_stride,
+                        stretches);
+  const int panels = static_cast<int>((columns + width<T> - 1) / width<T>);
+  Masks<T> outside[3] = {
+      {c, 0, places, columns}, {c, 1, places, columns}, {c, 2, places, columns}};
   // Channels lie far apart, where no hardware prefetcher looks: ask for the one some rows ahead.
   const int64_t ahead = (1 + rows_ahead / (c.taps[0] * c.taps[1] * c.taps[2])) * c.channel_stride;
-  for (int64_t done = 0; done < depth;) {
-    for (int i = 0; i < count; ++i) {
-      rows[i] = source_row(c, runs[i], k);
-      if (!rows[i]) continue;
-      const T* const next = rows[i] + runs[i].first[2] * c.stride[2] + ahead;
-      for (int64_t line = 0; line < Step * runs[i].length; line += 64 / int64_t(sizeof(T)))
-        __builtin_prefetch(next + line);
-    }
-    for (int64_t taps = c.taps[2] - k.tap[2]; taps > 0 && done < depth; --taps, ++done) {
-      const int64_t shift = c.offset[2][k.tap[2]];
-      for (int i = 0; i < count; ++i) {
-        T* const to = runs[i].to + done * width;
-        if (rows[i])
-          copy_run<T, Step>(c, rows[i], runs[i].first[2] + shift, to, runs[i].length, slack);
-        else
-          clear(to, 0, runs[i].length);
+  RowOfK<T> k(c, k0);
+  const Mask* masks[3] = {};
+  for (int64_t row = 0; row < depth; ++row, k.next(c)) {
+    const int64_t offset = k.source_offset(c), to = row * width<T>;
+    const bool new_row = row == 0 || k.tap[2] == 0;
+    for (int i = new_row ? 0 : 2; i < 3; ++i) masks[i] = outside[i].of(k.tap[i]);
+    for (const Stretch<T>* s = stretches; s < stretches + count; ++s) {
+      const T* const from = s->from + offset;
+      if (new_row)
+        for (int i = 0; i < Step * s->length; i += 64 / static_cast<int>(sizeof(T)))
+          __builtin_prefetch(from + ahead + i);
+      if (Step && s->vectors) {
+        copy_vectors<T, Step>(from, s->to + to, s->length);
+      } else {
+        const Mask mask = masks[0][s->panel] | masks[1][s->panel] | masks[2][s->panel];
+        const int64_t step = c.step[2] * c.stride[2];
+        for (int j = 0; j < s->length; ++j)
+          if (!(mask >> (s->first_column + j) & 1)) s->to[to + j] = from[j * step];
       }
-      k.next(c);
     }
+    for (int p = 0; p < panels; ++p)
+      for (Mask m = masks[0][p] | masks[1][p] | masks[2][p]; m; m &= m - 1)
+        packed[p * panel_stride + to + __builtin_ctz(m)] = 0;
   }
 }
 
 template <class T>
 void pack_columns(const Columns<T>& from, int64_t k0, int64_t depth, int64_t j0, int64_t columns,
-                  int64_t width, T* packed, int64_t panel_stride) {
-  const auto fill_runs = from.step[2] == 1   ? fill<T, 1>
-                         : from.step[2] == 2 ? fill<T, 2>
-                                             : fill<T, 0>;
-  const bool slack = panel_stride > 0;
-  const int64_t batch = slack ? most_runs / width * width : columns;  // whole panels at a time
-  Run<T> runs[most_runs];
-  for (int64_t j = 0; j < columns;) {
-    const int64_t end = j + batch < columns ? j + batch : columns;
-    int count = 0;
-    for (; j < end && count < most_runs; j += runs[count++].length) {
-      const int64_t panel = j / width, edge = (panel + 1) * width;
-      runs[count] = run_at(from, j0 + j, j0 + (edge < end ? edge : end),
-                           packed + panel * panel_stride + j % width);
-    }
-    fill_runs(from, k0, depth, runs, count, width, slack);
+                  T* packed, int64_t panel_stride) {
+  const int64_t step = from.step[2] * from.stride[2];
+  const auto fill_step = step == 1 ? fill<T, 1> : step == 2 ? fill<T, 2> : fill<T, 0>;
+  constexpr int64_t most = most_panels * width<T>;
+  for (int64_t j = 0; j < columns; j += most) {
+    const int64_t some = columns - j < most ? columns - j : most;
+    Place places[most];
+    for (int64_t i = 0; i < some; ++i) places[i] = place_of(from, j0 + j + i);
+    fill_step(from, k0, depth, places, some, packed + j / width<T> * panel_stride, panel_stride);
   }
-  const int64_t used = columns % width;
+  const int64_t used = columns % width<T>;
   if (used == 0) return;
-  T* const last = packed + columns / width * panel_stride;
-  for (int64_t k = 0; k < depth; ++k) clear(last + k * width, used, width);
+  T* const last = packed + columns / width<T> * panel_stride;
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t j = used; j < width<T>; ++j) last[k * width<T> + j] = 0;
+}
+
+// Calls body(source position, column, number) for each stretch of a row of k that lies inside the
+// source: `number` columns of one output row, whose source positions are step[2] apart.
+template <class T, class Body>
+inline void for_each_row(const Columns<T>& c, const RowOfK<T>& k, const Body& body) {
+  const int64_t step = c.step[2], shift = c.offset[2][k.tap[2]];
+  int64_t low = 0, high = c.pixels[2];
+  while (low < high && low * step + shift < 0) ++low;
+  while (high > low && (high - 1) * step + shift >= c.size[2]) --high;
+  for (int64_t p = 0; p < c.pixels[0]; ++p)
+    for (int64_t q = 0; q < c.pixels[1]; ++q) {
+      const int64_t d = p * c.step[0] + c.offset[0][k.tap[0]];
+      const int64_t h = q * c.step[1] + c.offset[1][k.tap[1]];
+      if (d < 0 || d >= c.size[0] || h < 0 || h >= c.size[1]) continue;
+      body(k.channel * c.channel_stride + d * c.stride[0] + h * c.stride[1] +
+               (low * step + shift) * c.stride[2],
+           (p * c.pixels[1] + q) * c.pixels[2] + low, high - low);
+    }
 }
 
 template <class T>
-void add_columns(const Columns<T>& c, int64_t k0, int64_t depth, const T* columns, T* result) {
+void write_columns(const Columns<T>& c, int64_t image, int64_t k0, int64_t depth, T* columns) {
+  const int64_t pixels = c.pixels[0] * c.pixels[1] * c.pixels[2], step = c.step[2] * c.stride[2];
+  const T* const source = c.source + image * c.image_stride;
   RowOfK<T> k(c, k0);
-  for (int64_t row = 0; row < depth; ++row, k.next(c)) {
-    const int64_t shift = c.offset[2][k.tap[2]];
-    const Inside inside = inside_of<0>(shift, c.step[2], c.size[2], c.pixels[2]);
-    for (int64_t p = 0; p < c.pixels[0]; ++p) {
-      const int64_t depth_at = p * c.step[0] + c.offset[0][k.tap[0]];
-      for (int64_t q = 0; q < c.pixels[1]; ++q, columns += c.pixels[2]) {
-        const int64_t height_at = q * c.step[1] + c.offset[1][k.tap[1]];
-        if (depth_at < 0 || depth_at >= c.size[0] || height_at < 0 || height_at >= c.size[1])
-          continue;
-        T* const to = result + k.channel * c.channel_stride + depth_at * c.stride[0] +
-                      height_at * c.stride[1] + shift;
-        for (int64_t i = inside.low; i < inside.high; ++i) to[i * c.step[2]] += columns[i];
-      }
-    }
+  for (int64_t row = 0; row < depth; ++row, k.next(c), columns += pixels) {
+    for (int64_t j = 0; j < pixels; ++j) columns[j] = 0;
+    for_each_row(c, k, [&](int64_t from, int64_t to, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) columns[to + i] = source[from + i * step];
+    });
+  }
+}
+
+template <class T>
+void add_columns(const Columns<T>& c, int64_t image, int64_t k0, int64_t depth, const T* columns,
+                 T* result) {
+  const int64_t pixels = c.pixels[0] * c.pixels[1] * c.pixels[2], step = c.step[2] * c.stride[2];
+  result += image * c.image_stride;
+  RowOfK<T> k(c, k0);
+  for (int64_t row = 0; row < depth; ++row, k.next(c), columns += pixels) {
+    for_each_row(c, k, [&](int64_t to, int64_t from, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) result[to + i * step] += columns[from + i];
+    });
   }
 }
 
@@ -217,7 +287,7 @@ T sum(const T* data, int64_t n, int64_t stride) {
 }
 
 template <class T>
-constexpr ConvKernels<T> kernels = {pack_columns<T>, add_columns<T>, sum<T>};
+constexpr ConvKernels<T> kernels = {pack_columns<T>, write_columns<T>, add_columns<T>, sum<T>};
 
 }  // namespace
 

@@ -25,8 +25,8 @@ void write_columns(const ColumnsOf<T>& of, int64_t image, int64_t group, T* colu
   const Columns<T> from = of.group(group);
   parallel_for(ceil_div(rows, rows_per_task), [&](int64_t task) {
     const int64_t first = task * rows_per_task;
-    conv_table().of<T>().pack_columns(from, first, std::min(rows_per_task, rows - first),
-                                      image * pixels, pixels, pixels, columns + first * pixels, 0);
+    conv_table().of<T>().write_columns(from, image, first, std::min(rows_per_task, rows - first),
+                                       columns + first * pixels);
   });
 }
 
@@ -96,9 +96,9 @@ void backward_input(const ConvProblem& p) {
       product.c_row = pixels;
       gemm(product);
       const Columns<T> to = of.group(group);
-      T* const result = const_cast<T*>(to.source) + image * to.image_stride;
+      T* const result = static_cast<T*>(p.result) + group * s.in_group() * s.in_pixels();
       parallel_for(s.in_group(), [&](int64_t channel) {  // overlapping windows share no channel
-        conv_table().of<T>().add_columns(to, channel * s.taps(), s.taps(),
+        conv_table().of<T>().add_columns(to, image, channel * s.taps(), s.taps(),
                                          columns.as<T>() + channel * s.taps() * pixels, result);
       });
     }

@@ -21,7 +21,7 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t most_panels = 4;  // panels of columns in a task's block
+constexpr int64_t most_panels = columns_panels;  // panels of columns in a task's block
 constexpr int64_t enough_tasks = 16;
 
 // Where the product's element (row, j) goes: row * row_stride, images apart by image_stride, and
@@ -106,7 +106,7 @@ struct Product {
     T* const out = target.data + group * target.group_stride;
     for (int64_t b = 0; b < rows.blocks; ++b) {
       const int64_t depth = rows.depth_of(b);
-      conv_table().of<T>().pack_columns(from, b * rows.kc, depth, j0, count, nr, packed, stride);
+      conv_table().of<T>().pack_columns(from, b * rows.kc, depth, j0, count, packed, stride);
       for (int64_t i = i0; i < i1; ++i) {
         const int64_t row = rows.panels.first_row(i);
         Epilogue<T> epilogue;
@@ -239,18 +239,27 @@ void weight_block(const Columns<T>& columns, const Columns<T>& pixels, int64_t r
   const Panels panels(rows, kernels.mr);
   const int64_t a_stride = kernels.mr * jc + 16, b_stride = nr * jc + 16;
   const int64_t b_panels = ceil_div(channels, nr);
-  const Scratch plain(size_t(std::max(rows, channels) * jc) * sizeof(T));
+  // Columns come as panels [k][nr columns]; what the tile reads along k = (image, pixel) is their
+  // transpose. `panels_of` has room for depth_block columns of the larger operand.
+  const int64_t most = std::max(rows, channels), pixel_panels = ceil_div(jc, nr);
+  const int64_t p_stride = nr * most + 16;
+  const Scratch panels_of(size_t(pixel_panels * p_stride) * sizeof(T));
   const Scratch a_packed(size_t(panels.count * a_stride) * sizeof(T));
   const Scratch b_packed(size_t(b_panels * b_stride) * sizeof(T));
   for (int64_t j = j0; j < j1; j += jc) {
     const int64_t depth = std::min(jc, j1 - j);
-    conv_table().of<T>().pack_columns(pixels, k0, channels, j, depth, depth, plain.as<T>(), 0);
-    kernels.pack_b(depth, channels, plain.as<T>(), 1, depth, b_packed.as<T>(), b_stride);
-    conv_table().of<T>().pack_columns(columns, r0, rows, j, depth, depth, plain.as<T>(), 0);
+    const auto width = [&](int64_t p) { return std::min<int64_t>(nr, depth - p * nr); };
+    const T* const from = panels_of.as<T>();
+    conv_table().of<T>().pack_columns(pixels, k0, channels, j, depth, panels_of.as<T>(), p_stride);
+    for (int64_t p = 0; p * nr < depth; ++p)
+      kernels.pack_b(width(p), channels, from + p * p_stride, 1, nr,
+                     b_packed.as<T>() + p * nr * nr, b_stride);
+    conv_table().of<T>().pack_columns(columns, r0, rows, j, depth, panels_of.as<T>(), p_stride);
     for (int64_t i = 0; i < panels.count; ++i) {
       T* const a = a_packed.as<T>() + i * a_stride;
-      kernels.pack_a(panels.rows(i), depth, plain.as<T>() + panels.first_row(i) * depth, depth, 1,
-                     a);
+      for (int64_t p = 0; p * nr < depth; ++p)
+        kernels.pack_a(panels.rows(i), width(p), from + p * p_stride + panels.first_row(i) * nr, nr,
+                       1, a + p * nr * panels.rows(i));
       for (int64_t b = 0; b < b_panels; ++b)
         kernels.tile(panels.rows(i), depth, a, b_packed.as<T>() + b * b_stride, nr,
                      sums + panels.first_row(i) * row + b * nr, row, j > j0, Epilogue<T>{});

@@ -20,17 +20,22 @@ struct Columns {
   const int64_t* offset[3];    // taps[i] numbers each
 };
 
+constexpr int columns_panels = 4;  // packed together
+
 template <class T>
 struct ConvKernels {
-  // Rows [k0, k0 + depth), columns [j0, j0 + columns), as panels of `width` columns, each
+  // Rows [k0, k0 + depth), columns [j0, j0 + columns), as panels of gemm's tile width, each
   // [depth][width], the last filled up with zeros; panel p at packed + p * panel_stride. Writes up
-  // to a cache line beyond a panel, unless panel_stride is 0: then there is one panel.
+  // to a cache line beyond a panel.
   void (*pack_columns)(const Columns<T>& from, int64_t k0, int64_t depth, int64_t j0,
-                       int64_t columns, int64_t width, T* packed, int64_t panel_stride);
+                       int64_t columns, T* packed, int64_t panel_stride);
 
-  // result[position of (k, j)] += columns[k][j]: the adjoint of pack_columns for one image, as
-  // plain rows of all its pixels.
-  void (*add_columns)(const Columns<T>& to, int64_t k0, int64_t depth, const T* columns, T* result);
+  // Rows [k0, k0 + depth) of one image, all its pixels, as a plain matrix; and the adjoint:
+  // result[position of (k, j)] += columns[k][j], where result lies as the source does.
+  void (*write_columns)(const Columns<T>& from, int64_t image, int64_t k0, int64_t depth,
+                        T* columns);
+  void (*add_columns)(const Columns<T>& to, int64_t image, int64_t k0, int64_t depth,
+                      const T* columns, T* result);
 
   T (*sum)(const T* data, int64_t n, int64_t stride);
 };

@@ -25,7 +25,9 @@ void for_chunks(int64_t n, const F& body) {
 template <class T>
 void relu(int64_t n, const T* input, T* output) {
   const auto kernel = elementwise_table().of<T>().relu;
-  for_chunks(n, [&](int64_t first, int64_t count) { kernel(count, input + first, output + first); });
+  for_chunks(n, [&](int64_t first, int64_t count) {
+    kernel(count, input + first, output + first);
+  });
 }
 
 template <class T>

@@ -1,4 +1,4 @@
-// Functions of one element over n elements that lie one after the other, in any order of dimensions.
+// Functions of one element, over n elements that lie one after the other.
 #pragma once
 #include <cstdint>
 

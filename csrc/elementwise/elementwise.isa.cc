@@ -1,4 +1,4 @@
-// Functions of one element. Each is written once, for vectors and for the single elements at the end.
+// Functions of one element, each written once for vectors and for the single elements at the end.
 #include "elementwise/kernels.h"
 #include "simd/vec.h"
 

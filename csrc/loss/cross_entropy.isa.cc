@@ -1,10 +1,10 @@
-// Cross entropy of logits, a row (sample) at a time; a row stays in L1 over its three passes.
+// Cross entropy of logits, some rows (samples) at a time, which stay in the cache over the passes.
 //
 //   log_softmax[c] = (x[c] - max) - log(sum_j exp(x[j] - max))
 //   loss           = -sum_c q[c] * log_softmax[c]
 //   gradient       = softmax * sum(q) - q
 //
-// The maximum is subtracted first and by itself: nothing overflows, and large logits keep the digits
+// The maximum is subtracted first, by itself: nothing overflows, and large logits keep the digits
 // in which they differ. A last, partial vector is filled up with a value that changes nothing.
 #include "loss/kernels.h"
 #include "simd/math.h"
@@ -25,26 +25,50 @@ inline void store_part(T* p, int64_t n, Vec<T> v) {
   for (int64_t i = 0; i < n; ++i) p[i] = part[i];
 }
 
-template <class T>
-void log_softmax_row(int64_t n, const T* x, T* y) {
+// Calls f(at, values) for each vector of a row, the last one filled up.
+template <class T, class F>
+inline __attribute__((always_inline)) void for_vectors(int64_t n, const T* row, T fill,
+                                                       const F& f) {
   constexpr int L = lanes<T>;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) f(i, load(row + i));
+  if (i < n) f(i, load_part(row + i, n - i, fill));
+}
+
+template <class T>
+inline T max_of_row(int64_t n, const T* x) {
   constexpr T lowest = -__builtin_inf();
-  const int64_t whole = n / L * L, rest = n - whole;
-  const Vec<T> last = rest ? load_part(x + whole, rest, lowest) : broadcast(lowest);
+  Vec<T> largest = broadcast(lowest);
+  for_vectors(n, x, lowest, [&](int64_t, Vec<T> v) { largest = v > largest ? v : largest; });
+  return max_lanes<T>(largest);
+}
 
-  Vec<T> largest = last;
-  for (int64_t i = 0; i < whole; i += L) {
-    const Vec<T> v = load(x + i);
-    largest = v > largest ? v : largest;
+template <class T>
+inline T exp_sum_of_row(int64_t n, const T* x, T max) {
+  Vec<T> sums{};
+  for_vectors(n, x, T(-__builtin_inf()), [&](int64_t, Vec<T> v) { sums += exp<T>(v - max); });
+  return sum_lanes<T>(sums);
+}
+
+// Step by step for some rows together: in a short row each step waits for the one before.
+constexpr int rows_together = 8;
+
+template <class T>
+void log_softmax_rows(int64_t rows, int64_t n, const T* x, T* y) {
+  T max[rows_together], log_sum[rows_together];
+  for (int64_t i = 0; i < rows; ++i) max[i] = max_of_row(n, x + i * n);
+  for (int64_t i = 0; i < rows; ++i) log_sum[i] = exp_sum_of_row(n, x + i * n, max[i]);
+  for (int64_t i = 0; i < rows; ++i)
+    log_sum[i] = static_cast<T>(__builtin_log(static_cast<double>(log_sum[i])));
+  for (int64_t i = 0; i < rows; ++i) {
+    for_vectors(n, x + i * n, T(0), [&](int64_t at, Vec<T> v) {
+      const Vec<T> log_p = (v - max[i]) - log_sum[i];
+      if (at + lanes<T> <= n)
+        store(y + i * n + at, log_p);
+      else
+        store_part<T>(y + i * n + at, n - at, log_p);
+    });
   }
-  const T max = max_lanes<T>(largest);
-
-  Vec<T> sums = exp<T>(last - max);
-  for (int64_t i = 0; i < whole; i += L) sums += exp<T>(load(x + i) - max);
-  const T log_sum = static_cast<T>(__builtin_log(static_cast<double>(sum_lanes<T>(sums))));
-
-  for (int64_t i = 0; i < whole; i += L) store(y + i, (load(x + i) - max) - log_sum);
-  if (rest) store_part<T>(y + whole, rest, (last - max) - log_sum);
 }
 
 // -q * log_p; a class that is not wanted costs nothing, even where log_p is minus infinity.
@@ -69,9 +93,11 @@ template <class T>
 void forward(const CrossEntropy<T>& p, int64_t first, int64_t last, const T* input, T* log_softmax,
              T* losses) {
   const int64_t C = p.classes;
+  for (int64_t i = first; i < last; i += rows_together)
+    log_softmax_rows(last - i < rows_together ? last - i : rows_together, C, input + i * C,
+                     log_softmax + i * C);
   for (int64_t i = first; i < last; ++i) {
-    T* const log_p = log_softmax + i * C;
-    log_softmax_row(C, input + i * C, log_p);
+    const T* const log_p = log_softmax + i * C;
     losses[i] = 0;
     const int64_t y = p.target[i];
     if (y == p.ignore_index) continue;
@@ -102,19 +128,16 @@ void backward(const CrossEntropy<T>& p, int64_t first, int64_t last, const T* gr
     const T g = grad_losses[i];
     const T wanted = static_cast<T>(1 - p.smoothing) * (p.weight ? p.weight[y] : T(1));
     const T sum_q = wanted + spread * total_weight;
-    int64_t c = 0;
-    for (; c < C; c += L) {
-      const int64_t n = C - c;
-      const bool part = n < L;
-      const Vec<T> l = part ? load_part(log_p + c, n, T(0)) : load(log_p + c);
+    for_vectors(C, log_p, T(0), [&](int64_t c, Vec<T> l) {
+      const bool whole = c + L <= C;
       Vec<T> q = broadcast(spread);
-      if (p.weight) q *= part ? load_part(p.weight + c, n, T(0)) : load(p.weight + c);
+      if (p.weight) q *= whole ? load(p.weight + c) : load_part(p.weight + c, C - c, T(0));
       const Vec<T> result = g * (exp<T>(l) * sum_q - q);
-      if (part)
-        store_part<T>(grad + c, n, result);
-      else
+      if (whole)
         store(grad + c, result);
-    }
+      else
+        store_part<T>(grad + c, C - c, result);
+    });
     grad[y] -= g * wanted;
   }
 }

@@ -18,7 +18,8 @@ void sgd_step(const SgdSettings& settings, int64_t n, T* param, const T* grad, T
   const auto kernel = optim_table().of<T>().sgd_step;
   parallel_for((n + chunk - 1) / chunk, [&](int64_t task) {
     const int64_t at = task * chunk;
-    kernel(settings, std::min(chunk, n - at), param + at, grad + at, buffer ? buffer + at : nullptr);
+    kernel(settings, std::min(chunk, n - at), param + at, grad + at,
+           buffer ? buffer + at : nullptr);
   });
 }
 

@@ -2,9 +2,9 @@
 // neighbouring channels where these lie side by side in memory.
 //
 // The taps of a window are taken in the order of memory, and a value must be greater to win, so the
-// first maximum wins; NaN wins over all before it, as in PyTorch. Beside the largest value stands its
-// place: an integer as wide as T, so that one comparison selects both. Windows that reach into the
-// padding are cut to the input and computed singly, by the same code with one lane.
+// first maximum wins; NaN wins over all before it, as in PyTorch. Beside the largest value stands
+// its place: an integer as wide as T, so that one comparison selects both. Windows that reach into
+// the padding are cut to the input and computed singly.
 #include <type_traits>
 #include <utility>
 
@@ -21,15 +21,15 @@ struct LanesOf {
   typedef Place Places __attribute__((vector_size(N * sizeof(T))));
   typedef int64_t Indices __attribute__((vector_size(N * sizeof(int64_t))));
 };
-constexpr int64_t most_places = int64_t{1} << 31;  // in 32 bits; larger planes go window by window
+constexpr int64_t most_places = int64_t{1} << 31;  // that fit in 32 bits
 
-// Taps inside the input: how many in each dimension, and from one to the next how far it is in memory
-// and in the plane.
+// Taps inside the input: how many in each dimension, and how far from one to the next, in
+// memory and in the plane.
 struct Taps {
   int64_t count[3], step[3], place[3];
 };
 
-// Lane i is p[i * step]; Step is step if that is 1 or 2, else 0. Reads nothing beyond the last lane.
+// Lane i is p[i * step]; Step is step if that is 1 or 2, else 0. Reads nothing beyond the last.
 template <class T, int N, int Step, size_t... I>
 inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read(
     const T* p, int64_t step, std::index_sequence<I...>) {
@@ -74,15 +74,16 @@ inline __attribute__((always_inline)) T sum_of(Values v, std::index_sequence<I..
   return (v[I] + ...);
 }
 
-// N windows: lane i starts at first[i * step], which is `place` + i * lane_place in the plane. Side:
-// the kernel is Side x Side, its size known to the compiler; 0: any.
+// N windows: lane i starts at first[i * step], which is place + i * lane_place in the plane. Side:
+// the kernel is Side x Side, known to the compiler; 0: any.
 //
-// "Not less or equal" lets NaN win with a single comparison, but then anything wins over NaN. A lane
-// that met NaN is found by the sum of value * 0 and computed again; so are infinities, needlessly.
+// "Not less or equal" lets NaN win with a single comparison, but then anything wins over NaN. So
+// poison, the sum of value * 0, tells of NaN (and, needlessly, of infinities).
 template <class T, int N, int Step, int Side>
 inline __attribute__((always_inline)) void windows(const Taps& taps, const T* first, int64_t step,
                                                    int64_t place, int64_t lane_place, T* output,
-                                                   int64_t* indices) {
+                                                   int64_t* indices,
+                                                   typename LanesOf<T, N>::Values& poison) {
   using Place = typename LanesOf<T, N>::Place;
   using Values = typename LanesOf<T, N>::Values;
   using Places = typename LanesOf<T, N>::Places;
@@ -90,7 +91,7 @@ inline __attribute__((always_inline)) void windows(const Taps& taps, const T* fi
   constexpr auto all = std::make_index_sequence<N>();
   const int64_t R = Side ? 1 : taps.count[0], S = Side ? Side : taps.count[1],
                 U = Side ? Side : taps.count[2];
-  Values best = Values{} - T(__builtin_inf()), poison{};
+  Values best = Values{} - T(__builtin_inf());
   Places at{};
   for (int64_t r = 0; r < R; ++r)
 #pragma GCC unroll 3
@@ -110,26 +111,27 @@ inline __attribute__((always_inline)) void windows(const Taps& taps, const T* fi
                         lane_place * count_up<Indices>(all);
   __builtin_memcpy(output, &best, sizeof(best));
   __builtin_memcpy(indices, &index, sizeof(index));
-  if (sum_of<T>(poison, all) == 0) return;
-  for (int i = 0; i < N; ++i)
-    window(taps, first + i * step, place + i * lane_place, output + i, indices + i);
 }
 
-// n windows in a line. The last N of them may be computed twice.
-template <class T, int N, int Step, int Side>
-void line(const Taps& taps, int64_t n, const T* first, int64_t step, int64_t place,
-          int64_t lane_place, T* output, int64_t* indices) {
-  for (int64_t i = 0; i < n; i += N) {
-    if (i + N > n) i = n - N;
-    windows<T, N, Step, Side>(taps, first + i * step, step, place + i * lane_place, lane_place,
-                              output + i, indices + i);
-  }
-}
 template <class T>
 void singly(const Taps& taps, int64_t n, const T* first, int64_t step, int64_t place,
             int64_t lane_place, T* output, int64_t* indices) {
   for (int64_t i = 0; i < n; ++i)
     window(taps, first + i * step, place + i * lane_place, output + i, indices + i);
+}
+
+// n >= N windows in a line. The last N may be computed twice.
+template <class T, int N, int Step, int Side>
+void line(const Taps& taps, int64_t n, const T* first, int64_t step, int64_t place,
+          int64_t lane_place, T* output, int64_t* indices) {
+  typename LanesOf<T, N>::Values poison{};
+  for (int64_t i = 0; i < n; i += N) {
+    if (i + N > n) i = n - N;
+    windows<T, N, Step, Side>(taps, first + i * step, step, place + i * lane_place, lane_place,
+                              output + i, indices + i, poison);
+  }
+  if (!(sum_of<T>(poison, std::make_index_sequence<N>()) == 0))
+    singly(taps, n, first, step, place, lane_place, output, indices);
 }
 
 template <class T>
@@ -157,6 +159,9 @@ Line<T> line_for(int64_t n, int64_t step, int64_t side, int64_t places) {
   }
   return singly<T>;
 }
+
+// Not PoolShape's member, whose only copy might be one compiled for a larger instruction set.
+inline int64_t plane_of(const PoolShape& s) { return s.input[0] * s.input[1] * s.input[2]; }
 
 // The taps [first, first + count) of a window starting at `start` that are inside the input.
 struct Inside {
@@ -229,8 +234,8 @@ void rows_of_planes(const MaxPool<T>& p, int64_t begin, int64_t end) {
   high = high < Q ? high : Q;
   low = low < high ? low : high;
   const bool square = s.kernel[0] == 1 && s.kernel[1] == s.kernel[2];
-  const Line<T> any = line_for<T>(high - low, step, 0, s.in_pixels());
-  const Line<T> whole = line_for<T>(high - low, step, square ? s.kernel[2] : 0, s.in_pixels());
+  const Line<T> any = line_for<T>(high - low, step, 0, plane_of(s));
+  const Line<T> whole = line_for<T>(high - low, step, square ? s.kernel[2] : 0, plane_of(s));
 
   for (int64_t i = begin; i < end; ++i) {
     const int64_t plane = i / (O * P), n = plane / s.channels, c = plane % s.channels;
@@ -256,7 +261,7 @@ template <class T>
 void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const PoolShape& s = p.shape;
   const int64_t O = s.output[0], P = s.output[1], Q = s.output[2], C = s.channels;
-  const Line<T> channels = line_for<T>(C, 1, 0, s.in_pixels());
+  const Line<T> channels = line_for<T>(C, 1, 0, plane_of(s));
   for (int64_t i = begin; i < end; ++i) {
     Cut<T> row(p, p.input + i / (O * P) * p.stride[0]);
     row.cut(p, 0, i / P % O * s.stride[0] - s.padding[0]);

@@ -1,7 +1,7 @@
 // Pooling: all that others see of this folder.
 //
-// Arrays of results are dense: (N, C, ...), or (N, ..., C) if channels_last. An index is the place of
-// the maximum in its plane of D*H*W, or -1 for a window that saw no input.
+// Results are dense: (N, C, ...), or (N, ..., C) if channels_last. An index is the place of the
+// maximum in its plane of D*H*W, or -1 for a window that saw no input.
 #pragma once
 #include "core/tensor_view.h"
 #include "pool/shape.h"

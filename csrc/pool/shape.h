@@ -15,7 +15,7 @@ struct PoolShape {
   int64_t out_pixels() const { return output[0] * output[1] * output[2]; }
 };
 
-// Checks what is set in `request`, all but output, and counts the windows. ceil_mode: also a last one
+// Checks the request, which has all but output, and counts the windows. ceil_mode: also a last one
 // that reaches over the end, if it starts in the input or in the padding before it. Throws
 // InvalidArgument.
 PoolShape make_pool_shape(const PoolShape& request, bool ceil_mode);
