@@ -54,21 +54,28 @@ struct RowOfK {
     }
     ++channel;
   }
-  int64_t source_offset(const Columns<T>& c) const {
-    int64_t offset = channel * c.channel_stride;
-    for (int i = 0; i < 3; ++i) offset += c.offset[i][tap[i]] * c.stride[i];
-    return offset;
+  // Of the source row that the channel and the first two taps select.
+  int64_t row_offset(const Columns<T>& c) const {
+    return channel * c.channel_stride + c.offset[0][tap[0]] * c.stride[0] +
+           c.offset[1][tap[1]] * c.stride[1];
   }
 };
 
 // Columns copied together: `length` of them, from `from` + the row's source offset, to `to` + the
-// row's place in the panel. By whole vectors, unless that could read outside the source's memory.
+// row's place in the panel.
 template <class T>
 struct Stretch {
   const T* from;
   T* to;
   int length, panel, first_column;
-  bool vectors;
+};
+
+// In ascending order. Those that whole vectors could take outside the source's memory, and those
+// whose elements are too far apart for vectors, are copied last and one by one.
+template <class T>
+struct Stretches {
+  Stretch<T> by_vectors[most_panels * width<T>], by_elements[most_panels * width<T>];
+  int vectors = 0, elements = 0;
 };
 
 // The columns of one dimension's masks: which columns of each panel lie outside for a tap.
@@ -124,80 +131,98 @@ struct OffsetRange {
   }
 };
 
-// Cuts the columns into stretches, in ascending order; returns how many.
 template <class T>
-int cut(const Columns<T>& c, const OffsetRange<T>& range, const Place* places, int64_t columns,
-        T* packed, int64_t panel_stride, Stretch<T>* stretches) {
+void cut(const Columns<T>& c, const OffsetRange<T>& range, const Place* places, int64_t columns,
+         T* packed, int64_t panel_stride, Stretches<T>& out) {
   const int64_t step = c.step[2] * c.stride[2];
-  int count = 0;
+  const auto source = [&](int64_t column) {
+    const Place& at = places[column];
+    return at.image * c.image_stride + at.position[0] * c.stride[0] +
+           at.position[1] * c.stride[1] + at.position[2] * c.stride[2];
+  };
   for (int64_t j = 0; j < columns;) {
-    const auto source = [&](int64_t column) {
-      const Place& at = places[column];
-      return at.image * c.image_stride + at.position[0] * c.stride[0] +
-             at.position[1] * c.stride[1] + at.position[2] * c.stride[2];
-    };
     const int64_t first = j, edge = (j / width<T> + 1) * width<T>;
     const int64_t end = edge < columns ? edge : columns;
     for (++j; j < end && source(j) == source(j - 1) + step; ++j) {
     }
-    Stretch<T>& s = stretches[count++];
+    Stretch<T> s;
     s.from = c.source + source(first);
+    s.length = static_cast<int>(j - first);
     s.panel = static_cast<int>(first / width<T>);
     s.first_column = static_cast<int>(first % width<T>);
     s.to = packed + s.panel * panel_stride + s.first_column;
-    s.length = static_cast<int>(j - first);
     const int64_t read = (s.length + lanes<T> - 1) / lanes<T> * lanes<T> * step;
-    s.vectors = (step == 1 || step == 2) && s.from + range.least >= c.begin &&
-                s.from + range.greatest + read <= c.end;
+    if ((step == 1 || step == 2) && s.from + range.least >= c.begin &&
+        s.from + range.greatest + read <= c.end)
+      out.by_vectors[out.vectors++] = s;
+    else
+      out.by_elements[out.elements++] = s;
   }
-  return count;
+}
+
+template <class T, int Step>
+inline Vec<T> load_step(const T* from) {
+  if constexpr (Step == 1)
+    return load(from);
+  else
+    return even_lanes<T>(load(from), load(from + lanes<T>));
 }
 
 template <class T, int Step>
 inline void copy_vectors(const T* from, T* to, int length) {
   constexpr int L = lanes<T>;
-  for (int i = 0; i < length; i += L) {
-    if constexpr (Step == 1)
-      store(to + i, load(from + i));
-    else
-      store(to + i, even_lanes<T>(load(from + 2 * i), load(from + 2 * i + L)));
+  if (length > L) {  // at most two vectors make a panel
+    const Vec<T> low = load_step<T, Step>(from), high = load_step<T, Step>(from + Step * L);
+    store(to, low);
+    store(to + L, high);
+  } else {
+    store(to, load_step<T, Step>(from));
   }
 }
 
 template <class T, int Step>
 void fill(const Columns<T>& c, int64_t k0, int64_t depth, const Place* places, int64_t columns,
           T* packed, int64_t panel_stride) {
-  Stretch<T> stretches[most_panels * width<T>];
-  const int count = cut(c, OffsetRange<T>(c, k0, depth), places, columns, packed, panel_stride,
-                        stretches);
+  Stretches<T> stretches;
+  cut(c, OffsetRange<T>(c, k0, depth), places, columns, packed, panel_stride, stretches);
   const int panels = static_cast<int>((columns + width<T> - 1) / width<T>);
   Masks<T> outside[3] = {
       {c, 0, places, columns}, {c, 1, places, columns}, {c, 2, places, columns}};
   // Channels lie far apart, where no hardware prefetcher looks: ask for the one some rows ahead.
   const int64_t ahead = (1 + rows_ahead / (c.taps[0] * c.taps[1] * c.taps[2])) * c.channel_stride;
   RowOfK<T> k(c, k0);
-  const Mask* masks[3] = {};
-  for (int64_t row = 0; row < depth; ++row, k.next(c)) {
-    const int64_t offset = k.source_offset(c), to = row * width<T>;
-    const bool new_row = row == 0 || k.tap[2] == 0;
-    for (int i = new_row ? 0 : 2; i < 3; ++i) masks[i] = outside[i].of(k.tap[i]);
-    for (const Stretch<T>* s = stretches; s < stretches + count; ++s) {
-      const T* const from = s->from + offset;
-      if (new_row)
-        for (int i = 0; i < Step * s->length; i += 64 / static_cast<int>(sizeof(T)))
-          __builtin_prefetch(from + ahead + i);
-      if (Step && s->vectors) {
-        copy_vectors<T, Step>(from, s->to + to, s->length);
-      } else {
-        const Mask mask = masks[0][s->panel] | masks[1][s->panel] | masks[2][s->panel];
-        const int64_t step = c.step[2] * c.stride[2];
-        for (int j = 0; j < s->length; ++j)
-          if (!(mask >> (s->first_column + j) & 1)) s->to[to + j] = from[j * step];
-      }
+  for (int64_t row = 0; row < depth; k.next(c)) {
+    const int64_t row_offset = k.row_offset(c);
+    for (int i = 0; i < stretches.vectors; ++i) {
+      const Stretch<T>& s = stretches.by_vectors[i];
+      for (int x = 0; x < Step * s.length; x += 64 / static_cast<int>(sizeof(T)))
+        __builtin_prefetch(s.from + row_offset + ahead + x);
     }
-    for (int p = 0; p < panels; ++p)
-      for (Mask m = masks[0][p] | masks[1][p] | masks[2][p]; m; m &= m - 1)
-        packed[p * panel_stride + to + __builtin_ctz(m)] = 0;
+    Mask row_mask[most_panels];
+    const Mask *const first = outside[0].of(k.tap[0]), *const second = outside[1].of(k.tap[1]);
+    for (int p = 0; p < panels; ++p) row_mask[p] = first[p] | second[p];
+
+    for (;; ++k.tap[2]) {
+      const int64_t offset = row_offset + c.offset[2][k.tap[2]] * c.stride[2];
+      const int64_t to = row * width<T>;
+      const Mask* const third = outside[2].of(k.tap[2]);
+      if constexpr (Step > 0)
+        for (int i = 0; i < stretches.vectors; ++i) {
+          const Stretch<T>& s = stretches.by_vectors[i];
+          copy_vectors<T, Step>(s.from + offset, s.to + to, s.length);
+        }
+      for (int i = 0; i < stretches.elements; ++i) {
+        const Stretch<T>& s = stretches.by_elements[i];
+        const Mask mask = (row_mask[s.panel] | third[s.panel]) >> s.first_column;
+        const int64_t step = c.step[2] * c.stride[2];
+        for (int j = 0; j < s.length; ++j)
+          if (!(mask >> j & 1)) s.to[to + j] = s.from[offset + j * step];
+      }
+      for (int p = 0; p < panels; ++p)
+        for (Mask m = row_mask[p] | third[p]; m; m &= m - 1)
+          packed[p * panel_stride + to + __builtin_ctz(m)] = 0;
+      if (++row == depth || k.tap[2] + 1 == c.taps[2]) break;
+    }
   }
 }
 
