@@ -1,8 +1,7 @@
-"""Types of the compiled module. Arguments are passed by position; the public docstrings live in Python."""
+"""Types of the compiled module: arguments by position; docstrings are in the Python layer."""
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
@@ -125,10 +124,21 @@ def max_pool_backward(shape: PoolShape, grad_output: _Array, indices: _Array, /)
 def relu_forward(input: _Array, /) -> _Array: ...
 def relu_backward(grad_output: _Array, output: _Array, /) -> _Array: ...
 def cross_entropy_forward(
-    input: _Array, target: _Array, weight: _Array | None, ignore_index: int, label_smoothing: float, /
+    input: _Array,
+    target: _Array,
+    weight: _Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+    /,
 ) -> tuple[_Array, _Array]: ...
 def cross_entropy_backward(
-    grad_loss: _Array, log_softmax: _Array, target: _Array, weight: _Array | None, ignore_index: int, label_smoothing: float, /
+    grad_loss: _Array,
+    log_softmax: _Array,
+    target: _Array,
+    weight: _Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+    /,
 ) -> _Array: ...
 def sgd_step(
     param: _Array,

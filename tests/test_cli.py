@@ -17,7 +17,9 @@ from pyconv.cli import main
 def run_process(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pyconv", *args]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(env or {})}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, env=environment, timeout=100
+    )
 
 
 def test_info_shows_the_configuration(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ def test_shuffle():
     first, second = values(loader), values(loader)
     pyconv.manual_seed(1)
     assert values(loader) == first != second
-    assert sorted(sum(first, [])) == list(range(10))
+    assert sorted(n for batch in first for n in batch) == list(range(10))
     order = [
         values(DataLoader(NUMBERS, 3, shuffle=True, generator=np.random.default_rng(0)))
         for _ in range(2)

@@ -111,13 +111,14 @@ TensorView view_of(const py::array& array) {
 }
 
 Argument read(const char* op, const char* name, py::handle value) {
-  check<WrongType>(py::isinstance<py::array>(value), op, ": ", name, " is of type ",
-                   [&] { return type_name(value); },
-                   ", expected an array of float32 or float64");
+  check<WrongType>(
+      py::isinstance<py::array>(value), op, ": ", name, " is of type ",
+      [&] { return type_name(value); }, ", expected an array of float32 or float64");
   auto array = py::reinterpret_borrow<py::array>(value);
   const int number = array.dtype().num();
-  check<WrongType>(number == numpy_float || number == numpy_double, op, ": ", name, ".dtype is ",
-                   [&] { return dtype_name(array); }, ", expected float32 or float64");
+  check<WrongType>(
+      number == numpy_float || number == numpy_double, op, ": ", name, ".dtype is ",
+      [&] { return dtype_name(array); }, ", expected float32 or float64");
   check(array.ndim() <= max_rank, op, ": ", name, " has ", array.ndim(),
         " dimensions, expected at most ", max_rank);
   if (!readable_in_place(array))
@@ -129,9 +130,10 @@ Argument read(const char* op, const char* name, py::handle value) {
 Argument read(const char* op, const char* name, py::handle value, DType expected,
               const char* expected_of) {
   Argument argument = read(op, name, value);
-  check<WrongType>(argument.view.dtype == expected, op, ": ", name, ".dtype is ",
-                   [&] { return dtype_name(argument.array); }, ", but ", expected_of, ".dtype is ",
-                   expected == DType::float32 ? "float32" : "float64", "; expected the same dtype");
+  check<WrongType>(
+      argument.view.dtype == expected, op, ": ", name, ".dtype is ",
+      [&] { return dtype_name(argument.array); }, ", but ", expected_of, ".dtype is ",
+      expected == DType::float32 ? "float32" : "float64", "; expected the same dtype");
   return argument;
 }
 

@@ -64,8 +64,7 @@ py::array matmul(py::handle a_value, py::handle b_value, py::handle bias_value) 
 py::list matmul_explain(py::handle a_value, py::handle b_value) {
   const Operands in(a_value, b_value);
   return in.a.view.dtype == DType::float32
-             ? report_list(
-                   gemm_explain(problem_of<float>(in.a.view, in.b.view, nullptr, nullptr)))
+             ? report_list(gemm_explain(problem_of<float>(in.a.view, in.b.view, nullptr, nullptr)))
              : report_list(
                    gemm_explain(problem_of<double>(in.a.view, in.b.view, nullptr, nullptr)));
 }

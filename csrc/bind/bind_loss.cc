@@ -9,14 +9,14 @@ constexpr const char* op = "cross_entropy";
 
 // Integers of any width, as contiguous int64. Numbers beyond int64 become its largest: no class.
 py::array read_target(py::handle value) {
-  check<WrongType>(py::isinstance<py::array>(value), op, ": target is of type ",
-                   [&] { return type_name(value); }, ", expected an array of integers");
+  check<WrongType>(
+      py::isinstance<py::array>(value), op, ": target is of type ",
+      [&] { return type_name(value); }, ", expected an array of integers");
   py::object target = py::reinterpret_borrow<py::object>(value);
   const py::dtype dtype = py::reinterpret_borrow<py::array>(value).dtype();
   check<WrongType>(dtype.kind() == 'i' || dtype.kind() == 'u', op, ": target.dtype is ",
                    text_of(value, "dtype"), ", expected integers");
-  if (dtype.kind() == 'u' && dtype.itemsize() == 8)
-    target = target.attr("clip")(0, INT64_MAX);
+  if (dtype.kind() == 'u' && dtype.itemsize() == 8) target = target.attr("clip")(0, INT64_MAX);
   return target.attr("astype")("=i8", py::arg("order") = "C", py::arg("copy") = false);
 }
 
@@ -53,12 +53,9 @@ struct Arguments {
 
   template <class T>
   CrossEntropy<T> problem() const {
-    return {matrix.view.shape[0],
-            matrix.view.shape[1],
-            static_cast<const int64_t*>(target.data()),
-            weight.view.as<const T>(),
-            ignore_index,
-            smoothing};
+    return {
+        matrix.view.shape[0],      matrix.view.shape[1], static_cast<const int64_t*>(target.data()),
+        weight.view.as<const T>(), ignore_index,         smoothing};
   }
 };
 

@@ -42,8 +42,7 @@ PoolShape read_shape(int ndim, const TensorView& input, py::handle kernel_size, 
   PoolShape request{ndim, batch, input.shape[channel], {1, 1, 1}, {}, {}, {}, {}, {}};
   std::copy_n(input.shape + channel + 1, ndim, request.input + 3 - ndim);
   read_ints(op.c_str(), "kernel_size", kernel_size, ndim, 1, request.kernel);
-  read_ints(op.c_str(), "stride", stride.is_none() ? kernel_size : stride, ndim, 1,
-            request.stride);
+  read_ints(op.c_str(), "stride", stride.is_none() ? kernel_size : stride, ndim, 1, request.stride);
   read_ints(op.c_str(), "padding", padding, ndim, 0, request.padding);
   read_ints(op.c_str(), "dilation", dilation, ndim, 1, request.dilation);
   return make_pool_shape(request, ceil_mode);
@@ -88,8 +87,8 @@ py::array backward(const PoolShape& s, py::handle grad_value, py::handle indices
   }
   grad = read_contiguous(op.c_str(), "grad_output", grad.array);
   indices = py::array_t<int64_t, py::array::c_style>::ensure(indices);
-  py::array grad_input = new_result(grad.array.dtype(), array_shape(s, s.input, channel == 1),
-                                    channel, channels_last);
+  py::array grad_input =
+      new_result(grad.array.dtype(), array_shape(s, s.input, channel == 1), channel, channels_last);
   void* const to = grad_input.mutable_data();
   const auto* const places = static_cast<const int64_t*>(indices.data());
   compute(grad.view.dtype, [&](auto zero) {

@@ -23,8 +23,7 @@ inline py::list report_list(const std::vector<AlgorithmReport>& report) {
 
 inline std::string shape_text(const TensorView& view) {
   std::string text = "(";
-  for (int i = 0; i < view.ndim; ++i)
-    text += (i ? ", " : "") + std::to_string(view.shape[i]);
+  for (int i = 0; i < view.ndim; ++i) text += (i ? ", " : "") + std::to_string(view.shape[i]);
   return text + (view.ndim == 1 ? ",)" : ")");
 }
 

@@ -36,6 +36,17 @@ inline Place place_of(const Columns<T>& c, int64_t j) {
   return place;
 }
 
+template <class T>
+inline Place next_place(const Columns<T>& c, Place place) {
+  for (int i = 2; i >= 0; --i) {
+    place.position[i] += c.step[i];
+    if (place.position[i] < c.pixels[i] * c.step[i]) return place;
+    place.position[i] = 0;
+  }
+  ++place.image;
+  return place;
+}
+
 // The row of k: a channel and a tap in each dimension, counted up.
 template <class T>
 struct RowOfK {
@@ -235,7 +246,8 @@ void pack_columns(const Columns<T>& from, int64_t k0, int64_t depth, int64_t j0,
   for (int64_t j = 0; j < columns; j += most) {
     const int64_t some = columns - j < most ? columns - j : most;
     Place places[most];
-    for (int64_t i = 0; i < some; ++i) places[i] = place_of(from, j0 + j + i);
+    places[0] = place_of(from, j0 + j);
+    for (int64_t i = 1; i < some; ++i) places[i] = next_place(from, places[i - 1]);
     fill_step(from, k0, depth, places, some, packed + j / width<T> * panel_stride, panel_stride);
   }
   const int64_t used = columns % width<T>;
@@ -290,6 +302,20 @@ void add_columns(const Columns<T>& c, int64_t image, int64_t k0, int64_t depth, 
   }
 }
 
+template <class T>
+void scatter(const T* from, int64_t n, const int64_t* offset, T* to) {
+  constexpr int L = lanes<T>;
+  for (int64_t j = 0; j < n;) {
+    if (j + L <= n && offset[j + L - 1] == offset[j] + L - 1) {  // ascending: no gap in between
+      store(to + offset[j], load(from + j));
+      j += L;
+    } else {
+      to[offset[j]] = from[j];
+      ++j;
+    }
+  }
+}
+
 // Blocks of 4096 keep the rounding error of long sums down.
 template <class T>
 T sum(const T* data, int64_t n, int64_t stride) {
@@ -312,7 +338,8 @@ T sum(const T* data, int64_t n, int64_t stride) {
 }
 
 template <class T>
-constexpr ConvKernels<T> kernels = {pack_columns<T>, write_columns<T>, add_columns<T>, sum<T>};
+constexpr ConvKernels<T> kernels = {pack_columns<T>, write_columns<T>, add_columns<T>, scatter<T>,
+                                    sum<T>};
 
 }  // namespace
 

@@ -7,8 +7,8 @@
 //                    a phase is a convolution of grad_output with stride 1 and no zero is multiplied
 //   backward_weight  grad_weight[k, (c, tap)] = sum over j of grad_output[k, j] * columns[(c, tap), j]
 //
-// Memory: the packed weights and a block of columns per thread (depth_block x 128), whatever the
-// image's size. "Implicit GEMM": Chetlur et al., "cuDNN: Efficient primitives for deep learning",
+// Memory: the packed weights and, per thread, a block of columns and of the
+// result, whatever the image's size. "Implicit GEMM": Chetlur et al., "cuDNN: Efficient primitives for deep learning",
 // arXiv:1410.0759, section 3.
 #include <algorithm>
 #include <cstring>
@@ -21,23 +21,33 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t most_panels = columns_panels;  // panels of columns in a task's block
+constexpr int64_t task_panels = columns_panels;  // of columns, in a task's own block
+constexpr int64_t shared_panels = 16;            // of columns, in a block that all tasks share
 constexpr int64_t enough_tasks = 16;
 
 // Where the product's element (row, j) goes: row * row_stride, images apart by image_stride, and
-// within an image first + the pixel's coordinates * step.
+// within an image the pixel's coordinates * step.
 template <class T>
 struct Target {
   T* data;
   int64_t group_stride, image_stride, row_stride;
   int64_t pixels[3], step[3];
 
-  int64_t offset(int64_t j) const {
-    const int64_t w = j % pixels[2];
-    j /= pixels[2];
-    const int64_t h = j % pixels[1];
-    j /= pixels[1];
-    return j / pixels[0] * image_stride + j % pixels[0] * step[0] + h * step[1] + w * step[2];
+  // The offsets of columns [j0, j0 + count).
+  void offsets(int64_t j0, int64_t count, int64_t* out) const {
+    int64_t w = j0 % pixels[2], h = j0 / pixels[2] % pixels[1];
+    int64_t d = j0 / pixels[2] / pixels[1] % pixels[0];
+    int64_t image = j0 / pixels[2] / pixels[1] / pixels[0];
+    for (int64_t j = 0; j < count; ++j) {
+      out[j] = image * image_stride + d * step[0] + h * step[1] + w * step[2];
+      if (++w < pixels[2]) continue;
+      w = 0;
+      if (++h < pixels[1]) continue;
+      h = 0;
+      if (++d < pixels[0]) continue;
+      d = 0;
+      ++image;
+    }
   }
 };
 
@@ -81,70 +91,125 @@ struct Product {
   const T* bias;  // per group and row, or null
   int64_t columns_per_group;
 
-  // One block: the panels [i0, i1) of rows times `count` columns from j0 on.
-  void block(int64_t group, int64_t i0, int64_t i1, int64_t j0, int64_t count) const {
-    const GemmKernels<T>& kernels = gemm_table().of<T>();
-    const int nr = kernels.nr;
-    const int64_t panels = ceil_div(count, nr);
-    const int64_t stride = nr * rows.kc + 16;
-    const Scratch scratch(size_t(panels * stride) * sizeof(T));
-    T* const packed = scratch.as<T>();
-    const Columns<T> from = columns.group(group);
-
-    int64_t offset[most_panels][max_tile_columns];
-    bool whole[most_panels];  // nr columns that are neighbours in the target
-    for (int64_t p = 0; p < panels; ++p) {
-      const int64_t width = std::min<int64_t>(nr, count - p * nr);
-      whole[p] = width == nr;
-      const int64_t start = target.offset(j0 + p * nr);
-      for (int64_t j = 0; j < width; ++j) {
-        offset[p][j] = target.offset(j0 + p * nr + j);
-        whole[p] = whole[p] && offset[p][j] == start + j;
-      }
-    }
-
-    T* const out = target.data + group * target.group_stride;
-    for (int64_t b = 0; b < rows.blocks; ++b) {
-      const int64_t depth = rows.depth_of(b);
-      conv_table().of<T>().pack_columns(from, b * rows.kc, depth, j0, count, packed, stride);
-      for (int64_t i = i0; i < i1; ++i) {
-        const int64_t row = rows.panels.first_row(i);
-        Epilogue<T> epilogue;
-        if (bias && b + 1 == rows.blocks)
-          epilogue.row_bias = bias + group * rows.panels.total() + row;
-        T* const c = out + row * target.row_stride;
-        for (int64_t p = 0; p < panels; ++p) {
-          if (whole[p])
-            kernels.tile(rows.panels.rows(i), depth, rows.panel(group, b, i), packed + p * stride,
-                         nr, c + offset[p][0], target.row_stride, b > 0, epilogue);
-          else
-            kernels.tile_scatter(rows.panels.rows(i), depth, rows.panel(group, b, i),
-                                 packed + p * stride, nr, c, target.row_stride, offset[p],
-                                 static_cast<int>(std::min<int64_t>(nr, count - p * nr)), b > 0,
-                                 epilogue);
-        }
-      }
-    }
-  }
-
-  // Blocks of columns, smaller where there are few; rows are split too if that is not enough, at
-  // the price of forming the columns again.
-  void run(int64_t groups) const {
-    if (columns_per_group == 0) return;
-    const int nr = gemm_table().of<T>().nr;
-    int64_t width = most_panels * nr;
-    while (width > nr && groups * ceil_div(columns_per_group, width) < enough_tasks) width /= 2;
-    const int64_t blocks = ceil_div(columns_per_group, width);
-    const int64_t wanted = ceil_div(enough_tasks, groups * blocks);
-    const int64_t per_task = ceil_div(rows.panels.count, std::min(wanted, rows.panels.count));
-    const int64_t parts = ceil_div(rows.panels.count, per_task);
-    parallel_for(groups * blocks * parts, [&](int64_t task) {
-      const int64_t i0 = task % parts * per_task, j0 = task / parts % blocks * width;
-      block(task / parts / blocks, i0, std::min(i0 + per_task, rows.panels.count), j0,
-            std::min(width, columns_per_group - j0));
-    });
-  }
+  // Few columns: one block at a time, formed together by all threads, which then split the rows.
+  // Each part of the packed rows is read from memory once. Many columns: each task forms a block of
+  // its own, and threads do not wait for each other.
+  void run(int64_t groups) const;
 };
+
+// Some columns of one group: [j0, j0 + count). A tile goes straight to the target if its columns are
+// neighbours there, else by way of `aside`, which is as large as the block's part of the result.
+template <class T>
+class Block {
+ public:
+  Block(const Product<T>& product, int64_t group, int64_t j0, int64_t count)
+      : kernels_(gemm_table().of<T>()),
+        product_(product),
+        from_(product.columns.group(group)),
+        group_(group),
+        j0_(j0),
+        count_(count),
+        panels_(ceil_div(count, kernels_.nr)),
+        stride_(kernels_.nr * product.rows.kc + 16),
+        all_neighbours_(place_columns()),
+        packed_(size_t(panels_ * stride_) * sizeof(T)),
+        aside_(all_neighbours_ ? 0
+                               : size_t(product.rows.panels.total() * aside_row()) * sizeof(T)) {}
+
+  int64_t panels() const { return panels_; }
+
+  // Forms the panels [p0, p1) of columns, rows of part b of the sum.
+  void form(int64_t b, int64_t p0, int64_t p1) const {
+    const int64_t first = p0 * kernels_.nr, end = std::min(p1 * kernels_.nr, count_);
+    conv_table().of<T>().pack_columns(from_, b * product_.rows.kc, product_.rows.depth_of(b),
+                                      j0_ + first, end - first, packed_.as<T>() + p0 * stride_,
+                                      stride_);
+  }
+
+  // Adds part b of the sum for the panels [i0, i1) of rows.
+  void multiply(int64_t b, int64_t i0, int64_t i1) const {
+    const PackedRows<T>& rows = product_.rows;
+    const Target<T>& target = product_.target;
+    const bool last = b + 1 == rows.blocks;
+    for (int64_t i = i0; i < i1; ++i) {
+      const int64_t row = rows.panels.first_row(i);
+      const int height = rows.panels.rows(i);
+      Epilogue<T> epilogue;
+      if (product_.bias && last)
+        epilogue.row_bias = product_.bias + group_ * rows.panels.total() + row;
+      T* const c = target.data + group_ * target.group_stride + row * target.row_stride;
+      T* const beside = aside_.as<T>() + row * aside_row();
+      for (int64_t p = 0; p < panels_; ++p) {
+        const int64_t* const offset = offset_ + p * kernels_.nr;
+        kernels_.tile(height, rows.depth_of(b), rows.panel(group_, b, i),
+                      packed_.as<T>() + p * stride_, kernels_.nr,
+                      neighbours_[p] ? c + *offset : beside + p * kernels_.nr,
+                      neighbours_[p] ? target.row_stride : aside_row(), b > 0, epilogue);
+        if (neighbours_[p] || !last) continue;
+        const int64_t width = std::min<int64_t>(kernels_.nr, count_ - p * kernels_.nr);
+        for (int64_t r = 0; r < height; ++r)
+          conv_table().of<T>().scatter(beside + r * aside_row() + p * kernels_.nr, width, offset,
+                                       c + r * target.row_stride);
+      }
+    }
+  }
+
+ private:
+  int64_t aside_row() const { return panels_ * kernels_.nr; }
+
+  bool place_columns() {
+    product_.target.offsets(j0_, count_, offset_);
+    bool all = true;
+    for (int64_t p = 0; p < panels_; ++p) {
+      const int64_t *first = offset_ + p * kernels_.nr, *end = first + kernels_.nr;
+      neighbours_[p] = end <= offset_ + count_;
+      for (const int64_t* o = first + 1; neighbours_[p] && o < end; ++o)
+        neighbours_[p] = *o == *first + (o - first);
+      all = all && neighbours_[p];
+    }
+    return all;
+  }
+
+  const GemmKernels<T>& kernels_;
+  const Product<T>& product_;
+  const Columns<T> from_;
+  const int64_t group_, j0_, count_, panels_, stride_;
+  int64_t offset_[shared_panels * max_tile_columns];  // of each column in the target
+  bool neighbours_[shared_panels];                    // of each panel: may a tile write it whole?
+  const bool all_neighbours_;
+  const Scratch packed_, aside_;
+};
+
+template <class T>
+void Product<T>::run(int64_t groups) const {
+  if (columns_per_group == 0) return;
+  const int nr = gemm_table().of<T>().nr;
+  const int64_t panels = ceil_div(columns_per_group, nr), row_panels = rows.panels.count;
+  if (groups == 1 && panels <= shared_panels && row_panels > 1) {
+    const Block<T> block(*this, 0, 0, columns_per_group);
+    const int64_t at_once = ceil_div(row_panels, enough_tasks);
+    for (int64_t b = 0; b < rows.blocks; ++b) {
+      parallel_for(panels, [&](int64_t p) { block.form(b, p, p + 1); });
+      parallel_for(ceil_div(row_panels, at_once), [&](int64_t task) {
+        block.multiply(b, task * at_once, std::min((task + 1) * at_once, row_panels));
+      });
+    }
+    return;
+  }
+  int64_t most = task_panels;
+  while (groups * ceil_div(panels, most) < enough_tasks && most > 1) most /= 2;
+  const Panels blocks(panels, static_cast<int>(most));
+  parallel_for(groups * blocks.count, [&](int64_t task) {
+    const int64_t group = task / blocks.count, b = task % blocks.count;
+    const int64_t j0 = blocks.first_row(b) * nr;
+    const Block<T> block(*this, group, j0,
+                         std::min(blocks.rows(b) * int64_t(nr), columns_per_group - j0));
+    for (int64_t part = 0; part < rows.blocks; ++part) {
+      block.form(part, 0, block.panels());
+      block.multiply(part, 0, row_panels);
+    }
+  });
+}
 
 template <class T>
 void forward(const ConvProblem& p) {

@@ -37,6 +37,9 @@ struct ConvKernels {
   void (*add_columns)(const Columns<T>& to, int64_t image, int64_t k0, int64_t depth,
                       const T* columns, T* result);
 
+  // to[offset[j]] = from[j] for j < n <= a tile's columns.
+  void (*scatter)(const T* from, int64_t n, const int64_t* offset, T* to);
+
   T (*sum)(const T* data, int64_t n, int64_t stride);
 };
 

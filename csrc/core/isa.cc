@@ -57,8 +57,9 @@ void set_isa(const std::string& name) {
     current.store(i, std::memory_order_relaxed);
     return;
   }
-  check(false, "PYCONV_ISA is '", name, "', which is not an instruction set of this build; expected ",
-        "one of ", join(compiled_isas()));
+  check(false, "PYCONV_ISA is '", name,
+        "', which is not an instruction set of this build; expected one of ",
+        join(compiled_isas()));
 }
 
 void choose_isa_from_environment() {

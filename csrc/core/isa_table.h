@@ -31,13 +31,13 @@ struct ByType {
   }
 #define PYCONV_ADDRESS_OF_TABLE(isa, Table, name) &isa::name,
 
-#define PYCONV_DECLARE_TABLES(Table, name)                \
+#define PYCONV_DECLARE_TABLES(Table, name)               \
   PYCONV_FOR_EACH_ISA(PYCONV_DECLARE_TABLE, Table, name) \
   const Table& name();
 
-#define PYCONV_DEFINE_PICK(Table, name)                                                    \
-  const Table& name() {                                                                    \
-    static const Table* const tables[] = {                                                 \
-        PYCONV_FOR_EACH_ISA(PYCONV_ADDRESS_OF_TABLE, Table, name)};                        \
-    return *tables[current_isa()];                                                         \
+#define PYCONV_DEFINE_PICK(Table, name)                             \
+  const Table& name() {                                             \
+    static const Table* const tables[] = {                          \
+        PYCONV_FOR_EACH_ISA(PYCONV_ADDRESS_OF_TABLE, Table, name)}; \
+    return *tables[current_isa()];                                  \
   }

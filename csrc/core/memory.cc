@@ -65,8 +65,8 @@ struct Cache {
   }
 };
 
-// Never destroyed: arrays may outlive this module's static data. Locked across fork, so that a child
-// of a process with many threads finds it consistent.
+// Never destroyed: arrays may outlive this module's static data. Locked across fork, so that a
+// child of a process with many threads finds it consistent.
 Cache& cache() {
   static Cache* const instance = [] {
     static Cache* made = new Cache;

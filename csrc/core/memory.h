@@ -1,9 +1,10 @@
 // Memory for results and for scratch.
 //
-// allocate() serves results from a cache of freed blocks: a fresh 100 MB block from the system costs
-// more in page faults than most kernels that fill it. Blocks are aligned to 64 bytes, from 2 MiB on
-// to 2 MiB and on huge pages; sizes are rounded up to one of eight steps per power of two, so at most
-// an eighth is waste. What the cache keeps is bounded; the blocks longest unused go first.
+// allocate() serves results from a cache of freed blocks: a fresh 100 MB block from the system
+// costs more in page faults than most kernels that fill it. Blocks are aligned to 64 bytes, from
+// 2 MiB on to 2 MiB and on huge pages; sizes are rounded up to one of eight steps per power of two,
+// so at most an eighth is waste. What the cache keeps is bounded; the blocks longest unused go
+// first.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -40,11 +40,7 @@ void copy(const float* from, float* to, int64_t n) {
 
 }  // namespace
 
-const RooflineTable roofline_table = {fma<float>,
-                                      fma<double>,
-                                      2 * chains * lanes<float>,
-                                      2 * chains * lanes<double>,
-                                      read,
-                                      copy};
+const RooflineTable roofline_table = {
+    fma<float>, fma<double>, 2 * chains * lanes<float>, 2 * chains * lanes<double>, read, copy};
 
 }  // namespace pyconv::PYCONV_ISA

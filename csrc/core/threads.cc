@@ -2,8 +2,9 @@
 //
 // A job is published as `ticket` = (epoch << 32 | indices left); whoever lowers it by one, by a
 // compare-and-swap, owns that index. A worker that wakes late finds another epoch or no index left
-// and touches nothing, so the caller never waits for a sleeping thread: it computes what nobody took.
-// After fork the child has no workers: a handler drops the pool and the next job makes a new one.
+// and touches nothing, so the caller never waits for a sleeping thread: it computes what nobody
+// took. After fork the child has no workers: a handler drops the pool, the next job makes a new
+// one.
 #include "core/threads.h"
 
 #include <pthread.h>
@@ -49,8 +50,13 @@ std::chrono::microseconds spin_time() {
 
 class Pool {
  public:
-  explicit Pool(int threads) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  // Where the system refuses a thread, those that did start do the work.
+  explicit Pool(int threads) : threads_(threads) {
+    workers_.reserve(static_cast<size_t>(threads) - 1);
+    try {
+      for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (const std::exception&) {  // std::system_error, std::bad_alloc
+    }
   }
 
   ~Pool() {
@@ -63,7 +69,7 @@ class Pool {
     for (auto& worker : workers_) worker.join();
   }
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return threads_; }  // asked for
 
   void run(uint32_t n, Body body, const void* context) {
     body_.store(body, std::memory_order_relaxed);
@@ -148,6 +154,7 @@ class Pool {
   std::mutex sleep_mutex_;
   std::condition_variable wake_;
   const std::chrono::microseconds spin_ = spin_time();
+  const int threads_;
   std::vector<std::thread> workers_;
 };
 
@@ -163,8 +170,8 @@ int default_threads() {
 
 std::atomic<int> wanted_threads{0};  // 0: not asked for yet
 
-// On the heap and never freed: workers may still run when the process exits, and a forked child must
-// abandon what it inherited, locked or not.
+// On the heap and never freed: workers may still run when the process exits, and a forked child
+// must abandon what it inherited, locked or not.
 struct State {
   std::mutex busy;
   Pool* pool = nullptr;

@@ -15,9 +15,8 @@ constexpr int64_t chunk = 32768;  // elements per task: at least some microsecon
 
 template <class F>
 void for_chunks(int64_t n, const F& body) {
-  parallel_for((n + chunk - 1) / chunk, [&](int64_t i) {
-    body(i * chunk, std::min(chunk, n - i * chunk));
-  });
+  parallel_for((n + chunk - 1) / chunk,
+               [&](int64_t i) { body(i * chunk, std::min(chunk, n - i * chunk)); });
 }
 
 }  // namespace
@@ -25,9 +24,8 @@ void for_chunks(int64_t n, const F& body) {
 template <class T>
 void relu(int64_t n, const T* input, T* output) {
   const auto kernel = elementwise_table().of<T>().relu;
-  for_chunks(n, [&](int64_t first, int64_t count) {
-    kernel(count, input + first, output + first);
-  });
+  for_chunks(n,
+             [&](int64_t first, int64_t count) { kernel(count, input + first, output + first); });
 }
 
 template <class T>

@@ -36,10 +36,6 @@ Epilogue<T> epilogue_at(const Epilogue<T>& all, bool last, int64_t row, int64_t 
   return at;
 }
 
-constexpr int64_t neighbours[max_tile_columns] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
-                                                  11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-                                                  22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
-
 // ---- packed ------------------------------------------------------------------------------------
 
 constexpr int64_t row_block = 2016;       // rows of A packed at a time: 4 MiB, shared through L3
@@ -100,7 +96,7 @@ void packed(const GemmProblem<T>& p) {
               if (j + nr <= columns)
                 kernels.tile(panels.rows(i), depth, a, b, nr, c, p.c_row, accumulate, epilogue);
               else
-                kernels.tile_scatter(panels.rows(i), depth, a, b, nr, c, p.c_row, neighbours,
+                kernels.tile_narrow(panels.rows(i), depth, a, b, nr, c, p.c_row,
                                      static_cast<int>(columns - j), accumulate, epilogue);
             }
           }
@@ -151,7 +147,7 @@ void direct(const GemmProblem<T>& p) {
         if (whole)
           kernels.tile(panels.rows(i), depth, a, b, ldb, c, p.c_row, accumulate, epilogue);
         else
-          kernels.tile_scatter(panels.rows(i), depth, a, b, ldb, c, p.c_row, neighbours,
+          kernels.tile_narrow(panels.rows(i), depth, a, b, ldb, c, p.c_row,
                                static_cast<int>(p.n - j), accumulate, epilogue);
       }
     }

@@ -31,11 +31,9 @@ struct GemmKernels {
   void (*tile)(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
                bool accumulate, const Epilogue<T>& epilogue);
 
-  // The same for a tile that is `columns` < nr wide, or whose columns are not neighbours: column j
-  // is at c + column_offset[j].
-  void (*tile_scatter)(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c,
-                       int64_t ldc, const int64_t* column_offset, int columns, bool accumulate,
-                       const Epilogue<T>& epilogue);
+  // The same for a tile of which only the first `columns` < nr are written.
+  void (*tile_narrow)(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c,
+                      int64_t ldc, int columns, bool accumulate, const Epilogue<T>& epilogue);
 
   // a: height rows with strides row and column (in elements) -> [depth][height].
   // Writes up to one vector beyond the panel.

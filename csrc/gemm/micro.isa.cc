@@ -59,9 +59,8 @@ void tile(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
 }
 
 template <class T, int Height>
-void tile_scatter(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
-                  const int64_t* column_offset, int columns, bool accumulate,
-                  const Epilogue<T>& epilogue) {
+void tile_narrow(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
+                 int columns, bool accumulate, const Epilogue<T>& epilogue) {
   constexpr int L = lanes<T>;
   Vec<T> sum[Height][tile_vectors];
   multiply<T, Height>(depth, a, b, ldb, sum);
@@ -74,7 +73,7 @@ void tile_scatter(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int6
   for (int i = 0; i < Height; ++i) {
     const T row_bias = epilogue.row_bias ? epilogue.row_bias[i] : T(0);
     for (int j = 0; j < columns; ++j) {
-      T* out = c + i * ldc + column_offset[j];
+      T* out = c + i * ldc + j;
       T v = buffer[i * tile_columns<T> + j];
       if (accumulate) v += *out;
       if (epilogue.row_bias) v += row_bias;
@@ -87,8 +86,8 @@ void tile_scatter(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int6
 template <class T>
 using Tile = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, bool, const Epilogue<T>&);
 template <class T>
-using TileScatter = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, const int64_t*, int,
-                             bool, const Epilogue<T>&);
+using TileNarrow = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, int, bool,
+                            const Epilogue<T>&);
 
 template <class T, size_t... I>
 inline Tile<T> tile_of_height(int height, std::index_sequence<I...>) {
@@ -96,8 +95,8 @@ inline Tile<T> tile_of_height(int height, std::index_sequence<I...>) {
   return tiles[height - 1];
 }
 template <class T, size_t... I>
-inline TileScatter<T> tile_scatter_of_height(int height, std::index_sequence<I...>) {
-  static constexpr TileScatter<T> tiles[] = {&tile_scatter<T, static_cast<int>(I) + 1>...};
+inline TileNarrow<T> tile_narrow_of_height(int height, std::index_sequence<I...>) {
+  static constexpr TileNarrow<T> tiles[] = {&tile_narrow<T, static_cast<int>(I) + 1>...};
   return tiles[height - 1];
 }
 
@@ -109,11 +108,10 @@ void tile_any(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T*
 }
 
 template <class T>
-void tile_scatter_any(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c,
-                      int64_t ldc, const int64_t* column_offset, int columns, bool accumulate,
-                      const Epilogue<T>& epilogue) {
-  tile_scatter_of_height<T>(height, std::make_index_sequence<accumulator_rows>())(
-      depth, a, b, ldb, c, ldc, column_offset, columns, accumulate, epilogue);
+void tile_narrow_any(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c,
+                     int64_t ldc, int columns, bool accumulate, const Epilogue<T>& epilogue) {
+  tile_narrow_of_height<T>(height, std::make_index_sequence<accumulator_rows>())(
+      depth, a, b, ldb, c, ldc, columns, accumulate, epilogue);
 }
 
 // Rows that are contiguous along k become columns: squares of lanes x lanes, transposed in
@@ -221,7 +219,7 @@ void dot(int rows, int columns, int64_t depth, const T* a, int64_t lda, const T*
 
 template <class T>
 constexpr GemmKernels<T> kernels = {
-    accumulator_rows, tile_columns<T>, tile_any<T>, tile_scatter_any<T>, pack_a<T>, pack_b<T>,
+    accumulator_rows, tile_columns<T>, tile_any<T>, tile_narrow_any<T>, pack_a<T>, pack_b<T>,
     dot<T>};
 
 }  // namespace

@@ -25,9 +25,8 @@ void check_targets(const CrossEntropy<T>& p) {
 template <class T, class F>
 void for_samples(const CrossEntropy<T>& p, const F& body) {
   const int64_t rows = std::max<int64_t>(1, chunk / std::max<int64_t>(1, p.classes));
-  parallel_for((p.samples + rows - 1) / rows, [&](int64_t task) {
-    body(task * rows, std::min(p.samples, (task + 1) * rows));
-  });
+  parallel_for((p.samples + rows - 1) / rows,
+               [&](int64_t task) { body(task * rows, std::min(p.samples, (task + 1) * rows)); });
 }
 
 }  // namespace
@@ -36,9 +35,8 @@ template <class T>
 void cross_entropy_forward(const CrossEntropy<T>& p, const T* input, T* log_softmax, T* losses) {
   check_targets(p);
   const auto kernel = loss_table().of<T>().cross_entropy_forward;
-  for_samples(p, [&](int64_t first, int64_t last) {
-    kernel(p, first, last, input, log_softmax, losses);
-  });
+  for_samples(
+      p, [&](int64_t first, int64_t last) { kernel(p, first, last, input, log_softmax, losses); });
 }
 
 template <class T>

@@ -107,8 +107,8 @@ inline __attribute__((always_inline)) void windows(const Taps& taps, const T* fi
                   : at;
         poison += value * T(0);
       }
-  const Indices index = __builtin_convertvector(at, Indices) + place +
-                        lane_place * count_up<Indices>(all);
+  const Indices index =
+      __builtin_convertvector(at, Indices) + place + lane_place * count_up<Indices>(all);
   __builtin_memcpy(output, &best, sizeof(best));
   __builtin_memcpy(indices, &index, sizeof(index));
 }
@@ -196,7 +196,9 @@ struct Cut {
     const Inside inside(s, i, start);
     taps.count[i] = inside.count;
     first += start * p.stride[2 + i] + inside.first * taps.step[i];
-    place += start * (i == 2 ? 1 : i == 1 ? s.input[2] : s.input[1] * s.input[2]) +
+    place += start * (i == 2   ? 1
+                      : i == 1 ? s.input[2]
+                               : s.input[1] * s.input[2]) +
              inside.first * taps.place[i];
   }
   bool empty() const { return taps.count[0] == 0 || taps.count[1] == 0 || taps.count[2] == 0; }

@@ -20,8 +20,7 @@ PoolShape without_unseen_taps(const PoolShape& shape) {
   for (int i = 0; i < 3; ++i) {
     const int64_t missing = s.padding[i] - (s.output[i] - 1) * s.stride[i];
     const int64_t first = missing > 0 ? (missing + s.dilation[i] - 1) / s.dilation[i] : 0;
-    const int64_t last =
-        std::min(s.kernel[i] - 1, (s.input[i] - 1 + s.padding[i]) / s.dilation[i]);
+    const int64_t last = std::min(s.kernel[i] - 1, (s.input[i] - 1 + s.padding[i]) / s.dilation[i]);
     s.kernel[i] = std::max<int64_t>(0, last - first + 1);
     s.padding[i] -= first * s.dilation[i];
   }

@@ -67,11 +67,10 @@ inline __attribute__((always_inline)) Vec<T> even_lanes(Vec<T> a, Vec<T> b) {
 template <class T, int Block, bool High, size_t... I>
 inline __attribute__((always_inline)) Vec<T> exchange(Vec<T> a, Vec<T> b,
                                                       std::index_sequence<I...>) {
-  return __builtin_shufflevector(
-      a, b,
-      ((static_cast<int>(I) / Block % 2 == 0)
-           ? static_cast<int>(I) + (High ? Block : 0)
-           : static_cast<int>(I) + lanes<T> - (High ? 0 : Block))...);
+  return __builtin_shufflevector(a, b,
+                                 ((static_cast<int>(I) / Block % 2 == 0)
+                                      ? static_cast<int>(I) + (High ? Block : 0)
+                                      : static_cast<int>(I) + lanes<T> - (High ? 0 : Block))...);
 }
 template <class T, int Block>
 inline __attribute__((always_inline)) void transpose_step(Vec<T>* rows) {

@@ -123,7 +123,7 @@ def _start_worker(dataset: Any) -> None:
 def _load_in_worker(indices: Sequence[int], seed: int) -> Any:
     # Forked processes would all draw the same random numbers.
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (what a dataset may use)
     manual_seed(seed)
     return _load(_dataset, indices)
 

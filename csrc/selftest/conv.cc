@@ -1,0 +1,205 @@
+#include "conv/conv.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/threads.h"
+#include "selftest/check.h"
+
+namespace pyconv::selftest {
+namespace {
+
+ConvShape draw(Random& random, int64_t largest_channels) {
+  ConvRequest r{};
+  r.ndim = static_cast<int>(random.whole(1, 3));
+  r.batch = random.whole(0, 3);
+  r.groups = random.whole(1, 4) == 4 ? random.whole(2, 3) : 1;
+  r.weight_channels = random.whole(1, largest_channels);
+  r.in_channels = r.groups * r.weight_channels;
+  r.out_channels = r.groups * random.whole(1, largest_channels);
+  r.same = random.whole(1, 5) == 5;
+  for (int i = 0; i < 3; ++i) {
+    const bool used = i >= 3 - r.ndim;
+    r.kernel[i] = used ? random.whole(1, 4) : 1;
+    r.stride[i] = used && !r.same ? random.whole(1, 3) : 1;
+    r.dilation[i] = used ? random.whole(1, 3) : 1;
+    r.padding[i] = used ? random.whole(0, 3) : 0;
+    const int64_t reach = r.dilation[i] * (r.kernel[i] - 1) + 1;
+    const int64_t least = r.same ? 1 : std::max<int64_t>(1, reach - 2 * r.padding[i]);
+    r.input[i] = used ? least + random.whole(0, r.ndim == 1 ? 40 : 9) : 1;
+  }
+  return make_conv_shape(r);
+}
+
+// Calls body(offset in input, in weight, in output) for every product of the convolution; all three
+// contiguous.
+template <class F>
+void for_each_product(const ConvShape& s, const F& body) {
+  const int64_t C = s.in_channels, K = s.out_channels;
+  for (int64_t n = 0; n < s.batch; ++n)
+    for (int64_t k = 0; k < K; ++k)
+      for (int64_t c = 0; c < s.in_group(); ++c)
+        for (int64_t y = 0; y < s.out_pixels(); ++y)
+          for (int64_t t = 0; t < s.taps(); ++t) {
+            const int64_t at[3] = {y / (s.output[1] * s.output[2]), y / s.output[2] % s.output[1],
+                                   y % s.output[2]};
+            const int64_t tap[3] = {t / (s.kernel[1] * s.kernel[2]), t / s.kernel[2] % s.kernel[1],
+                                    t % s.kernel[2]};
+            int64_t x = 0;
+            bool inside = true;
+            for (int i = 0; i < 3; ++i) {
+              const int64_t h = at[i] * s.stride[i] + tap[i] * s.dilation[i] - s.pad_before[i];
+              inside = inside && h >= 0 && h < s.input[i];
+              x = x * s.input[i] + h;
+            }
+            const int64_t channel = k / s.out_group() * s.in_group() + c;
+            if (inside)
+              body((n * C + channel) * s.in_pixels() + x, (k * s.in_group() + c) * s.taps() + t,
+                   (n * K + k) * s.out_pixels() + y);
+          }
+}
+
+// The same values in another order of memory.
+template <class T>
+struct Laid {
+  std::vector<T> values;
+  TensorView view;
+  Laid(const std::vector<T>& dense, int64_t batch, int64_t channels, const int64_t (&size)[3],
+       bool channels_last)
+      : values(dense.size()) {
+    const int64_t pixels = size[0] * size[1] * size[2];
+    const int64_t c = channels_last ? 1 : pixels, w = channels_last ? channels : 1;
+    view.data = values.data();
+    view.dtype = sizeof(T) == sizeof(float) ? DType::float32 : DType::float64;
+    view.ndim = 5;
+    const int64_t shape[5] = {batch, channels, size[0], size[1], size[2]};
+    const int64_t stride[5] = {channels * pixels, c, size[1] * size[2] * w, size[2] * w, w};
+    std::copy(shape, shape + 5, view.shape);
+    std::copy(stride, stride + 5, view.stride);
+    for (int64_t n = 0; n < batch; ++n)
+      for (int64_t k = 0; k < channels; ++k)
+        for (int64_t i = 0; i < pixels; ++i)
+          values[n * stride[0] + k * c + i * w] = dense[(n * channels + k) * pixels + i];
+  }
+};
+
+template <class T>
+struct Case {
+  ConvShape s;
+  bool channels_last;
+  std::vector<T> x, w, b, y;  // y: the gradient of the output
+
+  Case(Random& random, const ConvShape& shape)
+      : s(shape),
+        channels_last(random.yes()),
+        x(random.numbers<T>(s.batch * s.in_channels * s.in_pixels())),
+        w(random.numbers<T>(s.out_channels * s.in_group() * s.taps())),
+        b(random.numbers<T>(s.out_channels)),
+        y(random.numbers<T>(s.batch * s.out_channels * s.out_pixels())) {}
+
+  std::vector<double> truth(ConvDirection direction) const {
+    std::vector<double> sum(size(direction));
+    if (direction == ConvDirection::forward)
+      for (size_t i = 0; i < sum.size(); ++i)
+        sum[i] = double(b[static_cast<int64_t>(i) / s.out_pixels() % s.out_channels]);
+    for_each_product(s, [&](int64_t i, int64_t j, int64_t o) {
+      if (direction == ConvDirection::forward) sum[o] += double(x[i]) * double(w[j]);
+      if (direction == ConvDirection::backward_input) sum[i] += double(y[o]) * double(w[j]);
+      if (direction == ConvDirection::backward_weight) sum[j] += double(y[o]) * double(x[i]);
+    });
+    return sum;
+  }
+
+  int64_t terms(ConvDirection direction) const {
+    if (direction == ConvDirection::forward) return s.in_group() * s.taps() + 1;
+    if (direction == ConvDirection::backward_input) return s.out_group() * s.taps();
+    return std::max<int64_t>(1, s.batch * s.out_pixels());
+  }
+
+  size_t size(ConvDirection direction) const {
+    return direction == ConvDirection::forward          ? y.size()
+           : direction == ConvDirection::backward_input ? x.size()
+                                                        : w.size();
+  }
+
+  std::vector<T> run(ConvDirection direction) const {
+    const Laid<T> input(x, s.batch, s.in_channels, s.input, channels_last);
+    const Laid<T> output(y, s.batch, s.out_channels, s.output, channels_last);
+    std::vector<T> result(size(direction));
+    if (result.empty()) result.reserve(1);  // an empty array is not a null pointer
+    ConvProblem problem{};
+    problem.shape = &s;
+    problem.direction = direction;
+    problem.dtype = input.view.dtype;
+    problem.input = input.view;
+    problem.output = output.view;
+    problem.weight = w.data();
+    problem.bias = direction == ConvDirection::forward ? b.data() : nullptr;
+    problem.result = result.data();
+    conv_run(problem);
+    return result;
+  }
+};
+
+const char* name_of(ConvDirection direction) {
+  return direction == ConvDirection::forward          ? " forward "
+         : direction == ConvDirection::backward_input ? " backward_input "
+                                                      : " backward_weight ";
+}
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.empty() ? b.empty() : std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+template <class T>
+void test_case(const Case<T>& drawn, const std::string& where) {
+  const std::string op = "conv" + std::to_string(drawn.s.ndim) + "d";
+  for (const auto& algorithm : conv_algorithms()) {
+    force_algorithm(op, algorithm);
+    for (auto direction :
+         {ConvDirection::forward, ConvDirection::backward_input, ConvDirection::backward_weight}) {
+      const std::string what = op + name_of(direction) + algorithm + ": " + where;
+      set_num_threads(1);
+      const std::vector<T> alone = drawn.run(direction);
+      expect_close(alone, drawn.truth(direction), drawn.terms(direction), what);
+      for (int threads : {2, 7}) {
+        set_num_threads(threads);
+        const std::vector<T> shared = drawn.run(direction);
+        expect(same_bits(shared, alone),
+               what + ": the same bits on " + std::to_string(threads) + " threads");
+      }
+    }
+    force_algorithm(op, "");
+  }
+}
+
+template <class T>
+void test_bias(const Case<T>& drawn, const std::string& where) {
+  const ConvShape& s = drawn.s;
+  const Laid<T> output(drawn.y, s.batch, s.out_channels, s.output, drawn.channels_last);
+  std::vector<T> got(drawn.b.size());
+  std::vector<double> truth(drawn.b.size());
+  conv_backward_bias(s, output.view, got.data());
+  for (size_t i = 0; i < drawn.y.size(); ++i)
+    truth[static_cast<int64_t>(i) / s.out_pixels() % s.out_channels] += double(drawn.y[i]);
+  expect_close(got, truth, std::max<int64_t>(1, s.batch * s.out_pixels()), "bias: " + where);
+}
+
+}  // namespace
+
+void test_conv() {
+  const int before = get_num_threads();
+  on_every_isa([](auto zero, const std::string& where) {
+    using T = decltype(zero);
+    Random random(2);
+    for (int i = 0; i < 40; ++i) {
+      const Case<T> drawn(random, draw(random, i % 10 == 9 ? 40 : 6));
+      test_case(drawn, where + ", case " + std::to_string(i));
+      test_bias(drawn, where + ", case " + std::to_string(i));
+    }
+  });
+  set_num_threads(before);
+}
+
+}  // namespace pyconv::selftest

@@ -1,0 +1,80 @@
+#include "core/memory.h"
+
+#include <cstring>
+#include <new>
+#include <thread>
+
+#include "selftest/check.h"
+
+namespace pyconv::selftest {
+namespace {
+
+void test_blocks() {
+  for (size_t bytes : {size_t{0}, size_t{1}, size_t{64}, size_t{65}, size_t{1000}, size_t{4097},
+                       (size_t{2} << 20) - 1, (size_t{2} << 20) + 1}) {
+    void* block = allocate(bytes);
+    std::memset(block, 7, bytes);
+    const size_t alignment = bytes > (size_t{2} << 20) ? size_t{2} << 20 : 64;
+    expect(reinterpret_cast<uintptr_t>(block) % alignment == 0, "memory: alignment");
+    release(block, bytes);
+  }
+}
+
+void test_statistics() {
+  empty_cache();
+  reset_peak_memory_stats();
+  const MemoryStats before = memory_stats();
+  expect(before.cached_bytes == 0, "memory: empty_cache leaves nothing");
+  void* block = allocate(100000);
+  const MemoryStats during = memory_stats();
+  const int64_t rounded = during.allocated_bytes - before.allocated_bytes;
+  expect(rounded >= 100000 && rounded <= 112500, "memory: at most an eighth is waste");
+  expect(during.peak_bytes == during.allocated_bytes, "memory: peak");
+  release(block, 100000);
+  expect(memory_stats().cached_bytes == rounded, "memory: a freed block is kept");
+  void* again = allocate(100000);
+  expect(again == block && memory_stats().hits == during.hits + 1, "memory: and used again");
+  release(again, 100000);
+  empty_cache();
+}
+
+void test_too_large() {
+  for (size_t bytes : {~size_t{0}, size_t{1} << 62, (size_t{1} << 46) + 1}) {
+    bool refused = false;
+    try {
+      release(allocate(bytes), bytes);
+    } catch (const std::bad_alloc&) {
+      refused = true;
+    }
+    expect(refused, "memory: a request beyond all memory throws bad_alloc");
+  }
+}
+
+void test_many_threads() {
+  const int64_t before = memory_stats().allocated_bytes;
+  std::vector<std::thread> users;
+  std::vector<char> right(4, 1);
+  for (int user = 0; user < 4; ++user)
+    users.emplace_back([user, &right] {
+      for (int i = 0; i < 500; ++i) {
+        const Scratch first(100 + i % 7 * 1000), second(100 + i % 5 * 1000);
+        std::memset(first.as<char>(), user, 100);
+        std::memset(second.as<char>(), user + 100, 100);
+        if (first.as<char>()[99] != user) right[user] = 0;
+      }
+    });
+  for (auto& user : users) user.join();
+  expect(right == std::vector<char>(4, 1), "memory: no block is given out twice");
+  expect(memory_stats().allocated_bytes == before, "memory: all blocks came back");
+}
+
+}  // namespace
+
+void test_memory() {
+  test_blocks();
+  test_statistics();
+  test_too_large();
+  test_many_threads();
+}
+
+}  // namespace pyconv::selftest
