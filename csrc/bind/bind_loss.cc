@@ -55,7 +55,8 @@ struct Arguments {
   CrossEntropy<T> problem() const {
     return {
         matrix.view.shape[0],      matrix.view.shape[1], static_cast<const int64_t*>(target.data()),
-        weight.view.as<const T>(), ignore_index,         smoothing};
+        weight.view.as<const T>(), ignore_index,         smoothing,
+    };
   }
 };
 

@@ -7,7 +7,7 @@
 //                    a phase is a convolution of grad_output with stride 1 and no zero is multiplied
 //   backward_weight  grad_weight[k, (c, tap)] = sum over j of grad_output[k, j] * columns[(c, tap), j]
 //
-// Memory: the packed weights and, per thread, a block of columns and of the
+// Memory: the weights (again, if they must be packed) and, per thread, a block of columns and of the
 // result, whatever the image's size. "Implicit GEMM": Chetlur et al., "cuDNN: Efficient primitives for deep learning",
 // arXiv:1410.0759, section 3.
 #include <algorithm>
@@ -51,41 +51,64 @@ struct Target {
   }
 };
 
-// The left operand of one group, packed: [block of k][panel of rows].
+// The left operand: rows x depth of each group, dense, groups one after the other. It is read where
+// it lies; if the cache would not bear that (rows_lie_well), it is first packed as
+// [group][block of k][panel of rows].
 template <class T>
-struct PackedRows {
-  Panels panels;
-  int64_t depth, kc, blocks, stride;
-  Scratch scratch;
-
-  PackedRows(int64_t groups, int64_t rows, int64_t k, int mr)
-      : panels(rows, mr),
-        depth(k),
-        kc(balanced(k, depth_block<T>)),
-        blocks(ceil_div(k, kc)),
-        stride(ceil_div(mr * kc, 16) * 16 + 16),
-        scratch(size_t(groups * blocks * panels.count * stride) * sizeof(T)) {}
-
-  T* panel(int64_t group, int64_t block, int64_t i) const {
-    return scratch.template as<T>() + ((group * blocks + block) * panels.count + i) * stride;
-  }
-  int64_t depth_of(int64_t block) const { return std::min(kc, depth - block * kc); }
-
-  // from: rows x k of each group, dense, groups one after the other.
-  void pack(int64_t groups, int64_t rows, const T* from) const {
+class Rows {
+ public:
+  Rows(int64_t groups, int64_t rows, int64_t depth, const T* from)
+      : panels(rows, gemm_table().of<T>().mr),
+        depth_(depth),
+        kc(balanced(depth, depth_block<T>)),
+        blocks(ceil_div(depth, kc)),
+        from_(from),
+        packed_(!rows_lie_well(Matrix<T>{from, depth, 1})),
+        stride_(ceil_div(gemm_table().of<T>().mr * kc, 16) * 16 + 16),
+        scratch_(packed_ ? size_t(groups * blocks * panels.count * stride_) * sizeof(T) : 0) {
+    if (!packed_) return;
     parallel_for(groups * blocks * panels.count, [&](int64_t task) {
       const int64_t i = task % panels.count, block = task / panels.count % blocks;
       const int64_t group = task / panels.count / blocks;
-      const T* first = from + (group * rows + panels.first_row(i)) * depth + block * kc;
-      gemm_table().of<T>().pack_a(panels.rows(i), depth_of(block), first, depth, 1,
-                                  panel(group, block, i));
+      gemm_table().of<T>().pack_a(panels.rows(i), depth_of(block), place(group, block, i), depth_,
+                                  1, packed_panel(group, block, i));
     });
   }
+
+  int64_t depth_of(int64_t block) const { return std::min(kc, depth_ - block * kc); }
+
+  void set(int64_t group, int64_t block, int64_t i, Tile<T>& tile) const {
+    tile.height = panels.rows(i);
+    tile.depth = depth_of(block);
+    tile.a = packed_ ? packed_panel(group, block, i) : place(group, block, i);
+    tile.a_row = packed_ ? 1 : depth_;
+    tile.a_column = packed_ ? tile.height : 1;
+  }
+
+  const Panels panels;
+
+ private:
+  const T* place(int64_t group, int64_t block, int64_t i) const {
+    return from_ + (group * panels.total() + panels.first_row(i)) * depth_ + block * kc;
+  }
+  T* packed_panel(int64_t group, int64_t block, int64_t i) const {
+    return scratch_.template as<T>() + ((group * blocks + block) * panels.count + i) * stride_;
+  }
+  const int64_t depth_;
+
+ public:
+  const int64_t kc, blocks;
+
+ private:
+  const T* const from_;
+  const bool packed_;
+  const int64_t stride_;
+  const Scratch scratch_;
 };
 
 template <class T>
 struct Product {
-  const PackedRows<T>& rows;
+  const Rows<T>& rows;
   const ColumnsOf<T>& columns;
   Target<T> target;
   const T* bias;  // per group and row, or null
@@ -128,27 +151,29 @@ class Block {
 
   // Adds part b of the sum for the panels [i0, i1) of rows.
   void multiply(int64_t b, int64_t i0, int64_t i1) const {
-    const PackedRows<T>& rows = product_.rows;
+    const Rows<T>& rows = product_.rows;
     const Target<T>& target = product_.target;
+    const int nr = kernels_.nr;
     const bool last = b + 1 == rows.blocks;
+    Tile<T> tile{};
+    tile.b_row = nr;
+    tile.accumulate = b > 0;
     for (int64_t i = i0; i < i1; ++i) {
       const int64_t row = rows.panels.first_row(i);
-      const int height = rows.panels.rows(i);
-      Epilogue<T> epilogue;
+      rows.set(group_, b, i, tile);
       if (product_.bias && last)
-        epilogue.row_bias = product_.bias + group_ * rows.panels.total() + row;
+        tile.epilogue.row_bias = product_.bias + group_ * rows.panels.total() + row;
       T* const c = target.data + group_ * target.group_stride + row * target.row_stride;
       T* const beside = aside_.as<T>() + row * aside_row();
       for (int64_t p = 0; p < panels_; ++p) {
-        const int64_t* const offset = offset_ + p * kernels_.nr;
-        kernels_.tile(height, rows.depth_of(b), rows.panel(group_, b, i),
-                      packed_.as<T>() + p * stride_, kernels_.nr,
-                      neighbours_[p] ? c + *offset : beside + p * kernels_.nr,
-                      neighbours_[p] ? target.row_stride : aside_row(), b > 0, epilogue);
+        tile.b = packed_.as<T>() + p * stride_;
+        tile.c = neighbours_[p] ? c + offset_[p * nr] : beside + p * nr;
+        tile.c_row = neighbours_[p] ? target.row_stride : aside_row();
+        kernels_.tile(tile);
         if (neighbours_[p] || !last) continue;
-        const int64_t width = std::min<int64_t>(kernels_.nr, count_ - p * kernels_.nr);
-        for (int64_t r = 0; r < height; ++r)
-          conv_table().of<T>().scatter(beside + r * aside_row() + p * kernels_.nr, width, offset,
+        for (int r = 0; r < tile.height; ++r)
+          conv_table().of<T>().scatter(tile.c + r * aside_row(),
+                                       std::min<int64_t>(nr, count_ - p * nr), offset_ + p * nr,
                                        c + r * target.row_stride);
       }
     }
@@ -215,8 +240,7 @@ template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t depth = s.in_group() * s.taps(), pixels = s.out_pixels();
-  const PackedRows<T> weight(s.groups, s.out_group(), depth, gemm_table().of<T>().mr);
-  weight.pack(s.groups, s.out_group(), static_cast<const T*>(p.weight));
+  const Rows<T> weight(s.groups, s.out_group(), depth, static_cast<const T*>(p.weight));
   const ColumnsOf<T> columns(s, p.input);
   const Target<T> output{static_cast<T*>(p.result), s.out_group() * pixels, s.out_channels * pixels,
                          pixels, {1, 1, pixels}, {0, 0, 1}};
@@ -248,8 +272,7 @@ void backward_input_phase(const ConvProblem& p, const int64_t (&phase)[3]) {
   if (columns.pixels() == 0 || columns.rows() == 0) return;
   const Scratch gathered(size_t(s.in_channels * columns.rows()) * sizeof(T));
   gather_weight(s, static_cast<const T*>(p.weight), taps, gathered.as<T>());
-  const PackedRows<T> weight(s.groups, s.in_group(), columns.rows(), gemm_table().of<T>().mr);
-  weight.pack(s.groups, s.in_group(), gathered.as<T>());
+  const Rows<T> weight(s.groups, s.in_group(), columns.rows(), gathered.as<T>());
 
   const int64_t area = s.in_pixels(), plane = s.input[1] * s.input[2], row = s.input[2];
   Target<T> grad_input{static_cast<T*>(p.result) + phase[0] * plane + phase[1] * row + phase[2],
@@ -325,9 +348,20 @@ void weight_block(const Columns<T>& columns, const Columns<T>& pixels, int64_t r
       for (int64_t p = 0; p * nr < depth; ++p)
         kernels.pack_a(panels.rows(i), width(p), from + p * p_stride + panels.first_row(i) * nr, nr,
                        1, a + p * nr * panels.rows(i));
-      for (int64_t b = 0; b < b_panels; ++b)
-        kernels.tile(panels.rows(i), depth, a, b_packed.as<T>() + b * b_stride, nr,
-                     sums + panels.first_row(i) * row + b * nr, row, j > j0, Epilogue<T>{});
+      Tile<T> tile{};
+      tile.height = panels.rows(i);
+      tile.depth = depth;
+      tile.a = a;
+      tile.a_row = 1;
+      tile.a_column = tile.height;
+      tile.b_row = nr;
+      tile.c_row = row;
+      tile.accumulate = j > j0;
+      for (int64_t b = 0; b < b_panels; ++b) {
+        tile.b = b_packed.as<T>() + b * b_stride;
+        tile.c = sums + panels.first_row(i) * row + b * nr;
+        kernels.tile(tile);
+      }
     }
   }
 }

@@ -1,8 +1,8 @@
 // Three ways to multiply, and the split of each over threads.
 //
-// packed: both operands are copied into the order in which the tile reads them. For all but thin
-//         products; the copies are made once and shared by all threads.
-// direct: few rows in A. B is read where it lies, once; packing it would cost more than the product.
+// packed: B is copied into the order in which the tile reads it, and A too where its rows would
+//         meet in the same cache sets. For all but thin products; all threads share the copies.
+// direct: few rows in A. Both are read where they lie: packing B would cost more than the product.
 // dot:    rows of A and columns of B both lie along k (x @ W.T): inner products, nothing is copied.
 //
 // The blocks depend on the problem and the instruction set only, never on the number of threads.
@@ -42,6 +42,35 @@ constexpr int64_t row_block = 2016;       // rows of A packed at a time: 4 MiB, 
 constexpr int64_t shared_columns = 4;     // column blocks of B packed at a time
 constexpr int64_t panels_per_task = 8;
 
+// A block of A: panels of rows, packed or where they lie.
+template <class T>
+struct Rows {
+  Panels panels;
+  bool copied;
+  int64_t stride;  // between packed panels
+  Scratch scratch;
+  Matrix<T> from;
+
+  Rows(const Matrix<T>& a, int64_t rows, int64_t depth, int mr)
+      : panels(rows, mr),
+        copied(!rows_lie_well(a)),
+        stride(panel_stride<T>(mr, depth)),
+        scratch(copied ? size_t(panels.count * stride) * sizeof(T) : 0),
+        from(a) {}
+
+  void pack(int64_t i, int64_t depth) const {
+    gemm_table().of<T>().pack_a(panels.rows(i), depth, from.data + panels.first_row(i) * from.row,
+                                from.row, from.column, scratch.template as<T>() + i * stride);
+  }
+  void set(int64_t i, Tile<T>& tile) const {
+    tile.height = panels.rows(i);
+    tile.a = copied ? scratch.template as<T>() + i * stride
+                    : from.data + panels.first_row(i) * from.row;
+    tile.a_row = copied ? 1 : from.row;
+    tile.a_column = copied ? tile.height : from.column;
+  }
+};
+
 template <class T>
 void packed(const GemmProblem<T>& p) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
@@ -50,31 +79,24 @@ void packed(const GemmProblem<T>& p) {
   const int64_t mc = balanced(p.m, row_block);
   const int64_t nb = balanced(p.n, column_block<T>, nr);
   const int64_t nc = nb * shared_columns;
-  const int64_t a_stride = panel_stride<T>(kernels.mr, kc);
   const int64_t b_stride = panel_stride<T>(nr, kc);
-  const Scratch a_scratch(ceil_div(mc, kernels.mr) * a_stride * sizeof(T));
   const Scratch b_scratch(ceil_div(std::min(nc, p.n), nr) * b_stride * sizeof(T));
-  T* const a_packed = a_scratch.template as<T>();
   T* const b_packed = b_scratch.template as<T>();
 
   for (int64_t k0 = 0; k0 < p.k; k0 += kc) {
     const int64_t depth = std::min(kc, p.k - k0);
-    const bool accumulate = p.accumulate || k0 > 0, last = k0 + depth == p.k;
     for (int64_t m0 = 0; m0 < p.m; m0 += mc) {
-      const Panels panels(std::min(mc, p.m - m0), kernels.mr);
-      const int64_t groups = ceil_div(panels.count, panels_per_task);
+      const Rows<T> rows({p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column},
+                         std::min(mc, p.m - m0), kc, kernels.mr);
+      const int64_t panels = rows.panels.count, groups = ceil_div(panels, panels_per_task);
       for (int64_t n0 = 0; n0 < p.n; n0 += nc) {
         const int64_t columns = std::min(nc, p.n - n0);
         const int64_t blocks = ceil_div(columns, nb);
-        const int64_t a_tasks = n0 == 0 ? groups : 0;
+        const int64_t a_tasks = rows.copied && n0 == 0 ? groups : 0;
         parallel_for(a_tasks + blocks, [&](int64_t task) {
           if (task < a_tasks) {
-            const int64_t end = std::min((task + 1) * panels_per_task, panels.count);
-            for (int64_t i = task * panels_per_task; i < end; ++i) {
-              const T* rows = p.a.data + (m0 + panels.first_row(i)) * p.a.row + k0 * p.a.column;
-              kernels.pack_a(panels.rows(i), depth, rows, p.a.row, p.a.column,
-                             a_packed + i * a_stride);
-            }
+            const int64_t end = std::min((task + 1) * panels_per_task, panels);
+            for (int64_t i = task * panels_per_task; i < end; ++i) rows.pack(i, depth);
           } else {
             const int64_t j = (task - a_tasks) * nb;
             kernels.pack_b(depth, std::min(nb, columns - j),
@@ -85,19 +107,23 @@ void packed(const GemmProblem<T>& p) {
         parallel_for(groups * blocks, [&](int64_t task) {
           const int64_t j0 = task / groups * nb, j1 = std::min(j0 + nb, columns);
           const int64_t i0 = task % groups * panels_per_task;
-          const int64_t i1 = std::min(i0 + panels_per_task, panels.count);
+          const int64_t i1 = std::min(i0 + panels_per_task, panels);
+          Tile<T> tile{};
+          tile.depth = depth;
+          tile.b_row = nr;
+          tile.c_row = p.c_row;
+          tile.accumulate = p.accumulate || k0 > 0;
           for (int64_t i = i0; i < i1; ++i) {
-            const int64_t row = m0 + panels.first_row(i);
+            const int64_t row = m0 + rows.panels.first_row(i);
+            rows.set(i, tile);
             for (int64_t j = j0; j < j1; j += nr) {
-              const T* a = a_packed + i * a_stride;
-              const T* b = b_packed + j / nr * b_stride;
-              T* c = p.c + row * p.c_row + n0 + j;
-              const auto epilogue = epilogue_at(p.epilogue, last, row, n0 + j);
+              tile.b = b_packed + j / nr * b_stride;
+              tile.c = p.c + row * p.c_row + n0 + j;
+              tile.epilogue = epilogue_at(p.epilogue, k0 + depth == p.k, row, n0 + j);
               if (j + nr <= columns)
-                kernels.tile(panels.rows(i), depth, a, b, nr, c, p.c_row, accumulate, epilogue);
+                kernels.tile(tile);
               else
-                kernels.tile_narrow(panels.rows(i), depth, a, b, nr, c, p.c_row,
-                                     static_cast<int>(columns - j), accumulate, epilogue);
+                kernels.tile_narrow(tile, static_cast<int>(columns - j));
             }
           }
         });
@@ -108,47 +134,41 @@ void packed(const GemmProblem<T>& p) {
 
 // ---- direct ------------------------------------------------------------------------------------
 
-// A is packed whole; each task reads its own columns of B once per panel of rows.
+// Each task reads its own columns of B, once per panel of rows.
 template <class T>
 void direct(const GemmProblem<T>& p) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
   const int nr = kernels.nr;
   const Panels panels(p.m, kernels.mr);
   const int64_t kc = balanced(p.k, depth_block<T>);
-  const int64_t blocks = ceil_div(p.k, kc);
-  const int64_t a_stride = panel_stride<T>(kernels.mr, kc);
-  const Scratch scratch(panels.count * blocks * a_stride * sizeof(T));
-  T* const a_packed = scratch.template as<T>();
-  for (int64_t i = 0; i < panels.count; ++i)
-    for (int64_t block = 0; block < blocks; ++block)
-      kernels.pack_a(panels.rows(i), std::min(kc, p.k - block * kc),
-                     p.a.data + panels.first_row(i) * p.a.row + block * kc * p.a.column, p.a.row,
-                     p.a.column, a_packed + (block * panels.count + i) * a_stride);
-
   parallel_for(ceil_div(p.n, nr), [&](int64_t task) {
     const int64_t j = task * nr;
     const bool whole = j + nr <= p.n;
     alignas(line) T edge[depth_block<T> * max_tile_columns];
-    for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t depth = std::min(kc, p.k - block * kc);
-      const T* b = p.b.data + block * kc * p.b.row + j;
-      int64_t ldb = p.b.row;
+    Tile<T> tile{};
+    tile.a_row = p.a.row;
+    tile.a_column = p.a.column;
+    tile.c_row = p.c_row;
+    for (int64_t k = 0; k < p.k; k += kc) {
+      tile.depth = std::min(kc, p.k - k);
+      tile.b = p.b.data + k * p.b.row + j;
+      tile.b_row = p.b.row;
       if (!whole) {
-        kernels.pack_b(depth, p.n - j, b, p.b.row, 1, edge, 0);
-        b = edge;
-        ldb = nr;
+        kernels.pack_b(tile.depth, p.n - j, tile.b, p.b.row, 1, edge, 0);
+        tile.b = edge;
+        tile.b_row = nr;
       }
-      const bool accumulate = p.accumulate || block > 0, last = block + 1 == blocks;
+      tile.accumulate = p.accumulate || k > 0;
       for (int64_t i = 0; i < panels.count; ++i) {
         const int64_t row = panels.first_row(i);
-        const T* a = a_packed + (block * panels.count + i) * a_stride;
-        T* c = p.c + row * p.c_row + j;
-        const auto epilogue = epilogue_at(p.epilogue, last, row, j);
+        tile.height = panels.rows(i);
+        tile.a = p.a.data + row * p.a.row + k * p.a.column;
+        tile.c = p.c + row * p.c_row + j;
+        tile.epilogue = epilogue_at(p.epilogue, k + kc >= p.k, row, j);
         if (whole)
-          kernels.tile(panels.rows(i), depth, a, b, ldb, c, p.c_row, accumulate, epilogue);
+          kernels.tile(tile);
         else
-          kernels.tile_narrow(panels.rows(i), depth, a, b, ldb, c, p.c_row,
-                               static_cast<int>(p.n - j), accumulate, epilogue);
+          kernels.tile_narrow(tile, static_cast<int>(p.n - j));
       }
     }
   });

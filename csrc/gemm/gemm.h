@@ -39,6 +39,14 @@ constexpr int64_t depth_block = 2048 / static_cast<int64_t>(sizeof(T));
 template <class T>
 constexpr int64_t column_block = 1024 / static_cast<int64_t>(sizeof(T));
 
+// May a tile read its rows of A where they lie? Along k they must be dense, and they must not all
+// fall into the same sets of the L1 cache, as rows a multiple of its page (4096 bytes) apart do.
+template <class T>
+bool rows_lie_well(const Matrix<T>& a) {
+  const int64_t bytes = (a.row < 0 ? -a.row : a.row) * static_cast<int64_t>(sizeof(T));
+  return a.column == 1 && (bytes + 128) % 4096 >= 256;
+}
+
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // n cut into the fewest parts of at most `most`, as equal as multiples of `unit` allow: the size of

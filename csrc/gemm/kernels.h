@@ -1,8 +1,8 @@
 // What gemm's *.isa.cc files fill in, once per instruction set.
 //
-// Packed layout. A is cut into panels of `height` rows, each stored [k][height]; B into panels of nr
-// columns, each stored [k][nr], the last one filled up with zeros. A tile is the product of a panel
-// of each: height x nr numbers, all accumulators in registers.
+// A tile is `height` rows of A times nr columns of B, all accumulators in registers. A is read where
+// it lies, by any two strides; a panel of it may also be packed as [k][height]. B is cut into panels
+// of nr columns, each stored [k][nr], the last one filled up with zeros, or read where it lies.
 #pragma once
 #include <cstdint>
 
@@ -17,23 +17,32 @@ struct Epilogue {
   const T* column_bias = nullptr;
 };
 
-constexpr int max_tile_rows = 14;
 constexpr int max_tile_columns = 32;
 constexpr int dot_rows = 3, dot_columns = 4;
+
+// c (height x nr, row stride c_row) = a * b, or += if accumulate. The epilogue's pointers are at the
+// tile's own first row and column.
+template <class T>
+struct Tile {
+  int height;
+  int64_t depth;
+  const T* a;
+  int64_t a_row, a_column;
+  const T* b;
+  int64_t b_row;
+  T* c;
+  int64_t c_row;
+  bool accumulate;
+  Epilogue<T> epilogue;
+};
 
 template <class T>
 struct GemmKernels {
   int mr;  // most rows of a tile
   int nr;  // columns of a tile
 
-  // c (height x nr, row stride ldc) = a * b, or += if accumulate; epilogue pointers at the tile's
-  // own first row and column. a is packed; b has row stride ldb (nr if packed).
-  void (*tile)(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
-               bool accumulate, const Epilogue<T>& epilogue);
-
-  // The same for a tile of which only the first `columns` < nr are written.
-  void (*tile_narrow)(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c,
-                      int64_t ldc, int columns, bool accumulate, const Epilogue<T>& epilogue);
+  void (*tile)(const Tile<T>& tile);
+  void (*tile_narrow)(const Tile<T>& tile, int columns);  // writes only the first columns < nr
 
   // a: height rows with strides row and column (in elements) -> [depth][height].
   // Writes up to one vector beyond the panel.

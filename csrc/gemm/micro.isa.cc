@@ -12,58 +12,64 @@ namespace {
 constexpr int tile_vectors = 2;
 template <class T>
 constexpr int tile_columns = tile_vectors * lanes<T>;
-static_assert(accumulator_rows <= max_tile_rows && tile_columns<float> <= max_tile_columns);
+static_assert(tile_columns<float> <= max_tile_columns);
 
 template <class T, int Height>
-inline __attribute__((always_inline)) void multiply(int64_t depth, const T* __restrict a,
-                                                    const T* __restrict b, int64_t ldb,
+inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
                                                     Vec<T> (&sum)[Height][tile_vectors]) {
-  constexpr int L = lanes<T>;
+  constexpr int L = lanes<T>, groups = (Height + 2) / 3;
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) sum[i][0] = sum[i][1] = Vec<T>{};
-  for (int64_t k = 0; k < depth; ++k) {
+  // A pointer per row would not fit in the registers. One per three rows does: the two beside it are
+  // a_row away, which the addressing of a load can add.
+  const T* middle[groups];
+#pragma GCC unroll 5
+  for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * t.a_row;
+  const T* b = t.b;
+  const int64_t a_row = t.a_row, a_column = t.a_column, b_row = t.b_row;
+  for (int64_t k = t.depth; k > 0; --k) {
     const Vec<T> b0 = load(b), b1 = load(b + L);
 #pragma GCC unroll 14
     for (int i = 0; i < Height; ++i) {
-      sum[i][0] += broadcast(a[i]) * b0;
-      sum[i][1] += broadcast(a[i]) * b1;
+      const Vec<T> a = broadcast(middle[i / 3][(i % 3 - 1) * a_row]);
+      sum[i][0] += a * b0;
+      sum[i][1] += a * b1;
     }
-    a += Height;
-    b += ldb;
+#pragma GCC unroll 5
+    for (int g = 0; g < groups; ++g) middle[g] += a_column;
+    b += b_row;
   }
 }
 
 template <class T, int Height>
-void tile(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc, bool accumulate,
-          const Epilogue<T>& epilogue) {
+void tile(const Tile<T>& t) {
   constexpr int L = lanes<T>;
   Vec<T> sum[Height][tile_vectors];
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) {  // c arrives while the sum is formed
-    __builtin_prefetch(c + i * ldc, 1);
-    __builtin_prefetch(c + i * ldc + tile_columns<T> - 1, 1);
+    __builtin_prefetch(t.c + i * t.c_row, 1);
+    __builtin_prefetch(t.c + i * t.c_row + tile_columns<T> - 1, 1);
   }
-  multiply<T, Height>(depth, a, b, ldb, sum);
+  multiply<T, Height>(t, sum);
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) {
 #pragma GCC unroll 2
     for (int j = 0; j < tile_vectors; ++j) {
-      T* out = c + i * ldc + j * L;
+      T* out = t.c + i * t.c_row + j * L;
       Vec<T> v = sum[i][j];
-      if (accumulate) v += load(out);
-      if (epilogue.row_bias) v += broadcast(epilogue.row_bias[i]);
-      if (epilogue.column_bias) v += load(epilogue.column_bias + j * L);
+      if (t.accumulate) v += load(out);
+      if (t.epilogue.row_bias) v += broadcast(t.epilogue.row_bias[i]);
+      if (t.epilogue.column_bias) v += load(t.epilogue.column_bias + j * L);
       store(out, v);
     }
   }
 }
 
 template <class T, int Height>
-void tile_narrow(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
-                 int columns, bool accumulate, const Epilogue<T>& epilogue) {
+void tile_narrow(const Tile<T>& t, int columns) {
   constexpr int L = lanes<T>;
   Vec<T> sum[Height][tile_vectors];
-  multiply<T, Height>(depth, a, b, ldb, sum);
+  multiply<T, Height>(t, sum);
   T buffer[Height * tile_columns<T>];
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) {
@@ -71,47 +77,36 @@ void tile_narrow(int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64
     store(buffer + i * tile_columns<T> + L, sum[i][1]);
   }
   for (int i = 0; i < Height; ++i) {
-    const T row_bias = epilogue.row_bias ? epilogue.row_bias[i] : T(0);
     for (int j = 0; j < columns; ++j) {
-      T* out = c + i * ldc + j;
+      T* out = t.c + i * t.c_row + j;
       T v = buffer[i * tile_columns<T> + j];
-      if (accumulate) v += *out;
-      if (epilogue.row_bias) v += row_bias;
-      if (epilogue.column_bias) v += epilogue.column_bias[j];
+      if (t.accumulate) v += *out;
+      if (t.epilogue.row_bias) v += t.epilogue.row_bias[i];
+      if (t.epilogue.column_bias) v += t.epilogue.column_bias[j];
       *out = v;
     }
   }
 }
 
-template <class T>
-using Tile = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, bool, const Epilogue<T>&);
-template <class T>
-using TileNarrow = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, int, bool,
-                            const Epilogue<T>&);
-
 template <class T, size_t... I>
-inline Tile<T> tile_of_height(int height, std::index_sequence<I...>) {
-  static constexpr Tile<T> tiles[] = {&tile<T, static_cast<int>(I) + 1>...};
-  return tiles[height - 1];
+inline void tile_of_height(const Tile<T>& t, std::index_sequence<I...>) {
+  static constexpr void (*tiles[])(const Tile<T>&) = {&tile<T, static_cast<int>(I) + 1>...};
+  tiles[t.height - 1](t);
 }
 template <class T, size_t... I>
-inline TileNarrow<T> tile_narrow_of_height(int height, std::index_sequence<I...>) {
-  static constexpr TileNarrow<T> tiles[] = {&tile_narrow<T, static_cast<int>(I) + 1>...};
-  return tiles[height - 1];
+inline void tile_narrow_of_height(const Tile<T>& t, int columns, std::index_sequence<I...>) {
+  static constexpr void (*tiles[])(const Tile<T>&, int) = {
+      &tile_narrow<T, static_cast<int>(I) + 1>...};
+  tiles[t.height - 1](t, columns);
 }
 
 template <class T>
-void tile_any(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
-              bool accumulate, const Epilogue<T>& epilogue) {
-  tile_of_height<T>(height, std::make_index_sequence<accumulator_rows>())(
-      depth, a, b, ldb, c, ldc, accumulate, epilogue);
+void tile_any(const Tile<T>& t) {
+  tile_of_height<T>(t, std::make_index_sequence<accumulator_rows>());
 }
-
 template <class T>
-void tile_narrow_any(int height, int64_t depth, const T* a, const T* b, int64_t ldb, T* c,
-                     int64_t ldc, int columns, bool accumulate, const Epilogue<T>& epilogue) {
-  tile_narrow_of_height<T>(height, std::make_index_sequence<accumulator_rows>())(
-      depth, a, b, ldb, c, ldc, columns, accumulate, epilogue);
+void tile_narrow_any(const Tile<T>& t, int columns) {
+  tile_narrow_of_height<T>(t, columns, std::make_index_sequence<accumulator_rows>());
 }
 
 // Rows that are contiguous along k become columns: squares of lanes x lanes, transposed in

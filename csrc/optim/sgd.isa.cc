@@ -34,9 +34,10 @@ inline __attribute__((always_inline)) void step(const Factors<T>& f, V grad, V& 
 template <class T>
 void sgd_step(const SgdSettings& s, int64_t n, T* param, const T* grad, T* buffer) {
   constexpr int L = lanes<T>;
-  const Factors<T> f = {T(s.maximize ? -1 : 1), T(s.lr),           T(s.momentum),
-                        T(1 - s.dampening),     T(s.weight_decay), buffer != nullptr,
-                        s.first_step,           s.nesterov};
+  const Factors<T> f = {
+      T(s.maximize ? -1 : 1), T(s.lr),           T(s.momentum), T(1 - s.dampening),
+      T(s.weight_decay),      buffer != nullptr, s.first_step,  s.nesterov,
+  };
   int64_t i = 0;
   for (; i + L <= n; i += L) {
     Vec<T> p = load(param + i), b{};

@@ -1,0 +1,35 @@
+"""Tasks: `nox -s check` before a commit, `nox -s format` to let the tools write the style."""
+
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["check"]
+
+CLANG_FORMAT = "clang-format==23.1.5"
+RUFF = "ruff==0.17.6"
+TYPES = ["mypy==2.4.1", "types-tqdm"]
+CPP = sorted(str(p) for p in Path("csrc").rglob("*") if p.suffix in (".cc", ".h"))
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Style, types, stubs against the compiled module, and the tests: what a change must pass."""
+    session.install(".[test]", CLANG_FORMAT, RUFF, *TYPES)
+    session.run("clang-format", "--dry-run", "-Werror", *CPP, silent=True)
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run("mypy")
+    # Elsewhere: the folder pyconv of the sources holds no compiled module.
+    with session.chdir(session.create_tmp()):
+        session.run("stubtest", "pyconv._core")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def format(session: nox.Session) -> None:
+    """Write the style into the sources."""
+    session.install(CLANG_FORMAT, RUFF)
+    session.run("clang-format", "-i", *CPP, silent=True)
+    session.run("ruff", "format")
+    session.run("ruff", "check", "--fix")
