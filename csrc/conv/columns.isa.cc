@@ -20,32 +20,34 @@ constexpr int most_panels = columns_panels;
 constexpr int most_taps = 64;      // whose masks are kept; beyond, they are made anew for each row
 constexpr int64_t rows_ahead = 16;  // distance of the prefetch
 
-// Where a column reads: its image and, before the tap's offset, its position in the source.
-struct Place {
-  int64_t image, position[3];
+// Where columns read, before a tap's offset: the element of the source, and the position in each
+// dimension, which tells whether that is inside. Positions fit in 32 bits (shape.cc).
+struct Places {
+  int64_t source[most_panels * width<float>];
+  int32_t position[3][most_panels * width<float>];
+
+  template <class T>
+  void set(const Columns<T>& c, int64_t j0, int64_t count) {
+    int64_t at[3], image = j0;
+    for (int i = 2; i >= 0; --i) {
+      at[i] = image % c.pixels[i] * c.step[i];
+      image /= c.pixels[i];
+    }
+    for (int64_t j = 0; j < count;) {
+      const int64_t row = image * c.image_stride + at[0] * c.stride[0] + at[1] * c.stride[1];
+      for (; j < count && at[2] < c.pixels[2] * c.step[2]; ++j, at[2] += c.step[2]) {
+        source[j] = row + at[2] * c.stride[2];
+        for (int i = 0; i < 3; ++i) position[i][j] = static_cast<int32_t>(at[i]);
+      }
+      at[2] = 0;
+      if ((at[1] += c.step[1]) < c.pixels[1] * c.step[1]) continue;
+      at[1] = 0;
+      if ((at[0] += c.step[0]) < c.pixels[0] * c.step[0]) continue;
+      at[0] = 0;
+      ++image;
+    }
+  }
 };
-
-template <class T>
-inline Place place_of(const Columns<T>& c, int64_t j) {
-  Place place;
-  for (int i = 2; i >= 0; --i) {
-    place.position[i] = j % c.pixels[i] * c.step[i];
-    j /= c.pixels[i];
-  }
-  place.image = j;
-  return place;
-}
-
-template <class T>
-inline Place next_place(const Columns<T>& c, Place place) {
-  for (int i = 2; i >= 0; --i) {
-    place.position[i] += c.step[i];
-    if (place.position[i] < c.pixels[i] * c.step[i]) return place;
-    place.position[i] = 0;
-  }
-  ++place.image;
-  return place;
-}
 
 // The row of k: a channel and a tap in each dimension, counted up.
 template <class T>
@@ -89,12 +91,12 @@ struct Stretches {
   int vectors = 0, elements = 0;
 };
 
-// The columns of one dimension's masks: which columns of each panel lie outside for a tap.
+// One dimension's masks: which columns of each panel lie outside the source for a tap.
 template <class T>
 class Masks {
  public:
-  Masks(const Columns<T>& c, int dimension, const Place* places, int64_t columns)
-      : c_(c), dimension_(dimension), places_(places), columns_(columns) {
+  Masks(const Columns<T>& c, int dimension, const Places& places, int64_t columns)
+      : c_(c), dimension_(dimension), position_(places.position[dimension]), columns_(columns) {
     for (int64_t tap = 0; tap < c.taps[dimension] && tap < most_taps; ++tap)
       compute(tap, kept_[tap]);
   }
@@ -106,16 +108,21 @@ class Masks {
 
  private:
   void compute(int64_t tap, Mask* masks) const {
-    const int64_t shift = c_.offset[dimension_][tap], size = c_.size[dimension_];
-    for (int p = 0; p < most_panels; ++p) masks[p] = 0;
-    for (int64_t j = 0; j < columns_; ++j) {
-      const int64_t position = places_[j].position[dimension_] + shift;
-      if (position < 0 || position >= size) masks[j / width<T>] |= Mask{1} << (j % width<T>);
+    const auto shift = static_cast<int32_t>(c_.offset[dimension_][tap]);
+    const auto size = static_cast<uint32_t>(c_.size[dimension_]);
+    for (int p = 0; p * width<T> < columns_; ++p) {
+      const int32_t* const position = position_ + p * width<T>;
+      Mask mask = 0;  // a negative position is a large unsigned one
+      for (int j = 0; j < width<T>; ++j)
+        mask |= Mask{static_cast<uint32_t>(position[j] + shift) >= size} << j;
+      masks[p] = mask & used(columns_ - p * width<T>);
     }
   }
+  static Mask used(int64_t columns) { return columns >= 32 ? ~Mask{0} : (Mask{1} << columns) - 1; }
+
   const Columns<T>& c_;
   const int dimension_;
-  const Place* const places_;
+  const int32_t* const position_;
   const int64_t columns_;
   Mask kept_[most_taps][most_panels], spare_[most_panels];
 };
@@ -143,21 +150,16 @@ struct OffsetRange {
 };
 
 template <class T>
-void cut(const Columns<T>& c, const OffsetRange<T>& range, const Place* places, int64_t columns,
+void cut(const Columns<T>& c, const OffsetRange<T>& range, const Places& places, int64_t columns,
          T* packed, int64_t panel_stride, Stretches<T>& out) {
   const int64_t step = c.step[2] * c.stride[2];
-  const auto source = [&](int64_t column) {
-    const Place& at = places[column];
-    return at.image * c.image_stride + at.position[0] * c.stride[0] +
-           at.position[1] * c.stride[1] + at.position[2] * c.stride[2];
-  };
   for (int64_t j = 0; j < columns;) {
     const int64_t first = j, edge = (j / width<T> + 1) * width<T>;
     const int64_t end = edge < columns ? edge : columns;
-    for (++j; j < end && source(j) == source(j - 1) + step; ++j) {
+    for (++j; j < end && places.source[j] == places.source[j - 1] + step; ++j) {
     }
     Stretch<T> s;
-    s.from = c.source + source(first);
+    s.from = c.source + places.source[first];
     s.length = static_cast<int>(j - first);
     s.panel = static_cast<int>(first / width<T>);
     s.first_column = static_cast<int>(first % width<T>);
@@ -192,7 +194,7 @@ inline void copy_vectors(const T* from, T* to, int length) {
 }
 
 template <class T, int Step>
-void fill(const Columns<T>& c, int64_t k0, int64_t depth, const Place* places, int64_t columns,
+void fill(const Columns<T>& c, int64_t k0, int64_t depth, const Places& places, int64_t columns,
           T* packed, int64_t panel_stride) {
   Stretches<T> stretches;
   cut(c, OffsetRange<T>(c, k0, depth), places, columns, packed, panel_stride, stretches);
@@ -245,9 +247,8 @@ void pack_columns(const Columns<T>& from, int64_t k0, int64_t depth, int64_t j0,
   constexpr int64_t most = most_panels * width<T>;
   for (int64_t j = 0; j < columns; j += most) {
     const int64_t some = columns - j < most ? columns - j : most;
-    Place places[most];
-    places[0] = place_of(from, j0 + j);
-    for (int64_t i = 1; i < some; ++i) places[i] = next_place(from, places[i - 1]);
+    Places places;
+    places.set(from, j0 + j, some);
     fill_step(from, k0, depth, places, some, packed + j / width<T> * panel_stride, panel_stride);
   }
   const int64_t used = columns % width<T>;
