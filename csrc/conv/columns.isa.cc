@@ -108,13 +108,13 @@ class Masks {
 
  private:
   void compute(int64_t tap, Mask* masks) const {
-    const auto shift = static_cast<int32_t>(c_.offset[dimension_][tap]);
+    const auto shift = static_cast<uint32_t>(c_.offset[dimension_][tap]);
     const auto size = static_cast<uint32_t>(c_.size[dimension_]);
     for (int p = 0; p * width<T> < columns_; ++p) {
       const int32_t* const position = position_ + p * width<T>;
       Mask mask = 0;  // a negative position is a large unsigned one
       for (int j = 0; j < width<T>; ++j)
-        mask |= Mask{static_cast<uint32_t>(position[j] + shift) >= size} << j;
+        mask |= Mask{static_cast<uint32_t>(position[j]) + shift >= size} << j;
       masks[p] = mask & used(columns_ - p * width<T>);
     }
   }

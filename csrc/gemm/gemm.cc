@@ -1,8 +1,9 @@
-// Three ways to multiply, and the split of each over threads.
+// Four ways to multiply, and the split of each over threads.
 //
 // packed: B is copied into the order in which the tile reads it, and A too where its rows would
 //         meet in the same cache sets. For all but thin products; all threads share the copies.
 // direct: few rows in A. Both are read where they lie: packing B would cost more than the product.
+// strip:  at most three rows in A: bound by memory, so B is read in long stretches.
 // dot:    rows of A and columns of B both lie along k (x @ W.T): inner products, nothing is copied.
 //
 // The blocks depend on the problem and the instruction set only, never on the number of threads.
@@ -40,7 +41,12 @@ Epilogue<T> epilogue_at(const Epilogue<T>& all, bool last, int64_t row, int64_t 
 
 constexpr int64_t row_block = 2016;       // rows of A packed at a time: 4 MiB, shared through L3
 constexpr int64_t shared_columns = 4;     // column blocks of B packed at a time
-constexpr int64_t panels_per_task = 8;
+constexpr int64_t enough_tasks = 16;
+
+// How much of `total` a task takes: so that there are enough tasks, but at most `most`.
+int64_t share(int64_t total, int64_t most) {
+  return std::max<int64_t>(1, std::min(most, total / enough_tasks));
+}
 
 // A block of A: panels of rows, packed or where they lie.
 template <class T>
@@ -88,26 +94,28 @@ void packed(const GemmProblem<T>& p) {
     for (int64_t m0 = 0; m0 < p.m; m0 += mc) {
       const Rows<T> rows({p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column},
                          std::min(mc, p.m - m0), kc, kernels.mr);
-      const int64_t panels = rows.panels.count, groups = ceil_div(panels, panels_per_task);
+      const int64_t panels = rows.panels.count;
       for (int64_t n0 = 0; n0 < p.n; n0 += nc) {
         const int64_t columns = std::min(nc, p.n - n0);
         const int64_t blocks = ceil_div(columns, nb);
+        const int64_t per_task = share(panels * blocks, 8), groups = ceil_div(panels, per_task);
         const int64_t a_tasks = rows.copied && n0 == 0 ? groups : 0;
-        parallel_for(a_tasks + blocks, [&](int64_t task) {
+        const int64_t b_columns = share(ceil_div(columns, nr), nb / nr) * nr;
+        parallel_for(a_tasks + ceil_div(columns, b_columns), [&](int64_t task) {
           if (task < a_tasks) {
-            const int64_t end = std::min((task + 1) * panels_per_task, panels);
-            for (int64_t i = task * panels_per_task; i < end; ++i) rows.pack(i, depth);
+            const int64_t end = std::min((task + 1) * per_task, panels);
+            for (int64_t i = task * per_task; i < end; ++i) rows.pack(i, depth);
           } else {
-            const int64_t j = (task - a_tasks) * nb;
-            kernels.pack_b(depth, std::min(nb, columns - j),
+            const int64_t j = (task - a_tasks) * b_columns;
+            kernels.pack_b(depth, std::min(b_columns, columns - j),
                            p.b.data + k0 * p.b.row + (n0 + j) * p.b.column, p.b.row, p.b.column,
                            b_packed + j / nr * b_stride, b_stride);
           }
         });
         parallel_for(groups * blocks, [&](int64_t task) {
           const int64_t j0 = task / groups * nb, j1 = std::min(j0 + nb, columns);
-          const int64_t i0 = task % groups * panels_per_task;
-          const int64_t i1 = std::min(i0 + panels_per_task, panels);
+          const int64_t i0 = task % groups * per_task;
+          const int64_t i1 = std::min(i0 + per_task, panels);
           Tile<T> tile{};
           tile.depth = depth;
           tile.b_row = nr;
@@ -174,6 +182,31 @@ void direct(const GemmProblem<T>& p) {
   });
 }
 
+// ---- strip -------------------------------------------------------------------------------------
+
+template <class T>
+void strip(const GemmProblem<T>& p) {
+  const int64_t columns = 512 / static_cast<int64_t>(sizeof(T));  // eight lines of each row of B
+  parallel_for(ceil_div(p.n, columns), [&](int64_t task) {
+    const int64_t j = task * columns;
+    Tile<T> tile{};
+    tile.height = static_cast<int>(p.m);
+    tile.a_row = p.a.row;
+    tile.a_column = p.a.column;
+    tile.b_row = p.b.row;
+    tile.c = p.c + j;
+    tile.c_row = p.c_row;
+    for (int64_t k = 0; k < p.k; k += depth_block<T>) {
+      tile.depth = std::min(depth_block<T>, p.k - k);
+      tile.a = p.a.data + k * p.a.column;
+      tile.b = p.b.data + k * p.b.row + j;
+      tile.accumulate = p.accumulate || k > 0;
+      tile.epilogue = epilogue_at(p.epilogue, k + tile.depth == p.k, 0, j);
+      gemm_table().of<T>().strip(tile, std::min(columns, p.n - j));
+    }
+  });
+}
+
 // ---- dot ---------------------------------------------------------------------------------------
 
 constexpr int64_t dot_block = 16;  // columns of C per task
@@ -203,8 +236,11 @@ void dot(const GemmProblem<T>& p) {
 
 // ---- the table ---------------------------------------------------------------------------------
 
-// Seconds at 3 GHz, two multiply-adds a cycle; a packed element costs about `pack_cycles`.
-constexpr double hertz = 3e9, pack_cycles = 0.5;
+// Seconds at 3 GHz, two multiply-adds a cycle. The factors were fitted to measurements.
+constexpr double hertz = 3e9;
+constexpr double pack_cycles = 0.7, transpose_cycles = 1.0;  // per element
+constexpr double dot_slowness = 2.6;   // its operands come from L2, one load per multiply-add
+constexpr double read_cycles = 0.35;   // per element of B that is used once or twice
 
 template <class T>
 double multiply_cycles(const GemmProblem<T>& p) {
@@ -214,26 +250,39 @@ double multiply_cycles(const GemmProblem<T>& p) {
 template <class T>
 double packed_cost(const GemmProblem<T>& p) {
   const int nr = gemm_table().of<T>().nr;
-  const double padded = double(ceil_div(p.n, nr) * nr) / double(std::max<int64_t>(p.n, 1));
-  const double packing = pack_cycles * double(p.k) * double(p.m + p.n);
+  const double padded = double(ceil_div(p.n, nr) * nr) / double(p.n);
+  const double packing = (p.b.column == 1 ? pack_cycles : transpose_cycles) * double(p.k * p.n) +
+                         (rows_lie_well(p.a) ? 0 : pack_cycles) * double(p.k * p.m);
   return (1.05 * padded * multiply_cycles(p) + packing + 2000) / hertz;
 }
 template <class T>
 double direct_cost(const GemmProblem<T>& p) {
-  // A panel lower than five rows waits for loads of B, not for multiply-adds.
+  // Each further panel of rows reads B again; a panel lower than five rows waits for loads of B.
   const Panels panels(p.m, gemm_table().of<T>().mr);
-  const double low = std::max(1.0, 5.0 / double(std::max<int64_t>(panels.height, 1)));
-  return (1.1 * low * multiply_cycles(p) + pack_cycles * double(p.k * p.m) + 1000) / hertz;
+  const double low = std::max(1.0, 5.0 / double(panels.height));
+  const double again = 0.03 * double(panels.count);
+  return ((1.05 + again) * low * multiply_cycles(p) + read_cycles * double(p.k * p.n) + 1000) /
+         hertz;
+}
+template <class T>
+double strip_cost(const GemmProblem<T>& p) {
+  return (multiply_cycles(p) + 0.5 * read_cycles * double(p.k * p.n) + 500) / hertz;
 }
 template <class T>
 double dot_cost(const GemmProblem<T>& p) {
-  const double low = std::max(1.0, 3.0 / double(std::max<int64_t>(p.m, 1)));
   const double sums = 10.0 * double(p.m) * double(p.n);
-  return (1.15 * low * multiply_cycles(p) + sums + 500) / hertz;
+  return (dot_slowness * multiply_cycles(p) + sums + 500) / hertz;
 }
 
 template <class T>
-const Algorithm<GemmProblem<T>> table[3] = {
+const Algorithm<GemmProblem<T>> table[4] = {
+    {"strip",
+     [](const GemmProblem<T>& p) -> std::string {
+       if (p.m > strip_rows) return sentence("needs at most ", strip_rows, " rows, got ", p.m);
+       if (p.b.column != 1) return "needs rows of B that lie along n";
+       return "";
+     },
+     strip_cost<T>, strip<T>},
     {"dot",
      [](const GemmProblem<T>& p) -> std::string {
        if (p.a.column == 1 && p.b.row == 1) return "";

@@ -19,6 +19,7 @@ struct Epilogue {
 
 constexpr int max_tile_columns = 32;
 constexpr int dot_rows = 3, dot_columns = 4;
+constexpr int strip_rows = 3;
 
 // c (height x nr, row stride c_row) = a * b, or += if accumulate. The epilogue's pointers are at the
 // tile's own first row and column.
@@ -43,6 +44,7 @@ struct GemmKernels {
 
   void (*tile)(const Tile<T>& tile);
   void (*tile_narrow)(const Tile<T>& tile, int columns);  // writes only the first columns < nr
+  void (*strip)(const Tile<T>& tile, int64_t columns);    // up to strip_rows rows, any columns
 
   // a: height rows with strides row and column (in elements) -> [depth][height].
   // Writes up to one vector beyond the panel.

@@ -109,6 +109,61 @@ void tile_narrow_any(const Tile<T>& t, int columns) {
   tile_narrow_of_height<T>(t, columns, std::make_index_sequence<accumulator_rows>());
 }
 
+// Few rows: what counts is to read long stretches of each row of B, and to ask for them early.
+template <class T, int Height, int Vectors>
+inline void strip_of(const Tile<T>& t, int64_t j) {
+  constexpr int L = lanes<T>;
+  constexpr int rows_ahead = 16;
+  Vec<T> sum[Height][Vectors] = {};
+  const T* b = t.b + j;
+  for (int64_t k = 0; k < t.depth; ++k, b += t.b_row) {
+    Vec<T> a[Height];
+#pragma GCC unroll 3
+    for (int i = 0; i < Height; ++i) a[i] = broadcast(t.a[i * t.a_row + k * t.a_column]);
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      __builtin_prefetch(b + rows_ahead * t.b_row + v * L);
+      const Vec<T> row = load(b + v * L);
+#pragma GCC unroll 3
+      for (int i = 0; i < Height; ++i) sum[i][v] += a[i] * row;
+    }
+  }
+  for (int i = 0; i < Height; ++i)
+    for (int v = 0; v < Vectors; ++v) {
+      T* const out = t.c + i * t.c_row + j + v * L;
+      store(out, t.accumulate ? load(out) + sum[i][v] : sum[i][v]);
+    }
+}
+
+template <class T, int Height>
+void strip_of_height(const Tile<T>& t, int64_t columns) {
+  constexpr int L = lanes<T>, vectors = Height == 1 ? 8 : 4;
+  int64_t j = 0;
+  for (; j + vectors * L <= columns; j += vectors * L) strip_of<T, Height, vectors>(t, j);
+  for (; j + L <= columns; j += L) strip_of<T, Height, 1>(t, j);
+  for (; j < columns; ++j)
+    for (int i = 0; i < Height; ++i) {
+      T sum = t.accumulate ? t.c[i * t.c_row + j] : T(0);
+      for (int64_t k = 0; k < t.depth; ++k)
+        sum += t.a[i * t.a_row + k * t.a_column] * t.b[k * t.b_row + j];
+      t.c[i * t.c_row + j] = sum;
+    }
+  for (int i = 0; i < Height; ++i)
+    for (j = 0; j < columns; ++j) {
+      T* const out = t.c + i * t.c_row + j;
+      if (t.epilogue.row_bias) *out += t.epilogue.row_bias[i];
+      if (t.epilogue.column_bias) *out += t.epilogue.column_bias[j];
+    }
+}
+
+template <class T>
+void strip(const Tile<T>& t, int64_t columns) {
+  static_assert(strip_rows == 3);
+  if (t.height == 1) strip_of_height<T, 1>(t, columns);
+  if (t.height == 2) strip_of_height<T, 2>(t, columns);
+  if (t.height == 3) strip_of_height<T, 3>(t, columns);
+}
+
 // Rows that are contiguous along k become columns: squares of lanes x lanes, transposed in
 // registers. The last, partial group of rows is stored first: its surplus lanes fall on the first
 // rows of the next k, which are stored after it.
@@ -214,7 +269,7 @@ void dot(int rows, int columns, int64_t depth, const T* a, int64_t lda, const T*
 
 template <class T>
 constexpr GemmKernels<T> kernels = {
-    accumulator_rows, tile_columns<T>, tile_any<T>, tile_narrow_any<T>, pack_a<T>, pack_b<T>,
+    accumulator_rows, tile_columns<T>, tile_any<T>, tile_narrow_any<T>, strip<T>, pack_a<T>, pack_b<T>,
     dot<T>};
 
 }  // namespace
