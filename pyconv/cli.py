@@ -185,7 +185,7 @@ class Progress:
     def __enter__(self) -> Progress:
         if self._terminal:
             try:
-                from tqdm import tqdm  # type: ignore[import-untyped]
+                from tqdm import tqdm
             except ImportError:
                 return self
             self._bar = tqdm(total=self._total, desc=self._label, leave=False)

@@ -17,8 +17,15 @@ from pyconv.cli import main
 def run_process(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pyconv", *args]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(env or {})}
+    folder = Path(__file__).parent  # not the root, whose folder pyconv has no compiled module
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, env=environment, timeout=100
+        command,
+        check=False,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
 
 

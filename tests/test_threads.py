@@ -145,6 +145,28 @@ def test_fork_after_use() -> None:
     assert printed(FORK) == "done"
 
 
+LIMITED = """
+import resource
+import numpy as np
+import pyconv, pyconv.functional as F
+
+x, w = np.ones((8, 16, 28, 28), np.float32), np.ones((32, 16, 3, 3), np.float32)
+pyconv.set_num_threads(1)
+expected = F.conv2d(x, w).numpy()
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+pyconv.set_num_threads(1024)
+print(all((F.conv2d(x, w).numpy() == expected).all() for _ in range(3)))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="it reserves all memory")
+def test_fewer_threads_start_than_asked_for() -> None:
+    """Memory for the stacks of 1024 threads is refused; those that start do the work."""
+    assert printed(LIMITED) == "True"
+
+
 def test_set_and_get() -> None:
     with force(threads=3):
         assert pyconv.get_num_threads() == 3

@@ -1,12 +1,12 @@
 // Forming the columns matrix of a convolution, piece by piece, and its adjoint.
 //
 // Neighbouring columns of one output row are neighbours in the source (stride 1) or every other
-// element (stride 2); where the output is as wide as the input, even its rows follow each other. Such
-// a stretch is copied a vector at a time as if rows had no ends; a mask per tap then tells which
-// columns of a panel lie outside the source, and these are cleared. A vector that reaches past its
-// stretch writes where the next one will be written: stretches are done in ascending order.
-// "im2col": Chellapilla, Puri, Simard, "High performance convolutional neural networks for document
-// processing", 2006.
+// element (stride 2); where the output is as wide as the input, even its rows follow each other.
+// Such a stretch is copied a vector at a time as if rows had no ends; a mask per tap then tells
+// which columns of a panel lie outside the source, and these are cleared. A vector that reaches
+// past its stretch writes where the next one will be written: stretches are done in ascending
+// order. "im2col": Chellapilla, Puri, Simard, "High performance convolutional neural networks for
+// document processing", 2006.
 #include "conv/kernels.h"
 #include "simd/vec.h"
 
@@ -17,32 +17,47 @@ template <class T>
 constexpr int width = 2 * lanes<T>;  // columns of a panel: those of gemm's tile
 using Mask = uint32_t;               // a bit per column of a panel
 constexpr int most_panels = columns_panels;
-constexpr int most_taps = 64;      // whose masks are kept; beyond, they are made anew for each row
+constexpr int most_taps = 64;       // whose masks are kept; beyond, they are made anew for each row
 constexpr int64_t rows_ahead = 16;  // distance of the prefetch
 
-// Where columns read, before a tap's offset: the element of the source, and the position in each
-// dimension, which tells whether that is inside. Positions fit in 32 bits (shape.cc).
+// Where columns read, before a tap's offset. Positions in each dimension tell whether that is
+// inside the source; they fit in 32 bits (shape.cc). Rows are the parts of output rows that follow
+// each other.
 struct Places {
-  int64_t source[most_panels * width<float>];
+  struct Row {
+    int64_t source, first_column, length;
+  };
+  Row rows[most_panels * width<float>];
+  int row_count = 0;
   int32_t position[3][most_panels * width<float>];
 
   template <class T>
   void set(const Columns<T>& c, int64_t j0, int64_t count) {
     int64_t at[3], image = j0;
     for (int i = 2; i >= 0; --i) {
-      at[i] = image % c.pixels[i] * c.step[i];
+      at[i] = image % c.pixels[i];
       image /= c.pixels[i];
     }
     for (int64_t j = 0; j < count;) {
-      const int64_t row = image * c.image_stride + at[0] * c.stride[0] + at[1] * c.stride[1];
-      for (; j < count && at[2] < c.pixels[2] * c.step[2]; ++j, at[2] += c.step[2]) {
-        source[j] = row + at[2] * c.stride[2];
-        for (int i = 0; i < 3; ++i) position[i][j] = static_cast<int32_t>(at[i]);
+      const int64_t rest = c.pixels[2] - at[2], n = rest < count - j ? rest : count - j;
+      int32_t first[3];
+      int64_t source = image * c.image_stride;
+      for (int i = 0; i < 3; ++i) {
+        first[i] = static_cast<int32_t>(at[i] * c.step[i]);
+        source += first[i] * c.stride[i];
       }
+      rows[row_count++] = {source, j, n};
+      const auto step = static_cast<int32_t>(c.step[2]);
+      for (int i = 0; i < n; ++i) {
+        position[0][j + i] = first[0];
+        position[1][j + i] = first[1];
+        position[2][j + i] = first[2] + i * step;
+      }
+      j += n;
       at[2] = 0;
-      if ((at[1] += c.step[1]) < c.pixels[1] * c.step[1]) continue;
+      if (++at[1] < c.pixels[1]) continue;
       at[1] = 0;
-      if ((at[0] += c.step[0]) < c.pixels[0] * c.step[0]) continue;
+      if (++at[0] < c.pixels[0]) continue;
       at[0] = 0;
       ++image;
     }
@@ -153,13 +168,20 @@ template <class T>
 void cut(const Columns<T>& c, const OffsetRange<T>& range, const Places& places, int64_t columns,
          T* packed, int64_t panel_stride, Stretches<T>& out) {
   const int64_t step = c.step[2] * c.stride[2];
+  const Places::Row* row = places.rows;
   for (int64_t j = 0; j < columns;) {
     const int64_t first = j, edge = (j / width<T> + 1) * width<T>;
     const int64_t end = edge < columns ? edge : columns;
-    for (++j; j < end && places.source[j] == places.source[j - 1] + step; ++j) {
+    const int64_t source = row->source + (first - row->first_column) * step;
+    for (;;) {  // as far as the source goes on
+      const int64_t row_end = row->first_column + row->length;
+      j = row_end < end ? row_end : end;
+      if (j < row_end) break;
+      ++row;
+      if (j == end || row->source != source + (j - first) * step) break;
     }
     Stretch<T> s;
-    s.from = c.source + places.source[first];
+    s.from = c.source + source;
     s.length = static_cast<int>(j - first);
     s.panel = static_cast<int>(first / width<T>);
     s.first_column = static_cast<int>(first % width<T>);
@@ -199,8 +221,7 @@ void fill(const Columns<T>& c, int64_t k0, int64_t depth, const Places& places, 
   Stretches<T> stretches;
   cut(c, OffsetRange<T>(c, k0, depth), places, columns, packed, panel_stride, stretches);
   const int panels = static_cast<int>((columns + width<T> - 1) / width<T>);
-  Masks<T> outside[3] = {
-      {c, 0, places, columns}, {c, 1, places, columns}, {c, 2, places, columns}};
+  Masks<T> outside[3] = {{c, 0, places, columns}, {c, 1, places, columns}, {c, 2, places, columns}};
   // Channels lie far apart, where no hardware prefetcher looks: ask for the one some rows ahead.
   const int64_t ahead = (1 + rows_ahead / (c.taps[0] * c.taps[1] * c.taps[2])) * c.channel_stride;
   RowOfK<T> k(c, k0);

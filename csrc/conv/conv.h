@@ -18,8 +18,8 @@ struct ConvProblem {
   const ConvShape* shape;
   ConvDirection direction;
   DType dtype;
-  TensorView input;   // forward, backward_weight
-  TensorView output;  // the output's gradient; unused in forward
+  TensorView input;              // forward, backward_weight
+  TensorView output;             // the output's gradient; unused in forward
   const void* weight = nullptr;  // forward, backward_input
   const void* bias = nullptr;    // forward; may be null
   void* result = nullptr;

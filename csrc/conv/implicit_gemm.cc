@@ -1,15 +1,18 @@
-// Convolution as a product whose right operand, the columns matrix, is never stored: each task forms
-// the small block that it multiplies next, in the order in which the tile of gemm/ reads it.
+// Convolution as a product whose right operand, the columns matrix, is never stored: each task
+// forms the small block that it multiplies next, in the order in which the tile of gemm/ reads it.
 //
-//   forward          output[k, j]     = sum over (c, tap) of weight[k, (c, tap)] * columns[(c, tap), j]
-//   backward_input   the same for each phase of the stride: the input pixels h with h % stride = f
+//   forward          output[k, j]     = sum over (c, tap) of weight[k, (c, tap)] * columns[(c,
+//   tap), j] backward_input   the same for each phase of the stride: the input pixels h with h %
+//   stride = f
 //                    see the taps t with (f + pad - t * dilation) % stride = 0, and only those, so
-//                    a phase is a convolution of grad_output with stride 1 and no zero is multiplied
-//   backward_weight  grad_weight[k, (c, tap)] = sum over j of grad_output[k, j] * columns[(c, tap), j]
+//                    a phase is a convolution of grad_output with stride 1 and no zero is
+//                    multiplied
+//   backward_weight  grad_weight[k, (c, tap)] = sum over j of grad_output[k, j] * columns[(c, tap),
+//   j]
 //
-// Memory: the weights (again, if they must be packed) and, per thread, a block of columns and of the
-// result, whatever the image's size. "Implicit GEMM": Chetlur et al., "cuDNN: Efficient primitives for deep learning",
-// arXiv:1410.0759, section 3.
+// Memory: per thread, a block of columns and of the result, whatever the image's size; the weights
+// are read where they lie. "Implicit GEMM": Chetlur et al., "cuDNN: Efficient primitives for deep
+// learning", arXiv:1410.0759, section 3.
 #include <algorithm>
 #include <cstring>
 
@@ -38,9 +41,11 @@ struct Target {
     int64_t w = j0 % pixels[2], h = j0 / pixels[2] % pixels[1];
     int64_t d = j0 / pixels[2] / pixels[1] % pixels[0];
     int64_t image = j0 / pixels[2] / pixels[1] / pixels[0];
-    for (int64_t j = 0; j < count; ++j) {
-      out[j] = image * image_stride + d * step[0] + h * step[1] + w * step[2];
-      if (++w < pixels[2]) continue;
+    for (int64_t j = 0; j < count;) {
+      const int64_t n = std::min(count - j, pixels[2] - w);
+      const int64_t first = image * image_stride + d * step[0] + h * step[1] + w * step[2];
+      for (int64_t i = 0; i < n; ++i) out[j + i] = first + i * step[2];
+      j += n;
       w = 0;
       if (++h < pixels[1]) continue;
       h = 0;
@@ -51,59 +56,25 @@ struct Target {
   }
 };
 
-// The left operand: rows x depth of each group, dense, groups one after the other. It is read where
-// it lies; if the cache would not bear that (rows_lie_well), it is first packed as
-// [group][block of k][panel of rows].
+// The left operand: rows x depth of each group, dense, groups one after the other; read where it
+// lies, in panels of rows and blocks of the sum.
 template <class T>
-class Rows {
- public:
-  Rows(int64_t groups, int64_t rows, int64_t depth, const T* from)
-      : panels(rows, gemm_table().of<T>().mr),
-        depth_(depth),
-        kc(balanced(depth, depth_block<T>)),
-        blocks(ceil_div(depth, kc)),
-        from_(from),
-        packed_(!rows_lie_well(Matrix<T>{from, depth, 1})),
-        stride_(ceil_div(gemm_table().of<T>().mr * kc, 16) * 16 + 16),
-        scratch_(packed_ ? size_t(groups * blocks * panels.count * stride_) * sizeof(T) : 0) {
-    if (!packed_) return;
-    parallel_for(groups * blocks * panels.count, [&](int64_t task) {
-      const int64_t i = task % panels.count, block = task / panels.count % blocks;
-      const int64_t group = task / panels.count / blocks;
-      gemm_table().of<T>().pack_a(panels.rows(i), depth_of(block), place(group, block, i), depth_,
-                                  1, packed_panel(group, block, i));
-    });
+struct Rows {
+  const T* from;
+  int64_t depth, kc, blocks;
+  Panels panels;
+
+  Rows(const T* data, int64_t rows, int64_t k)
+      : from(data),
+        depth(k),
+        kc(balanced(k, depth_block<T>)),
+        blocks(ceil_div(k, kc)),
+        panels(rows, tile_rows<T>(k)) {}
+
+  int64_t depth_of(int64_t block) const { return std::min(kc, depth - block * kc); }
+  const T* panel(int64_t group, int64_t block, int64_t i) const {
+    return from + (group * panels.total() + panels.first_row(i)) * depth + block * kc;
   }
-
-  int64_t depth_of(int64_t block) const { return std::min(kc, depth_ - block * kc); }
-
-  void set(int64_t group, int64_t block, int64_t i, Tile<T>& tile) const {
-    tile.height = panels.rows(i);
-    tile.depth = depth_of(block);
-    tile.a = packed_ ? packed_panel(group, block, i) : place(group, block, i);
-    tile.a_row = packed_ ? 1 : depth_;
-    tile.a_column = packed_ ? tile.height : 1;
-  }
-
-  const Panels panels;
-
- private:
-  const T* place(int64_t group, int64_t block, int64_t i) const {
-    return from_ + (group * panels.total() + panels.first_row(i)) * depth_ + block * kc;
-  }
-  T* packed_panel(int64_t group, int64_t block, int64_t i) const {
-    return scratch_.template as<T>() + ((group * blocks + block) * panels.count + i) * stride_;
-  }
-  const int64_t depth_;
-
- public:
-  const int64_t kc, blocks;
-
- private:
-  const T* const from_;
-  const bool packed_;
-  const int64_t stride_;
-  const Scratch scratch_;
 };
 
 template <class T>
@@ -120,8 +91,9 @@ struct Product {
   void run(int64_t groups) const;
 };
 
-// Some columns of one group: [j0, j0 + count). A tile goes straight to the target if its columns are
-// neighbours there, else by way of `aside`, which is as large as the block's part of the result.
+// Some columns of one group: [j0, j0 + count). A tile goes straight to the target if its columns
+// are neighbours there, else by way of `aside`, which is as large as the block's part of the
+// result.
 template <class T>
 class Block {
  public:
@@ -156,11 +128,15 @@ class Block {
     const int nr = kernels_.nr;
     const bool last = b + 1 == rows.blocks;
     Tile<T> tile{};
+    tile.depth = rows.depth_of(b);
+    tile.a_row = rows.depth;
+    tile.a_column = 1;
     tile.b_row = nr;
     tile.accumulate = b > 0;
     for (int64_t i = i0; i < i1; ++i) {
       const int64_t row = rows.panels.first_row(i);
-      rows.set(group_, b, i, tile);
+      tile.height = rows.panels.rows(i);
+      tile.a = rows.panel(group_, b, i);
       if (product_.bias && last)
         tile.epilogue.row_bias = product_.bias + group_ * rows.panels.total() + row;
       T* const c = target.data + group_ * target.group_stride + row * target.row_stride;
@@ -240,11 +216,16 @@ template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t depth = s.in_group() * s.taps(), pixels = s.out_pixels();
-  const Rows<T> weight(s.groups, s.out_group(), depth, static_cast<const T*>(p.weight));
+  const Rows<T> weight(static_cast<const T*>(p.weight), s.out_group(), depth);
   const ColumnsOf<T> columns(s, p.input);
-  const Target<T> output{static_cast<T*>(p.result), s.out_group() * pixels, s.out_channels * pixels,
-                         pixels, {1, 1, pixels}, {0, 0, 1}};
-  Product<T>{weight, columns, output, static_cast<const T*>(p.bias), s.batch * pixels}.run(s.groups);
+  const Target<T> output{static_cast<T*>(p.result),
+                         s.out_group() * pixels,
+                         s.out_channels * pixels,
+                         pixels,
+                         {1, 1, pixels},
+                         {0, 0, 1}};
+  Product<T>{weight, columns, output, static_cast<const T*>(p.bias), s.batch * pixels}.run(
+      s.groups);
 }
 
 // The weights that one phase meets, as rows (input channel) x k (output channel, tap of the phase).
@@ -272,12 +253,15 @@ void backward_input_phase(const ConvProblem& p, const int64_t (&phase)[3]) {
   if (columns.pixels() == 0 || columns.rows() == 0) return;
   const Scratch gathered(size_t(s.in_channels * columns.rows()) * sizeof(T));
   gather_weight(s, static_cast<const T*>(p.weight), taps, gathered.as<T>());
-  const Rows<T> weight(s.groups, s.in_group(), columns.rows(), gathered.as<T>());
+  const Rows<T> weight(gathered.as<T>(), s.in_group(), columns.rows());
 
   const int64_t area = s.in_pixels(), plane = s.input[1] * s.input[2], row = s.input[2];
   Target<T> grad_input{static_cast<T*>(p.result) + phase[0] * plane + phase[1] * row + phase[2],
-                       s.in_group() * area, s.in_channels * area, area,
-                       {}, {s.stride[0] * plane, s.stride[1] * row, s.stride[2]}};
+                       s.in_group() * area,
+                       s.in_channels * area,
+                       area,
+                       {},
+                       {s.stride[0] * plane, s.stride[1] * row, s.stride[2]}};
   for (int i = 0; i < 3; ++i)
     grad_input.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
   Product<T>{weight, columns, grad_input, nullptr, s.batch * columns.pixels()}.run(s.groups);
@@ -340,8 +324,8 @@ void weight_block(const Columns<T>& columns, const Columns<T>& pixels, int64_t r
     const T* const from = panels_of.as<T>();
     conv_table().of<T>().pack_columns(pixels, k0, channels, j, depth, panels_of.as<T>(), p_stride);
     for (int64_t p = 0; p * nr < depth; ++p)
-      kernels.pack_b(width(p), channels, from + p * p_stride, 1, nr,
-                     b_packed.as<T>() + p * nr * nr, b_stride);
+      kernels.pack_b(width(p), channels, from + p * p_stride, 1, nr, b_packed.as<T>() + p * nr * nr,
+                     b_stride);
     conv_table().of<T>().pack_columns(columns, r0, rows, j, depth, panels_of.as<T>(), p_stride);
     for (int64_t i = 0; i < panels.count; ++i) {
       T* const a = a_packed.as<T>() + i * a_stride;
@@ -381,8 +365,8 @@ void backward_weight(const ConvProblem& p) {
   const int64_t rb = balanced(rows, rows_of_task), kb = balanced(channels, channels_of_task, nr);
   const int64_t row_blocks = ceil_div(rows, rb), channel_blocks = ceil_div(channels, kb);
   const int64_t blocks = s.groups * row_blocks * channel_blocks;
-  const int64_t parts = std::max<int64_t>(
-      1, std::min(ceil_div(enough_tasks, blocks), total / pixels_of_part));
+  const int64_t parts =
+      std::max<int64_t>(1, std::min(ceil_div(enough_tasks, blocks), total / pixels_of_part));
   const int64_t part = balanced(total, ceil_div(total, parts), depth_block<T>);
   const int64_t used_parts = ceil_div(total, part);
   const Scratch scratch(size_t(blocks * used_parts * rb * kb) * sizeof(T));
@@ -390,8 +374,9 @@ void backward_weight(const ConvProblem& p) {
     const int64_t block = task / used_parts, j0 = task % used_parts * part;
     const int64_t r0 = block % row_blocks * rb, k0 = block / row_blocks % channel_blocks * kb;
     const int64_t group = block / row_blocks / channel_blocks;
-    weight_block(columns.group(group), pixels.group(group), r0, std::min(rb, rows - r0), k0, std::min(kb, channels - k0), j0,
-                 std::min(j0 + part, total), scratch.as<T>() + task * rb * kb, kb);
+    weight_block(columns.group(group), pixels.group(group), r0, std::min(rb, rows - r0), k0,
+                 std::min(kb, channels - k0), j0, std::min(j0 + part, total),
+                 scratch.as<T>() + task * rb * kb, kb);
   });
   // Parts are added in order, whichever threads made them; [row][channel] becomes [channel][row].
   parallel_for(blocks, [&](int64_t block) {

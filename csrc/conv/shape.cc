@@ -7,12 +7,12 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t largest = 2147483647;  // of any size; sums and products of two then fit in 64 bits
+constexpr int64_t largest =
+    2147483647;  // of any size; sums and products of two then fit in 64 bits
 
 std::string text(const int64_t (&values)[3], int ndim) {
   std::string out = ndim > 1 ? "(" : "";
-  for (int i = 3 - ndim; i < 3; ++i)
-    out += (i > 3 - ndim ? ", " : "") + std::to_string(values[i]);
+  for (int i = 3 - ndim; i < 3; ++i) out += (i > 3 - ndim ? ", " : "") + std::to_string(values[i]);
   return out + (ndim > 1 ? ")" : "");
 }
 
@@ -69,8 +69,8 @@ ConvShape make_conv_shape(const ConvRequest& r) {
     const int64_t padded = r.input[i] + s.pad_before[i] + s.pad_after[i];
     check(reach <= largest && padded <= largest, op, ": input of size ", text(r.input, r.ndim),
           " with padding ", r.same ? "'same'" : text(r.padding, r.ndim), ", dilation ",
-          text(r.dilation, r.ndim), " and kernel ", text(r.kernel, r.ndim),
-          " spans more than ", largest, " positions");
+          text(r.dilation, r.ndim), " and kernel ", text(r.kernel, r.ndim), " spans more than ",
+          largest, " positions");
     check(padded > reach, op, ": weight's kernel size is ", text(r.kernel, r.ndim),
           " with dilation ", text(r.dilation, r.ndim),
           ", larger than the padded input: input's spatial size is ", text(r.input, r.ndim),

@@ -1,7 +1,7 @@
 // Four ways to multiply, and the split of each over threads.
 //
-// packed: B is copied into the order in which the tile reads it, and A too where its rows would
-//         meet in the same cache sets. For all but thin products; all threads share the copies.
+// packed: B is copied into the order in which the tile reads it, and A too unless its rows lie
+//         along k. For all but thin products; all threads share the copies.
 // direct: few rows in A. Both are read where they lie: packing B would cost more than the product.
 // strip:  at most three rows in A: bound by memory, so B is read in long stretches.
 // dot:    rows of A and columns of B both lie along k (x @ W.T): inner products, nothing is copied.
@@ -39,8 +39,8 @@ Epilogue<T> epilogue_at(const Epilogue<T>& all, bool last, int64_t row, int64_t 
 
 // ---- packed ------------------------------------------------------------------------------------
 
-constexpr int64_t row_block = 2016;       // rows of A packed at a time: 4 MiB, shared through L3
-constexpr int64_t shared_columns = 4;     // column blocks of B packed at a time
+constexpr int64_t row_block = 2016;    // rows of A packed at a time: 4 MiB, shared through L3
+constexpr int64_t shared_columns = 4;  // column blocks of B packed at a time
 constexpr int64_t enough_tasks = 16;
 
 // How much of `total` a task takes: so that there are enough tasks, but at most `most`.
@@ -48,18 +48,18 @@ int64_t share(int64_t total, int64_t most) {
   return std::max<int64_t>(1, std::min(most, total / enough_tasks));
 }
 
-// A block of A: panels of rows, packed or where they lie.
+// A block of A: panels of rows, where they lie if that is along k, else packed.
 template <class T>
 struct Rows {
-  Panels panels;
   bool copied;
+  Panels panels;
   int64_t stride;  // between packed panels
   Scratch scratch;
   Matrix<T> from;
 
   Rows(const Matrix<T>& a, int64_t rows, int64_t depth, int mr)
-      : panels(rows, mr),
-        copied(!rows_lie_well(a)),
+      : copied(a.column != 1),
+        panels(rows, copied ? mr : tile_rows<T>(a.row)),
         stride(panel_stride<T>(mr, depth)),
         scratch(copied ? size_t(panels.count * stride) * sizeof(T) : 0),
         from(a) {}
@@ -70,8 +70,8 @@ struct Rows {
   }
   void set(int64_t i, Tile<T>& tile) const {
     tile.height = panels.rows(i);
-    tile.a = copied ? scratch.template as<T>() + i * stride
-                    : from.data + panels.first_row(i) * from.row;
+    tile.a =
+        copied ? scratch.template as<T>() + i * stride : from.data + panels.first_row(i) * from.row;
     tile.a_row = copied ? 1 : from.row;
     tile.a_column = copied ? tile.height : from.column;
   }
@@ -147,7 +147,7 @@ template <class T>
 void direct(const GemmProblem<T>& p) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
   const int nr = kernels.nr;
-  const Panels panels(p.m, kernels.mr);
+  const Panels panels(p.m, tile_rows<T>(p.a.row));
   const int64_t kc = balanced(p.k, depth_block<T>);
   parallel_for(ceil_div(p.n, nr), [&](int64_t task) {
     const int64_t j = task * nr;
@@ -239,8 +239,8 @@ void dot(const GemmProblem<T>& p) {
 // Seconds at 3 GHz, two multiply-adds a cycle. The factors were fitted to measurements.
 constexpr double hertz = 3e9;
 constexpr double pack_cycles = 0.7, transpose_cycles = 1.0;  // per element
-constexpr double dot_slowness = 2.6;   // its operands come from L2, one load per multiply-add
-constexpr double read_cycles = 0.35;   // per element of B that is used once or twice
+constexpr double dot_slowness = 2.6;  // its operands come from L2, one load per multiply-add
+constexpr double read_cycles = 0.35;  // per element of B that is used once or twice
 
 template <class T>
 double multiply_cycles(const GemmProblem<T>& p) {
@@ -252,7 +252,7 @@ double packed_cost(const GemmProblem<T>& p) {
   const int nr = gemm_table().of<T>().nr;
   const double padded = double(ceil_div(p.n, nr) * nr) / double(p.n);
   const double packing = (p.b.column == 1 ? pack_cycles : transpose_cycles) * double(p.k * p.n) +
-                         (rows_lie_well(p.a) ? 0 : pack_cycles) * double(p.k * p.m);
+                         (p.a.column == 1 ? 0 : pack_cycles) * double(p.k * p.m);
   return (1.05 * padded * multiply_cycles(p) + packing + 2000) / hertz;
 }
 template <class T>

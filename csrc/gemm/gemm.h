@@ -32,20 +32,21 @@ std::vector<AlgorithmReport> gemm_explain(const GemmProblem<T>& problem);
 
 std::vector<std::string> gemm_algorithms();
 
+// The most rows of a tile that reads A where it lies. Rows a multiple of 4096 bytes apart fall into
+// the same sets of the L1 cache, which have eight ways or more: a few rows less, and they stay.
+template <class T>
+int tile_rows(int64_t a_row) {
+  const int mr = gemm_table().of<T>().mr;
+  const bool same_sets = a_row * static_cast<int64_t>(sizeof(T)) % 4096 == 0;
+  return same_sets && mr > 10 ? 10 : mr;
+}
+
 // Blocking, shared with the implicit products of conv. A block of A rows stays in L1, a block of B
 // in L2; a sum is cut at depth_block, which also keeps the rounding error down.
 template <class T>
-constexpr int64_t depth_block = 2048 / static_cast<int64_t>(sizeof(T));
+constexpr int64_t depth_block = 2560 / static_cast<int64_t>(sizeof(T));
 template <class T>
 constexpr int64_t column_block = 1024 / static_cast<int64_t>(sizeof(T));
-
-// May a tile read its rows of A where they lie? Along k they must be dense, and they must not all
-// fall into the same sets of the L1 cache, as rows a multiple of its page (4096 bytes) apart do.
-template <class T>
-bool rows_lie_well(const Matrix<T>& a) {
-  const int64_t bytes = (a.row < 0 ? -a.row : a.row) * static_cast<int64_t>(sizeof(T));
-  return a.column == 1 && (bytes + 128) % 4096 >= 256;
-}
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -63,9 +64,7 @@ struct Panels {
   Panels(int64_t rows, int mr)
       : count(ceil_div(rows, mr)), height(count ? rows / count : 0), tall(rows - height * count) {}
   int64_t total() const { return height * count + tall; }
-  int64_t first_row(int64_t panel) const {
-    return panel * height + (panel < tall ? panel : tall);
-  }
+  int64_t first_row(int64_t panel) const { return panel * height + (panel < tall ? panel : tall); }
   int rows(int64_t panel) const { return static_cast<int>(height + (panel < tall)); }
 };
 

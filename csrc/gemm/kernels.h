@@ -1,8 +1,9 @@
 // What gemm's *.isa.cc files fill in, once per instruction set.
 //
-// A tile is `height` rows of A times nr columns of B, all accumulators in registers. A is read where
-// it lies, by any two strides; a panel of it may also be packed as [k][height]. B is cut into panels
-// of nr columns, each stored [k][nr], the last one filled up with zeros, or read where it lies.
+// A tile is `height` rows of A times nr columns of B, all accumulators in registers. A is read
+// where it lies, by any two strides; a panel of it may also be packed as [k][height]. B is cut into
+// panels of nr columns, each stored [k][nr], the last one filled up with zeros, or read where it
+// lies.
 #pragma once
 #include <cstdint>
 
@@ -21,8 +22,8 @@ constexpr int max_tile_columns = 32;
 constexpr int dot_rows = 3, dot_columns = 4;
 constexpr int strip_rows = 3;
 
-// c (height x nr, row stride c_row) = a * b, or += if accumulate. The epilogue's pointers are at the
-// tile's own first row and column.
+// c (height x nr, row stride c_row) = a * b, or += if accumulate. The epilogue's pointers are at
+// the tile's own first row and column.
 template <class T>
 struct Tile {
   int height;

@@ -20,8 +20,8 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   constexpr int L = lanes<T>, groups = (Height + 2) / 3;
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) sum[i][0] = sum[i][1] = Vec<T>{};
-  // A pointer per row would not fit in the registers. One per three rows does: the two beside it are
-  // a_row away, which the addressing of a load can add.
+  // A pointer per row would not fit in the registers. One per three rows does: the two beside it
+  // are a_row away, which the addressing of a load can add.
   const T* middle[groups];
 #pragma GCC unroll 5
   for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * t.a_row;
@@ -95,8 +95,8 @@ inline void tile_of_height(const Tile<T>& t, std::index_sequence<I...>) {
 }
 template <class T, size_t... I>
 inline void tile_narrow_of_height(const Tile<T>& t, int columns, std::index_sequence<I...>) {
-  static constexpr void (*tiles[])(const Tile<T>&, int) = {
-      &tile_narrow<T, static_cast<int>(I) + 1>...};
+  static constexpr void (*tiles[])(const Tile<T>&,
+                                   int) = {&tile_narrow<T, static_cast<int>(I) + 1>...};
   tiles[t.height - 1](t, columns);
 }
 
@@ -268,9 +268,9 @@ void dot(int rows, int columns, int64_t depth, const T* a, int64_t lda, const T*
 }
 
 template <class T>
-constexpr GemmKernels<T> kernels = {
-    accumulator_rows, tile_columns<T>, tile_any<T>, tile_narrow_any<T>, strip<T>, pack_a<T>, pack_b<T>,
-    dot<T>};
+constexpr GemmKernels<T> kernels = {accumulator_rows,   tile_columns<T>, tile_any<T>,
+                                    tile_narrow_any<T>, strip<T>,        pack_a<T>,
+                                    pack_b<T>,          dot<T>};
 
 }  // namespace
 

@@ -1,0 +1,59 @@
+"""The README and the pages of docs: the example runs as printed, and what they name exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import pyconv
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (example,) = blocks("python")
+    exec(example, {})
+    assert capsys.readouterr().out in blocks("text")
+
+
+def test_commands_are_two_lines() -> None:
+    install, test = blocks("sh")
+    assert install.count("\n") == test.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "namespace"),
+    [
+        ("functions", pyconv.functional),
+        ("autograd", pyconv.autograd),
+        ("`pyconv.nn`", pyconv.nn),
+        ("training", (pyconv.optim, pyconv.data)),
+        ("state", pyconv),
+    ],
+)
+def test_table_of_what_works_is_true(row: str, namespace: object) -> None:
+    (works,) = re.findall(rf"^\| {re.escape(row)} \| (.*?) \| .*?\|$", README, re.MULTILINE)
+    names = re.findall(r"`(\w+)`", works)
+    assert names
+    places = namespace if isinstance(namespace, tuple) else (namespace,)
+    for name in names:
+        assert any(hasattr(place, name) for place in places), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_version_has_an_entry_in_the_changelog() -> None:
+    assert f"## {pyconv.__version__}" in (ROOT / "CHANGELOG.md").read_text()
