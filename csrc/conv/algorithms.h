@@ -7,8 +7,9 @@
 
 namespace pyconv {
 
-void im2col(const ConvProblem& problem);         // im2col.cc
-void implicit_gemm(const ConvProblem& problem);  // implicit_gemm.cc
+void im2col(const ConvProblem& problem);                // im2col.cc
+void implicit_gemm(const ConvProblem& problem);         // implicit_gemm.cc
+void implicit_gemm_weight(const ConvProblem& problem);  // its part for backward_weight
 
 // A columns matrix (of each group) together with the offsets it points to.
 template <class T>

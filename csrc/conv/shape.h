@@ -1,6 +1,5 @@
 // ConvShape: one convolution problem, checked. A 1-D or 2-D problem has sizes of 1 in the first
-// places, so nothing is written per rank. No pointers: it can be a key, an argument, a line of
-// text.
+// places, so nothing is written per rank. No pointers: it can be a key or an argument.
 #pragma once
 #include <cstdint>
 
