@@ -147,3 +147,9 @@ def test_every_matmul_algorithm(dtype: Any, isa: str) -> None:
                 assert_close(results[0], truth, terms, allow_empty=truth.size == 0)
                 assert len({result.tobytes() for result in results}) == 1
     assert ran == set(_core.algorithm_names("matmul"))
+
+
+def test_relu_of_many_dimensions() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 1, 2, 3, 2, 2)).astype(np.float32)
+    x = x.transpose(6, 1, 2, 3, 4, 5, 0)
+    np.testing.assert_array_equal(_core.relu_forward(x), np.maximum(x, 0))

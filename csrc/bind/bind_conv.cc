@@ -206,20 +206,21 @@ void bind_conv(py::module_& module) {
                              })
       .def_property_readonly("flops",
                              [](const ConvShape& s) { return static_cast<int64_t>(s.flops()); });
-  module.def(
-      "conv_shape", [](int ndim, const py::tuple& input, const py::tuple& weight, py::handle stride,
-                       py::handle padding, py::handle dilation, py::handle groups) {
-        TensorView views[2];
-        const py::tuple* const sizes[] = {&input, &weight};
-        for (int v = 0; v < 2; ++v) {
-          check(sizes[v]->size() <= max_rank, op_of(ndim), ": a shape has more than 5 dimensions");
-          views[v].ndim = static_cast<int>(sizes[v]->size());
-          for (int i = 0; i < views[v].ndim; ++i)
-            views[v].shape[i] =
-                read_int(op_of(ndim), v ? "weight.shape" : "input.shape", (*sizes[v])[i]);
-        }
-        return shape_of(ndim, views[0], views[1], stride, padding, dilation, groups);
-      });
+  module.def("conv_shape",
+             [](int ndim, const py::tuple& input, const py::tuple& weight, py::handle stride,
+                py::handle padding, py::handle dilation, py::handle groups) {
+               TensorView views[2];
+               const py::tuple* const sizes[] = {&input, &weight};
+               for (int v = 0; v < 2; ++v) {
+                 check(sizes[v]->size() <= max_rank, op_of(ndim), ": a shape has more than ",
+                       max_rank, " dimensions");
+                 views[v].ndim = static_cast<int>(sizes[v]->size());
+                 for (int i = 0; i < views[v].ndim; ++i)
+                   views[v].shape[i] =
+                       read_int(op_of(ndim), v ? "weight.shape" : "input.shape", (*sizes[v])[i]);
+               }
+               return shape_of(ndim, views[0], views[1], stride, padding, dilation, groups);
+             });
   module.def("conv_forward", &forward);
   module.def("conv_backward_input", &backward_input);
   module.def("conv_backward_weight", &backward_weight);

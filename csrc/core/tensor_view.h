@@ -6,7 +6,7 @@ namespace pyconv {
 
 enum class DType : uint8_t { float32, float64 };
 
-constexpr int max_rank = 5;  // batch, channels and three spatial dimensions
+constexpr int max_rank = 16;
 
 struct TensorView {
   void* data = nullptr;
