@@ -43,17 +43,7 @@ struct ConvKernels {
   T (*sum)(const T* data, int64_t n, int64_t stride);
 };
 
-struct ConvTable {
-  ConvKernels<float> f32;
-  ConvKernels<double> f64;
-  template <class T>
-  const ConvKernels<T>& of() const {
-    if constexpr (sizeof(T) == 4)
-      return f32;
-    else
-      return f64;
-  }
-};
+using ConvTable = ByType<ConvKernels>;
 
 PYCONV_DECLARE_TABLES(ConvTable, conv_table)
 

@@ -62,17 +62,7 @@ struct GemmKernels {
               int64_t ldb, T* c, int64_t crow, int64_t ccolumn, bool accumulate);
 };
 
-struct GemmTable {
-  GemmKernels<float> f32;
-  GemmKernels<double> f64;
-  template <class T>
-  const GemmKernels<T>& of() const {
-    if constexpr (sizeof(T) == 4)
-      return f32;
-    else
-      return f64;
-  }
-};
+using GemmTable = ByType<GemmKernels>;
 
 PYCONV_DECLARE_TABLES(GemmTable, gemm_table)
 
