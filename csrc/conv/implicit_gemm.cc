@@ -83,8 +83,8 @@ struct Product {
   int64_t columns_per_group;
 
   // Few columns: one block at a time, formed together by all threads, which then split the rows.
-  // Each part of the left operand is read from memory once. Many columns: each task forms a block of
-  // its own, and threads do not wait for each other.
+  // Each part of the left operand is read from memory once. Many columns: each task forms a block
+  // of its own, and threads do not wait for each other.
   void run(int64_t groups) const;
 };
 
