@@ -6,8 +6,10 @@ from .autograd import enable_grad, is_grad_enabled, no_grad
 from .config import (
     algorithm,
     get_num_threads,
+    get_precision,
     memory_stats,
     set_num_threads,
+    set_precision,
     show_config,
 )
 from .creation import (
@@ -44,6 +46,7 @@ __all__ = [
     "full",
     "functional",
     "get_num_threads",
+    "get_precision",
     "is_grad_enabled",
     "load",
     "manual_seed",
@@ -59,6 +62,7 @@ __all__ = [
     "randn",
     "save",
     "set_num_threads",
+    "set_precision",
     "show_config",
     "stack",
     "tensor",

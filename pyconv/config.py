@@ -90,6 +90,46 @@ def show_config() -> str:
     return "\n".join(f"{name:<16} {fact}" for name, fact in facts.items())
 
 
+def set_precision(precision: str) -> None:
+    """Choose between speed and the rounding of the plain sum, for the whole process.
+
+    Parameters
+    ----------
+    precision : {"fast", "strict"}
+        "fast", the default, allows Winograd's convolution: some two to eight times the rounding
+        error of the sum that defines a convolution, and no exact results for small integers.
+        "strict" keeps to algorithms that add up the terms of the definition.
+
+    Raises
+    ------
+    ValueError
+        For another word.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.set_precision("strict")
+    >>> pyconv.get_precision()
+    'strict'
+    >>> pyconv.set_precision("fast")
+    """
+    if precision not in ("fast", "strict"):
+        raise ValueError(f"set_precision: precision is {precision!r}, expected 'fast' or 'strict'")
+    _core.set_strict_precision(precision == "strict")
+
+
+def get_precision() -> str:
+    """Return "fast" or "strict", as `set_precision` set it.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.get_precision()
+    'fast'
+    """
+    return "strict" if _core.strict_precision() else "fast"
+
+
 class algorithm:
     """Context manager: force how an op is computed, in this thread.
 

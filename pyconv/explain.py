@@ -120,7 +120,9 @@ def _conv2d(
     for name, value in options.items():
         if value != (0 if name == "padding" else 1):
             text += f" {name} {value}"
-    return _Problem(text, x.dtype, _core.conv_explain(shape, "forward", x.dtype), shape.flops)
+    channels_last = x.shape[-3] > 1 and x._array.strides[-3] == x._array.itemsize
+    rows = _core.conv_explain(shape, "forward", x.dtype, channels_last)
+    return _Problem(text, x.dtype, rows, shape.flops)
 
 
 def _linear(input: Any, weight: Any, bias: Any) -> _Problem:
@@ -160,7 +162,9 @@ def _verdict(row: dict[str, Any]) -> str:
         return f"no: {row['refused']}"
     verdict = "chosen" if row["chosen"] else "possible"
     estimate = row["milliseconds"]
-    return verdict if estimate is None else f"{verdict}: {estimate:.3g} ms estimated on one thread"
+    if estimate is not None:
+        verdict += f": {estimate:.3g} ms estimated on one thread"
+    return f"{verdict}; {row['note']}" if row.get("note") else verdict
 
 
 def _time(run: Callable[[], Any]) -> float:

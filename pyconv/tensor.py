@@ -7,6 +7,7 @@ and look them up when called, because `functional` itself is built on this file.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import pyconv
+
+from ._core import in_c_order
 
 Array = NDArray[Any]
 
@@ -154,6 +157,10 @@ class Tensor:
         """
         if self._requires_grad:
             raise RuntimeError("numpy: the tensor requires grad; use .detach().numpy()")
+        # Kernels may leave the channels last, others expect C order: the tensor changes over to it
+        # if nobody else holds the array (2: this tensor, and the argument of getrefcount).
+        if not self._array.flags.c_contiguous and sys.getrefcount(self._array) == 2:
+            self._array = in_c_order(self._array)
         return self._array
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
@@ -379,15 +386,6 @@ def changed(tensor: Tensor) -> None:
     """Note that the elements were changed in place."""
     if tensor._version is not None:
         tensor._version[0] += 1
-
-
-def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
-    """Forget the gradient of a tensor, or set it to zero."""
-    if set_to_none or tensor.grad is None:
-        tensor.grad = None
-    else:
-        tensor.grad._array.fill(0)
-        changed(tensor.grad)
 
 
 def size_of(size: tuple[Any, ...], name: str, least: int = 0) -> tuple[int, ...]:

@@ -11,7 +11,10 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from pyconv import _core
 
-__all__ = ["assert_close", "force", "tolerance"]
+__all__ = ["WINOGRAD_ERROR", "assert_close", "force", "tolerance"]
+
+# The error of Winograd's convolution, at most, as a multiple of what a plain sum may have.
+WINOGRAD_ERROR = 8.0
 
 
 @contextmanager

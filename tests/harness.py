@@ -13,12 +13,13 @@ from ops.case import Case
 import pyconv
 import pyconv.functional as F
 from pyconv import _core, reference
-from pyconv.testing import assert_close
+from pyconv.testing import WINOGRAD_ERROR, assert_close
 
 Arrays = dict[str, np.ndarray]
 
 DTYPES = [np.float32, np.float64]
 ISAS = _core.available_isas()
+CONVOLUTIONS = ("conv2d",)
 
 
 def fill(case: Case, dtype: Any) -> tuple[Arrays, dict[str, Any]]:
@@ -86,10 +87,11 @@ def check(
     remade = {name: remake(array) for name, array in arrays.items()}
     result = run(op, remade, options, remake(grad_output))
     terms = count_terms(op, arrays, options)
-    compare(result.output, truth.output, terms.output, arrays["input"].dtype)
+    factor = error_factor(op, arrays, options)
+    compare(result.output, truth.output, terms.output, arrays["input"].dtype, factor)
     assert result.grads.keys() == truth.grads.keys() == arrays.keys()
     for name, grad in truth.grads.items():
-        compare(result.grads[name], grad, terms.grads[name], arrays["input"].dtype)
+        compare(result.grads[name], grad, terms.grads[name], arrays["input"].dtype, factor)
 
 
 def draw_gradient(op: str, arrays: Arrays, options: dict[str, Any]) -> np.ndarray:
@@ -97,11 +99,22 @@ def draw_gradient(op: str, arrays: Arrays, options: dict[str, Any]) -> np.ndarra
     return np.asarray(np.random.default_rng(1).standard_normal(shape), arrays["input"].dtype)
 
 
-def compare(actual: np.ndarray, expected: np.ndarray, terms: np.ndarray, dtype: Any) -> None:
+def error_factor(op: str, arrays: Arrays, options: dict[str, Any]) -> float:
+    """Winograd's algorithm may have a larger error than the plain sum."""
+    forced = _core.force_algorithm(op, None) if op in CONVOLUTIONS else ""
+    if forced:
+        _core.force_algorithm(op, forced)
+    possible = op in CONVOLUTIONS and forced in (None, "winograd")
+    return WINOGRAD_ERROR if possible and applies(op, "winograd", arrays, options) else 1.0
+
+
+def compare(
+    actual: np.ndarray, expected: np.ndarray, terms: np.ndarray, dtype: Any, factor: float = 1.0
+) -> None:
     """The numbers drawn have size 1, and so have products; what is no sum shows its size itself."""
     assert actual.dtype == dtype
     longest = max(1, int(np.ceil(np.abs(terms).max(initial=1))))
-    scale = 1.0 if longest > 1 else min(1.0, float(np.abs(expected).max(initial=0)))
+    scale = factor if longest > 1 else min(1.0, float(np.abs(expected).max(initial=0)))
     assert_close(actual, expected, longest, scale, allow_empty=np.size(expected) == 0)
 
 

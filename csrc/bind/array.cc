@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/copy.h"
+
 namespace pyconv {
 namespace {
 
@@ -43,8 +45,8 @@ py::array array_on_new_block(const py::dtype& dtype, const int64_t* shape, int n
           "more bytes than an address can count");
   for (auto& stride : strides) stride *= dtype.itemsize();
   void* block = allocate(static_cast<size_t>(bytes));
-  PyObject* capsule = PyCapsule_New(block, nullptr, [](PyObject* self) {
-    release(PyCapsule_GetPointer(self, nullptr),
+  PyObject* capsule = PyCapsule_New(block, block_name, [](PyObject* self) {
+    release(PyCapsule_GetPointer(self, block_name),
             reinterpret_cast<size_t>(PyCapsule_GetContext(self)));
   });
   if (!capsule) {
@@ -79,6 +81,16 @@ bool integer(const char* op, const char* name, py::handle value, int64_t& number
   number = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
   check(!overflow, op, ": ", name, " is ", Shown{index}, ", expected a number below 2**63 in size");
   return true;
+}
+
+// The same values in another array of the same shape.
+Argument copied(const Argument& from, py::array array) {
+  const TensorView to = view_of(array);
+  {
+    py::gil_scoped_release release;
+    copy(from.view, to);
+  }
+  return {std::move(array), to};
 }
 
 bool readable_in_place(const py::array& array) {
@@ -140,8 +152,8 @@ Argument read(const char* op, const char* name, py::handle value, DType expected
 Argument read_contiguous(const char* op, const char* name, py::handle value) {
   Argument argument = read(op, name, value);
   if (!(argument.array.flags() & py::array::c_style)) {
-    argument.array = argument.array.attr("copy")("C");
-    argument.view = view_of(argument.array);
+    const TensorView& view = argument.view;
+    argument = copied(argument, new_array(view.dtype, view.shape, view.ndim));
   }
   return argument;
 }
@@ -153,11 +165,7 @@ Argument read_dense(const char* op, const char* name, py::handle value) {
   bool gaps = false;
   for (int i = 0; i < argument.view.ndim; ++i)
     gaps = gaps || (argument.view.shape[i] > 1 && argument.view.stride[i] != dense[i]);
-  if (gaps) {
-    py::array copy = new_array_like(argument.view);
-    copy[py::ellipsis()] = argument.array;
-    argument = {copy, view_of(copy)};
-  }
+  if (gaps) argument = copied(argument, new_array_like(argument.view));
   return argument;
 }
 

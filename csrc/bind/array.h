@@ -27,7 +27,8 @@ Argument read(const char* op, const char* name, py::handle value, DType expected
 Argument read_contiguous(const char* op, const char* name, py::handle value);
 Argument read_dense(const char* op, const char* name, py::handle value);
 
-// A new array in a block of the caching allocator.
+// A new array in a block of the caching allocator, held by a capsule of this name.
+constexpr const char* block_name = "pyconv.block";
 py::array new_array(py::dtype dtype, const int64_t* shape, int ndim);
 py::array new_array(DType dtype, const int64_t* shape, int ndim);
 // The same, dense, its dimensions in memory in the order of model's.

@@ -64,6 +64,24 @@ struct Sizes {
   }
 };
 
+// A result in the layout that the chosen algorithm writes.
+py::array new_result(const ConvAlgorithm& chosen, DType dtype, const Sizes& of, bool batched) {
+  if (!chosen.channels_last) return new_array(dtype, of.sizes, of.ndim);
+  TensorView model;
+  model.dtype = dtype;
+  model.ndim = of.ndim;
+  std::copy(of.sizes, of.sizes + of.ndim, model.shape);
+  const int channels = batched;  // the innermost axis, before the others from the last to the first
+  model.stride[channels] = 1;
+  int64_t stride = std::max<int64_t>(1, of.sizes[channels]);
+  for (int i = of.ndim - 1; i >= 0; --i) {
+    if (i == channels) continue;
+    model.stride[i] = stride;
+    stride *= std::max<int64_t>(1, of.sizes[i]);
+  }
+  return new_array_like(model);
+}
+
 // An argument that must have the shape's sizes: grad_output, input, weight.
 Argument read_expected(const ConvShape& s, const char* name, py::handle value, int64_t channels,
                        const int64_t (&spatial)[3]) {
@@ -104,17 +122,19 @@ py::tuple forward(int ndim, py::handle input, py::handle weight, py::handle bias
           shape_text(b.view), ", expected (", s.out_channels, ",)");
     problem.bias = b.view.data;
   }
-  const Sizes sizes(s, x.view.ndim == ndim + 2, s.out_channels, s.output);
-  py::array y = new_array(x.view.dtype, sizes.sizes, sizes.ndim);
+  const bool batched = x.view.ndim == ndim + 2;
+  const Sizes sizes(s, batched, s.out_channels, s.output);
   problem.shape = &s;
   problem.direction = ConvDirection::forward;
   problem.dtype = x.view.dtype;
   problem.input = five_dimensional(x.view, ndim);
   problem.weight = w.view.data;
+  const ConvAlgorithm& chosen = conv_choose(problem);
+  py::array y = new_result(chosen, x.view.dtype, sizes, batched);
   problem.result = y.mutable_data();
   {
     py::gil_scoped_release release;
-    conv_run(problem);
+    chosen.run(problem);
   }
   return py::make_tuple(std::move(y), s);
 }
@@ -124,17 +144,19 @@ py::array backward_input(const ConvShape& s, py::handle grad_output, py::handle 
   const Argument w = read_weight(s, weight);
   check<WrongType>(w.view.dtype == g.view.dtype, op_of(s.ndim),
                    ": weight.dtype differs from grad_output.dtype; expected the same dtype");
-  const Sizes sizes(s, g.view.ndim == s.ndim + 2, s.in_channels, s.input);
-  py::array result = new_array(g.view.dtype, sizes.sizes, sizes.ndim);
+  const bool batched = g.view.ndim == s.ndim + 2;
+  const Sizes sizes(s, batched, s.in_channels, s.input);
   ConvProblem problem{};
   problem.shape = &s;
   problem.direction = ConvDirection::backward_input;
   problem.dtype = g.view.dtype;
   problem.output = five_dimensional(g.view, s.ndim);
   problem.weight = w.view.data;
+  const ConvAlgorithm& chosen = conv_choose(problem);
+  py::array result = new_result(chosen, g.view.dtype, sizes, batched);
   problem.result = result.mutable_data();
   py::gil_scoped_release release;
-  conv_run(problem);
+  chosen.run(problem);
   return result;
 }
 
@@ -153,8 +175,9 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
   problem.output = five_dimensional(g.view, s.ndim);
   problem.input = five_dimensional(x.view, s.ndim);
   problem.result = result.mutable_data();
+  const ConvAlgorithm& chosen = conv_choose(problem);
   py::gil_scoped_release release;
-  conv_run(problem);
+  chosen.run(problem);
   return result;
 }
 
@@ -167,10 +190,26 @@ py::array backward_bias(const ConvShape& s, py::handle grad_output) {
   return result;
 }
 
-py::list explain_conv(const ConvShape& s, const std::string& direction, const py::object& dtype) {
+// An array without memory, in C order or with its channels last.
+TensorView layout_view(int64_t batch, int64_t channels, const int64_t (&size)[3],
+                       bool channels_last) {
+  TensorView view = channels_last_view(nullptr, DType::float32, batch, channels, size);
+  if (channels_last) return view;
+  int64_t stride = 1;
+  for (int i = 4; i >= 0; --i) {
+    view.stride[i] = stride;
+    stride *= view.shape[i];
+  }
+  return view;
+}
+
+py::list explain_conv(const ConvShape& s, const std::string& direction, const py::object& dtype,
+                      bool channels_last) {
   ConvProblem problem{};
   problem.shape = &s;
   problem.dtype = py::dtype::from_args(dtype).itemsize() == 4 ? DType::float32 : DType::float64;
+  problem.input = layout_view(s.batch, s.in_channels, s.input, channels_last);
+  problem.output = layout_view(s.batch, s.out_channels, s.output, channels_last);
   if (direction == "backward_input")
     problem.direction = ConvDirection::backward_input;
   else if (direction == "backward_weight")
@@ -225,7 +264,8 @@ void bind_conv(py::module_& module) {
   module.def("conv_backward_input", &backward_input);
   module.def("conv_backward_weight", &backward_weight);
   module.def("conv_backward_bias", &backward_bias);
-  module.def("conv_explain", &explain_conv);
+  module.def("conv_explain", &explain_conv, py::arg(), py::arg(), py::arg(),
+             py::arg("channels_last") = false);
 }
 
 }  // namespace pyconv

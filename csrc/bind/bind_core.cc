@@ -54,6 +54,15 @@ py::array empty(const py::tuple& shape, const py::object& dtype) {
   return new_array(type, sizes, static_cast<int>(shape.size()));
 }
 
+// A result that a kernel left in another order than C's, as a copy in C order. Views and arrays of
+// others are returned as they are. NumPy would copy element by element.
+py::array in_c_order(const py::array& array) {
+  const bool ours = array.base() && PyCapsule_IsValid(array.base().ptr(), block_name);
+  const bool known = array.dtype().kind() == 'f' && array.itemsize() <= 8 && array.itemsize() >= 4;
+  if (!ours || !known) return array;
+  return read_contiguous("in_c_order", "array", array).array;
+}
+
 std::vector<std::string> algorithm_names(const std::string& op) {
   if (op == "matmul") return gemm_algorithms();
   if (op == "conv2d") return conv_algorithms();
@@ -100,6 +109,9 @@ void bind_core(py::module_& module) {
   module.def("reset_peak_memory_stats", &reset_peak_memory_stats);
   module.def("empty_cache", &empty_cache);
   module.def("empty", &empty);
+  module.def("in_c_order", &in_c_order);
+  module.def("set_strict_precision", &set_strict_precision);
+  module.def("strict_precision", &strict_precision);
   module.def("force_algorithm", &force);
   module.def("algorithm_names", &algorithm_names);
   module.def("measure_peak", [](const std::string& kind, double seconds) {

@@ -16,6 +16,7 @@ inline py::list report_list(const std::vector<AlgorithmReport>& report) {
     entry["chosen"] = row.chosen;
     entry["refused"] = row.refused;
     entry["milliseconds"] = row.seconds * 1e3;
+    entry["note"] = row.note;
     rows.append(entry);
   }
   return rows;

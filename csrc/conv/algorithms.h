@@ -4,12 +4,17 @@
 
 #include "conv/conv.h"
 #include "conv/kernels.h"
+#include "core/memory.h"
 
 namespace pyconv {
 
 void im2col(const ConvProblem& problem);                // im2col.cc
 void implicit_gemm(const ConvProblem& problem);         // implicit_gemm.cc
 void implicit_gemm_weight(const ConvProblem& problem);  // its part for backward_weight
+void channels_last(const ConvProblem& problem);         // channels_last.cc
+void channels_last_weight(const ConvProblem& problem);  // its part for backward_weight
+void winograd(const ConvProblem& problem);              // winograd.cc
+std::string winograd_refuses(const ConvProblem& problem);
 
 // A columns matrix (of each group) together with the offsets it points to.
 template <class T>
@@ -41,6 +46,30 @@ class ColumnsOf {
   int64_t channels_;  // per group
   Columns<T> first_;  // of group 0
   std::vector<int64_t> offsets_[3];
+};
+
+// An array of five dimensions with its channels as neighbours: where it lies, or else as a copy.
+class ChannelsLast {
+ public:
+  explicit ChannelsLast(const TensorView& view);
+  const TensorView& view() const { return view_; }
+
+ private:
+  Scratch copy_;
+  TensorView view_;
+};
+
+// The problem whose columns are grad_output itself: k = output channel, no taps.
+ConvShape pointwise(const ConvShape& shape);
+
+// Where the columns of a product go: images apart by image_stride, and within an image the pixel's
+// coordinates * step.
+struct Places {
+  int64_t image_stride;
+  int64_t pixels[3], step[3];
+
+  // The offsets of columns [j0, j0 + count).
+  void offsets(int64_t j0, int64_t count, int64_t* out) const;
 };
 
 }  // namespace pyconv

@@ -1,5 +1,9 @@
 #include "conv/algorithms.h"
 
+#include <algorithm>
+
+#include "core/copy.h"
+
 namespace pyconv {
 
 template <class T>
@@ -13,6 +17,7 @@ void ColumnsOf<T>::set_source(const TensorView& view) {
   }
   first_.image_stride = view.stride[0];
   first_.channel_stride = view.stride[1];
+  first_.channels = channels_;
   for (int i = 0; i < 3; ++i) {
     first_.size[i] = view.shape[2 + i];
     first_.stride[i] = view.stride[2 + i];
@@ -56,7 +61,8 @@ ColumnsOf<T>::ColumnsOf(const ConvShape& s, const TensorView& grad_output,
     : channels_(s.out_group()), first_() {
   for (int i = 0; i < 3; ++i) {
     // Input pixel h meets output pixel p at tap t where h + pad - t * dilation = p * stride.
-    for (int64_t tap = 0; tap < s.kernel[i]; ++tap) {
+    // From the last tap to the first: so their offsets ascend.
+    for (int64_t tap = s.kernel[i] - 1; tap >= 0; --tap) {
       const int64_t distance = phase[i] + s.pad_before[i] - tap * s.dilation[i];
       if (distance % s.stride[i] != 0) continue;
       taps_of_phase[i].push_back(tap);
@@ -67,6 +73,67 @@ ColumnsOf<T>::ColumnsOf(const ConvShape& s, const TensorView& grad_output,
   }
   set_source(grad_output);
   if (rows() > 0) flatten_pointwise();
+}
+
+ConvShape pointwise(const ConvShape& s) {
+  ConvShape same = s;
+  same.in_channels = s.out_channels;
+  for (int i = 0; i < 3; ++i) {
+    same.input[i] = s.output[i];
+    same.kernel[i] = same.stride[i] = same.dilation[i] = 1;
+    same.pad_before[i] = same.pad_after[i] = 0;
+  }
+  return same;
+}
+
+void Places::offsets(int64_t j0, int64_t count, int64_t* out) const {
+  int64_t w = j0 % pixels[2], h = j0 / pixels[2] % pixels[1];
+  int64_t d = j0 / pixels[2] / pixels[1] % pixels[0];
+  int64_t image = j0 / pixels[2] / pixels[1] / pixels[0];
+  for (int64_t j = 0; j < count;) {
+    const int64_t n = std::min(count - j, pixels[2] - w);
+    const int64_t first = image * image_stride + d * step[0] + h * step[1] + w * step[2];
+    for (int64_t i = 0; i < n; ++i) out[j + i] = first + i * step[2];
+    j += n;
+    w = 0;
+    if (++h < pixels[1]) continue;
+    h = 0;
+    if (++d < pixels[0]) continue;
+    d = 0;
+    ++image;
+  }
+}
+
+bool channels_are_neighbours(const TensorView& view) {
+  return view.shape[1] == 1 || view.stride[1] == 1;
+}
+
+TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t channels,
+                              const int64_t (&size)[3]) {
+  TensorView view;
+  view.data = data;
+  view.dtype = dtype;
+  view.ndim = 5;
+  const int64_t shape[] = {batch, channels, size[0], size[1], size[2]};
+  std::copy(shape, shape + 5, view.shape);
+  view.stride[1] = 1;
+  int64_t stride = channels;
+  for (int i : {4, 3, 2, 0}) {
+    view.stride[i] = stride;
+    stride *= shape[i];
+  }
+  return view;
+}
+
+ChannelsLast::ChannelsLast(const TensorView& view)
+    : copy_(channels_are_neighbours(view)
+                ? 0
+                : size_t(view.size()) * (view.dtype == DType::float32 ? 4 : 8)),
+      view_(view) {
+  if (channels_are_neighbours(view)) return;
+  const int64_t size[] = {view.shape[2], view.shape[3], view.shape[4]};
+  view_ = channels_last_view(copy_.as<void>(), view.dtype, view.shape[0], view.shape[1], size);
+  copy(view, view_);
 }
 
 template class ColumnsOf<float>;

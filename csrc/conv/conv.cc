@@ -2,6 +2,7 @@
 #include "conv/conv.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "conv/algorithms.h"
 #include "core/threads.h"
@@ -10,43 +11,128 @@
 namespace pyconv {
 
 PYCONV_DEFINE_PICK(ConvTable, conv_table)
+PYCONV_DEFINE_PICK(PixelTable, pixel_table)
+PYCONV_DEFINE_PICK(WinogradTable, winograd_table)
 
 namespace {
 
-// Seconds at 3 GHz, two multiply-adds a cycle. What each adds to the multiplication: im2col writes
-// the columns to memory and reads them again; implicit_gemm forms them in cache, once per block.
+// Estimated cycles: of the multiplication, two multiply-adds each, and of what a method adds to it.
+// The factors were fitted to measurements; what matters is that they rank the methods.
 constexpr double hertz = 3e9;
+constexpr double form_cycles = 0.4;   // per element of columns: by stretches along a row
+constexpr double strided_cycles = 4;  // the same where the row's elements are not neighbours
+constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a stretch, an element
+constexpr double layout_cycles = 1;    // per element of an array copied into another layout
+constexpr double repack_cycles = 0.5;  // per weight
+constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
 
-double multiply_cycles(const ConvProblem& p) {
-  const double nr = p.dtype == DType::float32 ? gemm_table().f32.nr : gemm_table().f64.nr;
-  return p.shape->flops() / (2 * nr);
+double lanes(const ConvProblem& p) {
+  return (p.dtype == DType::float32 ? gemm_table().f32.nr : gemm_table().f64.nr) / 2.0;
 }
-double column_elements(const ConvShape& s) {
-  return double(s.batch) * double(s.in_channels * s.taps()) * double(s.out_pixels());
+double whole(int64_t n, double unit) { return std::ceil(double(n) / unit) * unit; }
+
+// What the columns are formed of, and the sizes of the product: a row of columns per pixel.
+struct Roles {
+  const TensorView& source;
+  double pixels, channels, depth, outputs;  // channels, depth and outputs: of one group
+  explicit Roles(const ConvProblem& p)
+      : source(p.direction == ConvDirection::backward_input ? p.output : p.input) {
+    const ConvShape& s = *p.shape;
+    const bool back = p.direction == ConvDirection::backward_input;
+    pixels = double(s.batch) * double(back ? s.in_pixels() : s.out_pixels());
+    channels = double(back ? s.out_group() : s.in_group());
+    depth = channels * double(s.taps());
+    outputs = double(back ? s.in_group() : s.out_group());
+    if (back)  // each phase of the stride meets its share of the taps
+      depth /= double(s.stride[0] * s.stride[1] * s.stride[2]);
+  }
+};
+
+// Of the arrays that a channels-last method must first copy.
+double conversion_cycles(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  double elements = 0;
+  if (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input))
+    elements += double(s.batch) * double(s.in_channels * s.in_pixels());
+  if (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output))
+    elements += double(s.batch) * double(s.out_channels * s.out_pixels());
+  return layout_cycles * elements;
 }
-double im2col_cost(const ConvProblem& p) {
-  return (multiply_cycles(p) + 2.0 * column_elements(*p.shape) + 5000.0 * double(p.shape->batch)) /
+bool is_pointwise(const ConvShape& s) { return s.taps() == 1 && s.in_pixels() == s.out_pixels(); }
+
+double channels_last_cost(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const Roles r(p);
+  const bool weight = p.direction == ConvDirection::backward_weight;
+  const double nr = 2 * lanes(p), groups = double(s.groups);
+  const double multiply = weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
+                                 : r.pixels * groups * r.depth * whole(int64_t(r.outputs), nr) / nr;
+  const bool joined = s.groups == 1 && s.dilation[2] == 1;
+  const double stretch = r.channels * (joined ? double(s.kernel[2]) : 1);
+  double form = r.pixels * groups * r.depth * (copy_cycles + stretch_cycles / stretch);
+  if (is_pointwise(s) && !weight) form = 0;
+  const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
+  return (1.05 * multiply + form + weights + conversion_cycles(p) + 3000) / hertz;
+}
+
+double implicit_gemm_cost(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const Roles r(p);
+  const double nr = 2 * lanes(p), groups = double(s.groups);
+  const bool weight = p.direction == ConvDirection::backward_weight;
+  const bool neighbours = r.source.stride[4] == 1 || r.source.shape[4] <= 1;
+  double form = neighbours ? form_cycles : strided_cycles;
+  if (weight) form += 0.4;  // both operands are transposed
+  return (1.05 * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr +
+          form * r.pixels * groups * r.depth + 3000) /
          hertz;
 }
-double implicit_gemm_cost(const ConvProblem& p) {
-  return (multiply_cycles(p) + 0.4 * column_elements(*p.shape) + 3000) / hertz;
+
+double im2col_cost(const ConvProblem& p) {
+  const Roles r(p);
+  const double columns = r.pixels * double(p.shape->groups) * r.depth;
+  return (columns * r.outputs / (2 * lanes(p)) + (2 + strided_cycles / 4) * columns +
+          5000.0 * double(p.shape->batch)) /
+         hertz;
+}
+
+double winograd_cost(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const bool back = p.direction == ConvDirection::backward_input;
+  const auto& size = back ? s.input : s.output;
+  const double tiles = double(s.batch) * double(size[0]) * double(ceil_div(size[1], 4)) *
+                       double(ceil_div(size[2], 4));
+  const double taps = double(s.kernel[0]), lane = lanes(p);
+  const double depth = taps * double(back ? s.out_channels : s.in_channels);
+  const double outputs = double(back ? s.in_channels : s.out_channels);
+  const double multiply =
+      winograd_points * tiles * depth * whole(int64_t(outputs), 2 * lane) / (2 * lane);
+  const double transforms = transform_cycles * tiles * (depth + outputs) / lane;
+  const double filters = filter_cycles * depth * outputs / lane;
+  return (1.05 * multiply + transforms + filters + conversion_cycles(p) + 10000) / hertz;
 }
 
 std::string refuses_nothing(const ConvProblem&) { return ""; }
 
-const Algorithm<ConvProblem> table[] = {
-    {"implicit_gemm", refuses_nothing, implicit_gemm_cost, implicit_gemm},
-    {"im2col", refuses_nothing, im2col_cost, im2col},
+const ConvAlgorithm table[] = {
+    {{"winograd", winograd_refuses, winograd_cost, winograd}, true},
+    {{"channels_last", refuses_nothing, channels_last_cost, channels_last}, true},
+    {{"implicit_gemm", refuses_nothing, implicit_gemm_cost, implicit_gemm}, false},
+    {{"im2col", refuses_nothing, im2col_cost, im2col}, false},
 };
 
 std::string op_name(const ConvProblem& p) { return "conv" + std::to_string(p.shape->ndim) + "d"; }
 
 }  // namespace
 
-void conv_run(const ConvProblem& p) { choose(op_name(p), table, p).run(p); }
+const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(op_name(p), table, p); }
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
-  return explain(op_name(p), table, p);
+  auto report = explain(op_name(p), table, p);
+  for (size_t i = 0; i < report.size(); ++i)
+    if (table[i].channels_last && conversion_cycles(p) > 0)
+      report[i].note = "copies what it reads to channels last";
+  return report;
 }
 
 std::vector<std::string> conv_algorithms() {

@@ -1,7 +1,8 @@
 // Convolution in three directions: all that others see of this folder.
 //
-// input is (N, C, D, H, W) and grad_output (N, K, P, Q, R) with any strides; weight, bias and every
-// result are contiguous. Spatial dimensions are always three (shape.h).
+// input is (N, C, D, H, W) and grad_output (N, K, P, Q, R) with any strides; weight, bias and their
+// gradients are contiguous. The other results lie as the algorithm leaves them: in C order, or with
+// the channels last. Spatial dimensions are always three (shape.h).
 #pragma once
 #include <string>
 #include <vector>
@@ -25,7 +26,20 @@ struct ConvProblem {
   void* result = nullptr;
 };
 
-void conv_run(const ConvProblem& problem);
+struct ConvAlgorithm : Algorithm<ConvProblem> {
+  bool channels_last;  // the layout of the output, and of the input's gradient
+};
+
+// The row of the table to run: `row.run(problem)`, with a result that lies as row.channels_last
+// says.
+const ConvAlgorithm& conv_choose(const ConvProblem& problem);
+
+bool channels_are_neighbours(const TensorView& view);
+
+// The view of a dense array (N, C, spatial) with its channels last.
+TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t channels,
+                              const int64_t (&size)[3]);
+
 void conv_backward_bias(const ConvShape& shape, const TensorView& grad_output, void* grad_bias);
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& problem);

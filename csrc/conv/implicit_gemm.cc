@@ -25,32 +25,12 @@ constexpr int64_t task_panels = columns_panels;  // of columns, in a task's own 
 constexpr int64_t shared_panels = 16;            // of columns, in a block that all tasks share
 constexpr int64_t enough_tasks = 16;
 
-// Where the product's element (row, j) goes: row * row_stride, images apart by image_stride, and
-// within an image the pixel's coordinates * step.
+// Where the product's element (row, j) goes: row * row_stride, and the place of column j.
 template <class T>
 struct Target {
   T* data;
-  int64_t group_stride, image_stride, row_stride;
-  int64_t pixels[3], step[3];
-
-  // The offsets of columns [j0, j0 + count).
-  void offsets(int64_t j0, int64_t count, int64_t* out) const {
-    int64_t w = j0 % pixels[2], h = j0 / pixels[2] % pixels[1];
-    int64_t d = j0 / pixels[2] / pixels[1] % pixels[0];
-    int64_t image = j0 / pixels[2] / pixels[1] / pixels[0];
-    for (int64_t j = 0; j < count;) {
-      const int64_t n = std::min(count - j, pixels[2] - w);
-      const int64_t first = image * image_stride + d * step[0] + h * step[1] + w * step[2];
-      for (int64_t i = 0; i < n; ++i) out[j + i] = first + i * step[2];
-      j += n;
-      w = 0;
-      if (++h < pixels[1]) continue;
-      h = 0;
-      if (++d < pixels[0]) continue;
-      d = 0;
-      ++image;
-    }
-  }
+  int64_t group_stride, row_stride;
+  Places places;
 };
 
 // The left operand: rows x depth of each group, dense, groups one after the other; read where it
@@ -156,7 +136,7 @@ class Block {
   int64_t aside_row() const { return panels_ * kernels_.nr; }
 
   bool place_columns() {
-    product_.target.offsets(j0_, count_, offset_);
+    product_.target.places.offsets(j0_, count_, offset_);
     bool all = true;
     for (int64_t p = 0; p < panels_; ++p) {
       const int64_t *first = offset_ + p * kernels_.nr, *end = first + kernels_.nr;
@@ -217,10 +197,8 @@ void forward(const ConvProblem& p) {
   const ColumnsOf<T> columns(s, p.input);
   const Target<T> output{static_cast<T*>(p.result),
                          s.out_group() * pixels,
-                         s.out_channels * pixels,
                          pixels,
-                         {1, 1, pixels},
-                         {0, 0, 1}};
+                         {s.out_channels * pixels, {1, 1, pixels}, {0, 0, 1}}};
   Product<T>{weight, columns, output, static_cast<const T*>(p.bias), s.batch * pixels}.run(
       s.groups);
 }
@@ -253,14 +231,13 @@ void backward_input_phase(const ConvProblem& p, const int64_t (&phase)[3]) {
   const Rows<T> weight(gathered.as<T>(), s.in_group(), columns.rows());
 
   const int64_t area = s.in_pixels(), plane = s.input[1] * s.input[2], row = s.input[2];
-  Target<T> grad_input{static_cast<T*>(p.result) + phase[0] * plane + phase[1] * row + phase[2],
-                       s.in_group() * area,
-                       s.in_channels * area,
-                       area,
-                       {},
-                       {s.stride[0] * plane, s.stride[1] * row, s.stride[2]}};
+  Target<T> grad_input{
+      static_cast<T*>(p.result) + phase[0] * plane + phase[1] * row + phase[2],
+      s.in_group() * area,
+      area,
+      {s.in_channels * area, {}, {s.stride[0] * plane, s.stride[1] * row, s.stride[2]}}};
   for (int i = 0; i < 3; ++i)
-    grad_input.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
+    grad_input.places.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
   Product<T>{weight, columns, grad_input, nullptr, s.batch * columns.pixels()}.run(s.groups);
 }
 

@@ -20,18 +20,6 @@ constexpr int64_t enough_tasks = 16;
 constexpr int64_t rows_of_task = 224, channels_of_task = 256;  // of (c, tap) and of grad_output
 constexpr int64_t pixels_of_part = 1024;  // a sum is split only into parts longer than this
 
-// The problem whose columns are grad_output itself: k = output channel, no taps.
-ConvShape pointwise(const ConvShape& s) {
-  ConvShape same = s;
-  same.in_channels = s.out_channels;
-  for (int i = 0; i < 3; ++i) {
-    same.input[i] = s.output[i];
-    same.kernel[i] = same.stride[i] = same.dilation[i] = 1;
-    same.pad_before[i] = same.pad_after[i] = 0;
-  }
-  return same;
-}
-
 // One task: rows [r0, r0 + rows) of (c, tap) times channels [k0, k0 + channels), summed over the
 // columns [j0, j1), into sums (rows x channels, padded to whole tiles).
 template <class T>

@@ -18,6 +18,7 @@ struct Columns {
   int64_t pixels[3], step[3];  // j runs over images, then these
   int64_t taps[3];             // k runs over channels, then these
   const int64_t* offset[3];    // taps[i] numbers each
+  int64_t channels;            // of a group: k has channels * taps rows
 };
 
 constexpr int columns_panels = 4;  // packed together
@@ -46,5 +47,54 @@ struct ConvKernels {
 using ConvTable = ByType<ConvKernels>;
 
 PYCONV_DECLARE_TABLES(ConvTable, conv_table)
+
+// For channels that are neighbours in memory (channel_stride 1): then k counts (tap, channel), with
+// the channel running fastest.
+template <class T>
+struct PixelKernels {
+  // Columns [j0, j0 + count), rows [k0, k0 + depth) of each, as a row of memory per column: column
+  // j at packed + (j - j0) * row.
+  void (*pack_pixels)(const Columns<T>& from, int64_t j0, int64_t count, int64_t k0, int64_t depth,
+                      T* packed, int64_t row);
+
+  // A panel of the right operand, [k][tile's columns], from the weights (outputs x channels x taps,
+  // dense) of `columns` <= a tile's outputs; k counts (tap, channel). Filled up with zeros.
+  void (*pack_weight)(const T* weight, int64_t channels, int64_t taps, int columns, T* packed);
+};
+
+using PixelTable = ByType<PixelKernels>;
+
+PYCONV_DECLARE_TABLES(PixelTable, pixel_table)
+
+// Winograd's transforms between a tile of pixels, whose channels are neighbours, and its values at
+// 36 points, each in a plane of its own: point i of channel c at values[i * plane + c]. A tile is
+// given by a pointer to each of its pixels; channels >= lanes.
+constexpr int winograd_input = 6, winograd_output = 4, winograd_taps = 3;
+constexpr int winograd_points = winograd_input * winograd_input;
+
+template <class T>
+struct WinogradKernels {
+  int lanes;
+
+  void (*transform_input)(const T* const* pixels, int64_t channels, T* values, int64_t plane);
+  // Pixels without a pointer are left out. bias may be null.
+  void (*transform_output)(const T* values, int64_t plane, const T* bias, int64_t channels,
+                           T* const* pixels);
+  // The 3x3 filters weight + row * row_stride + lane * lane_stride as a panel of the product's
+  // right operand, [rows][tile's columns], at each point; lanes not used are zero. Flipped: turned
+  // by half a turn.
+  void (*transform_weight)(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
+                           bool flipped, int lanes_used, T* values, int64_t plane);
+
+  // Their transposes, for the gradient of the weights.
+  void (*transform_output_gradient)(const T* const* pixels, int64_t channels, T* values,
+                                    int64_t plane);
+  void (*transform_weight_gradient)(const T* values, int64_t plane, int64_t count, T* grad_weight,
+                                    int64_t stride);
+};
+
+using WinogradTable = ByType<WinogradKernels>;
+
+PYCONV_DECLARE_TABLES(WinogradTable, winograd_table)
 
 }  // namespace pyconv

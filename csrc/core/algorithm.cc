@@ -1,5 +1,6 @@
 #include "core/algorithm.h"
 
+#include <atomic>
 #include <map>
 
 namespace pyconv {
@@ -11,7 +12,12 @@ std::map<std::string, std::string>& forced() {
   return names;
 }
 
+std::atomic<bool> strict{false};
+
 }  // namespace
+
+bool strict_precision() { return strict.load(std::memory_order_relaxed); }
+void set_strict_precision(bool on) { strict.store(on, std::memory_order_relaxed); }
 
 const std::string& forced_algorithm(const std::string& op) {
   static const std::string nothing;

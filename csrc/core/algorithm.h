@@ -21,16 +21,21 @@ struct AlgorithmReport {
   bool chosen;
   std::string refused;  // empty if possible
   double seconds;       // estimated, on one thread
+  std::string note;     // what else there is to know
 };
 
 // What the calling thread has forced for an op: a name, or "" if nothing.
 const std::string& forced_algorithm(const std::string& op);
 void force_algorithm(const std::string& op, const std::string& name);
 
+// Whether only algorithms may be chosen that add up the terms of the definition: no others, such as
+// Winograd's, that round differently. Of the whole process.
+bool strict_precision();
+void set_strict_precision(bool strict);
+
 // The forced row, else the cheapest that does not refuse. The last row of a table refuses nothing.
-template <class Problem, size_t N>
-const Algorithm<Problem>& choose(const std::string& op, const Algorithm<Problem> (&table)[N],
-                                 const Problem& problem) {
+template <class Row, class Problem, size_t N>
+const Row& choose(const std::string& op, const Row (&table)[N], const Problem& problem) {
   const std::string& forced = forced_algorithm(op);
   if (!forced.empty()) {
     for (const auto& row : table) {
@@ -41,7 +46,7 @@ const Algorithm<Problem>& choose(const std::string& op, const Algorithm<Problem>
     }
     check(false, op, ": no algorithm '", forced, "'");
   }
-  const Algorithm<Problem>* best = nullptr;
+  const Row* best = nullptr;
   double least = 0;
   for (const auto& row : table) {
     if (!row.refuses(problem).empty()) continue;
@@ -54,14 +59,15 @@ const Algorithm<Problem>& choose(const std::string& op, const Algorithm<Problem>
   return *best;
 }
 
-template <class Problem, size_t N>
-std::vector<AlgorithmReport> explain(const std::string& op, const Algorithm<Problem> (&table)[N],
+template <class Row, class Problem, size_t N>
+std::vector<AlgorithmReport> explain(const std::string& op, const Row (&table)[N],
                                      const Problem& problem) {
-  const Algorithm<Problem>& chosen = choose(op, table, problem);
+  const Row& chosen = choose(op, table, problem);
   std::vector<AlgorithmReport> report;
   for (const auto& row : table) {
     const std::string reason = row.refuses(problem);
-    report.push_back({row.name, &row == &chosen, reason, reason.empty() ? row.cost(problem) : 0});
+    report.push_back(
+        {row.name, &row == &chosen, reason, reason.empty() ? row.cost(problem) : 0, ""});
   }
   return report;
 }

@@ -114,6 +114,15 @@ def grad(
     return result
 
 
+def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
+    """Forget the gradient of a tensor, or set it to zero."""
+    if set_to_none or tensor.grad is None:
+        tensor.grad = None
+    else:
+        tensor.grad._array.fill(0)
+        changed(tensor.grad)
+
+
 class _Run:
     """One backward pass; with `wanted`, it captures the gradients at these edges only."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core import in_c_order
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -26,7 +27,7 @@ class Reshape(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         ctx.shape = x._array.shape
-        return Tensor(x._array.reshape(shape))
+        return Tensor(in_c_order(x._array).reshape(shape))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:

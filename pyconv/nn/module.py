@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..autograd.engine import clear_grad
 from ..creation import as_tensor
-from ..tensor import Tensor, changed, clear_grad
+from ..tensor import Tensor, changed
 
 _M = TypeVar("_M", bound="Module")
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.engine import clear_grad
 from ..autograd.grad_mode import enable_grad, no_grad
-from ..tensor import Tensor, changed, clear_grad
+from ..tensor import Tensor, changed
 
 
 class Optimizer:

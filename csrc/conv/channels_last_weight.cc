@@ -1,0 +1,130 @@
+// The gradient of a convolution's weights where channels are neighbours in memory:
+//
+//   grad_weight[k, (tap, c)] = sum over j of grad_output[j, k] * columns[j, (tap, c)]
+//
+// j runs over all output pixels of all images. Both operands are rows of memory per pixel, as
+// channels_last.cc forms them, and the tile reads them along the pixels as they are. The result is
+// cut into blocks of k and (tap, c); where these are few, the sum is cut too, into parts that
+// depend on the shape alone and are added in order.
+#include <algorithm>
+#include <cstring>
+
+#include "conv/algorithms.h"
+#include "core/threads.h"
+#include "gemm/gemm.h"
+
+namespace pyconv {
+namespace {
+
+constexpr int64_t enough_tasks = 16;
+constexpr int64_t outputs_of_task = 224, columns_of_task = 256;
+constexpr int64_t pixels_of_part = 1024;  // a sum is split only into parts longer than this
+template <class T>
+constexpr int64_t pixel_block = 1024 / static_cast<int64_t>(sizeof(T));
+
+// A block of the result: output channels [k0, k0 + outputs), columns [c0, c0 + columns), summed
+// over pixels [j0, j1) into sums, `row` apart.
+struct Block {
+  int64_t k0, outputs, c0, columns, j0, j1;
+};
+
+template <class T>
+void add_block(const Columns<T>& of_output, const Columns<T>& of_input, const Block& b, T* sums,
+               int64_t row) {
+  const GemmKernels<T>& kernels = gemm_table().of<T>();
+  const PixelKernels<T>& pack = pixel_table().of<T>();
+  const int64_t nr = kernels.nr, line = 64 / static_cast<int64_t>(sizeof(T));
+  const Panels panels(b.outputs, kernels.mr);
+  const int64_t a_row = ceil_div(b.outputs, line) * line + line;
+  const int64_t b_row = ceil_div(b.columns, nr) * nr + line;
+  const Scratch a(size_t(pixel_block<T> * a_row) * sizeof(T));
+  const Scratch c(size_t(pixel_block<T> * b_row) * sizeof(T));
+  for (int64_t j = b.j0; j < b.j1; j += pixel_block<T>) {
+    Tile<T> tile{};
+    tile.depth = std::min(pixel_block<T>, b.j1 - j);
+    pack.pack_pixels(of_output, j, tile.depth, b.k0, b.outputs, a.as<T>(), a_row);
+    pack.pack_pixels(of_input, j, tile.depth, b.c0, b.columns, c.as<T>(), b_row);
+    tile.a_row = 1;
+    tile.a_column = a_row;
+    tile.b_row = b_row;
+    tile.c_row = row;
+    tile.accumulate = j > b.j0;
+    for (int64_t n = 0; n < b.columns; n += nr) {
+      tile.b = c.as<T>() + n;
+      for (int64_t i = 0; i < panels.count; ++i) {
+        tile.height = panels.rows(i);
+        tile.a = a.as<T>() + panels.first_row(i);
+        tile.c = sums + panels.first_row(i) * row + n;
+        kernels.tile(tile);
+      }
+    }
+  }
+}
+
+template <class T>
+void backward_weight(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const int64_t outputs = s.out_group(), columns = s.in_group() * s.taps();
+  const int64_t total = s.batch * s.out_pixels();
+  T* const result = static_cast<T*>(p.result);
+  if (total == 0) {
+    std::memset(result, 0, size_t(s.out_channels * columns) * sizeof(T));
+    return;
+  }
+  const ChannelsLast input(p.input), output(p.output);
+  const ColumnsOf<T> of_input(s, input.view()), of_output(pointwise(s), output.view());
+  const int64_t nr = gemm_table().of<T>().nr;
+  const int64_t kb = balanced(outputs, outputs_of_task);
+  const int64_t cb = balanced(columns, columns_of_task, nr), row = cb;
+  const int64_t k_blocks = ceil_div(outputs, kb), c_blocks = ceil_div(columns, cb);
+  const int64_t blocks = s.groups * k_blocks * c_blocks;
+  const int64_t parts =
+      std::max<int64_t>(1, std::min(ceil_div(enough_tasks, blocks), total / pixels_of_part));
+  const int64_t part = balanced(total, ceil_div(total, parts), pixel_block<T>);
+  const int64_t used_parts = ceil_div(total, part);
+  const Scratch scratch(size_t(blocks * used_parts * kb * row) * sizeof(T));
+  const auto block_of = [&](int64_t index) {
+    Block b{index % k_blocks * kb, 0, index / k_blocks % c_blocks * cb, 0, 0, total};
+    b.outputs = std::min(kb, outputs - b.k0);
+    b.columns = std::min(cb, columns - b.c0);
+    return b;
+  };
+  parallel_for(blocks * used_parts, [&](int64_t task) {
+    const int64_t group = task / used_parts / k_blocks / c_blocks;
+    Block b = block_of(task / used_parts);
+    b.j0 = task % used_parts * part;
+    b.j1 = std::min(b.j0 + part, total);
+    add_block(of_output.group(group), of_input.group(group), b, scratch.as<T>() + task * kb * row,
+              row);
+  });
+  // Parts are added in order, whichever threads made them; (tap, channel) becomes (channel, tap).
+  parallel_for(blocks, [&](int64_t index) {
+    const int64_t group = index / k_blocks / c_blocks;
+    const Block b = block_of(index);
+    const T* const sums = scratch.as<T>() + index * used_parts * kb * row;
+    for (int64_t k = 0; k < b.outputs; ++k) {
+      T* const to = result + (group * outputs + b.k0 + k) * columns;
+      int64_t channel = b.c0 % s.in_group(), tap = b.c0 / s.in_group();
+      for (int64_t c = 0; c < b.columns; ++c) {
+        T sum = 0;
+        for (int64_t i = 0; i < used_parts; ++i) sum += sums[(i * kb + k) * row + c];
+        to[channel * s.taps() + tap] = sum;
+        if (++channel == s.in_group()) {
+          channel = 0;
+          ++tap;
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void channels_last_weight(const ConvProblem& p) {
+  if (p.dtype == DType::float32)
+    backward_weight<float>(p);
+  else
+    backward_weight<double>(p);
+}
+
+}  // namespace pyconv

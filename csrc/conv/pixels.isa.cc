@@ -1,0 +1,145 @@
+// Forming the operands of a product over channels that are neighbours in memory.
+//
+// A column of the columns matrix (a pixel's window) is then a few long stretches of memory: one per
+// row of the window where its taps are neighbours too, else one per tap. Copying them is all there
+// is to do, and clearing what lies outside the image.
+#include "conv/kernels.h"
+#include "gemm/kernels.h"
+#include "simd/vec.h"
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+template <class T>
+inline void copy(const T* from, int64_t n, T* to) {
+  constexpr int L = lanes<T>;
+  if (n < L) {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+    return;
+  }
+  for (int64_t i = 0; i + L <= n; i += L) store(to + i, load(from + i));
+  if (n % L) store(to + n - L, load(from + n - L));
+}
+
+template <class T>
+inline void clear(int64_t n, T* to) {
+  constexpr int L = lanes<T>;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(to + i, Vec<T>{});
+  for (; i < n; ++i) to[i] = 0;
+}
+
+// Elements [first, first + n) of one row of the window: its taps along the last dimension, each
+// with its channels. `row` is the source's row, x the window's place in it.
+template <class T>
+inline void copy_row(const Columns<T>& c, bool joined, const T* row, int64_t x, int64_t first,
+                     int64_t n, T* to) {
+  const int64_t C = c.channels, taps = c.taps[2], size = c.size[2];
+  const int64_t* const offset = c.offset[2];
+  if (joined) {
+    int64_t low = -(x + offset[0]), high = size - (x + offset[0]);  // taps inside the source
+    low = low < 0 ? 0 : low < taps ? low : taps;
+    high = high < low ? low : high < taps ? high : taps;
+    const int64_t end = first + n;
+    const int64_t begin_copy = low * C < first ? first : low * C < end ? low * C : end;
+    const int64_t end_copy = high * C < begin_copy ? begin_copy : high * C < end ? high * C : end;
+    clear(begin_copy - first, to);
+    copy(row + (x + offset[0]) * C + begin_copy, end_copy - begin_copy, to + begin_copy - first);
+    clear(end - end_copy, to + end_copy - first);
+    return;
+  }
+  for (int64_t tap = first / C, skip = first % C; n > 0; ++tap, skip = 0) {
+    const int64_t some = C - skip < n ? C - skip : n, w = x + offset[tap];
+    if (w >= 0 && w < size)
+      copy(row + w * c.stride[2] + skip, some, to);
+    else
+      clear(some, to);
+    to += some;
+    n -= some;
+  }
+}
+
+template <class T>
+void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int64_t depth,
+                 T* packed, int64_t row) {
+  int64_t at[3], image = j0;
+  for (int i = 2; i >= 0; --i) {
+    at[i] = image % c.pixels[i];
+    image /= c.pixels[i];
+  }
+  bool joined = c.stride[2] == c.channels || c.size[2] == 1;
+  for (int64_t tap = 1; tap < c.taps[2]; ++tap)
+    joined = joined && c.offset[2][tap] == c.offset[2][tap - 1] + 1;
+  const int64_t row_elements = c.taps[2] * c.channels;
+
+  for (int64_t j = 0; j < count; ++j, packed += row) {
+    const T* const source = c.source + image * c.image_stride;
+    T* to = packed;
+    int64_t window_row = k0 / row_elements, first = k0 % row_elements;
+    for (int64_t k = 0; k < depth; ++window_row, first = 0) {
+      const int64_t rest = row_elements - first, n = rest < depth - k ? rest : depth - k;
+      const int64_t d = at[0] * c.step[0] + c.offset[0][window_row / c.taps[1]];
+      const int64_t h = at[1] * c.step[1] + c.offset[1][window_row % c.taps[1]];
+      if (d < 0 || d >= c.size[0] || h < 0 || h >= c.size[1])
+        clear(n, to);
+      else
+        copy_row(c, joined, source + d * c.stride[0] + h * c.stride[1], at[2] * c.step[2], first, n,
+                 to);
+      to += n;
+      k += n;
+    }
+    if (++at[2] < c.pixels[2]) continue;
+    at[2] = 0;
+    if (++at[1] < c.pixels[1]) continue;
+    at[1] = 0;
+    if (++at[0] < c.pixels[0]) continue;
+    at[0] = 0;
+    ++image;
+  }
+}
+
+template <class T>
+void pack_weight(const T* weight, int64_t channels, int64_t taps, int columns, T* packed) {
+  constexpr int L = lanes<T>, width = 2 * L;  // a tile's columns
+  const int64_t depth = channels * taps;
+  for (int first = 0; first < width; first += L) {
+    const int used = columns - first < L ? columns - first : L;
+    T* const to = packed + first;
+    if (used <= 0) {
+      for (int64_t k = 0; k < depth; ++k) store(to + k * width, Vec<T>{});
+      continue;
+    }
+    int64_t channel = 0, tap = 0;
+    for (int64_t j = 0; j < depth; j += L) {
+      Vec<T> rows[L];
+      const T* const from = weight + first * depth + j;
+      if (j + L <= depth) {
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) rows[i] = i < used ? load(from + i * depth) : Vec<T>{};
+      } else {
+        for (int i = 0; i < L; ++i) {
+          T part[L] = {};
+          for (int64_t x = 0; i < used && x < depth - j; ++x) part[x] = from[i * depth + x];
+          rows[i] = load(part);
+        }
+      }
+      transpose<T>(rows);
+      for (int i = 0; i < L && j + i < depth; ++i) {
+        store(to + (tap * channels + channel) * width, rows[i]);
+        if (++tap == taps) {
+          tap = 0;
+          ++channel;
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+constexpr PixelKernels<T> kernels = {pack_pixels<T>, pack_weight<T>};
+
+}  // namespace
+
+const PixelTable pixel_table = {kernels<float>, kernels<double>};
+
+}  // namespace pyconv::PYCONV_ISA

@@ -1,0 +1,202 @@
+// The transforms of Winograd's minimal filtering F(4x4, 3x3): see winograd.cc.
+//
+// One dimension, with the points 0, a, -a, b, -b and infinity (Toom and Cook): the polynomial of 6
+// values times that of 3 weights is known by its values at the points. Written below as the lines
+// B^T d, G g and A^T m of Lavin and Gray; in two dimensions each is applied to rows and columns.
+// a = 5/8 and b = 3/2 instead of the usual 1 and 2: all constants are exact, and the error is a
+// third.
+#include "conv/kernels.h"
+#include "simd/vec.h"
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+constexpr int tile_size = winograd_input, outputs = winograd_output, taps = winograd_taps;
+constexpr double a = 5.0 / 8, b = 3.0 / 2, a2 = a * a, b2 = b * b;
+
+// B^T: the values of 6 inputs at the points, as far as they do not depend on the weights.
+template <class T>
+inline __attribute__((always_inline)) void to_points(const Vec<T> (&d)[6], Vec<T> (&v)[6]) {
+  const Vec<T> even_a = d[4] - T(b2) * d[2], odd_a = T(a) * (d[3] - T(b2) * d[1]);
+  const Vec<T> even_b = d[4] - T(a2) * d[2], odd_b = T(b) * (d[3] - T(a2) * d[1]);
+  v[0] = d[4] - T(a2 + b2) * d[2] + T(a2 * b2) * d[0];
+  v[1] = even_a + odd_a;
+  v[2] = even_a - odd_a;
+  v[3] = even_b + odd_b;
+  v[4] = even_b - odd_b;
+  v[5] = d[5] - T(a2 + b2) * d[3] + T(a2 * b2) * d[1];
+}
+
+// G: the weights at the points, divided by what B^T left out.
+template <class T>
+inline __attribute__((always_inline)) void weight_to_points(const Vec<T> (&g)[3], Vec<T> (&u)[6]) {
+  const Vec<T> even_a = T(1 / (2 * a2 * (a2 - b2))) * (g[0] + T(a2) * g[2]);
+  const Vec<T> odd_a = T(1 / (2 * a * (a2 - b2))) * g[1];
+  const Vec<T> even_b = T(1 / (2 * b2 * (b2 - a2))) * (g[0] + T(b2) * g[2]);
+  const Vec<T> odd_b = T(1 / (2 * b * (b2 - a2))) * g[1];
+  u[0] = T(1 / (a2 * b2)) * g[0];
+  u[1] = even_a + odd_a;
+  u[2] = even_a - odd_a;
+  u[3] = even_b + odd_b;
+  u[4] = even_b - odd_b;
+  u[5] = g[2];
+}
+
+// A^T: four outputs from the values at the points.
+template <class T>
+inline __attribute__((always_inline)) void from_points(const Vec<T> (&m)[6], Vec<T> (&y)[4]) {
+  const Vec<T> even_a = m[1] + m[2], odd_a = m[1] - m[2];
+  const Vec<T> even_b = m[3] + m[4], odd_b = m[3] - m[4];
+  y[0] = m[0] + even_a + even_b;
+  y[1] = T(a) * odd_a + T(b) * odd_b;
+  y[2] = T(a2) * even_a + T(b2) * even_b;
+  y[3] = m[5] + T(a2 * a) * odd_a + T(b2 * b) * odd_b;
+}
+
+// A: the transpose of A^T, for the gradient of the outputs.
+template <class T>
+inline __attribute__((always_inline)) void output_to_points(const Vec<T> (&y)[4], Vec<T> (&m)[6]) {
+  const Vec<T> even_a = y[0] + T(a2) * y[2], odd_a = T(a) * (y[1] + T(a2) * y[3]);
+  const Vec<T> even_b = y[0] + T(b2) * y[2], odd_b = T(b) * (y[1] + T(b2) * y[3]);
+  m[0] = y[0];
+  m[1] = even_a + odd_a;
+  m[2] = even_a - odd_a;
+  m[3] = even_b + odd_b;
+  m[4] = even_b - odd_b;
+  m[5] = y[3];
+}
+
+// G^T: the transpose of G, for the gradient of the weights.
+template <class T>
+inline __attribute__((always_inline)) void weight_from_points(const Vec<T> (&u)[6],
+                                                              Vec<T> (&g)[3]) {
+  const Vec<T> even_a = T(1 / (2 * a2 * (a2 - b2))) * (u[1] + u[2]);
+  const Vec<T> even_b = T(1 / (2 * b2 * (b2 - a2))) * (u[3] + u[4]);
+  g[0] = T(1 / (a2 * b2)) * u[0] + even_a + even_b;
+  g[1] = T(1 / (2 * a * (a2 - b2))) * (u[1] - u[2]) + T(1 / (2 * b * (b2 - a2))) * (u[3] - u[4]);
+  g[2] = T(a2) * even_a + T(b2) * even_b + u[5];
+}
+
+// Applies a transform of From to To values to the rows and then the columns of a square; loads and
+// stores are functions of (row, column).
+template <class T, int From, int To, class Transform, class Load, class Store>
+inline __attribute__((always_inline)) void in_two_dimensions(const Transform& transform,
+                                                             const Load& load_at,
+                                                             const Store& store_at) {
+  Vec<T> half[From][To];
+#pragma GCC unroll 6
+  for (int i = 0; i < From; ++i) {
+    Vec<T> line[From];
+#pragma GCC unroll 6
+    for (int j = 0; j < From; ++j) line[j] = load_at(i, j);
+    transform(line, half[i]);
+  }
+#pragma GCC unroll 6
+  for (int j = 0; j < To; ++j) {
+    Vec<T> line[From], result[To];
+#pragma GCC unroll 6
+    for (int i = 0; i < From; ++i) line[i] = half[i][j];
+    transform(line, result);
+#pragma GCC unroll 6
+    for (int i = 0; i < To; ++i) store_at(i, j, result[i]);
+  }
+}
+
+// The channels of a pixel by vectors; the last one overlaps the one before. At least one vector.
+template <class T, class Body>
+inline void for_each_vector(int64_t channels, const Body& body) {
+  for (int64_t c = 0; c + lanes<T> <= channels; c += lanes<T>) body(c);
+  if (channels % lanes<T>) body(channels - lanes<T>);
+}
+
+template <class T>
+void transform_input(const T* const* pixels, int64_t channels, T* values, int64_t plane) {
+  for_each_vector<T>(channels, [&](int64_t c) {
+    in_two_dimensions<T, 6, 6>(
+        to_points<T>, [&](int i, int j) { return load(pixels[i * 6 + j] + c); },
+        [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + c, v); });
+  });
+}
+
+template <class T>
+void transform_output(const T* values, int64_t plane, const T* bias, int64_t channels,
+                      T* const* pixels) {
+  for_each_vector<T>(channels, [&](int64_t c) {
+    const Vec<T> start = bias ? load(bias + c) : Vec<T>{};
+    in_two_dimensions<T, 6, 4>(
+        from_points<T>, [&](int i, int j) { return load(values + (i * 6 + j) * plane + c); },
+        [&](int i, int j, Vec<T> v) {
+          if (pixels[i * 4 + j]) store(pixels[i * 4 + j] + c, v + start);
+        });
+  });
+}
+
+template <class T>
+void transform_output_gradient(const T* const* pixels, int64_t channels, T* values, int64_t plane) {
+  for_each_vector<T>(channels, [&](int64_t c) {
+    in_two_dimensions<T, 4, 6>(
+        output_to_points<T>, [&](int i, int j) { return load(pixels[i * 4 + j] + c); },
+        [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + c, v); });
+  });
+}
+
+// Filters are gathered some rows at a time, so that each line of memory is read once.
+template <class T>
+void transform_weight(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
+                      bool flipped, int lanes_used, T* values, int64_t plane) {
+  constexpr int L = lanes<T>, width = 2 * L, some = 16, filter = taps * taps;
+  T gathered[some][filter][L];
+  for (int first = 0; first < width; first += L) {
+    const int used = lanes_used - first < L ? lanes_used - first : L;
+    for (int64_t r0 = 0; r0 < rows; r0 += some) {
+      const int count = static_cast<int>(rows - r0 < some ? rows - r0 : some);
+      const auto gather = [&](int r, int i) {
+        const T* const from = weight + (r0 + r) * row_stride + (first + i) * lane_stride;
+        for (int t = 0; t < filter; ++t)
+          gathered[r][flipped ? filter - 1 - t : t][i] = i < used ? from[t] : T(0);
+      };
+      if (row_stride < lane_stride)
+        for (int i = 0; i < L; ++i)
+          for (int r = 0; r < count; ++r) gather(r, i);
+      else
+        for (int r = 0; r < count; ++r)
+          for (int i = 0; i < L; ++i) gather(r, i);
+      for (int r = 0; r < count; ++r) {
+        T* const to = values + (r0 + r) * width + first;
+        in_two_dimensions<T, 3, 6>(
+            weight_to_points<T>, [&](int i, int j) { return load(gathered[r][i * 3 + j]); },
+            [&](int i, int j, Vec<T> v) { store(to + (i * 6 + j) * plane, v); });
+      }
+    }
+  }
+}
+
+template <class T>
+void transform_weight_gradient(const T* values, int64_t plane, int64_t count, T* grad_weight,
+                               int64_t stride) {
+  for (int64_t first = 0; first < count; first += lanes<T>) {
+    T square[taps * taps][lanes<T>];
+    in_two_dimensions<T, 6, 3>(
+        weight_from_points<T>,
+        [&](int i, int j) { return load(values + (i * 6 + j) * plane + first); },
+        [&](int i, int j, Vec<T> v) { store(square[i * 3 + j], v); });
+    for (int i = 0; i < lanes<T> && first + i < count; ++i)
+      for (int t = 0; t < taps * taps; ++t) grad_weight[(first + i) * stride + t] = square[t][i];
+  }
+}
+
+template <class T>
+constexpr WinogradKernels<T> kernels = {lanes<T>,
+                                        transform_input<T>,
+                                        transform_output<T>,
+                                        transform_weight<T>,
+                                        transform_output_gradient<T>,
+                                        transform_weight_gradient<T>};
+
+}  // namespace
+
+static_assert(tile_size == 6 && outputs == 4 && taps == 3);
+
+const WinogradTable winograd_table = {kernels<float>, kernels<double>};
+
+}  // namespace pyconv::PYCONV_ISA
