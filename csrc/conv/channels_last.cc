@@ -100,6 +100,7 @@ void PixelProduct<T>::task(int64_t group, int64_t j0, int64_t count, int64_t n0,
         tile.height = panels.rows(i);
         tile.a = a + panels.first_row(i) * tile.a_row;
         tile.c = c + panels.first_row(i) * tile.c_row;
+        tile.ahead = tile.a + tile.height * tile.a_row;
         if (wide == nr)
           kernels.tile(tile);
         else

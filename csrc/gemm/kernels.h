@@ -36,6 +36,8 @@ struct Tile {
   int64_t c_row;
   bool accumulate;
   Epilogue<T> epilogue;
+  const T*
+      ahead;  // what is read next: `height` elements of it are fetched with each step of the sum
 };
 
 template <class T>

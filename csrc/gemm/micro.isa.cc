@@ -27,7 +27,10 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * t.a_row;
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_column = t.a_column, b_row = t.b_row;
+  const T* ahead = t.ahead ? t.ahead : t.a;
   for (int64_t k = t.depth; k > 0; --k) {
+    __builtin_prefetch(ahead);
+    ahead += Height;
     const Vec<T> b0 = load(b), b1 = load(b + L);
 #pragma GCC unroll 14
     for (int i = 0; i < Height; ++i) {
