@@ -140,35 +140,43 @@ void transform_output_gradient(const T* const* pixels, int64_t channels, T* valu
   });
 }
 
-// Filters are gathered some rows at a time, so that each line of memory is read once.
+// Lane i of element t: element t of the filter i * stride. Squares are transposed in registers, which
+// reads up to a vector per filter; what would be read beyond `end`, and a rest, go one by one.
 template <class T>
-void transform_weight(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
-                      bool flipped, int lanes_used, T* values, int64_t plane) {
-  constexpr int L = lanes<T>, width = 2 * L, some = 16, filter = taps * taps;
-  T gathered[some][filter][L];
-  for (int first = 0; first < width; first += L) {
-    const int used = lanes_used - first < L ? lanes_used - first : L;
-    for (int64_t r0 = 0; r0 < rows; r0 += some) {
-      const int count = static_cast<int>(rows - r0 < some ? rows - r0 : some);
-      const auto gather = [&](int r, int i) {
-        const T* const from = weight + (r0 + r) * row_stride + (first + i) * lane_stride;
-        for (int t = 0; t < filter; ++t)
-          gathered[r][flipped ? filter - 1 - t : t][i] = i < used ? from[t] : T(0);
-      };
-      if (row_stride < lane_stride)
-        for (int i = 0; i < L; ++i)
-          for (int r = 0; r < count; ++r) gather(r, i);
-      else
-        for (int r = 0; r < count; ++r)
-          for (int i = 0; i < L; ++i) gather(r, i);
-      for (int r = 0; r < count; ++r) {
-        T* const to = values + (r0 + r) * width + first;
-        in_two_dimensions<T, 3, 6>(
-            weight_to_points<T>, [&](int i, int j) { return load(gathered[r][i * 3 + j]); },
-            [&](int i, int j, Vec<T> v) { store(to + (i * 6 + j) * plane, v); });
-      }
+inline void gather_filters(const T* from, int64_t stride, int used, const T* end,
+                           T (*to)[lanes<T>]) {
+  constexpr int L = lanes<T>, filter = taps * taps;
+  int done = 0;
+  if (used == L && from + (L - 1) * stride + 2 * L <= end) {
+#pragma GCC unroll 2
+    for (; filter - done >= L / 2; done += L) {
+      Vec<T> square[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) square[i] = load(from + i * stride + done);
+      transpose<T>(square);
+#pragma GCC unroll 16
+      for (int t = 0; t < L; ++t)
+        if (done + t < filter) store(to[done + t], square[t]);
     }
   }
+  for (; done < filter; ++done)
+    for (int i = 0; i < L; ++i) to[done][i] = i < used ? from[i * stride + done] : T(0);
+}
+
+template <class T>
+void transform_weight(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
+                      bool flipped, int lanes_used, const T* end, T* values, int64_t plane) {
+  constexpr int L = lanes<T>, width = 2 * L, last = taps * taps - 1;
+  for (int64_t r = 0; r < rows; ++r, weight += row_stride, values += width)
+    for (int first = 0; first < width; first += L) {
+      const int used = lanes_used - first < L ? lanes_used - first : L;
+      T filter[taps * taps][L];
+      gather_filters(weight + first * lane_stride, lane_stride, used, end, filter);
+      in_two_dimensions<T, 3, 6>(
+          weight_to_points<T>,
+          [&](int i, int j) { return load(filter[flipped ? last - (i * 3 + j) : i * 3 + j]); },
+          [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + first, v); });
+    }
 }
 
 template <class T>

@@ -1,0 +1,122 @@
+// What winograd.cc and winograd_weight.cc share: tiles, and the values of their inputs.
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "conv/algorithms.h"
+#include "core/threads.h"
+#include "gemm/gemm.h"
+
+namespace pyconv {
+
+void winograd_weight(const ConvProblem& problem);
+
+// A block of tiles: the bytes of its values, and at least so many tiles for one reading of the
+// filters.
+struct BlockSize {
+  int64_t bytes, tiles;
+};
+constexpr BlockSize shared_block = {int64_t{12} << 20, 256};  // by all threads: stays in L3
+template <class T>
+constexpr int64_t cache_line = 64 / static_cast<int64_t>(sizeof(T));
+
+// The images that tiles are cut from, and where a tile at (d, h, w) of the result meets them: at
+// depths d * step + depth[tap], rows h + row to h + row + 5, and columns likewise.
+struct Source {
+  TensorView view;
+  std::vector<int64_t> depth;
+  int64_t step, row, column;
+};
+
+// The result's images: dense and channels last, cut into tiles of 4x4.
+struct Tiles {
+  int64_t size[3], across, of_image, total;
+  Tiles(int64_t batch, const int64_t (&s)[3])
+      : size{s[0], s[1], s[2]},
+        across(ceil_div(s[2], winograd_output)),
+        of_image(s[0] * ceil_div(s[1], winograd_output) * across),
+        total(batch * of_image) {}
+};
+
+// The place of one tile: image, depth, and its first row and column.
+struct Place {
+  int64_t image, depth, row, column;
+  Place(const Tiles& tiles, int64_t t)
+      : image(t / tiles.of_image),
+        depth(t % tiles.of_image / (tiles.of_image / tiles.size[0])),
+        row(t % (tiles.of_image / tiles.size[0]) / tiles.across * winograd_output),
+        column(t % tiles.across * winograd_output) {}
+};
+
+// Pointers to the pixels of a tile of `size` x `size`, to `outside` where there is none.
+template <class T>
+void point_to(const TensorView& view, int64_t image, int64_t d, int64_t row, int64_t column,
+              int size, T* outside, T** pixels) {
+  const bool inside = d >= 0 && d < view.shape[2];
+  T* const plane = view.as<T>() + image * view.stride[0] + (inside ? d : 0) * view.stride[2];
+  for (int i = 0; i < size; ++i)
+    for (int j = 0; j < size; ++j) {
+      const int64_t h = row + i, w = column + j;
+      const bool here = inside && h >= 0 && h < view.shape[3] && w >= 0 && w < view.shape[4];
+      *pixels++ = here ? plane + h * view.stride[3] + w * view.stride[4] : outside;
+    }
+}
+
+// Values at the points of a block of tiles: per point a matrix (tiles x channels). Rows that are no
+// multiple of 4096 bytes apart, and points neither, do not compete for the same cache lines.
+template <class T>
+struct Values {
+  int64_t row, plane;
+  Scratch scratch;
+  Values(int64_t tiles, int64_t channels)
+      : row(ceil_div(channels, 2 * cache_line<T>) * 2 * cache_line<T> + cache_line<T>),
+        plane(tiles * row + 5 * cache_line<T>),
+        scratch(size_t(winograd_points * plane) * sizeof(T)) {}
+  T* at(int64_t point, int64_t tile) const { return scratch.as<T>() + point * plane + tile * row; }
+};
+
+// How many tiles make a block.
+template <class T>
+int64_t tiles_of_block(const BlockSize& size, int64_t total, int64_t channels) {
+  const int64_t bytes = winograd_points * channels * static_cast<int64_t>(sizeof(T));
+  return balanced(total, std::max(size.tiles, size.bytes / bytes),
+                  std::min<int64_t>(total, gemm_table().of<T>().mr));
+}
+
+// Splits [0, n) into ranges: enough for the threads.
+template <class F>
+void in_ranges(int64_t n, const F& body) {
+  constexpr int64_t enough = 32;
+  const int64_t count = ceil_div(n, enough);
+  parallel_for(ceil_div(n, count),
+               [&](int64_t i) { body(i * count, std::min((i + 1) * count, n)); });
+}
+
+// The values of the tiles [t0, t0 + count) at the points; zeros: as many as channels.
+template <class T>
+void values_of_input(const Source& from, const Tiles& tiles, int64_t t0, int64_t count,
+                     const T* zeros, const Values<T>& values) {
+  const int64_t channels = from.view.shape[1];
+  in_ranges(count, [&](int64_t first, int64_t end) {
+    for (int64_t t = first; t < end; ++t) {
+      const Place at(tiles, t0 + t);
+      for (size_t tap = 0; tap < from.depth.size(); ++tap) {
+        const T* pixels[winograd_points];
+        point_to<const T>(from.view, at.image, at.depth * from.step + from.depth[tap],
+                          at.row + from.row, at.column + from.column, winograd_input, zeros,
+                          pixels);
+        winograd_table().of<T>().transform_input(
+            pixels, channels, values.at(0, t) + int64_t(tap) * channels, values.plane);
+      }
+    }
+  });
+}
+
+inline Source source_of_forward(const ConvShape& s, const TensorView& input) {
+  Source from{input, {}, s.stride[0], -s.pad_before[1], -s.pad_before[2]};
+  for (int64_t tap = 0; tap < s.kernel[0]; ++tap)
+    from.depth.push_back(tap * s.dilation[0] - s.pad_before[0]);
+  return from;
+}
+
+}  // namespace pyconv

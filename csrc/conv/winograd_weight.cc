@@ -1,0 +1,86 @@
+// The gradient of the weights by Winograd's algorithm, all transforms transposed: at each point
+//
+//   (outputs x tiles of grad_output) * (tiles x channels of the input)
+//
+// summed over blocks of tiles in order; then G^T from the points to the 3x3 filters.
+#include <cstring>
+
+#include "conv/winograd.h"
+
+namespace pyconv {
+namespace {
+
+constexpr int64_t filter = winograd_taps * winograd_taps;
+constexpr int64_t most_tiles = 512;  // of one sum without a break
+
+template <class T>
+void backward_weight(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const GemmKernels<T>& kernels = gemm_table().of<T>();
+  const WinogradKernels<T>& transforms = winograd_table().of<T>();
+  const ChannelsLast input(p.input), grad_output(p.output);
+  const Source from = source_of_forward(s, input.view());
+  const int64_t outputs = s.out_channels, taps = s.kernel[0], depth = s.in_channels * taps;
+  const Tiles tiles(s.batch, s.output);
+  const std::vector<T> zeros(size_t(std::max(s.in_channels, outputs)), T(0));
+  const int64_t most =
+      std::min(tiles_of_block<T>(shared_block, tiles.total, depth + outputs), most_tiles);
+  const Values<T> inputs(most, depth), gradients(most, outputs), sums(outputs, depth);
+  const Panels rows(outputs, kernels.mr);
+  const int64_t at_once = ceil_div(rows.count, ceil_div(rows.count, 8));
+  const int64_t splits = ceil_div(rows.count, at_once);
+  for (int64_t t0 = 0; t0 < tiles.total; t0 += most) {
+    const int64_t count = std::min(most, tiles.total - t0);
+    values_of_input(from, tiles, t0, count, zeros.data(), inputs);
+    in_ranges(count, [&](int64_t first, int64_t end) {
+      for (int64_t t = first; t < end; ++t) {
+        const Place at(tiles, t0 + t);
+        const T* pixels[winograd_output * winograd_output];
+        point_to<const T>(grad_output.view(), at.image, at.depth, at.row, at.column,
+                          winograd_output, zeros.data(), pixels);
+        transforms.transform_output_gradient(pixels, outputs, gradients.at(0, t), gradients.plane);
+      }
+    });
+    parallel_for(winograd_points * splits, [&](int64_t task) {
+      const int64_t point = task / splits, first = task % splits * at_once;
+      Tile<T> tile{};
+      tile.depth = count;
+      tile.a_row = 1;
+      tile.a_column = gradients.row;
+      tile.b_row = inputs.row;
+      tile.c_row = sums.row;
+      tile.accumulate = t0 > 0;
+      for (int64_t n = 0; n < depth; n += kernels.nr) {
+        tile.b = inputs.at(point, 0) + n;
+        for (int64_t i = first; i < std::min(first + at_once, rows.count); ++i) {
+          tile.height = rows.rows(i);
+          tile.a = gradients.at(point, 0) + rows.first_row(i);
+          tile.c = sums.at(point, rows.first_row(i)) + n;
+          kernels.tile(tile);
+        }
+      }
+    });
+  }
+  T* const result = static_cast<T*>(p.result);
+  if (tiles.total == 0) {
+    std::memset(result, 0, size_t(outputs * depth * filter) * sizeof(T));
+    return;
+  }
+  parallel_for(outputs, [&](int64_t k) {
+    for (int64_t tap = 0; tap < taps; ++tap)
+      transforms.transform_weight_gradient(sums.at(0, k) + tap * s.in_channels, sums.plane,
+                                           s.in_channels, result + (k * depth + tap) * filter,
+                                           taps * filter);
+  });
+}
+
+}  // namespace
+
+void winograd_weight(const ConvProblem& p) {
+  if (p.dtype == DType::float32)
+    backward_weight<float>(p);
+  else
+    backward_weight<double>(p);
+}
+
+}  // namespace pyconv
