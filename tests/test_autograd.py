@@ -68,6 +68,39 @@ OPERATIONS = {
         drawn(2, 3, 4),
         drawn(1, 2, 2, 3, seed=1),
     ),
+    "conv1d": lambda: (
+        lambda x, w, b: F.conv1d(x, w, b, 2, 1, 2),
+        drawn(2, 2, 6),
+        drawn(3, 2, 2, seed=1),
+        drawn(3, seed=2),
+    ),
+    "conv3d": lambda: (
+        lambda x, w: F.conv3d(x, w, None, (1, 2, 1), 1, groups=2),
+        drawn(1, 2, 2, 3, 2),
+        drawn(2, 1, 2, 2, 3, seed=1),
+    ),
+    "conv_transpose1d": lambda: (
+        lambda x, w: F.conv_transpose1d(x, w, None, 3, 1, 2),
+        drawn(2, 4),
+        drawn(2, 3, 2, seed=1),
+    ),
+    "conv_transpose2d": lambda: (
+        lambda x, w, b: F.conv_transpose2d(x, w, b, (2, 1), 1, (1, 0), 2, (1, 2)),
+        drawn(1, 4, 3, 2),
+        drawn(4, 1, 2, 3, seed=1),
+        drawn(2, seed=2),
+    ),
+    "conv_transpose2d-output-padding-over-stride": lambda: (
+        lambda x, w: F.conv_transpose2d(x, w, None, 1, 1, 2, 1, 3),
+        drawn(2, 2, 3),
+        drawn(2, 1, 2, 2, seed=1),
+    ),
+    "conv_transpose3d": lambda: (
+        lambda x, w, b: F.conv_transpose3d(x, w, b, 2, (1, 0, 0), (0, 1, 0)),
+        drawn(1, 1, 2, 1, 2),
+        drawn(1, 2, 2, 1, 2, seed=1),
+        drawn(2, seed=2),
+    ),
     "max_pool2d": lambda: (lambda x: F.max_pool2d(x, 2, 1, 1) ** 2, drawn(1, 2, 3, 3)),
     "max_pool2d-unbatched": lambda: (lambda x: F.max_pool2d(x, 2) ** 2, drawn(2, 4, 2)),
     "cross_entropy": lambda: (

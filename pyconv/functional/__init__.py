@@ -4,7 +4,8 @@ Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor
 """
 
 from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, sub, where
-from .conv import conv2d
+from .conv import conv1d, conv2d, conv3d
+from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, relu, sqrt
 from .linear import linear, matmul
 from .loss import cross_entropy
@@ -29,7 +30,12 @@ __all__ = [
     "argmax",
     "cast",
     "cat",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "div",
     "eq",

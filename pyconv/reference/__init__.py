@@ -11,7 +11,23 @@ with respect to the arrays among them. Arguments are taken as they are: the chec
 for bad ones, are those of `pyconv.functional`.
 """
 
-from pyconv.reference.conv import conv2d, conv2d_backward, conv2d_im2col
+from pyconv.reference.conv import (
+    conv1d,
+    conv1d_backward,
+    conv2d,
+    conv2d_backward,
+    conv2d_im2col,
+    conv3d,
+    conv3d_backward,
+)
+from pyconv.reference.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    conv_transpose3d,
+    conv_transpose3d_backward,
+)
 from pyconv.reference.elementwise import relu, relu_backward
 from pyconv.reference.linear import linear, linear_backward, matmul, matmul_backward
 from pyconv.reference.loss import (
@@ -26,9 +42,19 @@ from pyconv.reference.optim import sgd_step
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
 
 __all__ = [
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
     "conv2d_im2col",
+    "conv3d",
+    "conv3d_backward",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "conv_transpose3d",
+    "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "linear",
