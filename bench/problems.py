@@ -30,6 +30,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
         f"conv_transpose{n}d": ({"input": n + 2, "weight": n + 2}, _CONV | {"output_padding"})
         for n in (1, 2, 3)
     },
+    "pad": ({"input": 4}, {"pad", "mode", "value"}),
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),

@@ -114,10 +114,28 @@ def _matmul(rng: Rng) -> Case:
     return Case("", {"input": (rows, terms), "other": (terms, columns)})
 
 
+def _pad(rng: Rng) -> Case:
+    mode = str(rng.choice(["constant", "reflect", "replicate", "circular"]))
+    padded = int(rng.integers(1, 4))
+    image = _ints(rng, 1, 9, padded)
+    low = -(min(image) // 2) if rng.random() < 0.3 else 0
+    most = {"reflect": 1, "circular": 0, "constant": -3, "replicate": -3}
+    cropped = [n + low for n in image]  # what one negative width leaves at least
+    pad: list[int] = []
+    for n in reversed(cropped):
+        before, after = _ints(rng, 0, max(0, n - most[mode]))
+        pad += [low, after] if rng.random() < 0.5 else [before, after]
+    options: dict[str, object] = {"pad": tuple(pad), "mode": mode}
+    if mode == "constant":
+        options["value"] = 1.5
+    return Case("", {"input": (*_ints(rng, 1, 3, int(rng.integers(1, 3))), *image)}, options)
+
+
 DRAW: dict[str, Callable[[Rng], Case]] = {
     **{f"conv{n}d": partial(_conv, ndim=n) for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": partial(_conv_transpose, ndim=n) for n in (1, 2, 3)},
     "max_pool2d": _pool,
+    "pad": _pad,
     "linear": _linear,
     "matmul": _matmul,
 }

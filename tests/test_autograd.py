@@ -101,6 +101,10 @@ OPERATIONS = {
         drawn(1, 2, 2, 1, 2, seed=1),
         drawn(2, seed=2),
     ),
+    "pad": lambda: (lambda x: F.pad(x, (1, -1, 0, 2), value=2.0) ** 2, drawn(2, 3)),
+    "pad-reflect": lambda: (lambda x: F.pad(x, (2, 1, -1, 1), "reflect") ** 2, drawn(1, 3, 3)),
+    "pad-replicate": lambda: (lambda x: F.pad(x, (2, 0, 0, 3), "replicate") ** 2, drawn(1, 2, 2)),
+    "pad-circular": lambda: (lambda x: F.pad(x, (2, 1, 1, 2), "circular") ** 2, drawn(1, 2, 2)),
     "max_pool2d": lambda: (lambda x: F.max_pool2d(x, 2, 1, 1) ** 2, drawn(1, 2, 3, 3)),
     "max_pool2d-unbatched": lambda: (lambda x: F.max_pool2d(x, 2) ** 2, drawn(2, 4, 2)),
     "cross_entropy": lambda: (

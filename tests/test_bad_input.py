@@ -9,7 +9,7 @@ from typing import Any
 import bad_conv
 import numpy as np
 import pytest
-from bad_values import TOO_LARGE, Bad, bad_numbers, ones
+from bad_values import TOO_LARGE, Bad, bad_numbers, not_ints, ones
 from fresh import python
 
 import pyconv
@@ -21,6 +21,7 @@ ERRORS = (ValueError, TypeError)
 GOOD: dict[str, dict[str, Any]] = {
     **bad_conv.GOOD,
     "max_pool2d": {"input": ones(2, 4, 8, 8), "kernel_size": 2},
+    "pad": {"input": ones(2, 4, 8), "pad": (1, 1)},
     "linear": {"input": ones(5, 4), "weight": ones(6, 4)},
     "matmul": {"input": ones(5, 4), "other": ones(4, 6)},
     "cross_entropy": {"input": ones(5, 4), "target": np.zeros(5, np.int64)},
@@ -40,6 +41,34 @@ POOL: list[Bad] = [
     ("max_pool2d", {"input": ones(1, 2, 4, 8, 8)}, "input", "(1, 2, 4, 8, 8)"),
     ("max_pool2d", {"input": ones(2, 4, 0, 8)}, "input", "0"),
     ("max_pool2d", {"padding": "same"}, "padding", "same"),
+]
+
+PAD: list[Bad] = [
+    *[("pad", {"pad": (1, value)}, "pad", shown) for value, shown in not_ints(2)],
+    *[("pad", {"pad": value}, "pad", "") for value in (1, None, "12", 1.5, {1: 2}, object())],
+    *[("pad", {"pad": (n, 0)}, "pad", str(n)) for n in (*TOO_LARGE, -9, -(2**31), -(2**63))],
+    *[("pad", {"pad": (2**31 - 1,) * 8}, "pad", str(2**31 - 1))],
+    *[("pad", {"pad": (1,) * n}, "pad", "1, 1" if n > 1 else "(1,)") for n in (1, 3, 10)],
+    *[("pad", {"mode": mode}, "mode", str(mode)) for mode in ("wrap", "", None, 3, ["reflect"])],
+    ("pad", {"value": "a"}, "value", "str"),
+    ("pad", {"value": 1j}, "value", "complex"),
+    ("pad", {"value": [1.0, 2.0]}, "value", "[1.0, 2.0]"),
+    ("pad", {"input": ones(8, dtype=np.int64), "value": 1.5}, "value", "1.5"),
+    ("pad", {"input": ones(8, dtype=np.int8), "value": 300}, "value", "300"),
+    ("pad", {"input": ones(8, dtype=np.int64), "value": float("nan")}, "value", "nan"),
+    ("pad", {"mode": "reflect", "value": 1.0}, "value", "1.0"),
+    ("pad", {"mode": "reflect", "pad": (8, 0)}, "pad", "8"),
+    ("pad", {"mode": "reflect", "pad": (0, 0, 0, 8)}, "pad", "8"),
+    ("pad", {"mode": "circular", "pad": (9, 0)}, "pad", "9"),
+    ("pad", {"mode": "circular", "pad": (-4, 5)}, "pad", "5"),
+    *[
+        ("pad", {"mode": mode, "pad": (1, 1), "input": ones(*shape)}, "input", str(shape))
+        for mode in ("reflect", "replicate", "circular")
+        for shape in ((8,), (2, 2, 8, 8), (2, 2, 8, 0))
+    ],
+    ("pad", {"mode": "replicate", "input": ones(2, 2, 0)}, "input", "0"),
+    ("pad", {"mode": "replicate", "pad": ()}, "pad", "0"),
+    ("pad", {"mode": "replicate", "pad": (1,) * 8, "input": ones(1, 1, 1, 1, 2)}, "pad", "8"),
 ]
 
 LINEAR: list[Bad] = [
@@ -104,12 +133,14 @@ WRONG_ARRAYS: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
     "a type": (lambda a: float, "type"),
 }
 
+OTHER_NUMBERS = ("int64", "uint8", "bool", "float16", "longdouble")
+
 
 @pytest.mark.parametrize(
     ("op", "wrong", "name", "shown"),
     [
         pytest.param(*row, id="-".join([row[0], row[2], str(i)]))
-        for i, row in enumerate(bad_conv.CONV + POOL + LINEAR + LOSS)
+        for i, row in enumerate(bad_conv.CONV + POOL + PAD + LINEAR + LOSS)
     ],
 )
 def test_message_names_argument_and_value(
@@ -133,6 +164,8 @@ def test_message_names_argument_and_value(
     ],
 )
 def test_arrays_of_wrong_type(op: str, name: str, kind: str) -> None:
+    if op == "pad" and kind in OTHER_NUMBERS:
+        pytest.skip("pad moves numbers of every dtype")
     make, shown = WRONG_ARRAYS[kind]
     with pytest.raises(ERRORS) as caught:
         getattr(F, op)(**(GOOD[op] | {name: make(GOOD[op][name])}))
@@ -170,6 +203,9 @@ SIZES_BEYOND_MEMORY = [
     "F.conv_transpose2d(image, claim(4, 2**40, 1, 1))",
     "F.conv_transpose2d(image, claim(4, 1, 1, 1), dilation=2**30, output_padding=2**29)",
     "F.conv_transpose3d(np.ones((1, 2, 2, 2), np.float32), claim(1, 1, 1, 1, 1), stride=2**29)",
+    "F.pad(image, (2**30, 2**30))",
+    "F.pad(image, (2**30, 2**30), 'replicate')",
+    "F.pad(claim(2**20, 2**20), (1, 1))",
     "F.max_pool2d(claim(2**20, 1, 2**20, 2**20), 1)",
     "F.matmul(claim(2**31, 1), claim(1, 2**31))",
     "F.linear(claim(2**31, 2**20), claim(2**31, 2**20))",

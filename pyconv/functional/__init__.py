@@ -9,6 +9,7 @@ from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, relu, sqrt
 from .linear import linear, matmul
 from .loss import cross_entropy
+from .padding import pad
 from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, softmax, sum
 from .shape import (
@@ -57,6 +58,7 @@ __all__ = [
     "mul",
     "ne",
     "neg",
+    "pad",
     "permute",
     "pow",
     "relu",

@@ -39,6 +39,7 @@ from pyconv.reference.loss import (
     softmax_backward,
 )
 from pyconv.reference.optim import sgd_step
+from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
 
 __all__ = [
@@ -65,6 +66,8 @@ __all__ = [
     "matmul_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "pad",
+    "pad_backward",
     "relu",
     "relu_backward",
     "sgd_step",

@@ -1,6 +1,6 @@
 """The cases of every op: data and names only. The checks over them are in test_ops.py."""
 
-from ops import conv, conv_transpose, elementwise, linear, loss, matmul, optim, pool
+from ops import conv, conv_transpose, elementwise, linear, loss, matmul, optim, padding, pool
 
 CASES = {
     "conv1d": conv.CONV1D,
@@ -14,6 +14,7 @@ CASES = {
     "log_softmax": loss.LOG_SOFTMAX,
     "matmul": matmul.MATMUL,
     "max_pool2d": pool.MAX_POOL2D,
+    "pad": padding.PAD,
     "relu": elementwise.RELU,
     "softmax": loss.SOFTMAX,
 }
