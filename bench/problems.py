@@ -30,6 +30,8 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
         f"conv_transpose{n}d": ({"input": n + 2, "weight": n + 2}, _CONV | {"output_padding"})
         for n in (1, 2, 3)
     },
+    "unfold": ({"input": 4}, _WINDOW),
+    "fold": ({"input": 3}, _WINDOW | {"output_size"}),
     "pad": ({"input": 4}, {"pad", "mode", "value"}),
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),

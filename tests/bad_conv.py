@@ -1,4 +1,4 @@
-"""Rows of test_bad_input.py: convolution and transposed convolution, in one to three dimensions."""
+"""Rows of test_bad_input.py: convolution, transposed convolution, unfold and fold."""
 
 from __future__ import annotations
 
@@ -91,5 +91,50 @@ def conv_transpose(op: str, ndim: int) -> list[Bad]:
     ]  # fmt: skip
 
 
+def windows(op: str) -> list[Bad]:
+    """What unfold and fold have."""
+    return [
+        *[
+            row
+            for name in ("kernel_size", "stride", "dilation")
+            for row in bad_numbers(op, name, 1)
+        ],
+        *bad_numbers(op, "padding", 0),
+        *too_large(op, "kernel_size", "padding", "dilation"),
+        *too_large(op, "stride", least=2**63),
+        (op, {"padding": "same"}, "padding", "same"),
+        (op, {"kernel_size": 9}, "kernel_size", "9"),
+        (op, {"dilation": 8}, "dilation", "8"),
+        (op, {"input": np.float32(3)}, "input", "()"),
+    ]
+
+
+UNFOLD: list[Bad] = [
+    *windows("unfold"),
+    ("unfold", {"input": ones(8, 8)}, "input", "(8, 8)"),
+    ("unfold", {"input": ones(1, 2, 4, 8, 8)}, "input", "(1, 2, 4, 8, 8)"),
+    ("unfold", {"input": ones(2, 0, 8, 8)}, "input", "0"),
+    ("unfold", {"input": ones(2, 4, 0, 8), "padding": 2}, "input", "0"),
+]
+FOLD: list[Bad] = [
+    *windows("fold"),
+    *bad_numbers("fold", "output_size", 1),
+    *too_large("fold", "output_size", least=2**40),
+    ("fold", {"output_size": 2**31 - 1}, "output_size", str(2**31 - 1)),
+    ("fold", {"output_size": 7}, "output_size", "7"),
+    ("fold", {"output_size": (8, 9)}, "output_size", "9"),
+    ("fold", {"stride": 2}, "stride", "2"),
+    ("fold", {"padding": 1}, "padding", "1"),
+    ("fold", {"input": ones(36)}, "input", "(36,)"),
+    ("fold", {"input": ones(1, 2, 36, 36)}, "input", "(1, 2, 36, 36)"),
+    ("fold", {"input": ones(2, 35, 36)}, "input", "35"),
+    ("fold", {"input": ones(2, 36, 35)}, "input", "35"),
+    ("fold", {"input": ones(2, 0, 36)}, "input", "0"),
+    ("fold", {"input": ones(2, 36, 0)}, "input", "0"),
+]
+GOOD["unfold"] = {"input": ones(2, 4, 8, 8), "kernel_size": 3}
+GOOD["fold"] = {"input": ones(2, 36, 36), "output_size": 8, "kernel_size": 3}
+
 CONV = [row for n in (1, 2, 3) for row in conv(f"conv{n}d", n)]
 CONV += [row for n in (1, 2, 3) for row in conv_transpose(f"conv_transpose{n}d", n)]
+CONV += UNFOLD + FOLD

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 from ops.case import Case
+from ops.fold import folded
 
 Rng = np.random.Generator
 LARGEST = {1: 40, 2: 12, 3: 6}  # per rank, of the sizes of an image
@@ -131,11 +132,28 @@ def _pad(rng: Rng) -> Case:
     return Case("", {"input": (*_ints(rng, 1, 3, int(rng.integers(1, 3))), *image)}, options)
 
 
+def _unfold(rng: Rng) -> Case:
+    kernel, stride, dilation = _ints(rng, 1, 5), _ints(rng, 1, 4), _ints(rng, 1, 3)
+    padding = _ints(rng, 0, 4)
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+    image = [max(1, r - 2 * p) + int(rng.integers(0, 12)) for r, p in zip(reach, padding)]
+    batch = () if rng.random() < 0.2 else _ints(rng, 0, 4, 1)
+    options = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    return Case("", {"input": (*batch, int(rng.integers(1, 8)), *image)}, options)
+
+
+def _fold(rng: Rng) -> Case:
+    case = _unfold(rng)
+    return folded("", case.arrays["input"], case.options)
+
+
 DRAW: dict[str, Callable[[Rng], Case]] = {
     **{f"conv{n}d": partial(_conv, ndim=n) for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": partial(_conv_transpose, ndim=n) for n in (1, 2, 3)},
     "max_pool2d": _pool,
     "pad": _pad,
+    "unfold": _unfold,
+    "fold": _fold,
     "linear": _linear,
     "matmul": _matmul,
 }

@@ -101,6 +101,8 @@ OPERATIONS = {
         drawn(1, 2, 2, 1, 2, seed=1),
         drawn(2, seed=2),
     ),
+    "unfold": lambda: (lambda x: F.unfold(x, (2, 1), 2, (1, 0), (1, 2)) ** 2, drawn(2, 3, 3)),
+    "fold": lambda: (lambda x: F.fold(x, (3, 2), 2, padding=(0, 1)) ** 2, drawn(1, 4, 6)),
     "pad": lambda: (lambda x: F.pad(x, (1, -1, 0, 2), value=2.0) ** 2, drawn(2, 3)),
     "pad-reflect": lambda: (lambda x: F.pad(x, (2, 1, -1, 1), "reflect") ** 2, drawn(1, 3, 3)),
     "pad-replicate": lambda: (lambda x: F.pad(x, (2, 0, 0, 3), "replicate") ** 2, drawn(1, 2, 2)),

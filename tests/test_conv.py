@@ -77,3 +77,26 @@ def test_explanation_of_a_transposed_convolution() -> None:
     assert told.title.startswith("conv_transpose2d 1x4x5x5 * 4x2x3x3 stride 2 output_padding 1, ")
     assert [row["algorithm"] for row in told.rows] == NAMES
     assert told.gflops == pytest.approx(2 * 4 * 25 * 2 * 9 / told.milliseconds / 1e6)
+
+
+def test_a_convolution_is_unfold_and_a_product() -> None:
+    x, weight = drawn(2, 4, 7, 8), drawn(6, 4, 3, 2)
+    options = {"stride": 2, "padding": 1, "dilation": (1, 2)}
+    columns = F.unfold(x, (3, 2), **options)
+    product = pyconv.matmul(weight.reshape(6, -1), columns)
+    conv = F.conv2d(x, weight, **options)
+    np.testing.assert_allclose(product.numpy().reshape(conv.shape), conv.numpy(), 1e-12, 1e-12)
+
+
+def test_fold_is_the_adjoint_of_unfold() -> None:
+    x, options = drawn(2, 3, 7, 8), {"kernel_size": 3, "stride": 2, "padding": 1}
+    columns = F.unfold(x, **options)
+    y = drawn(*columns.shape)
+    left, right = (columns * y).sum(), (F.fold(y, x.shape[2:], **options) * x).sum()
+    assert left.item() == pytest.approx(right.item(), rel=1e-12)
+
+
+def test_fold_of_unfold_counts_the_windows() -> None:
+    x, ones = drawn(1, 2, 5, 6), np.ones((1, 2, 5, 6))
+    both, seen = (F.fold(F.unfold(a, 3, padding=1), (5, 6), 3, padding=1) for a in (x, ones))
+    np.testing.assert_allclose(both.numpy(), x * seen.numpy(), 1e-12)

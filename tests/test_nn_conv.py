@@ -149,6 +149,14 @@ def test_what_cannot_be_tied(conv: Callable[[], Any], error: type[Exception], sh
             lambda: nn.ConvTranspose2d(2, 4, 3, 2, output_padding=(0, 1)),
             "ConvTranspose2d(2, 4, kernel_size=(3, 3), stride=(2, 2), output_padding=(0, 1))",
         ),
+        (
+            lambda: nn.Unfold(3, padding=(1, 0)),
+            "Unfold(kernel_size=3, dilation=1, padding=(1, 0), stride=1)",
+        ),
+        (
+            lambda: nn.Fold(8, 2, stride=2),
+            "Fold(output_size=8, kernel_size=2, dilation=1, padding=0, stride=2)",
+        ),
         (lambda: nn.ReflectionPad1d(2), "ReflectionPad1d((2, 2))"),
         (lambda: nn.ZeroPad2d((1, 2, 3, 4)), "ZeroPad2d((1, 2, 3, 4))"),
         (lambda: nn.ConstantPad1d(2, 0.5), "ConstantPad1d(padding=(2, 2), value=0.5)"),
@@ -204,6 +212,20 @@ def test_transposed_layers_pad_with_zeros_only(mode: str) -> None:
 def test_bad_output_padding() -> None:
     with pytest.raises(ValueError, match="ConvTranspose1d: output_padding is -1"):
         nn.ConvTranspose1d(1, 1, 3, output_padding=-1)
+
+
+def test_fold_layers() -> None:
+    x = drawn(2, 3, 6, 7)
+    columns = nn.Unfold((2, 3), 2, 1, (1, 2))(x)
+    np.testing.assert_array_equal(columns.numpy(), F.unfold(x, (2, 3), 2, 1, (1, 2)).numpy())
+    images = nn.Fold((6, 7), (2, 3), 2, 1, (1, 2))(columns)
+    expected = F.fold(columns, (6, 7), (2, 3), 2, 1, (1, 2))
+    np.testing.assert_array_equal(images.numpy(), expected.numpy())
+    for bad in ({"kernel_size": 0}, {"stride": 0}, {"padding": -1}, {"dilation": (1, 0)}):
+        with pytest.raises(ValueError, match=f"Unfold: {next(iter(bad))} is"):
+            nn.Unfold(**({"kernel_size": 2} | bad))
+    with pytest.raises(ValueError, match="Fold: output_size is 0"):
+        nn.Fold(0, 2)
 
 
 # ---- layers of padding -------------------------------------------------------------------------

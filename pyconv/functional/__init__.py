@@ -7,6 +7,7 @@ from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, s
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, relu, sqrt
+from .fold import fold, unfold
 from .linear import linear, matmul
 from .loss import cross_entropy
 from .padding import pad
@@ -43,6 +44,7 @@ __all__ = [
     "exp",
     "expand",
     "flatten",
+    "fold",
     "ge",
     "gt",
     "index",
@@ -70,6 +72,7 @@ __all__ = [
     "sub",
     "sum",
     "transpose",
+    "unfold",
     "unsqueeze",
     "where",
 ]

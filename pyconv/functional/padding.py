@@ -31,7 +31,9 @@ class Pad(Function):
         kept = [max(0, n + min(low, 0) + min(high, 0)) for n, (low, high) in sizes]
         inside = tuple(slice(max(low, 0), max(low, 0) + n) for n, (low, _) in zip(kept, widths))
         source = tuple(slice(max(-low, 0), max(-low, 0) + n) for n, (low, _) in zip(kept, widths))
-        result[...] = value
+        for axis, part in enumerate(inside):
+            result[(slice(None),) * axis + (slice(0, part.start),)] = value
+            result[(slice(None),) * axis + (slice(part.stop, None),)] = value
         result[inside] = x._array[source]
         return Tensor(result)
 

@@ -6,6 +6,7 @@ from .container import Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .flatten import Flatten
+from .fold import Fold, Unfold
 from .linear import Identity, Linear
 from .loss import CrossEntropyLoss
 from .module import Module, Parameter
@@ -43,6 +44,7 @@ __all__ = [
     "ConvTranspose3d",
     "CrossEntropyLoss",
     "Flatten",
+    "Fold",
     "Identity",
     "Linear",
     "MaxPool2d",
@@ -56,6 +58,7 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Sequential",
+    "Unfold",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -29,6 +29,7 @@ from pyconv.reference.conv_transpose import (
     conv_transpose3d_backward,
 )
 from pyconv.reference.elementwise import relu, relu_backward
+from pyconv.reference.fold import fold, fold_backward, unfold, unfold_backward
 from pyconv.reference.linear import linear, linear_backward, matmul, matmul_backward
 from pyconv.reference.loss import (
     cross_entropy,
@@ -58,6 +59,8 @@ __all__ = [
     "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "fold",
+    "fold_backward",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -73,4 +76,6 @@ __all__ = [
     "sgd_step",
     "softmax",
     "softmax_backward",
+    "unfold",
+    "unfold_backward",
 ]

@@ -67,7 +67,7 @@ def pad_backward(
     Examples
     --------
     >>> pad_backward([[1, 2, 3, 4, 5, 6]], [[0, 0, 0]], (1, 2), "circular")
-    array([[ 7.,  9.,  5.]])
+    array([[7., 9., 5.]])
     """
     grad, grad_input = np.asarray(grad_output, float), np.zeros(np.shape(input))
     shown, seen = _positions(grad_input.shape, pad, mode)

@@ -1,6 +1,6 @@
 """The cases of every op: data and names only. The checks over them are in test_ops.py."""
 
-from ops import conv, conv_transpose, elementwise, linear, loss, matmul, optim, padding, pool
+from ops import conv, conv_transpose, elementwise, fold, linear, loss, matmul, optim, padding, pool
 
 CASES = {
     "conv1d": conv.CONV1D,
@@ -10,6 +10,7 @@ CASES = {
     "conv_transpose2d": conv_transpose.CONV_TRANSPOSE2D,
     "conv_transpose3d": conv_transpose.CONV_TRANSPOSE3D,
     "cross_entropy": loss.CROSS_ENTROPY,
+    "fold": fold.FOLD,
     "linear": linear.LINEAR,
     "log_softmax": loss.LOG_SOFTMAX,
     "matmul": matmul.MATMUL,
@@ -17,5 +18,6 @@ CASES = {
     "pad": padding.PAD,
     "relu": elementwise.RELU,
     "softmax": loss.SOFTMAX,
+    "unfold": fold.UNFOLD,
 }
 SGD = optim.SGD
