@@ -22,19 +22,32 @@ import numpy as np
 FOLDER = Path(__file__).parent / "shapes"
 
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
+_WINDOW = {"kernel_size", "stride", "padding", "dilation"}
+_CONV = {"stride", "padding", "dilation", "groups", "bias"}
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
-    "conv2d": (
-        {"input": 4, "weight": 4},
-        {"stride", "padding", "dilation", "groups", "bias"},
-    ),
+    **{f"conv{n}d": ({"input": n + 2, "weight": n + 2}, _CONV) for n in (1, 2, 3)},
+    **{
+        f"conv_transpose{n}d": ({"input": n + 2, "weight": n + 2}, _CONV | {"output_padding"})
+        for n in (1, 2, 3)
+    },
+    "unfold": ({"input": 4}, _WINDOW),
+    "fold": ({"input": 3}, _WINDOW | {"output_size"}),
+    "pad": ({"input": 4}, {"pad", "mode"}),
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),
-    "max_pool2d": ({"input": 4}, {"kernel_size", "stride", "padding", "dilation"}),
+    "max_pool2d": ({"input": 4}, _WINDOW),
     "cross_entropy": ({"input": 2}, set()),
     "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
 }
-BATCHED = {"conv2d", "linear", "relu", "max_pool2d", "cross_entropy"}
+REQUIRED = {
+    "max_pool2d": ("kernel_size",),
+    "unfold": ("kernel_size",),
+    "fold": ("output_size", "kernel_size"),
+    "pad": ("pad",),
+}
+BATCHED = set(OPS) - {"matmul", "sgd"}
+PRODUCTS = {op for op in OPS if op.startswith("conv")} | {"linear", "matmul"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ class Problem:
             for name, shape in zip(OPS[self.op][0], self.shapes)
         }
         if self.options.get("bias"):
-            arrays["bias"] = rng.standard_normal(self.shapes[1][0], np.float32)
+            arrays["bias"] = rng.standard_normal(self.output_shape[1], np.float32)
         if self.op == "cross_entropy":
             batch, classes = self.shapes[0]
             arrays["target"] = rng.integers(0, classes, batch)
@@ -85,40 +98,63 @@ class Problem:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        first = self.shapes[0]
-        if self.op == "conv2d":
+        first, option = self.shapes[0], self.options.get
+        if self.op.startswith("conv_transpose"):
             weight = self.shapes[1]
-            return (first[0], weight[0], *self._positions(first[2:], weight[2:]))
+            return (first[0], weight[1] * option("groups", 1), *self._enlarged(first[2:]))
+        if self.op.startswith("conv"):
+            weight = self.shapes[1]
+            return (first[0], weight[0], *self.positions(first[2:], weight[2:]))
         if self.op == "max_pool2d":
-            kernel = pair(self.options["kernel_size"])
-            return (*first[:2], *self._positions(first[2:], kernel))
-        if self.op == "matmul" and not self.options.get("trans"):
+            return (*first[:2], *self.positions(first[2:], pair(option("kernel_size"))))
+        if self.op == "unfold":
+            kernel = pair(option("kernel_size"))
+            return (first[0], first[1] * prod(kernel), prod(self.positions(first[2:], kernel)))
+        if self.op == "fold":
+            return (first[0], first[1] // self._taps(), *pair(option("output_size")))
+        if self.op == "pad":
+            widths = option("pad")
+            before, after = widths[-2::-2], widths[::-2]
+            kept = 4 - len(before)
+            sizes = zip(first[kept:], before, after)
+            return (*first[:kept], *(n + low + high for n, low, high in sizes))
+        if self.op == "matmul" and not option("trans"):
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
             return (first[0], self.shapes[1][0])
         return () if self.op == "cross_entropy" else first
 
-    def _positions(self, image: tuple[int, ...], kernel: tuple[int, ...]) -> list[int]:
+    def positions(self, image: tuple[int, ...], kernel: tuple[int, ...]) -> list[int]:
         """Count the places of the kernel along each axis of the image."""
-        option = self.options.get
+        option, rank = self.options.get, len(image)
         if option("padding") == "same":
             return list(image)
-        padding = pair(0 if option("padding") == "valid" else option("padding", 0))
+        padding = ints(0 if option("padding") == "valid" else option("padding", 0), rank)
         step = option("stride", kernel if self.op == "max_pool2d" else 1)
-        sizes = zip(image, kernel, pair(step), padding, pair(option("dilation", 1)))
+        sizes = zip(image, kernel, ints(step, rank), padding, ints(option("dilation", 1), rank))
         return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
+
+    def _enlarged(self, image: tuple[int, ...]) -> list[int]:
+        """Count the positions along each axis of a transposed convolution's output."""
+        defaults = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0}
+        options = (ints(self.options.get(k, v), len(image)) for k, v in defaults.items())
+        sizes = zip(image, self.shapes[1][2:], *options)
+        return [(n - 1) * s - 2 * p + d * (k - 1) + extra + 1 for n, k, s, p, d, extra in sizes]
 
     # ---- what it costs at least ----------------------------------------------------------------
 
     def flops(self, direction: str = "forward") -> int:
         """Count the floating-point operations of the textbook algorithm."""
         size = prod(self.output_shape)
-        if self.op in ("conv2d", "linear", "matmul"):
+        if self.op in PRODUCTS:
+            if self.op.startswith("conv_transpose"):  # each input is multiplied by its filters
+                size = prod(self.shapes[0])
             gradients = 2 if direction == "backward" else 0
-            return 2 * size * self._terms() * (1 + gradients)
+            return 2 * size * self._products() * (1 + gradients)
         if self.op == "max_pool2d":
-            return size * self._terms()
-        return prod(self.shapes[0]) * {"relu": 1, "cross_entropy": 4, "sgd": 4}[self.op]
+            return size * self._taps()
+        moved = max(size, prod(self.shapes[0]))
+        return moved * {"cross_entropy": 4, "sgd": 4}.get(self.op, 1)
 
     def bytes(self, direction: str = "forward") -> int:
         """Count the bytes to move if each array is read or written once."""
@@ -126,26 +162,34 @@ class Problem:
         if self.op == "sgd":  # param, gradient and momentum are read, two of them written
             return 4 * (5 if self.options.get("momentum") else 3) * read
         if direction == "backward":  # the inputs once more, their gradients, that of the output
-            # The gradient of a maximum goes where it stood: the inputs are not needed again.
-            again = 0 if self.op == "max_pool2d" else read
+            # What only picks, moves or adds elements does not need the inputs again.
+            again = 0 if self.op in ("max_pool2d", "unfold", "fold", "pad") else read
             return 4 * (read + written + again + read + written)
         return 4 * (read + written)
 
     def terms(self, result: int = 0) -> int:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
-        if result == 0 or self.op not in ("conv2d", "linear", "matmul"):
-            return self._terms()
         output = self.output_shape
+        if self.op not in PRODUCTS or result == 0:
+            if self.op.startswith("conv_transpose"):
+                return self.shapes[1][0] * prod(self.shapes[1][2:])
+            return self._products()
+        if result == 1 and self.op.startswith("conv_transpose"):
+            return self._products()
         if result == 1:  # each input meets every output channel, at every offset
             return output[1] * prod(self.shapes[1][2:])
         return prod(output) // output[1]
 
-    def _terms(self) -> int:
-        if self.op in ("conv2d", "linear"):
-            return prod(self.shapes[1][1:])
-        if self.op == "max_pool2d":
-            return prod(pair(self.options["kernel_size"]))
-        return self.shapes[0][-1] if self.op in ("matmul", "cross_entropy") else 3
+    def _products(self) -> int:
+        """Count the products, or other terms, that make one output; or go out from one input."""
+        if self.op in PRODUCTS:
+            return self.shapes[0][-1] if self.op == "matmul" else prod(self.shapes[1][1:])
+        if "kernel_size" in self.options:
+            return self._taps()
+        return self.shapes[0][-1] if self.op == "cross_entropy" else 3
+
+    def _taps(self) -> int:
+        return prod(pair(self.options["kernel_size"]))
 
 
 def parse(line: str) -> Problem:
@@ -169,8 +213,9 @@ def parse(line: str) -> Problem:
     options = dict(word.split("=", 1) for word in words if "=" in word)
     if unknown := set(options) - known:
         raise ValueError(f"{op} has no option {min(unknown)!r}: it has {sorted(known)}")
-    if op == "max_pool2d" and "kernel_size" not in options:
-        raise ValueError(f"max_pool2d needs kernel_size=..., got {line!r}")
+    for name_of_option in REQUIRED.get(op, ()):
+        if name_of_option not in options:
+            raise ValueError(f"{op} needs {name_of_option}=..., got {line!r}")
     return Problem(op, name, shapes, {k: _value(v) for k, v in options.items()}, quick)
 
 
@@ -199,6 +244,11 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def ints(value: Any, count: int) -> tuple[int, ...]:
+    """Repeat one int for each axis."""
+    return (value,) * count if isinstance(value, int) else tuple(value)
+
+
 def pair(value: Any) -> tuple[int, ...]:
-    """Repeat one int for both axes."""
-    return (value, value) if isinstance(value, int) else tuple(value)
+    """Repeat one int for both axes of an image."""
+    return ints(value, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 DTYPES = [np.float32, np.float64]
 ISAS = _core.available_isas()
-CONVOLUTIONS = ("conv2d",)
+CONVOLUTIONS = [f"{kind}{n}d" for kind in ("conv", "conv_transpose") for n in (1, 2, 3)]
 
 
 def fill(case: Case, dtype: Any) -> tuple[Arrays, dict[str, Any]]:
@@ -101,11 +102,12 @@ def draw_gradient(op: str, arrays: Arrays, options: dict[str, Any]) -> np.ndarra
 
 def error_factor(op: str, arrays: Arrays, options: dict[str, Any]) -> float:
     """Winograd's algorithm may have a larger error than the plain sum."""
-    forced = _core.force_algorithm(op, None) if op in CONVOLUTIONS else ""
-    if forced:
-        _core.force_algorithm(op, forced)
-    possible = op in CONVOLUTIONS and forced in (None, "winograd")
-    return WINOGRAD_ERROR if possible and applies(op, "winograd", arrays, options) else 1.0
+    if op not in CONVOLUTIONS:
+        return 1.0
+    forced = _core.force_algorithm(op, None)
+    _core.force_algorithm(op, forced)
+    possible = forced in (None, "winograd") and not all(refused(op, "winograd", arrays, options))
+    return WINOGRAD_ERROR if possible else 1.0
 
 
 def compare(
@@ -120,20 +122,28 @@ def compare(
 
 def algorithms(op: str) -> list[str | None]:
     """Every way to compute the op; None leaves the choice to the library."""
-    named = _core.algorithm_names(op) if op == "conv2d" else []
-    return [None, *named]
+    return [None, *(_core.algorithm_names(op) if op in CONVOLUTIONS else [])]
 
 
 def applies(op: str, name: str | None, arrays: Arrays, options: dict[str, Any]) -> bool:
     """Ask the table of algorithms whether this one takes the case, in all directions."""
-    if name is None:
-        return True
+    return name is None or not any(refused(op, name, arrays, options))
+
+
+def refused(op: str, name: str, arrays: Arrays, options: dict[str, Any]) -> list[bool]:
+    """Ask in which directions the algorithm does not take the case."""
     shapes = [arrays[key].shape for key in ("input", "weight")]
-    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-    shape = _core.conv_shape(2, *shapes, *(defaults | options).values())
+    make_shape = _core.conv_transpose_shape if "transpose" in op else _core.conv_shape
+    # The arguments of the public function after the arrays are those that follow the shapes here.
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(getattr(F, op)).parameters.items()
+        if name not in ("input", "weight", "bias")
+    }
+    shape = make_shape(int(op[-2]), *shapes, *(defaults | options).values())
     rows = [
         row
         for direction in ("forward", "backward_input", "backward_weight")
         for row in _core.conv_explain(shape, direction, arrays["input"].dtype)
     ]
-    return not any(row["refused"] for row in rows if row["algorithm"] == name)
+    return [bool(row["refused"]) for row in rows if row["algorithm"] == name]

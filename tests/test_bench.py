@@ -73,6 +73,11 @@ def test_batch_is_changed_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("line", "flops", "size"),
     [
+        ("conv1d a 2x3x9 5x3x3 stride=2", 2 * (2 * 5 * 4) * 9, 4 * (54 + 45 + 40)),
+        ("conv_transpose2d a 2x3x4x4 3x5x2x2 stride=2", 2 * 96 * 20, 4 * (96 + 60 + 640)),
+        ("unfold a 2x3x4x4 kernel_size=2", 2 * 12 * 9, 4 * (96 + 216)),
+        ("fold a 2x12x9 kernel_size=2 output_size=4", 216, 4 * (216 + 96)),
+        ("pad a 2x3x4x4 pad=1,2", 168, 4 * (96 + 168)),
         ("conv2d a 2x3x4x4 5x3x3x3", 2 * (2 * 5 * 2 * 2) * 27, 4 * (96 + 135 + 40)),
         ("matmul a 8x3 9x3 trans=1", 2 * 8 * 9 * 3, 4 * (24 + 27 + 72)),
         ("relu a 1x2x3x4", 24, 4 * 48),

@@ -9,7 +9,7 @@ import numpy as np
 
 from pyconv import reference
 
-from ..problems import Problem, pair
+from ..problems import Problem, ints, pair
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
@@ -68,9 +68,66 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
     return Prepared(lambda: function(problem, arrays), lambda output: [np.asarray(output)])
 
 
-def _conv2d(problem: Problem, arrays: Arrays) -> Any:
+def _conv(problem: Problem, arrays: Arrays) -> Any:
     bias = arrays.get("bias")
     return reference.conv2d_im2col(arrays["input"], arrays["weight"], bias, **problem.arguments)
+
+
+def _conv_transpose(problem: Problem, arrays: Arrays) -> Any:
+    """Multiply for all offsets at once, then add each offset's products to its places."""
+    x, weight, option = arrays["input"], arrays["weight"], problem.options.get
+    rank, groups = x.ndim - 2, option("groups", 1)
+    filters = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
+    products = filters @ x.reshape(len(x), groups, len(weight) // groups, -1)
+    columns = products.reshape(len(x), -1, *weight.shape[2:], *x.shape[2:])
+    output = _add_windows(problem, columns, problem.output_shape, rank)
+    if "bias" in arrays:
+        output += arrays["bias"].reshape(-1, *(1,) * rank)
+    return output
+
+
+def _add_windows(problem: Problem, columns: Any, shape: tuple[int, ...], rank: int) -> Any:
+    """Add columns (N, C, offsets..., positions...) up in images of a shape."""
+    option = problem.options.get
+    step, spread = ints(option("stride", 1), rank), ints(option("dilation", 1), rank)
+    pad = ints(option("padding", 0), rank)
+    full = np.zeros((*shape[:2], *(n + 2 * p for n, p in zip(shape[2:], pad))), columns.dtype)
+    for offset in np.ndindex(*columns.shape[2 : 2 + rank]):
+        starts = [r * d for r, d in zip(offset, spread)]
+        stops = [a + s * (n - 1) + 1 for a, s, n in zip(starts, step, columns.shape[-rank:])]
+        full[(..., *map(slice, starts, stops, step))] += columns[(slice(None),) * 2 + offset]
+    return full[(..., *(slice(p, p + n) for p, n in zip(pad, shape[2:])))]
+
+
+def _unfold(problem: Problem, arrays: Arrays) -> Any:
+    """Copy the windows out of a strided view."""
+    x, option = arrays["input"], problem.options.get
+    (r, s), (top, left) = pair(option("kernel_size")), pair(option("padding", 0))
+    step, spread = pair(option("stride", 1)), pair(option("dilation", 1))
+    x = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+    extent = spread[0] * (r - 1) + 1, spread[1] * (s - 1) + 1
+    views = np.lib.stride_tricks.sliding_window_view(x, extent, (2, 3))
+    views = views[:, :, :: step[0], :: step[1], :: spread[0], :: spread[1]]
+    return np.moveaxis(views, (2, 3), (4, 5)).reshape(problem.output_shape)
+
+
+def _fold(problem: Problem, arrays: Arrays) -> Any:
+    option, (batch, _, positions) = problem.options.get, problem.shapes[0]
+    shape, kernel = problem.output_shape, pair(option("kernel_size"))
+    rows = problem.positions(shape[2:], kernel)[0]
+    columns = arrays["input"].reshape(batch, shape[1], *kernel, rows, positions // rows)
+    return _add_windows(problem, columns, shape, 2)
+
+
+def _pad(problem: Problem, arrays: Arrays) -> Any:
+    option = problem.options.get
+    widths = [pair(option("pad")[i : i + 2]) for i in range(0, len(option("pad")), 2)][::-1]
+    widths = [(0, 0)] * (4 - len(widths)) + widths
+    modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    x = arrays["input"]
+    kept = (slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths))
+    borders = [(max(a, 0), max(b, 0)) for a, b in widths]
+    return np.pad(x[tuple(kept)], borders, modes[option("mode", "constant")])
 
 
 def _linear(problem: Problem, arrays: Arrays) -> Any:
@@ -114,7 +171,11 @@ def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
 
 
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
-    "conv2d": _conv2d,
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _conv),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _conv_transpose),
+    "unfold": _unfold,
+    "fold": _fold,
+    "pad": _pad,
     "linear": _linear,
     "matmul": _matmul,
     "relu": _relu,

@@ -10,11 +10,11 @@ import pyconv
 import pyconv.functional as F
 from pyconv import _core
 
-from ..problems import Problem
+from ..problems import PRODUCTS, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("pyconv",)
-TABLE_OF = {"conv2d": "conv2d", "linear": "matmul", "matmul": "matmul"}
+TABLE_OF = {op: op if op.startswith("conv") else "matmul" for op in sorted(PRODUCTS)}
 TABLES = {table: _core.algorithm_names(table) for table in TABLE_OF.values()}
 
 
@@ -99,13 +99,21 @@ def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
     return Prepared(optimizer.step, lambda _: [param.detach().numpy().copy()])
 
 
+def _conv_shape(problem: Problem) -> Any:
+    option, (image, kernel) = problem.options.get, problem.shapes
+    geometry = option("stride", 1), option("padding", 0)
+    groups, dilation = option("groups", 1), option("dilation", 1)
+    rank = len(kernel) - 2
+    if problem.op.startswith("conv_transpose"):
+        geometry += (option("output_padding", 0),)
+        return _core.conv_transpose_shape(rank, image, kernel, *geometry, groups, dilation)
+    return _core.conv_shape(rank, image, kernel, *geometry, dilation, groups)
+
+
 def chosen(problem: Problem, arrays: Arrays, direction: str) -> str:
     """Name the algorithms that run, forward first."""
-    if problem.op == "conv2d":
-        option = problem.options.get
-        geometry = option("stride", 1), option("padding", 0), option("dilation", 1)
-        image, kernel = problem.shapes
-        shape = _core.conv_shape(2, image, kernel, *geometry, option("groups", 1))
+    if problem.op.startswith("conv"):
+        shape = _conv_shape(problem)
         ways = ["forward"]
         if direction == "backward":
             ways += ["backward_input", "backward_weight"]

@@ -59,6 +59,14 @@ class ChannelsLast {
   TensorView view_;
 };
 
+// Whether each pixel of the input meets a tap at some output pixel: none is left over where the
+// stride is larger than the kernel.
+bool every_pixel_is_met(const ConvShape& shape);
+
+// Sets an array like the input to the bias of its channel, or to zero if that is null.
+template <class T>
+void fill_input(const ConvShape& shape, const T* bias, bool channels_last, T* input);
+
 // The problem whose columns are grad_output itself: k = output channel, no taps.
 ConvShape pointwise(const ConvShape& shape);
 

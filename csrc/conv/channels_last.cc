@@ -9,7 +9,6 @@
 // result is written in whole vectors of channels. The weights are repacked on each call. An input
 // in another layout is copied first. The gradient of the weights: channels_last_weight.cc.
 #include <algorithm>
-#include <cstring>
 
 #include "conv/algorithms.h"
 #include "core/threads.h"
@@ -209,21 +208,19 @@ void backward_input_phase(const ConvProblem& p, const TensorView& grad_output,
     grad_input.places.step[i] = s.stride[i] * step[i];
     grad_input.places.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
   }
-  PixelProduct<T>{columns, weight.as<T>(), nullptr, grad_input, s.batch * columns.pixels()}.run(
-      s.groups);
+  PixelProduct<T>{columns, weight.as<T>(), static_cast<const T*>(p.bias), grad_input,
+                  s.batch * columns.pixels()}
+      .run(s.groups);
 }
 
 template <class T>
 void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   int64_t phases[3];
-  bool every_pixel_met = true;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 3; ++i)
     phases[i] = std::min(s.stride[i], s.input[i]);  // a stride beyond the input has no more phases
-    every_pixel_met = every_pixel_met && s.stride[i] == 1;
-  }
-  if (!every_pixel_met)
-    std::memset(p.result, 0, size_t(s.batch * s.in_channels * s.in_pixels()) * sizeof(T));
+  if (!every_pixel_is_met(s))
+    fill_input(s, static_cast<const T*>(p.bias), true, static_cast<T*>(p.result));
   const ChannelsLast grad_output(p.output);
   for (int64_t d = 0; d < phases[0]; ++d)
     for (int64_t h = 0; h < phases[1]; ++h)

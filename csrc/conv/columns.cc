@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/copy.h"
+#include "core/threads.h"
+#include "gemm/gemm.h"
 
 namespace pyconv {
 
@@ -136,7 +138,36 @@ ChannelsLast::ChannelsLast(const TensorView& view)
   copy(view, view_);
 }
 
+bool every_pixel_is_met(const ConvShape& s) {
+  for (int i = 0; i < 3; ++i) {
+    std::vector<bool> met(size_t(std::min(s.stride[i], s.kernel[i] + 1)), false);
+    if (s.stride[i] > s.kernel[i]) return false;
+    for (int64_t tap = 0; tap < s.kernel[i]; ++tap)
+      met[size_t(tap * s.dilation[i] % s.stride[i])] = true;
+    if (std::count(met.begin(), met.end(), false) > 0) return false;
+  }
+  return true;
+}
+
+template <class T>
+void fill_input(const ConvShape& s, const T* bias, bool channels_last, T* input) {
+  const int64_t rows = channels_last ? s.batch * s.in_pixels() : s.batch * s.in_channels;
+  const int64_t columns = channels_last ? s.in_channels : s.in_pixels();
+  constexpr int64_t some = 64;
+  parallel_for(ceil_div(rows, some), [&](int64_t task) {
+    for (int64_t row = task * some; row < std::min(task * some + some, rows); ++row) {
+      T* const to = input + row * columns;
+      if (bias && channels_last)
+        std::copy(bias, bias + columns, to);
+      else
+        std::fill(to, to + columns, bias ? bias[row % s.in_channels] : T(0));
+    }
+  });
+}
+
 template class ColumnsOf<float>;
 template class ColumnsOf<double>;
+template void fill_input(const ConvShape&, const float*, bool, float*);
+template void fill_input(const ConvShape&, const double*, bool, double*);
 
 }  // namespace pyconv

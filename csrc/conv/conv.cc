@@ -121,14 +121,12 @@ const ConvAlgorithm table[] = {
     {{"im2col", refuses_nothing, im2col_cost, im2col}, false},
 };
 
-std::string op_name(const ConvProblem& p) { return "conv" + std::to_string(p.shape->ndim) + "d"; }
-
 }  // namespace
 
-const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(op_name(p), table, p); }
+const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(p.shape->name(), table, p); }
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
-  auto report = explain(op_name(p), table, p);
+  auto report = explain(p.shape->name(), table, p);
   for (size_t i = 0; i < report.size(); ++i)
     if (table[i].channels_last && conversion_cycles(p) > 0)
       report[i].note = "copies what it reads to channels last";
@@ -144,15 +142,15 @@ std::vector<std::string> conv_algorithms() {
 namespace {
 
 template <class T>
-void backward_bias(const ConvShape& s, const TensorView& y, T* grad_bias) {
-  parallel_for(s.out_channels, [&](int64_t k) {
+void backward_bias(const TensorView& y, T* grad_bias) {
+  parallel_for(y.shape[1], [&](int64_t k) {
     T total = 0;
-    for (int64_t n = 0; n < s.batch; ++n)
-      for (int64_t d = 0; d < s.output[0]; ++d) {
+    for (int64_t n = 0; n < y.shape[0]; ++n)
+      for (int64_t d = 0; d < y.shape[2]; ++d) {
         const T* plane = y.as<T>() + n * y.stride[0] + k * y.stride[1] + d * y.stride[2];
-        const bool dense = y.stride[4] == 1 && y.stride[3] == s.output[2];
-        const int64_t rows = dense ? 1 : s.output[1];
-        const int64_t length = dense ? s.output[1] * s.output[2] : s.output[2];
+        const bool dense = y.stride[4] == 1 && y.stride[3] == y.shape[4];
+        const int64_t rows = dense ? 1 : y.shape[3];
+        const int64_t length = dense ? y.shape[3] * y.shape[4] : y.shape[4];
         for (int64_t h = 0; h < rows; ++h)
           total += conv_table().of<T>().sum(plane + h * y.stride[3], length, y.stride[4]);
       }
@@ -162,11 +160,11 @@ void backward_bias(const ConvShape& s, const TensorView& y, T* grad_bias) {
 
 }  // namespace
 
-void conv_backward_bias(const ConvShape& s, const TensorView& y, void* grad_bias) {
+void conv_backward_bias(const TensorView& y, void* grad_bias) {
   if (y.dtype == DType::float32)
-    backward_bias(s, y, static_cast<float*>(grad_bias));
+    backward_bias(y, static_cast<float*>(grad_bias));
   else
-    backward_bias(s, y, static_cast<double*>(grad_bias));
+    backward_bias(y, static_cast<double*>(grad_bias));
 }
 
 }  // namespace pyconv

@@ -11,7 +11,6 @@
 // are read where they lie. "Implicit GEMM": Chetlur et al., "cuDNN: Efficient primitives for deep
 // learning", arXiv:1410.0759, section 3.
 #include <algorithm>
-#include <cstring>
 
 #include "conv/algorithms.h"
 #include "core/memory.h"
@@ -238,20 +237,18 @@ void backward_input_phase(const ConvProblem& p, const int64_t (&phase)[3]) {
       {s.in_channels * area, {}, {s.stride[0] * plane, s.stride[1] * row, s.stride[2]}}};
   for (int i = 0; i < 3; ++i)
     grad_input.places.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
-  Product<T>{weight, columns, grad_input, nullptr, s.batch * columns.pixels()}.run(s.groups);
+  Product<T>{weight, columns, grad_input, static_cast<const T*>(p.bias), s.batch * columns.pixels()}
+      .run(s.groups);
 }
 
 template <class T>
 void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   int64_t phases[3];
-  bool every_pixel_met = true;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 3; ++i)
     phases[i] = std::min(s.stride[i], s.input[i]);  // a stride beyond the input has no more phases
-    every_pixel_met = every_pixel_met && s.stride[i] == 1;
-  }
-  if (!every_pixel_met)
-    std::memset(p.result, 0, size_t(s.batch * s.in_channels * s.in_pixels()) * sizeof(T));
+  if (!every_pixel_is_met(s))
+    fill_input(s, static_cast<const T*>(p.bias), false, static_cast<T*>(p.result));
   for (int64_t d = 0; d < phases[0]; ++d)
     for (int64_t h = 0; h < phases[1]; ++h)
       for (int64_t w = 0; w < phases[2]; ++w) backward_input_phase<T>(p, {d, h, w});

@@ -80,9 +80,9 @@ struct WinogradKernels {
   // Pixels without a pointer are left out. bias may be null.
   void (*transform_output)(const T* values, int64_t plane, const T* bias, int64_t channels,
                            T* const* pixels);
-  // The 3x3 filters weight + row * row_stride + lane * lane_stride as a panel of the product's right
-  // operand, [rows][tile's columns], at each point; lanes not used are zero. Flipped: turned by half
-  // a turn. Nothing is read from `end` on.
+  // The 3x3 filters weight + row * row_stride + lane * lane_stride as a panel of the product's
+  // right operand, [rows][tile's columns], at each point; lanes not used are zero. Flipped: turned
+  // by half a turn. Nothing is read from `end` on.
   void (*transform_weight)(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
                            bool flipped, int lanes_used, const T* end, T* values, int64_t plane);
 

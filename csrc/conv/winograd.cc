@@ -195,7 +195,7 @@ void backward_input(const ConvProblem& p) {
   Source from{grad_output.view(), {}, 1, s.pad_before[1] - last, s.pad_before[2] - last};
   for (int64_t tap = 0; tap < taps; ++tap)
     from.depth.push_back(s.pad_before[0] - tap * s.dilation[0]);
-  convolve<T>(from, filters, nullptr,
+  convolve<T>(from, filters, static_cast<const T*>(p.bias),
               channels_last_view(p.result, p.dtype, s.batch, s.in_channels, s.input));
 }
 

@@ -140,8 +140,9 @@ void transform_output_gradient(const T* const* pixels, int64_t channels, T* valu
   });
 }
 
-// Lane i of element t: element t of the filter i * stride. Squares are transposed in registers, which
-// reads up to a vector per filter; what would be read beyond `end`, and a rest, go one by one.
+// Lane i of element t: element t of the filter i * stride. Squares are transposed in registers,
+// which reads up to a vector per filter; what would be read beyond `end`, and a rest, go one by
+// one.
 template <class T>
 inline void gather_filters(const T* from, int64_t stride, int used, const T* end,
                            T (*to)[lanes<T>]) {
