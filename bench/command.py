@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 from pyconv import _core
 from pyconv.cli import Progress, above, check_outputs
 
-from . import report
+from . import files, report
 from .measure import Peaks, Row, measure
 from .peers.pyconv import ops_with
-from .problems import Problem, load
+from .problems import MODES, Problem, load
 from .worker import Worker
 
 # The modules that each library needs; NumPy and pyconv are always there.
@@ -24,6 +25,7 @@ PEERS = {
     "openvino": ("openvino",),
     "jax": ("jax",),
 }
+MODE_HELP = "images in C order in and out (plain, the default), or as inside a network (carried)"
 ROUNDS = 7
 SECONDS, QUICK_SECONDS = 0.5, 0.25  # per row and library
 PEAK_ROUNDS, PEAK_SECONDS = 8, 0.1
@@ -33,9 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     add = parser.add_argument
     add("--quick", action="store_true", help="a selection of problems, for about a minute")
-    add("--filter", metavar="REGEX", default="", help="only problems whose line matches")
+    add("--filter", metavar="REGEX", help="only problems whose line matches")
     add("--backward", action="store_true", help="add a row of forward and backward to each")
-    add("--batch", type=above(0, int), metavar="N", help="another batch size")
+    add("--batch", type=batches, metavar="N,M", help="other batch sizes, a row for each")
+    add("--mode", choices=[*MODES, "both"], default="plain", help=MODE_HELP)
     add("--threads", type=above(0, int), metavar="N", help="default: all cores of the process")
     add("--isa", metavar="NAME", help="an instruction set: " + ", ".join(_core.available_isas()))
     add("--algorithm", metavar="NAME", help="force it, and leave out ops without it")
@@ -43,7 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seconds", type=above(0, float), metavar="S", help="per row and library, default 0.5")
     add("--json", metavar="FILE", help="save everything, with the raw rounds")
     add("--csv", metavar="FILE", help="save the table")
+    add("--markdown", metavar="FILE", help="save the table for a page of docs")
     add("--plot", metavar="FILE", help="save a roofline plot (needs matplotlib)")
+
+
+def batches(text: str) -> list[int]:
+    """Read numbers with commas between them, for argparse."""
+    read = above(0, int)
+    return [read(number) for number in text.split(",")]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,24 +66,44 @@ def run(args: argparse.Namespace) -> int:
     """
     problems = select(args)
     peers = choose_peers(args.peers)
-    check_outputs(args.json, args.csv, plot=args.plot)
+    check_outputs(args.json, args.csv, args.markdown, plot=args.plot)
     threads = args.threads or _core.get_num_threads()
     with ExitStack() as processes:
         workers = [Worker("numpy", threads), Worker("pyconv", threads, args.isa, args.algorithm)]
         workers += [Worker(peer, threads) for peer in peers]
         for worker in workers:
             processes.callback(worker.close)
-        about = describe(workers[1], threads)
+        about = describe(workers[1], threads, peers)
         libraries = [v for worker in workers for v in worker.variants if v != "pyconv"]
         print(report.preamble(about, libraries))
         rows = measure_all(problems, args, workers, about, libraries)
-    if args.json:
-        report.write_json(args.json, about, rows)
-    if args.csv:
-        report.write_csv(args.csv, rows, libraries)
-    if args.plot:
-        report.plot_roofline(args.plot, about, rows)
+    save(args, about, rows, libraries)
     return 1 if any(row.wrong for row in rows) else 0
+
+
+def save(
+    args: argparse.Namespace, about: dict[str, Any], rows: list[Row], libraries: list[str]
+) -> None:
+    """Write the files that were asked for."""
+    if args.json:
+        files.write_json(args.json, about, rows)
+    if args.csv:
+        files.write_csv(args.csv, rows, libraries)
+    if args.markdown:
+        files.write_markdown(args.markdown, about, rows, libraries, typed(args))
+    if args.plot:
+        files.plot_roofline(args.plot, about, rows)
+
+
+def typed(args: argparse.Namespace) -> str:
+    """Return the command of these options, but for the files it writes."""
+    words = ["pyconv", "bench"]
+    for name, value in vars(args).items():
+        if name in ("json", "csv", "markdown", "plot", "run") or value in (None, False):
+            continue
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        words += [f"--{name}"] if value is True else [f"--{name}", shlex.quote(text)]
+    return " ".join(words)
 
 
 def select(args: argparse.Namespace) -> list[tuple[Problem, str]]:
@@ -82,17 +112,20 @@ def select(args: argparse.Namespace) -> list[tuple[Problem, str]]:
         known = ", ".join(_core.available_isas())
         raise ValueError(f"--isa {args.isa}: this machine runs {known}")
     try:
-        wanted = re.compile(args.filter)
+        wanted = re.compile(args.filter or "")
     except re.error as error:
         raise ValueError(f"--filter {args.filter!r} is not a regular expression: {error}") from None
     problems = [p for p in load() if wanted.search(str(p)) and (p.quick or not args.quick)]
     if args.algorithm:
         ops = ops_with(args.algorithm)
         problems = [p for p in problems if p.op in ops]
-    if args.batch:
-        problems = [problem.with_batch(args.batch) for problem in problems]
+    if args.batch:  # those without a batch only once
+        changed = [problem.with_batch(batch) for problem in problems for batch in args.batch]
+        problems = list({problem.name: problem for problem in changed}.values())
+    modes = MODES if args.mode == "both" else [args.mode]
+    problems = [p.in_mode(m) for p in problems for m in modes if m == "plain" or p.rank > 0]
     if not problems:
-        raise ValueError("no problem is left: see --filter, --quick and --algorithm")
+        raise ValueError("no problem is left: see --filter, --quick, --algorithm and --mode")
     directions = ["forward", "backward"] if args.backward else ["forward"]
     return [(p, d) for p in problems for d in directions if d == "forward" or p.op != "sgd"]
 
@@ -111,14 +144,15 @@ def choose_peers(names: str | None) -> list[str]:
     return asked
 
 
-def describe(worker: Worker, threads: int) -> dict[str, Any]:
+def describe(worker: Worker, threads: int, peers: list[str]) -> dict[str, Any]:
     """Measure the peaks in the process that computes, and describe the machine."""
     peaks = dict.fromkeys(("float32_flops", "read_bandwidth", "copy_bandwidth"), 0.0)
     for _ in range(PEAK_ROUNDS):  # spread over a while: another process may take a core
         for kind, best in peaks.items():
             peaks[kind] = max(best, worker.call("measure_peak", kind, PEAK_SECONDS))
     gflops, *bandwidths = peaks.values()
-    return report.environment(worker.call("isa"), threads, Peaks(gflops, max(bandwidths)))
+    measured = Peaks(gflops, max(bandwidths))
+    return files.environment(worker.call("isa"), threads, measured, peers)
 
 
 def measure_all(

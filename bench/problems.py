@@ -7,6 +7,10 @@ A line is ``op name sizes... options...``, for example
 with the size of each array of the op, and options named as in `pyconv.functional`. Three options
 are not arguments: ``bias=1`` adds a bias, ``trans=1`` multiplies by the transpose of the second
 matrix, ``quick`` marks a problem of the quick run.
+
+A problem is measured in one of two modes, which differ in how images lie in memory. *plain*: in C
+order (NCHW), and the result is wanted so too; what a library converts is its time. *carried*: as
+inside a network, channels last, and the result may lie as the library likes.
 """
 
 from __future__ import annotations
@@ -21,12 +25,18 @@ import numpy as np
 
 FOLDER = Path(__file__).parent / "shapes"
 
+MODES = ("plain", "carried")
+CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
+TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
+CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
+
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
-    "conv2d": (
-        {"input": 4, "weight": 4},
-        {"stride", "padding", "dilation", "groups", "bias"},
-    ),
+    **{op: ({"input": n + 2, "weight": n + 2}, CONV_OPTIONS) for op, n in CONVS.items()},
+    **{
+        op: ({"input": n + 2, "weight": n + 2}, CONV_OPTIONS | {"output_padding"})
+        for op, n in TRANSPOSED.items()
+    },
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),
@@ -34,18 +44,25 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "cross_entropy": ({"input": 2}, set()),
     "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
 }
-BATCHED = {"conv2d", "linear", "relu", "max_pool2d", "cross_entropy"}
+PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
+BATCHED = {*CONVS, *TRANSPOSED, "linear", "relu", "max_pool2d", "cross_entropy"}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One line: an op, and the sizes of its arrays."""
+    """One line: an op, and the sizes of its arrays; and the mode to measure it in."""
 
     op: str
     name: str
     shapes: tuple[tuple[int, ...], ...]
     options: dict[str, Any] = field(default_factory=dict)
     quick: bool = False
+    mode: str = "plain"
+
+    @property
+    def rank(self) -> int:
+        """How many dimensions an image has, besides the batch and the channels."""
+        return len(self.shapes[0]) - 2
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -53,10 +70,15 @@ class Problem:
         return {k: v for k, v in self.options.items() if k not in ("bias", "trans")}
 
     def with_batch(self, batch: int) -> Problem:
-        """Return the problem with another batch size, where it has a batch."""
+        """Return the problem with another batch size, which its name tells, where it has one."""
         if self.op not in BATCHED:
             return self
-        return replace(self, shapes=((batch, *self.shapes[0][1:]), *self.shapes[1:]))
+        shapes = ((batch, *self.shapes[0][1:]), *self.shapes[1:])
+        return replace(self, name=f"{self.name}@{batch}", shapes=shapes)
+
+    def in_mode(self, mode: str) -> Problem:
+        """Return the problem in another mode."""
+        return replace(self, mode=mode)
 
     def __str__(self) -> str:
         sizes = ["x".join(map(str, shape)) for shape in self.shapes]
@@ -73,7 +95,7 @@ class Problem:
             for name, shape in zip(OPS[self.op][0], self.shapes)
         }
         if self.options.get("bias"):
-            arrays["bias"] = rng.standard_normal(self.shapes[1][0], np.float32)
+            arrays["bias"] = rng.standard_normal(self.output_shape[1], np.float32)
         if self.op == "cross_entropy":
             batch, classes = self.shapes[0]
             arrays["target"] = rng.integers(0, classes, batch)
@@ -81,43 +103,65 @@ class Problem:
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
         if direction == "backward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
+        if self.mode == "carried":
+            images = arrays.keys() & {"input", "grad_output"}
+            arrays |= {name: channels_last(arrays[name]) for name in images}
         return arrays
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         first = self.shapes[0]
-        if self.op == "conv2d":
-            weight = self.shapes[1]
-            return (first[0], weight[0], *self._positions(first[2:], weight[2:]))
+        if self.op in TRANSPOSED:
+            channels = self.shapes[1][1] * self.options.get("groups", 1)
+            return (first[0], channels, *self._transposed_positions())
+        if self.op in CONVS:
+            return (first[0], self.shapes[1][0], *self._positions(self.shapes[1][2:]))
         if self.op == "max_pool2d":
-            kernel = pair(self.options["kernel_size"])
-            return (*first[:2], *self._positions(first[2:], kernel))
+            return (*first[:2], *self._positions(self.each("kernel_size")))
         if self.op == "matmul" and not self.options.get("trans"):
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
             return (first[0], self.shapes[1][0])
         return () if self.op == "cross_entropy" else first
 
-    def _positions(self, image: tuple[int, ...], kernel: tuple[int, ...]) -> list[int]:
+    def each(self, option: str, default: Any = None) -> tuple[int, ...]:
+        """Return an option as a number for each axis of the image; "valid" padding is 0."""
+        value = self.options.get(option, default)
+        value = 0 if value == "valid" else value
+        return (value,) * self.rank if isinstance(value, int) else tuple(value)
+
+    def _positions(self, kernel: tuple[int, ...]) -> list[int]:
         """Count the places of the kernel along each axis of the image."""
-        option = self.options.get
-        if option("padding") == "same":
+        image = self.shapes[0][2:]
+        if self.options.get("padding") == "same":
             return list(image)
-        padding = pair(0 if option("padding") == "valid" else option("padding", 0))
-        step = option("stride", kernel if self.op == "max_pool2d" else 1)
-        sizes = zip(image, kernel, pair(step), padding, pair(option("dilation", 1)))
+        steps = self.each("stride", kernel if self.op == "max_pool2d" else 1)
+        sizes = zip(image, kernel, steps, self.each("padding", 0), self.each("dilation", 1))
         return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
+
+    def _transposed_positions(self) -> list[int]:
+        """Return the size of which `_positions` would be that of the image."""
+        sizes = zip(
+            self.shapes[0][2:],
+            self.shapes[1][2:],
+            self.each("stride", 1),
+            self.each("padding", 0),
+            self.each("dilation", 1),
+            self.each("output_padding", 0),
+        )
+        return [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, d, o in sizes]
 
     # ---- what it costs at least ----------------------------------------------------------------
 
     def flops(self, direction: str = "forward") -> int:
         """Count the floating-point operations of the textbook algorithm."""
-        size = prod(self.output_shape)
-        if self.op in ("conv2d", "linear", "matmul"):
+        size = prod(self.shapes[0] if self.op in TRANSPOSED else self.output_shape)
+        if self.op in PRODUCTS:
             gradients = 2 if direction == "backward" else 0
-            return 2 * size * self._terms() * (1 + gradients)
+            depth = self.shapes[0][1] if self.op == "matmul" else prod(self.shapes[1][1:])
+            return 2 * size * depth * (1 + gradients)
         if self.op == "max_pool2d":
-            return size * self._terms()
+            return size * self.terms()
         return prod(self.shapes[0]) * {"relu": 1, "cross_entropy": 4, "sgd": 4}[self.op]
 
     def bytes(self, direction: str = "forward") -> int:
@@ -133,19 +177,23 @@ class Problem:
 
     def terms(self, result: int = 0) -> int:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
-        if result == 0 or self.op not in ("conv2d", "linear", "matmul"):
-            return self._terms()
-        output = self.output_shape
-        if result == 1:  # each input meets every output channel, at every offset
-            return output[1] * prod(self.shapes[1][2:])
-        return prod(output) // output[1]
-
-    def _terms(self) -> int:
-        if self.op in ("conv2d", "linear"):
-            return prod(self.shapes[1][1:])
         if self.op == "max_pool2d":
-            return prod(pair(self.options["kernel_size"]))
-        return self.shapes[0][-1] if self.op in ("matmul", "cross_entropy") else 3
+            return prod(self.each("kernel_size"))
+        if self.op not in PRODUCTS:
+            return self.shapes[0][-1] if self.op == "cross_entropy" else 3
+        groups, output, kernel = (
+            self.options.get("groups", 1),
+            self.output_shape,
+            self.shapes[1][2:],
+        )
+        transposed = self.op in TRANSPOSED
+        if result == 0:
+            steps = self.each("stride", 1) if transposed else (1,) * len(kernel)
+            return self.shapes[0][1] // groups * prod(-(-k // s) for k, s in zip(kernel, steps))
+        if result == 1:  # each input meets every output channel of its group, at every offset
+            return output[1] // groups * prod(kernel)
+        places = self.shapes[0] if result == 2 and transposed else output
+        return prod(places) // places[1]
 
 
 def parse(line: str) -> Problem:
@@ -199,6 +247,6 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def pair(value: Any) -> tuple[int, ...]:
-    """Repeat one int for both axes."""
-    return (value, value) if isinstance(value, int) else tuple(value)
+def channels_last(array: Any) -> Any:
+    """Return images, (N, C, ...), with their channels next to each other in memory."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from pyconv import reference
 
-from ..problems import Problem, pair
+from ..problems import CONVS, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
+COLUMNS_LIMIT = 2**31  # bytes of the matrix of all windows
 
 
 def setup(threads: int) -> None:
@@ -64,11 +66,18 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
         raise NotImplementedError("the fast NumPy formulations have no backward")
     if problem.op == "sgd":
         return _sgd(problem, arrays)
+    if problem.op not in BEST:
+        raise NotImplementedError(f"there is no fast NumPy formulation of {problem.op}")
     function = BEST[problem.op]
+    if function is _conv:
+        size = 4 * prod(problem.output_shape) * prod(problem.shapes[1][2:])
+        size = size // problem.output_shape[1] * problem.shapes[0][1]
+        if size > COLUMNS_LIMIT:
+            raise NotImplementedError(f"the matrix of all windows would take {size:.1e} bytes")
     return Prepared(lambda: function(problem, arrays), lambda output: [np.asarray(output)])
 
 
-def _conv2d(problem: Problem, arrays: Arrays) -> Any:
+def _conv(problem: Problem, arrays: Arrays) -> Any:
     bias = arrays.get("bias")
     return reference.conv2d_im2col(arrays["input"], arrays["weight"], bias, **problem.arguments)
 
@@ -90,9 +99,9 @@ def _relu(problem: Problem, arrays: Arrays) -> Any:
 
 def _max_pool2d(problem: Problem, arrays: Arrays) -> Any:
     """Take a running maximum over the offsets of the kernel."""
-    option = problem.options.get
-    kernel, pad = pair(option("kernel_size")), pair(option("padding", 0))
-    step, spread = pair(option("stride", kernel)), pair(option("dilation", 1))
+    each = problem.each
+    kernel, pad = each("kernel_size"), each("padding", 0)
+    step, spread = each("stride", kernel), each("dilation", 1)
     x, (rows, columns) = arrays["input"], problem.output_shape[2:]
     if any(pad):
         widths = ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1]))
@@ -114,7 +123,7 @@ def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
 
 
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
-    "conv2d": _conv2d,
+    **dict.fromkeys(CONVS, _conv),
     "linear": _linear,
     "matmul": _matmul,
     "relu": _relu,
@@ -134,4 +143,4 @@ def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
         np.add(buffer, grad + decay * param, out=buffer)
         np.subtract(param, LEARNING_RATE * buffer, out=param)
 
-    return Prepared(run, lambda _: [param.copy()])
+    return Prepared(run, lambda _: [param])

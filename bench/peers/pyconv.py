@@ -10,11 +10,11 @@ import pyconv
 import pyconv.functional as F
 from pyconv import _core
 
-from ..problems import Problem
+from ..problems import CONVS, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("pyconv",)
-TABLE_OF = {"conv2d": "conv2d", "linear": "matmul", "matmul": "matmul"}
+TABLE_OF = {**dict.fromkeys(CONVS, "conv2d"), "linear": "matmul", "matmul": "matmul"}
 TABLES = {table: _core.algorithm_names(table) for table in TABLE_OF.values()}
 
 
@@ -96,16 +96,20 @@ def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
     param = pyconv.nn.Parameter(pyconv.from_numpy(arrays["param"]))
     param.grad = pyconv.from_numpy(arrays["grad"])
     optimizer = pyconv.optim.SGD([param], lr=LEARNING_RATE, **problem.arguments)
-    return Prepared(optimizer.step, lambda _: [param.detach().numpy().copy()])
+    return Prepared(optimizer.step, lambda _: [param.detach().numpy()])
+
+
+def conv_shape(problem: Problem) -> _core.ConvShape:
+    """Describe a convolution as the compiled module does."""
+    option = problem.options.get
+    geometry = option("stride", 1), option("padding", 0), option("dilation", 1)
+    return _core.conv_shape(problem.rank, *problem.shapes, *geometry, option("groups", 1))
 
 
 def chosen(problem: Problem, arrays: Arrays, direction: str) -> str:
     """Name the algorithms that run, forward first."""
-    if problem.op == "conv2d":
-        option = problem.options.get
-        geometry = option("stride", 1), option("padding", 0), option("dilation", 1)
-        image, kernel = problem.shapes
-        shape = _core.conv_shape(2, image, kernel, *geometry, option("groups", 1))
+    if problem.op in CONVS:
+        shape = conv_shape(problem)
         ways = ["forward"]
         if direction == "backward":
             ways += ["backward_input", "backward_weight"]
