@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from pyconv import _core
 from pyconv.cli import Progress, above, check_outputs
 
-from . import files, report
+from . import files, regret, report
 from .measure import Peaks, Row, measure
-from .peers.pyconv import ops_with
+from .peers.pyconv import TABLE_OF, ops_with
 from .problems import MODES, Problem, load
 from .worker import Worker
 
@@ -24,11 +25,15 @@ PEERS = {
     "onnxruntime": ("onnxruntime", "onnx"),
     "openvino": ("openvino",),
     "jax": ("jax",),
+    "ncnn": ("ncnn",),
+    "mnn": ("MNN",),
 }
 MODE_HELP = "images in C order in and out (plain, the default), or as inside a network (carried)"
 ROUNDS = 7
 SECONDS, QUICK_SECONDS = 0.5, 0.25  # per row and library
 PEAK_ROUNDS, PEAK_SECONDS = 8, 0.1
+
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--threads", type=above(0, int), metavar="N", help="default: all cores of the process")
     add("--isa", metavar="NAME", help="an instruction set: " + ", ".join(_core.available_isas()))
     add("--algorithm", metavar="NAME", help="force it, and leave out ops without it")
+    add("--regret", action="store_true", help="time every algorithm, and compare the one chosen")
     add("--peers", metavar="A,B", help=f"of {','.join(PEERS)}; default: those installed")
     add("--seconds", type=above(0, float), metavar="S", help="per row and library, default 0.5")
     add("--json", metavar="FILE", help="save everything, with the raw rounds")
@@ -65,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         If an option names something that does not exist.
     """
     problems = select(args)
+    if args.regret:
+        return run_regret(problems, args)
     peers = choose_peers(args.peers)
     check_outputs(args.json, args.csv, args.markdown, plot=args.plot)
     threads = args.threads or _core.get_num_threads()
@@ -79,6 +87,39 @@ def run(args: argparse.Namespace) -> int:
         rows = measure_all(problems, args, workers, about, libraries)
     save(args, about, rows, libraries)
     return 1 if any(row.wrong for row in rows) else 0
+
+
+def run_regret(problems: list[tuple[Problem, str]], args: argparse.Namespace) -> int:
+    """Print the table of `--regret`."""
+    if args.csv or args.markdown or args.plot or args.algorithm:
+        raise ValueError("--regret goes with neither --algorithm nor --csv, --markdown or --plot")
+    check_outputs(args.json, plot=None)
+    gradients = ["backward_input", "backward_weight"]
+    split = [
+        (problem, way)
+        for problem, direction in problems
+        for way in (["forward"] if direction == "forward" else gradients)
+        if problem.op in TABLE_OF and (way == "forward" or TABLE_OF[problem.op] != "matmul")
+    ]
+    if not split:
+        raise ValueError("no problem is left that has a choice of algorithms")
+    threads = args.threads or _core.get_num_threads()
+    names = [regret.Regret(problem, way).name for problem, way in split]
+    with ExitStack() as processes:
+        worker = Worker("algorithms", threads, args.isa, None)
+        processes.callback(worker.close)
+        about = describe(worker, threads, [])
+        table = regret.Table(names, worker.variants)
+
+        def line(problem: Problem, way: str) -> tuple[regret.Regret, str]:
+            row = regret.measure(problem, way, worker, seconds_of(args), ROUNDS)
+            return row, table.line(row)
+
+        rows = print_rows(split, names, table.header(), line)
+    print(regret.footer(rows))
+    if args.json:
+        files.write_json(args.json, about, rows)
+    return 0
 
 
 def save(
@@ -163,17 +204,38 @@ def measure_all(
     libraries: list[str],
 ) -> list[Row]:
     """Measure row after row, and print each."""
-    seconds = args.seconds or (QUICK_SECONDS if args.quick else SECONDS)
     peaks = Peaks(about["peak_gflops"], about["peak_gbytes_per_second"])
     names = [Row(problem, direction, 0, 0).name for problem, direction in problems]
     table = report.Table(names, libraries)
-    rows = []
-    with Progress(len(problems), "bench") as progress:
-        progress.write(table.header())
-        for (problem, direction), name in zip(problems, names):
-            progress.advance(0, name)
-            rows.append(measure(problem, direction, workers, peaks, seconds, ROUNDS))
-            progress.write(table.line(rows[-1]))
-            progress.advance()
+
+    def line(problem: Problem, direction: str) -> tuple[Row, str]:
+        row = measure(problem, direction, workers, peaks, seconds_of(args), ROUNDS)
+        return row, table.line(row)
+
+    rows = print_rows(problems, names, table.header(), line)
     print(table.footer(rows))
     return rows
+
+
+def print_rows(
+    problems: list[tuple[Problem, str]],
+    names: list[str],
+    header: str,
+    line: Callable[[Problem, str], tuple[T, str]],
+) -> list[T]:
+    """Print the header and a line for each problem, as it is measured."""
+    rows = []
+    with Progress(len(problems), "bench") as progress:
+        progress.write(header)
+        for problem, name in zip(problems, names):
+            progress.advance(0, name)
+            row, text = line(*problem)
+            rows.append(row)
+            progress.write(text)
+            progress.advance()
+    return rows
+
+
+def seconds_of(args: argparse.Namespace) -> float:
+    """Return the time for each row and library."""
+    return float(args.seconds or (QUICK_SECONDS if args.quick else SECONDS))

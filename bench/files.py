@@ -17,6 +17,7 @@ from pyconv import _core
 
 from . import report
 from .measure import Peaks, Row
+from .regret import Regret
 
 
 def environment(isa: str, threads: int, peaks: Peaks, peers: Sequence[str]) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def write_json(path: str, about: dict[str, Any], rows: Sequence[Row]) -> None:
+def write_json(path: str, about: dict[str, Any], rows: Sequence[Row | Regret]) -> None:
     """Write everything, the raw rounds included."""
     result = {"schema": 1, "machine": about, "rows": [row.as_dict() for row in rows]}
     Path(path).write_text(json.dumps(result, indent=1) + "\n")

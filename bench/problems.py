@@ -101,7 +101,7 @@ class Problem:
             arrays["target"] = rng.integers(0, classes, batch)
         elif self.op == "sgd":
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
-        if direction == "backward":
+        if direction != "forward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
         if self.mode == "carried":
             images = arrays.keys() & {"input", "grad_output"}
@@ -178,7 +178,7 @@ class Problem:
     def terms(self, result: int = 0) -> int:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
         if self.op == "max_pool2d":
-            return prod(self.each("kernel_size"))
+            return int(prod(self.each("kernel_size")))
         if self.op not in PRODUCTS:
             return self.shapes[0][-1] if self.op == "cross_entropy" else 3
         groups, output, kernel = (

@@ -16,6 +16,8 @@ MEANING = {
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
     "jax": "JAX, compiled",
+    "ncnn": "ncnn, in its own layout where named cl",
+    "mnn": "MNN, likewise",
     "best": "the fastest of the libraries but ref",
 }
 COLUMNS = 100

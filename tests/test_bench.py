@@ -19,7 +19,7 @@ from pyconv.cli import main
 from pyconv.testing import WINOGRAD_SLACK, tolerance
 
 problems, measure, report, command = map(cli._bench, ("problems", "measure", "report", "command"))
-compare, files = map(cli._bench, ("compare", "files"))
+compare, files, regret = map(cli._bench, ("compare", "files", "regret"))
 
 
 # ---- one row -----------------------------------------------------------------------------------
@@ -245,6 +245,51 @@ def test_wrong_result_is_exit_status_1(
 
 def _always_wrong(*args: Any, **options: Any) -> None:
     raise AssertionError("everything differs")
+
+
+# ---- regret ------------------------------------------------------------------------------------
+
+
+class Algorithms(Library):
+    """Stands for the process that times pyconv's algorithms, each with its own time."""
+
+    def prepare(self, problem: Any, direction: str, variant: str) -> Any:
+        if self._results[variant] is None:
+            raise NotImplementedError("does not apply")
+        return [], 0.0, self.algorithm
+
+    def time(self, variant: str, seconds: float) -> float:
+        return float(self._results[variant])
+
+
+def test_regret_compares_the_chosen_with_the_best() -> None:
+    worker = Algorithms("algorithms", {"slow": 3e-3, "fast": 2e-3, "none": None})
+    worker.algorithm = "slow"
+    problem = problems.parse("conv2d a 1x1x3x3 1x1x1x1")
+    row = regret.measure(problem.in_mode("carried"), "backward_input", worker, 0.1, 3)
+    assert (row.name, row.chosen, row.best) == ("a cl dx", "slow", "fast")
+    assert row.rounds == {"slow": [3.0] * 3, "fast": [2.0] * 3}
+    assert row.regret == row.as_dict()["regret"] == pytest.approx(0.5)
+    line = regret.Table([row.name], worker.variants).line(row)
+    assert line.split() == ["a", "cl", "dx", "slow", "3.00000", "fast", "2.00000", "50%"]
+    worker.algorithm = "fast"
+    other = regret.measure(problem, "forward", worker, 0.1, 3)
+    text = regret.footer([row, other])
+    assert text == "worst regret 50%, of a cl dx; 1 of 2 rows over 10%"
+
+
+def test_regret_of_every_direction(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = "--regret --backward --filter lenet.(conv2|fc3|relu2) --batch 1 --seconds 0.01"
+    path = tmp_path / "r.json"
+    assert main(["bench", *options.split(), "--threads", "1", "--json", str(path)]) == 0
+    rows = json.loads(path.read_text())["rows"]
+    names = [f"lenet.{name}" for name in ("conv2@1", "conv2@1 dx", "conv2@1 dw", "fc3@1")]
+    assert [row["name"] for row in rows] == names
+    for row in rows:
+        assert row["chosen"] in row["rounds_ms"]
+        assert len(row["rounds_ms"]) >= 2
+        assert row["regret"] >= 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("of 4 rows over 10%")
 
 
 def test_roofline_is_drawn(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def small_problems() -> list[Any]:
     lenet = [p.with_batch(2) for p in problems.load() if p.name.startswith("lenet")]
     lines = [
         "conv2d grouped 2x6x7x7 8x3x3x2 stride=2 padding=1 groups=2 bias=1",
+        "conv2d oblong 2x6x7x8 8x6x3x2 stride=2,1 padding=1,0 dilation=1,2",
         "conv2d depthwise 2x5x9x9 5x1x3x3 padding=2 dilation=2 groups=5",
     ]
     return [*lenet, *map(problems.parse, lines)]

@@ -14,7 +14,7 @@ from ..problems import CONVS, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
-COLUMNS_LIMIT = 2**31  # bytes of the matrix of all windows
+COLUMNS_LIMIT = 2**30  # bytes of the matrix of all windows
 
 
 def setup(threads: int) -> None:

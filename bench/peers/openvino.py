@@ -26,7 +26,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     x = ops.parameter(problem.shapes[0], np.float32)
     model = openvino.Model([_node(problem, arrays, x)], [x])
     image = arrays["input"]
-    axes = range(problem.rank + 2)
+    axes = tuple(range(problem.rank + 2))
     if problem.mode == "carried":
         model = _channels_last(model, problem.rank)
         axes = (0, *axes[2:], 1)

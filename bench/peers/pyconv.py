@@ -14,7 +14,7 @@ from ..problems import CONVS, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("pyconv",)
-TABLE_OF = {**dict.fromkeys(CONVS, "conv2d"), "linear": "matmul", "matmul": "matmul"}
+TABLE_OF = {"conv2d": "conv2d", "linear": "matmul", "matmul": "matmul"}
 TABLES = {table: _core.algorithm_names(table) for table in TABLE_OF.values()}
 
 
@@ -107,12 +107,11 @@ def conv_shape(problem: Problem) -> _core.ConvShape:
 
 
 def chosen(problem: Problem, arrays: Arrays, direction: str) -> str:
-    """Name the algorithms that run, forward first."""
+    """Name the algorithms that run: forward's first, or the one of a gradient."""
     if problem.op in CONVS:
         shape = conv_shape(problem)
-        ways = ["forward"]
-        if direction == "backward":
-            ways += ["backward_input", "backward_weight"]
+        every = ["forward", "backward_input", "backward_weight"]
+        ways = every if direction == "backward" else [direction]
         tables = [_core.conv_explain(shape, way, np.float32) for way in ways]
     elif problem.op in ("matmul", "linear"):
         left, right = list(arrays.values())[:2]
