@@ -151,7 +151,7 @@ def test_table_fits_the_terminal() -> None:
     row.rounds = {name: [9999.9, 1e4] for name in ["pyconv", *libraries]}
     row.algorithm, row.bound, row.share = "implicit_gemm", "compute", 1.0
     lines = [table.header(), table.line(row), table.footer([row])]
-    assert max(map(len, "\n".join(lines).splitlines())) <= 132
+    assert max(map(len, "\n".join(lines).splitlines())) <= 140
 
 
 # ---- the command -------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any
     folder = tmp_path_factory.mktemp("bench")
     code = f"import sys; sys.path[:] = {sys.path!r}; from pyconv.cli import main; "
     code += "sys.exit(main(sys.argv[1:]))"
-    options = "--filter lenet --backward --batch 4 --seconds 0.02 --threads 1 --peers="
+    options = "--filter \\blenet --backward --batch 4 --seconds 0.02 --threads 1 --peers="
     files = ["--json", "r.json", "--csv", "r.csv", "--markdown", "r.md"]
     done = subprocess.run(
         [sys.executable, "-c", code, "bench", *options.split(), *files],
@@ -209,7 +209,8 @@ def test_markdown_is_a_table_after_the_command(result: tuple[str, dict[str, Any]
     _, data, folder = result
     lines = (folder / "r.md").read_text().splitlines()
     assert lines[0].startswith(data["machine"]["cpu"])
-    assert lines[2].startswith("    pyconv bench --filter lenet --backward --batch 4 --mode plain")
+    command = r"    pyconv bench --filter '\blenet' --backward --batch 4 --mode plain --threads 1"
+    assert lines[2].startswith(command)
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 2 + len(data["rows"]) + 3  # and the means: forward, +bwd, all
     assert len({line.count("|") for line in table}) == 1
@@ -218,7 +219,7 @@ def test_markdown_is_a_table_after_the_command(result: tuple[str, dict[str, Any]
 def test_modes_and_batches_are_selected() -> None:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    options = ["--filter", "lenet.(conv1|fc1)", "--mode", "both", "--batch", "1,8"]
+    options = ["--filter", r"\blenet.(conv1|fc1)", "--mode", "both", "--batch", "1,8"]
     selected = command.select(parser.parse_args(options))
     names = [measure.Row(problem, direction, 0, 0).name for problem, direction in selected]
     expected = ["conv1@1", "conv1@1 cl", "conv1@8", "conv1@8 cl", "fc1@1", "fc1@8"]
@@ -226,7 +227,7 @@ def test_modes_and_batches_are_selected() -> None:
 
 
 def test_isa_and_algorithm_are_forced(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    options = "--filter lenet.conv --batch 1 --seconds 0.01 --peers= --isa baseline"
+    options = "--filter \\blenet.conv --batch 1 --seconds 0.01 --peers= --isa baseline"
     path = str(tmp_path / "r.json")
     assert main(["bench", *options.split(), "--algorithm", "im2col", "--json", path]) == 0
     data = json.loads(Path(path).read_text())
@@ -238,7 +239,7 @@ def test_wrong_result_is_exit_status_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measure, "assert_close", _always_wrong)
-    options = "--filter lenet.relu --batch 1 --seconds 0.01 --peers="
+    options = "--filter \\blenet.relu --batch 1 --seconds 0.01 --peers="
     assert main(["bench", *options.split()]) == 1
     assert "WRONG" in capsys.readouterr().out
 
@@ -279,7 +280,7 @@ def test_regret_compares_the_chosen_with_the_best() -> None:
 
 
 def test_regret_of_every_direction(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    options = "--regret --backward --filter lenet.(conv2|fc3|relu2) --batch 1 --seconds 0.01"
+    options = "--regret --backward --filter \\blenet.(conv2|fc3|relu2) --batch 1 --seconds 0.01"
     path = tmp_path / "r.json"
     assert main(["bench", *options.split(), "--threads", "1", "--json", str(path)]) == 0
     rows = json.loads(path.read_text())["rows"]
