@@ -133,10 +133,12 @@ def _behind(rows: Sequence[Row]) -> list[str]:
     factors = [(row.speedup("best") or 0, f"{row.name}: {row.best()}") for row in rows]
     slower = sorted(pair for pair in factors if pair[0] < 1)
     first = f"Another library is faster in {len(slower)} of {len(rows)} rows"
-    return [first, *(f"{factor:.2f} {text}" for factor, text in slower)]
+    return [first, *(f"{factor:.3f} {text}" for factor, text in slower)]
 
 
 def _factor(value: float | None) -> str:
     if value is None:
         return "-"
+    if value < 0.1:
+        return f"{value:.3f}".lstrip("0")
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"

@@ -109,8 +109,8 @@ def test_fastest_library_is_found() -> None:
     assert footer[0].split()[-1] == "0.67"  # of 0.5 and 0.9
     assert footer[1:] == [
         "Another library is faster in 2 of 2 rows",
-        "0.50 a: torch",
-        "0.90 a: numpy",
+        "0.500 a: torch",
+        "0.900 a: numpy",
     ]
     assert row_of(Library("numpy", {"reference": TRUTH}), ours).best() is None
 

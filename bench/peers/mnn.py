@@ -62,9 +62,8 @@ def _module(problem: Problem, arrays: Arrays, format: Any) -> Any:
     )
     output = expr.convert(output, format)
     output.name = "output"
-    runtime = nn.create_runtime_manager(
-        ({"backend": "CPU", "precision": "high", "numThread": threads},)
-    )
+    config = {"backend": "CPU", "precision": "normal", "numThread": threads}  # normal: float32
+    runtime = nn.create_runtime_manager((config,))
     with tempfile.NamedTemporaryFile(suffix=".mnn") as file:
         expr.save([output], file.name)
         return nn.load_module_from_file(
