@@ -16,6 +16,7 @@ inside a network, channels last, and the result may lie as the library likes.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -29,6 +30,7 @@ MODES = ("plain", "carried")
 CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
 TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
+WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
 
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
@@ -37,15 +39,24 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
         op: ({"input": n + 2, "weight": n + 2}, CONV_OPTIONS | {"output_padding"})
         for op, n in TRANSPOSED.items()
     },
+    "unfold": ({"input": 4}, WINDOWS),
+    "fold": ({"input": 3}, WINDOWS | {"output_size"}),
+    "pad": ({"input": 4}, {"pad", "mode", "value"}),
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),
-    "max_pool2d": ({"input": 4}, {"kernel_size", "stride", "padding", "dilation"}),
+    "max_pool2d": ({"input": 4}, WINDOWS),
     "cross_entropy": ({"input": 2}, set()),
     "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
 }
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
-BATCHED = {*CONVS, *TRANSPOSED, "linear", "relu", "max_pool2d", "cross_entropy"}
+BATCHED = set(OPS) - {"matmul", "sgd"}
+REQUIRED = {
+    "max_pool2d": ("kernel_size",),
+    "unfold": ("kernel_size",),
+    "fold": ("output_size", "kernel_size"),
+    "pad": ("pad",),
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class Problem:
     @property
     def rank(self) -> int:
         """How many dimensions an image has, besides the batch and the channels."""
-        return len(self.shapes[0]) - 2
+        return 2 if self.op == "fold" else len(self.shapes[0]) - 2
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -115,9 +126,15 @@ class Problem:
             channels = self.shapes[1][1] * self.options.get("groups", 1)
             return (first[0], channels, *self._transposed_positions())
         if self.op in CONVS:
-            return (first[0], self.shapes[1][0], *self._positions(self.shapes[1][2:]))
-        if self.op == "max_pool2d":
-            return (*first[:2], *self._positions(self.each("kernel_size")))
+            return (first[0], self.shapes[1][0], *self.positions(first[2:], self.shapes[1][2:]))
+        if self.op in ("max_pool2d", "unfold", "fold"):
+            return self._windowed_shape(self.each("kernel_size"))
+        if self.op == "pad":
+            widths = self.options["pad"]  # from the last axis on, before and after
+            before, after = widths[-2::-2], widths[::-2]
+            kept = 4 - len(before)
+            sizes = zip(first[kept:], before, after)
+            return (*first[:kept], *(n + low + high for n, low, high in sizes))
         if self.op == "matmul" and not self.options.get("trans"):
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
@@ -130,9 +147,17 @@ class Problem:
         value = 0 if value == "valid" else value
         return (value,) * self.rank if isinstance(value, int) else tuple(value)
 
-    def _positions(self, kernel: tuple[int, ...]) -> list[int]:
+    def _windowed_shape(self, kernel: tuple[int, ...]) -> tuple[int, ...]:
+        batch, channels, *image = self.shapes[0]
+        if self.op == "fold":
+            return (batch, channels // prod(kernel), *self.each("output_size"))
+        places = self.positions(image, kernel)
+        if self.op == "unfold":
+            return (batch, channels * prod(kernel), prod(places))
+        return (batch, channels, *places)
+
+    def positions(self, image: Sequence[int], kernel: tuple[int, ...]) -> list[int]:
         """Count the places of the kernel along each axis of the image."""
-        image = self.shapes[0][2:]
         if self.options.get("padding") == "same":
             return list(image)
         steps = self.each("stride", kernel if self.op == "max_pool2d" else 1)
@@ -140,7 +165,7 @@ class Problem:
         return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
 
     def _transposed_positions(self) -> list[int]:
-        """Return the size of which `_positions` would be that of the image."""
+        """Return the size of which `positions` would be that of the image."""
         sizes = zip(
             self.shapes[0][2:],
             self.shapes[1][2:],
@@ -162,7 +187,7 @@ class Problem:
             return 2 * size * depth * (1 + gradients)
         if self.op == "max_pool2d":
             return size * self.terms()
-        return prod(self.shapes[0]) * {"relu": 1, "cross_entropy": 4, "sgd": 4}[self.op]
+        return max(size, prod(self.shapes[0])) * {"cross_entropy": 4, "sgd": 4}.get(self.op, 1)
 
     def bytes(self, direction: str = "forward") -> int:
         """Count the bytes to move if each array is read or written once."""
@@ -170,14 +195,14 @@ class Problem:
         if self.op == "sgd":  # param, gradient and momentum are read, two of them written
             return 4 * (5 if self.options.get("momentum") else 3) * read
         if direction == "backward":  # the inputs once more, their gradients, that of the output
-            # The gradient of a maximum goes where it stood: the inputs are not needed again.
-            again = 0 if self.op == "max_pool2d" else read
+            # What only picks, moves or adds elements does not need the inputs again.
+            again = 0 if self.op in ("max_pool2d", "unfold", "fold", "pad") else read
             return 4 * (read + written + again + read + written)
         return 4 * (read + written)
 
     def terms(self, result: int = 0) -> int:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
-        if self.op == "max_pool2d":
+        if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
         if self.op not in PRODUCTS:
             return self.shapes[0][-1] if self.op == "cross_entropy" else 3
@@ -217,8 +242,9 @@ def parse(line: str) -> Problem:
     options = dict(word.split("=", 1) for word in words if "=" in word)
     if unknown := set(options) - known:
         raise ValueError(f"{op} has no option {min(unknown)!r}: it has {sorted(known)}")
-    if op == "max_pool2d" and "kernel_size" not in options:
-        raise ValueError(f"max_pool2d needs kernel_size=..., got {line!r}")
+    for required in REQUIRED.get(op, ()):
+        if required not in options:
+            raise ValueError(f"{op} needs {required}=..., got {line!r}")
     return Problem(op, name, shapes, {k: _value(v) for k, v in options.items()}, quick)
 
 

@@ -71,6 +71,17 @@ def conv_shape(
     groups: int,
     /,
 ) -> ConvShape: ...
+def conv_transpose_shape(
+    ndim: int,
+    input: tuple[int, ...],
+    weight: tuple[int, ...],
+    stride: _Ints,
+    padding: _Ints,
+    output_padding: _Ints,
+    groups: int,
+    dilation: _Ints,
+    /,
+) -> ConvShape: ...
 def conv_forward(
     ndim: int,
     input: _Array,
@@ -82,10 +93,34 @@ def conv_forward(
     groups: int,
     /,
 ) -> tuple[_Array, ConvShape]: ...
+def conv_transpose_forward(
+    ndim: int,
+    input: _Array,
+    weight: _Array,
+    bias: _Array | None,
+    stride: _Ints,
+    padding: _Ints,
+    output_padding: _Ints,
+    groups: int,
+    dilation: _Ints,
+    /,
+) -> tuple[_Array, ConvShape]: ...
 def conv_backward_input(shape: ConvShape, grad_output: _Array, weight: _Array, /) -> _Array: ...
 def conv_backward_weight(shape: ConvShape, grad_output: _Array, input: _Array, /) -> _Array: ...
 def conv_backward_bias(shape: ConvShape, grad_output: _Array, /) -> _Array: ...
 def conv_explain(shape: ConvShape, direction: str, dtype: Any, /) -> list[dict[str, Any]]: ...
+def unfold(
+    input: _Array, kernel_size: _Ints, dilation: _Ints, padding: _Ints, stride: _Ints, /
+) -> _Array: ...
+def fold(
+    input: _Array,
+    output_size: _Ints,
+    kernel_size: _Ints,
+    dilation: _Ints,
+    padding: _Ints,
+    stride: _Ints,
+    /,
+) -> _Array: ...
 
 # ---- pool --------------------------------------------------------------------------------------
 

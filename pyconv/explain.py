@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 from . import _core
 from .autograd import no_grad
 from .creation import as_tensor
-from .functional import conv2d, linear, matmul
+from .functional import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    linear,
+    matmul,
+)
 from .tensor import Tensor
 
 SECONDS = 0.05  # of measuring, for the machine's peak and for the op
@@ -68,8 +77,8 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     Parameters
     ----------
     fn : callable
-        ``conv2d``, ``linear`` and ``matmul`` choose among algorithms; any other function has one
-        kernel, which is timed.
+        Convolutions, transposed or not, ``linear`` and ``matmul`` choose among algorithms; any
+        other function has one kernel, which is timed.
     *args, **kwargs
         Its arguments.
 
@@ -110,15 +119,14 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     return result
 
 
-def _conv2d(
-    input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+def _conv(
+    make_shape: Callable[..., Any], input: Any, weight: Any, bias: Any, **options: Any
 ) -> _Problem:
     x, w = as_tensor(input), as_tensor(weight)
-    shape = _core.conv_shape(2, x.shape, w.shape, stride, padding, dilation, groups)
+    shape = make_shape(w.ndim - 2, x.shape, w.shape, *options.values())
     text = f"{_text(x)} * {_text(w)}"
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     for name, value in options.items():
-        if value != (0 if name == "padding" else 1):
+        if value != (0 if name.endswith("padding") else 1):
             text += f" {name} {value}"
     return _Problem(text, x.dtype, _core.conv_explain(shape, "forward", x.dtype), shape.flops)
 
@@ -140,7 +148,11 @@ def _matmul(input: Any, other: Any) -> _Problem:
 
 
 _PROBLEMS: dict[Callable[..., Any], Callable[..., _Problem]] = {
-    conv2d: _conv2d,
+    **dict.fromkeys((conv1d, conv2d, conv3d), functools.partial(_conv, _core.conv_shape)),
+    **dict.fromkeys(
+        (conv_transpose1d, conv_transpose2d, conv_transpose3d),
+        functools.partial(_conv, _core.conv_transpose_shape),
+    ),
     linear: _linear,
     matmul: _matmul,
 }

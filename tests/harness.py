@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 DTYPES = [np.float32, np.float64]
 ISAS = _core.available_isas()
+CONVOLUTIONS = [f"{kind}{n}d" for kind in ("conv", "conv_transpose") for n in (1, 2, 3)]
 
 
 def fill(case: Case, dtype: Any) -> tuple[Arrays, dict[str, Any]]:
@@ -107,8 +109,7 @@ def compare(actual: np.ndarray, expected: np.ndarray, terms: np.ndarray, dtype: 
 
 def algorithms(op: str) -> list[str | None]:
     """Every way to compute the op; None leaves the choice to the library."""
-    named = _core.algorithm_names(op) if op == "conv2d" else []
-    return [None, *named]
+    return [None, *(_core.algorithm_names(op) if op in CONVOLUTIONS else [])]
 
 
 def applies(op: str, name: str | None, arrays: Arrays, options: dict[str, Any]) -> bool:
@@ -116,8 +117,14 @@ def applies(op: str, name: str | None, arrays: Arrays, options: dict[str, Any]) 
     if name is None:
         return True
     shapes = [arrays[key].shape for key in ("input", "weight")]
-    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-    shape = _core.conv_shape(2, *shapes, *(defaults | options).values())
+    make_shape = _core.conv_transpose_shape if "transpose" in op else _core.conv_shape
+    # The arguments of the public function after the arrays are those that follow the shapes here.
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(getattr(F, op)).parameters.items()
+        if name not in ("input", "weight", "bias")
+    }
+    shape = make_shape(int(op[-2]), *shapes, *(defaults | options).values())
     rows = [
         row
         for direction in ("forward", "backward_input", "backward_weight")

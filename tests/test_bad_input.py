@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import bad_conv
 import numpy as np
 import pytest
+from bad_values import TOO_LARGE, Bad, bad_numbers, not_ints, ones
 from fresh import python
 
 import pyconv
@@ -16,90 +18,15 @@ import pyconv.functional as F
 ERRORS = (ValueError, TypeError)
 
 
-def ones(*shape: int, dtype: Any = np.float32) -> np.ndarray:
-    return np.ones(shape, dtype)
-
-
 GOOD: dict[str, dict[str, Any]] = {
-    "conv2d": {"input": ones(2, 4, 8, 8), "weight": ones(6, 4, 3, 3)},
+    **bad_conv.GOOD,
     "max_pool2d": {"input": ones(2, 4, 8, 8), "kernel_size": 2},
+    "pad": {"input": ones(2, 4, 8), "pad": (1, 1)},
     "linear": {"input": ones(5, 4), "weight": ones(6, 4)},
     "matmul": {"input": ones(5, 4), "other": ones(4, 6)},
     "cross_entropy": {"input": ones(5, 4), "target": np.zeros(5, np.int64)},
     "relu": {"input": ones(5)},
 }
-
-# What is not an integer, or not one or two of them, and the text that shows it in a message.
-NOT_INTS: list[tuple[Any, str]] = [
-    (1.5, "1.5"),
-    (float("nan"), "nan"),
-    (float("inf"), "inf"),
-    (True, "True"),
-    ((1, False), "False"),
-    (np.float32(2), "2.0"),
-    ("2", "2"),
-    (None, "None"),
-    ([], ""),
-    ((), ""),
-    ((1, 2, 3), "3"),
-    ((1, 1.5), "1.5"),
-    ((1, None), "None"),
-    ((1, (1, 1)), "1"),
-    ({"a": 1}, "a"),
-    (1j, "1j"),
-    (object(), "object"),
-]
-TOO_LARGE = [2**31, 2**40, 2**62, 2**63 - 1, 2**63, 2**64, 2**100]
-
-Bad = tuple[str, dict[str, Any], str, str]  # op, wrong arguments, name and value in the message
-
-
-def bad_numbers(op: str, name: str, smallest: int, skip: tuple[Any, ...] = ()) -> list[Bad]:
-    """Every wrong value of an argument that takes one or two integers."""
-    rows = [(value, shown) for value, shown in NOT_INTS if not any(value is s for s in skip)]
-    rows += [(n, str(n)) for n in (smallest - 1, -7, -(2**31), -(2**63), -(2**64))]
-    rows += [((1, smallest - 1), str(smallest - 1))]
-    return [(op, {name: value}, name, shown) for value, shown in rows]
-
-
-CONV: list[Bad] = [
-    *bad_numbers("conv2d", "stride", 1),
-    *bad_numbers("conv2d", "padding", 0),
-    *bad_numbers("conv2d", "dilation", 1),
-    *[("conv2d", {"padding": n}, "padding", str(n)) for n in TOO_LARGE],
-    *[("conv2d", {"dilation": n}, "dilation", str(n)) for n in TOO_LARGE],
-    *[("conv2d", {"stride": n}, "stride", str(n)) for n in TOO_LARGE if n >= 2**63],
-    *[("conv2d", {"groups": n}, "groups", str(n)) for n in (0, -1, 3, 8, 1.5, 2**63, -(2**63))],
-    *[("conv2d", {"groups": n}, "groups", "") for n in (None, "2", (1,), (2, 2), float("nan"))],
-    ("conv2d", {"padding": "Same"}, "padding", "Same"),
-    ("conv2d", {"padding": "full"}, "padding", "full"),
-    ("conv2d", {"padding": ""}, "padding", "''"),
-    ("conv2d", {"padding": "same", "stride": 2}, "stride", "2"),
-    ("conv2d", {"padding": "same", "stride": (1, 2)}, "stride", "2"),
-    ("conv2d", {"input": ones(8)}, "input", "(8,)"),
-    ("conv2d", {"input": ones(8, 8)}, "input", "(8, 8)"),
-    ("conv2d", {"input": ones(1, 2, 4, 8, 8)}, "input", "(1, 2, 4, 8, 8)"),
-    ("conv2d", {"input": np.float32(3)}, "input", "()"),
-    ("conv2d", {"weight": ones(6, 4, 3)}, "weight", "(6, 4, 3)"),
-    ("conv2d", {"weight": ones(6, 4, 3, 3, 3)}, "weight", "(6, 4, 3, 3, 3)"),
-    ("conv2d", {"input": ones(2, 5, 8, 8)}, "input", "5"),
-    ("conv2d", {"input": ones(5, 8, 8)}, "input", "5"),
-    ("conv2d", {"weight": ones(6, 3, 3, 3)}, "weight", "3"),
-    ("conv2d", {"weight": ones(5, 2, 3, 3), "groups": 2}, "weight", "5"),
-    ("conv2d", {"weight": ones(6, 4, 9, 9)}, "weight", "9"),
-    ("conv2d", {"weight": ones(6, 4, 3, 9), "padding": (1, 0)}, "weight", "9"),
-    ("conv2d", {"weight": ones(6, 4, 3, 3), "dilation": 4}, "dilation", "4"),
-    ("conv2d", {"weight": ones(6, 4, 0, 3)}, "weight", "0"),
-    ("conv2d", {"weight": ones(0, 4, 3, 3)}, "weight", "0"),
-    ("conv2d", {"input": ones(2, 0, 8, 8), "weight": ones(6, 0, 3, 3)}, "weight", "0"),
-    ("conv2d", {"input": ones(2, 4, 0, 8)}, "input", "0"),
-    ("conv2d", {"bias": ones(5)}, "bias", "5"),
-    ("conv2d", {"bias": ones(6, 1)}, "bias", "(6, 1)"),
-    ("conv2d", {"bias": ones(6, dtype=np.float64)}, "bias", "float64"),
-    ("conv2d", {"weight": ones(6, 4, 3, 3, dtype=np.float64)}, "weight", "float64"),
-    ("conv2d", {"input": ones(2, 4, 8, 8, dtype=np.float64)}, "input", "float64"),
-    ("conv2d", {"weight": None}, "weight", "None"),
-]
 
 POOL: list[Bad] = [
     *bad_numbers("max_pool2d", "kernel_size", 1),
@@ -114,6 +41,34 @@ POOL: list[Bad] = [
     ("max_pool2d", {"input": ones(1, 2, 4, 8, 8)}, "input", "(1, 2, 4, 8, 8)"),
     ("max_pool2d", {"input": ones(2, 4, 0, 8)}, "input", "0"),
     ("max_pool2d", {"padding": "same"}, "padding", "same"),
+]
+
+PAD: list[Bad] = [
+    *[("pad", {"pad": (1, value)}, "pad", shown) for value, shown in not_ints(2)],
+    *[("pad", {"pad": value}, "pad", "") for value in (1, None, "12", 1.5, {1: 2}, object())],
+    *[("pad", {"pad": (n, 0)}, "pad", str(n)) for n in (*TOO_LARGE, -9, -(2**31), -(2**63))],
+    *[("pad", {"pad": (2**31 - 1,) * 8}, "pad", str(2**31 - 1))],
+    *[("pad", {"pad": (1,) * n}, "pad", "1, 1" if n > 1 else "(1,)") for n in (1, 3, 10)],
+    *[("pad", {"mode": mode}, "mode", str(mode)) for mode in ("wrap", "", None, 3, ["reflect"])],
+    ("pad", {"value": "a"}, "value", "str"),
+    ("pad", {"value": 1j}, "value", "complex"),
+    ("pad", {"value": [1.0, 2.0]}, "value", "[1.0, 2.0]"),
+    ("pad", {"input": ones(8, dtype=np.int64), "value": 1.5}, "value", "1.5"),
+    ("pad", {"input": ones(8, dtype=np.int8), "value": 300}, "value", "300"),
+    ("pad", {"input": ones(8, dtype=np.int64), "value": float("nan")}, "value", "nan"),
+    ("pad", {"mode": "reflect", "value": 1.0}, "value", "1.0"),
+    ("pad", {"mode": "reflect", "pad": (8, 0)}, "pad", "8"),
+    ("pad", {"mode": "reflect", "pad": (0, 0, 0, 8)}, "pad", "8"),
+    ("pad", {"mode": "circular", "pad": (9, 0)}, "pad", "9"),
+    ("pad", {"mode": "circular", "pad": (-4, 5)}, "pad", "5"),
+    *[
+        ("pad", {"mode": mode, "pad": (1, 1), "input": ones(*shape)}, "input", str(shape))
+        for mode in ("reflect", "replicate", "circular")
+        for shape in ((8,), (2, 2, 8, 8), (2, 2, 8, 0))
+    ],
+    ("pad", {"mode": "replicate", "input": ones(2, 2, 0)}, "input", "0"),
+    ("pad", {"mode": "replicate", "pad": ()}, "pad", "0"),
+    ("pad", {"mode": "replicate", "pad": (1,) * 8, "input": ones(1, 1, 1, 1, 2)}, "pad", "8"),
 ]
 
 LINEAR: list[Bad] = [
@@ -178,12 +133,14 @@ WRONG_ARRAYS: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
     "a type": (lambda a: float, "type"),
 }
 
+OTHER_NUMBERS = ("int64", "uint8", "bool", "float16", "longdouble")
+
 
 @pytest.mark.parametrize(
     ("op", "wrong", "name", "shown"),
     [
         pytest.param(*row, id="-".join([row[0], row[2], str(i)]))
-        for i, row in enumerate(CONV + POOL + LINEAR + LOSS)
+        for i, row in enumerate(bad_conv.CONV + POOL + PAD + LINEAR + LOSS)
     ],
 )
 def test_message_names_argument_and_value(
@@ -207,6 +164,8 @@ def test_message_names_argument_and_value(
     ],
 )
 def test_arrays_of_wrong_type(op: str, name: str, kind: str) -> None:
+    if op == "pad" and kind in OTHER_NUMBERS:
+        pytest.skip("pad moves numbers of every dtype")
     make, shown = WRONG_ARRAYS[kind]
     with pytest.raises(ERRORS) as caught:
         getattr(F, op)(**(GOOD[op] | {name: make(GOOD[op][name])}))
@@ -237,6 +196,20 @@ SIZES_BEYOND_MEMORY = [
     "F.conv2d(image, kernel, padding=2**29, dilation=2**28)",
     "F.conv2d(claim(2**20, 1, 2**20, 2**20), claim(1, 1, 1, 1))",
     "F.conv2d(claim(1, 1, 2, 2), claim(2**40, 1, 1, 1))",
+    "F.conv1d(claim(1, 2**31 - 1), claim(2**28, 1, 1))",
+    "F.conv3d(np.ones((1, 2, 2, 2), np.float32), claim(1, 1, 1, 1, 1), padding=2**20)",
+    "F.conv_transpose1d(claim(1, 2**27), claim(1, 2**28, 1))",
+    "F.conv_transpose2d(image, claim(4, 1, 1, 1), stride=2**27)",
+    "F.conv_transpose2d(image, claim(4, 2**40, 1, 1))",
+    "F.conv_transpose2d(image, claim(4, 1, 1, 1), dilation=2**30, output_padding=2**29)",
+    "F.conv_transpose3d(np.ones((1, 2, 2, 2), np.float32), claim(1, 1, 1, 1, 1), stride=2**29)",
+    "F.unfold(image, 1, padding=2**29)",
+    "F.unfold(claim(2**20, 2**20, 8, 8), 3)",
+    "F.fold(claim(2**26, 2**20, 64), 8, 1)",
+    "F.fold(claim(9, 2**34), 2**17 + 2, 3)",
+    "F.pad(image, (2**30, 2**30))",
+    "F.pad(image, (2**30, 2**30), 'replicate')",
+    "F.pad(claim(2**20, 2**20), (1, 1))",
     "F.max_pool2d(claim(2**20, 1, 2**20, 2**20), 1)",
     "F.matmul(claim(2**31, 1), claim(1, 2**31))",
     "F.linear(claim(2**31, 2**20), claim(2**31, 2**20))",
@@ -268,6 +241,8 @@ except (ValueError, MemoryError) as error:
 
 def test_a_huge_stride_is_one_window() -> None:
     assert F.conv2d(**GOOD["conv2d"], stride=2**31 - 1).shape == (2, 6, 1, 1)
+    one = np.ones((2, 4, 1, 1), np.float32)
+    assert F.conv_transpose2d(one, ones(4, 6, 3, 3), stride=2**31 - 1).shape == (2, 6, 3, 3)
     assert F.max_pool2d(**GOOD["max_pool2d"], stride=2**31 - 1).shape == (2, 4, 1, 1)
     assert F.max_pool2d(**GOOD["max_pool2d"], stride=2**31 - 1, ceil_mode=True).shape == (
         2,

@@ -250,7 +250,7 @@ def test_layers_equal_functions():
         (lambda: nn.Conv2d(4, 4, 3, groups=3), ValueError, "groups is 3, .* in_channels 4"),
         (lambda: nn.Conv2d(4, 6, 3, groups=4), ValueError, "groups is 4, .* out_channels 6"),
         (lambda: nn.Conv2d(4, 4, 3, groups=0), ValueError, "groups is 0"),
-        (lambda: nn.Conv2d(1, 1, 3, padding_mode="circular"), NotImplementedError, "circular"),
+        (lambda: nn.Conv2d(1, 1, 3, padding_mode="wrap"), ValueError, "padding_mode is .wrap"),
         (lambda: nn.MaxPool2d(0), ValueError, "kernel_size is 0"),
         (lambda: nn.MaxPool2d(2, stride=-1), ValueError, "stride is -1"),
         (lambda: nn.Linear(0, 1), ValueError, "in_features is 0"),

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn import OPS as DRAWN_OPS
-from drawn import drawn
+from drawn import DRAW, drawn
 from harness import (
+    CONVOLUTIONS,
     DTYPES,
     ISAS,
     algorithms,
@@ -54,7 +54,7 @@ def test_equals_reference(op: str, case: Case, isa: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", FEW_SEEDS)
-@pytest.mark.parametrize("op", DRAWN_OPS)
+@pytest.mark.parametrize("op", DRAW)
 def test_drawn_equals_reference(op: str, seed: int) -> None:
     for isa in ISAS:
         for dtype in DTYPES:
@@ -63,7 +63,7 @@ def test_drawn_equals_reference(op: str, seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", MANY_SEEDS)
-@pytest.mark.parametrize("op", DRAWN_OPS)
+@pytest.mark.parametrize("op", DRAW)
 def test_many_drawn_equal_reference(op: str, seed: int) -> None:
     test_drawn_equals_reference(op, seed)
 
@@ -184,10 +184,11 @@ def test_bits_do_not_depend_on_threads(op: str, case: Case, isa: str) -> None:
 # ---- what the cases must reach -----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("op", CONVOLUTIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_algorithm_takes_some_case(dtype: Any) -> None:
-    for name in algorithms("conv2d"):
-        taken = [case for case in CASES["conv2d"] if applies("conv2d", name, *fill(case, dtype))]
+def test_every_algorithm_takes_some_case(dtype: Any, op: str) -> None:
+    for name in algorithms(op):
+        taken = [case for case in CASES[op] if applies(op, name, *fill(case, dtype))]
         assert taken or dtype == np.float64, f"no case tests the algorithm {name}"
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..problems import CONVS, Problem
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import Arrays, Prepared
 
 VARIANTS = ("jax",)
@@ -56,7 +56,8 @@ def _orders(problem: Problem) -> dict[str, tuple[int, ...]]:
         return {}
     axes = range(2, problem.rank + 2)
     last = (0, *axes, 1)
-    return {"input": last, "grad_output": last, "weight": (*axes, 1, 0)}
+    orders = {"input": last, "grad_output": last}
+    return orders if problem.op in TRANSPOSED else {**orders, "weight": (*axes, 1, 0)}
 
 
 def _back(array: Any, order: tuple[int, ...] | None) -> Any:
@@ -77,9 +78,33 @@ def _conv(problem: Problem, arrays: Arrays, x: Any, weight: Any, bias: Any = 0) 
         dimension_numbers=orders,
         feature_group_count=problem.options.get("groups", 1),
     )
-    if "bias" not in arrays:
-        return output
-    return output + jnp.expand_dims(bias, [i for i, axis in enumerate(orders[0]) if axis != "C"])
+    return _with_bias(output, bias, orders[0]) if "bias" in arrays else output
+
+
+def _conv_transpose(problem: Problem, arrays: Arrays, x: Any, weight: Any, bias: Any = 0) -> Any:
+    """Convolve the input, spread by the stride, with the flipped filters."""
+    each, groups, axes = problem.each, problem.options.get("groups", 1), "DHW"[3 - problem.rank :]
+    images = f"N{axes}C" if problem.mode == "carried" else f"NC{axes}"
+    filters = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
+    filters = jnp.flip(filters, range(3, filters.ndim)).reshape(-1, *filters.shape[2:])
+    kernel, pads = weight.shape[2:], each("padding", 0)
+    spread, more = each("dilation", 1), each("output_padding", 0)
+    around = [d * (k - 1) - p for k, p, d in zip(kernel, pads, spread)]
+    output = lax.conv_general_dilated(
+        x,
+        filters,
+        window_strides=(1,) * problem.rank,
+        padding=[(n, n + extra) for n, extra in zip(around, more)],
+        lhs_dilation=each("stride", 1),
+        rhs_dilation=spread,
+        dimension_numbers=(images, f"OI{axes}", images),
+        feature_group_count=groups,
+    )
+    return _with_bias(output, bias, images) if "bias" in arrays else output
+
+
+def _with_bias(output: Any, bias: Any, order: str) -> Any:
+    return output + jnp.expand_dims(bias, [i for i, axis in enumerate(order) if axis != "C"])
 
 
 def _linear(problem: Problem, arrays: Arrays, x: Any, weight: Any, bias: Any = 0) -> Any:
@@ -115,6 +140,7 @@ def _cross_entropy(problem: Problem, arrays: Arrays, x: Any) -> Any:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(CONVS, _conv),
+    **dict.fromkeys(TRANSPOSED, _conv_transpose),
     "linear": _linear,
     "matmul": _matmul,
     "relu": _relu,

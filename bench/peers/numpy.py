@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv import reference
 
-from ..problems import CONVS, Problem
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
@@ -66,8 +66,6 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
         raise NotImplementedError("the fast NumPy formulations have no backward")
     if problem.op == "sgd":
         return _sgd(problem, arrays)
-    if problem.op not in BEST:
-        raise NotImplementedError(f"there is no fast NumPy formulation of {problem.op}")
     function = BEST[problem.op]
     if function is _conv:
         size = 4 * prod(problem.output_shape) * prod(problem.shapes[1][2:])
@@ -80,6 +78,61 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
 def _conv(problem: Problem, arrays: Arrays) -> Any:
     bias = arrays.get("bias")
     return reference.conv2d_im2col(arrays["input"], arrays["weight"], bias, **problem.arguments)
+
+
+def _conv_transpose(problem: Problem, arrays: Arrays) -> Any:
+    """Multiply for all offsets at once, then add each offset's products to its places."""
+    x, weight = arrays["input"], arrays["weight"]
+    rank, groups = problem.rank, problem.options.get("groups", 1)
+    filters = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
+    products = filters @ x.reshape(len(x), groups, len(weight) // groups, -1)
+    columns = products.reshape(len(x), -1, *weight.shape[2:], *x.shape[2:])
+    output = _add_windows(problem, columns)
+    if "bias" in arrays:
+        output += arrays["bias"].reshape(-1, *(1,) * rank)
+    return output
+
+
+def _add_windows(problem: Problem, columns: Any) -> Any:
+    """Add columns (N, C, offsets..., positions...) up in the output."""
+    each, rank, shape = problem.each, problem.rank, problem.output_shape
+    step, spread, pad = each("stride", 1), each("dilation", 1), each("padding", 0)
+    full = np.zeros((*shape[:2], *(n + 2 * p for n, p in zip(shape[2:], pad))), columns.dtype)
+    for offset in np.ndindex(*columns.shape[2 : 2 + rank]):
+        starts = [r * d for r, d in zip(offset, spread)]
+        stops = [a + s * (n - 1) + 1 for a, s, n in zip(starts, step, columns.shape[-rank:])]
+        full[(..., *map(slice, starts, stops, step))] += columns[(slice(None),) * 2 + offset]
+    return full[(..., *(slice(p, p + n) for p, n in zip(pad, shape[2:])))]
+
+
+def _unfold(problem: Problem, arrays: Arrays) -> Any:
+    """Copy the windows out of a strided view."""
+    x, each = arrays["input"], problem.each
+    (r, s), (top, left) = each("kernel_size"), each("padding", 0)
+    step, spread = each("stride", 1), each("dilation", 1)
+    x = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+    extent = spread[0] * (r - 1) + 1, spread[1] * (s - 1) + 1
+    views = np.lib.stride_tricks.sliding_window_view(x, extent, (2, 3))
+    views = views[:, :, :: step[0], :: step[1], :: spread[0], :: spread[1]]
+    return np.moveaxis(views, (2, 3), (4, 5)).reshape(problem.output_shape)
+
+
+def _fold(problem: Problem, arrays: Arrays) -> Any:
+    batch, _, positions = problem.shapes[0]
+    shape, kernel = problem.output_shape, problem.each("kernel_size")
+    rows = problem.positions(shape[2:], kernel)[0]
+    columns = arrays["input"].reshape(batch, shape[1], *kernel, rows, positions // rows)
+    return _add_windows(problem, columns)
+
+
+def _pad(problem: Problem, arrays: Arrays) -> Any:
+    option = problem.options.get
+    widths = [option("pad")[i : i + 2] for i in range(0, len(option("pad")), 2)][::-1]
+    widths = [(0, 0)] * (4 - len(widths)) + widths
+    inside = tuple(slice(max(-a, 0), min(b, 0) or None) for a, b in widths)  # a < 0: cut away
+    widths = [(max(a, 0), max(b, 0)) for a, b in widths]
+    modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    return np.pad(arrays["input"][inside], widths, modes[option("mode", "constant")])
 
 
 def _linear(problem: Problem, arrays: Arrays) -> Any:
@@ -124,6 +177,10 @@ def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
 
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     **dict.fromkeys(CONVS, _conv),
+    **dict.fromkeys(TRANSPOSED, _conv_transpose),
+    "unfold": _unfold,
+    "fold": _fold,
+    "pad": _pad,
     "linear": _linear,
     "matmul": _matmul,
     "relu": _relu,

@@ -7,7 +7,7 @@ from typing import Any
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from ..problems import CONVS, Problem
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import Arrays, Prepared
 
 VARIANTS = ("onnxruntime",)
@@ -45,6 +45,10 @@ def _node(problem: Problem) -> tuple[str, dict[str, Any]]:
     """Return the name of the ONNX operator and its attributes."""
     if problem.op in CONVS:
         return "Conv", {"group": problem.options.get("groups", 1), **_windows(problem, 1)}
+    if problem.op in TRANSPOSED:
+        more = {"output_padding": problem.each("output_padding", 0)}
+        group = problem.options.get("groups", 1)
+        return "ConvTranspose", {"group": group, **more, **_windows(problem, 1)}
     if problem.op == "max_pool2d":
         kernel = problem.each("kernel_size")
         return "MaxPool", {"kernel_shape": kernel, **_windows(problem, kernel)}

@@ -9,7 +9,7 @@ import openvino
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 
-from ..problems import CONVS, Problem
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import Arrays, Prepared
 
 VARIANTS = ("openvino",)
@@ -53,13 +53,8 @@ def _channels_last(model: Any, rank: int) -> Any:
 
 def _node(problem: Problem, arrays: Arrays, x: Any) -> Any:
     each, option = problem.each, problem.options.get
-    if problem.op in CONVS:
-        pad, weight, function = each("padding", 0), arrays["weight"], ops.convolution
-        if (groups := option("groups", 1)) > 1:
-            function = ops.group_convolution
-            weight = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
-        node = function(x, weight, each("stride", 1), pad, pad, each("dilation", 1))
-        return _with_bias(node, problem, arrays)
+    if problem.op in CONVS or problem.op in TRANSPOSED:
+        return _convolution(problem, arrays, x)
     if problem.op == "linear":
         node = ops.matmul(x, arrays["weight"], False, True)
         return ops.add(node, arrays["bias"]) if "bias" in arrays else node
@@ -74,7 +69,26 @@ def _node(problem: Problem, arrays: Arrays, x: Any) -> Any:
     raise NotImplementedError(f"{problem.op} is not wired up for openvino")
 
 
-def _with_bias(node: Any, problem: Problem, arrays: Arrays) -> Any:
+def _convolution(problem: Problem, arrays: Arrays, x: Any) -> Any:
+    each, weight, groups = problem.each, arrays["weight"], problem.options.get("groups", 1)
+    if groups > 1:
+        weight = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
+    pad, step, spread = each("padding", 0), each("stride", 1), each("dilation", 1)
+    if problem.op in CONVS:
+        function = ops.group_convolution if groups > 1 else ops.convolution
+        node = function(x, weight, step, pad, pad, spread)
+    else:
+        backprop = ops.convolution_backprop_data
+        function = ops.group_convolution_backprop_data if groups > 1 else backprop
+        node = function(
+            x,
+            weight,
+            step,
+            pads_begin=pad,
+            pads_end=pad,
+            dilations=spread,
+            output_padding=each("output_padding", 0),
+        )
     if "bias" not in arrays:
         return node
     return ops.add(node, arrays["bias"].reshape(-1, *(1,) * problem.rank))

@@ -10,11 +10,11 @@ import pyconv
 import pyconv.functional as F
 from pyconv import _core
 
-from ..problems import CONVS, Problem
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("pyconv",)
-TABLE_OF = {"conv2d": "conv2d", "linear": "matmul", "matmul": "matmul"}
+TABLE_OF = {**{op: op for op in (*CONVS, *TRANSPOSED)}, "linear": "matmul", "matmul": "matmul"}
 TABLES = {table: _core.algorithm_names(table) for table in TABLE_OF.values()}
 
 
@@ -102,13 +102,16 @@ def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
 def conv_shape(problem: Problem) -> _core.ConvShape:
     """Describe a convolution as the compiled module does."""
     option = problem.options.get
-    geometry = option("stride", 1), option("padding", 0), option("dilation", 1)
-    return _core.conv_shape(problem.rank, *problem.shapes, *geometry, option("groups", 1))
+    sizes = problem.rank, *problem.shapes, option("stride", 1), option("padding", 0)
+    groups, dilation = option("groups", 1), option("dilation", 1)
+    if problem.op in CONVS:
+        return _core.conv_shape(*sizes, dilation, groups)
+    return _core.conv_transpose_shape(*sizes, option("output_padding", 0), groups, dilation)
 
 
 def chosen(problem: Problem, arrays: Arrays, direction: str) -> str:
     """Name the algorithms that run: forward's first, or the one of a gradient."""
-    if problem.op in CONVS:
+    if problem.op in CONVS or problem.op in TRANSPOSED:
         shape = conv_shape(problem)
         every = ["forward", "backward_input", "backward_weight"]
         ways = every if direction == "backward" else [direction]

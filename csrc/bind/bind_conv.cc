@@ -5,8 +5,6 @@
 namespace pyconv {
 namespace {
 
-const char* op_of(int ndim) { return ndim == 1 ? "conv1d" : ndim == 2 ? "conv2d" : "conv3d"; }
-
 // (N, C, spatial...) or, unbatched, (C, spatial...) as (N, C, D, H, W).
 TensorView five_dimensional(const TensorView& view, int ndim) {
   TensorView five = view;
@@ -21,127 +19,192 @@ TensorView five_dimensional(const TensorView& view, int ndim) {
   return five;
 }
 
-ConvShape shape_of(int ndim, const TensorView& input, const TensorView& weight, py::handle stride,
-                   py::handle padding, py::handle dilation, py::handle groups) {
-  const char* op = op_of(ndim);
-  check(input.ndim == ndim + 1 || input.ndim == ndim + 2, op, ": input has shape ",
-        shape_text(input), ", expected ", ndim + 2, " dimensions, or ", ndim + 1, " unbatched");
-  check(weight.ndim == ndim + 2, op, ": weight has shape ", shape_text(weight), ", expected ",
-        ndim + 2, " dimensions");
-  const TensorView x = five_dimensional(input, ndim), w = five_dimensional(weight, ndim);
+// What all four ops have.
+ConvRequest read_windows(ConvOp kind, int ndim, py::handle stride, py::handle padding,
+                         py::handle dilation) {
+  const char* op = conv_op_name(kind, ndim);
   ConvRequest request{};
+  request.op = kind;
   request.ndim = ndim;
+  read_ints(op, "stride", stride, ndim, 1, request.stride);
+  read_ints(op, "padding", padding, ndim, 0, request.padding);
+  read_ints(op, "dilation", dilation, ndim, 1, request.dilation);
+  return request;
+}
+
+// The sizes of an input (N, C, spatial...) or (C, spatial...).
+void set_images(ConvRequest& request, const TensorView& input) {
+  const int ndim = request.ndim;
+  check(input.ndim == ndim + 1 || input.ndim == ndim + 2, conv_op_name(request.op, ndim),
+        ": input has shape ", shape_text(input), ", expected ", ndim + 2, " dimensions, or ",
+        ndim + 1, " unbatched");
+  const TensorView x = five_dimensional(input, ndim);
   request.batch = x.shape[0];
   request.in_channels = x.shape[1];
+  std::copy(x.shape + 2, x.shape + 5, request.input);
+}
+
+ConvRequest read_conv(ConvOp kind, int ndim, const TensorView& input, const TensorView& weight,
+                      py::handle stride, py::handle padding, py::handle dilation,
+                      py::handle groups) {
+  const char* op = conv_op_name(kind, ndim);
+  ConvRequest request = read_windows(kind, ndim, stride, padding, dilation);
+  set_images(request, input);
+  check(weight.ndim == ndim + 2, op, ": weight has shape ", shape_text(weight), ", expected ",
+        ndim + 2, " dimensions");
+  const TensorView w = five_dimensional(weight, ndim);
   request.out_channels = w.shape[0];
   request.weight_channels = w.shape[1];
-  for (int i = 0; i < 3; ++i) {
-    request.input[i] = x.shape[2 + i];
-    request.kernel[i] = w.shape[2 + i];
-  }
-  read_ints(op, "stride", stride, ndim, 1, request.stride);
-  read_ints(op, "dilation", dilation, ndim, 1, request.dilation);
+  std::copy(w.shape + 2, w.shape + 5, request.kernel);
   request.groups = read_int(op, "groups", groups);
-  if (py::isinstance<py::str>(padding)) {
-    const auto word = padding.cast<std::string>();
-    request.same = word == "same";
-    check(request.same || word == "valid", op, ": padding is '", word,
-          "', expected ints, 'same' or 'valid'");
-  } else {
-    read_ints(op, "padding", padding, ndim, 0, request.padding);
-  }
+  return request;
+}
+
+ConvShape conv_shape(int ndim, const TensorView& input, const TensorView& weight, py::handle stride,
+                     py::handle padding, py::handle dilation, py::handle groups) {
+  if (!py::isinstance<py::str>(padding))
+    return make_conv_shape(
+        read_conv(ConvOp::conv, ndim, input, weight, stride, padding, dilation, groups));
+  const auto word = padding.cast<std::string>();
+  check(word == "same" || word == "valid", conv_op_name(ConvOp::conv, ndim), ": padding is '", word,
+        "', expected ints, 'same' or 'valid'");
+  ConvRequest request =
+      read_conv(ConvOp::conv, ndim, input, weight, stride, py::int_(0), dilation, groups);
+  request.same = word == "same";
   return make_conv_shape(request);
 }
 
-// The sizes that a batched or unbatched result has: batch, channels, spatial.
+ConvShape conv_transpose_shape(int ndim, const TensorView& input, const TensorView& weight,
+                               py::handle stride, py::handle padding, py::handle output_padding,
+                               py::handle groups, py::handle dilation) {
+  const ConvOp kind = ConvOp::conv_transpose;
+  ConvRequest request = read_conv(kind, ndim, input, weight, stride, padding, dilation, groups);
+  read_ints(conv_op_name(kind, ndim), "output_padding", output_padding, ndim, 0,
+            request.output_padding);
+  return make_conv_shape(request);
+}
+
+// Channels and pixels of the op's input and output: the transposed op has them exchanged.
+struct Side {
+  int64_t channels;
+  const int64_t (&pixels)[3];
+};
+Side images_of(const ConvShape& s) { return {s.in_channels, s.input}; }
+Side results_of(const ConvShape& s) { return {s.out_channels, s.output}; }
+bool transposed(const ConvShape& s) { return s.op == ConvOp::conv_transpose; }
+Side input_of(const ConvShape& s) { return transposed(s) ? results_of(s) : images_of(s); }
+Side output_of(const ConvShape& s) { return transposed(s) ? images_of(s) : results_of(s); }
+
+// The sizes that a batched or unbatched array has: batch, channels, spatial.
 struct Sizes {
   int64_t sizes[5];
   int ndim = 0;
-  Sizes(const ConvShape& s, bool batched, int64_t channels, const int64_t (&spatial)[3]) {
+  Sizes(const ConvShape& s, bool batched, const Side& side) {
     if (batched) sizes[ndim++] = s.batch;
-    sizes[ndim++] = channels;
-    for (int i = 3 - s.ndim; i < 3; ++i) sizes[ndim++] = spatial[i];
+    sizes[ndim++] = side.channels;
+    for (int i = 3 - s.ndim; i < 3; ++i) sizes[ndim++] = side.pixels[i];
   }
 };
 
-// An argument that must have the shape's sizes: grad_output, input, weight.
-Argument read_expected(const ConvShape& s, const char* name, py::handle value, int64_t channels,
-                       const int64_t (&spatial)[3]) {
-  Argument argument = read(op_of(s.ndim), name, value);
+// An argument that must have the shape's sizes: grad_output, input.
+Argument read_expected(const ConvShape& s, const char* name, py::handle value, const Side& side) {
+  Argument argument = read(s.name(), name, value);
   const bool batched = argument.view.ndim == s.ndim + 2;
-  const Sizes expected(s, batched, channels, spatial);
+  const Sizes expected(s, batched, side);
   TensorView like;
   like.ndim = expected.ndim;
   std::copy(expected.sizes, expected.sizes + expected.ndim, like.shape);
-  check(same_shape(argument.view, like), op_of(s.ndim), ": ", name, " has shape ",
+  check(same_shape(argument.view, like), s.name(), ": ", name, " has shape ",
         shape_text(argument.view), ", expected ", shape_text(like));
   return argument;
 }
 
 Argument read_weight(const ConvShape& s, py::handle value) {
-  Argument weight = read_contiguous(op_of(s.ndim), "weight", value);
+  Argument weight = read_contiguous(s.name(), "weight", value);
   const TensorView w = five_dimensional(weight.view, s.ndim);
   check(weight.view.ndim == s.ndim + 2 && w.shape[0] == s.out_channels &&
             w.shape[1] == s.in_group() && std::equal(s.kernel, s.kernel + 3, w.shape + 2),
-        op_of(s.ndim), ": weight has shape ", shape_text(weight.view),
+        s.name(), ": weight has shape ", shape_text(weight.view),
         ", expected the shape of the forward pass");
   return weight;
 }
 
-py::tuple forward(int ndim, py::handle input, py::handle weight, py::handle bias, py::handle stride,
-                  py::handle padding, py::handle dilation, py::handle groups) {
-  const char* op = op_of(ndim);
-  const Argument x = read(op, "input", input);
-  Argument w = read(op, "weight", weight, x.view.dtype, "input");
-  const ConvShape s = shape_of(ndim, x.view, w.view, stride, padding, dilation, groups);
-  w = read_contiguous(op, "weight", w.array);
-  ConvProblem problem{};
-  Argument b;
-  if (!bias.is_none()) {
-    b = read(op, "bias", bias, x.view.dtype, "input");
-    b = read_contiguous(op, "bias", b.array);
-    check(b.view.ndim == 1 && b.view.shape[0] == s.out_channels, op, ": bias has shape ",
-          shape_text(b.view), ", expected (", s.out_channels, ",)");
-    problem.bias = b.view.data;
-  }
-  const Sizes sizes(s, x.view.ndim == ndim + 2, s.out_channels, s.output);
-  py::array y = new_array(x.view.dtype, sizes.sizes, sizes.ndim);
-  problem.shape = &s;
-  problem.direction = ConvDirection::forward;
-  problem.dtype = x.view.dtype;
-  problem.input = five_dimensional(x.view, ndim);
-  problem.weight = w.view.data;
-  problem.result = y.mutable_data();
-  {
-    py::gil_scoped_release release;
-    conv_run(problem);
-  }
-  return py::make_tuple(std::move(y), s);
+// The transposed op's output is what the convolution calls the gradient of its input, and so on.
+ConvDirection kernels_direction(const ConvShape& s, ConvDirection direction) {
+  if (!transposed(s) || direction == ConvDirection::backward_weight) return direction;
+  return direction == ConvDirection::forward ? ConvDirection::backward_input
+                                             : ConvDirection::forward;
 }
 
-py::array backward_input(const ConvShape& s, py::handle grad_output, py::handle weight) {
-  const Argument g = read_expected(s, "grad_output", grad_output, s.out_channels, s.output);
-  const Argument w = read_weight(s, weight);
-  check<WrongType>(w.view.dtype == g.view.dtype, op_of(s.ndim),
-                   ": weight.dtype differs from grad_output.dtype; expected the same dtype");
-  const Sizes sizes(s, g.view.ndim == s.ndim + 2, s.in_channels, s.input);
-  py::array result = new_array(g.view.dtype, sizes.sizes, sizes.ndim);
+// The image-like result of `from`, the op's input or the gradient of its output.
+py::array product(const ConvShape& s, ConvDirection direction, const Argument& from,
+                  const Argument& weight, const void* bias, const Side& result_side) {
+  const Sizes sizes(s, from.view.ndim == s.ndim + 2, result_side);
+  py::array result = new_array(from.view.dtype, sizes.sizes, sizes.ndim);
   ConvProblem problem{};
   problem.shape = &s;
-  problem.direction = ConvDirection::backward_input;
-  problem.dtype = g.view.dtype;
-  problem.output = five_dimensional(g.view, s.ndim);
-  problem.weight = w.view.data;
+  problem.direction = kernels_direction(s, direction);
+  problem.dtype = from.view.dtype;
+  (problem.direction == ConvDirection::forward ? problem.input : problem.output) =
+      five_dimensional(from.view, s.ndim);
+  problem.weight = weight.view.data;
+  problem.bias = bias;
   problem.result = result.mutable_data();
   py::gil_scoped_release release;
   conv_run(problem);
   return result;
 }
 
+// make_shape(input, weight): the checked shape of the arrays.
+template <class MakeShape>
+py::tuple forward(const char* op, py::handle input, py::handle weight, py::handle bias,
+                  const MakeShape& make_shape) {
+  const Argument x = read(op, "input", input);
+  Argument w = read(op, "weight", weight, x.view.dtype, "input");
+  const ConvShape s = make_shape(x.view, w.view);
+  w = read_contiguous(op, "weight", w.array);
+  Argument b;
+  if (!bias.is_none()) {
+    b = read(op, "bias", bias, x.view.dtype, "input");
+    b = read_contiguous(op, "bias", b.array);
+    const int64_t channels = output_of(s).channels;
+    check(b.view.ndim == 1 && b.view.shape[0] == channels, op, ": bias has shape ",
+          shape_text(b.view), ", expected (", channels, ",)");
+  }
+  return py::make_tuple(product(s, ConvDirection::forward, x, w, b.view.data, output_of(s)), s);
+}
+
+py::tuple conv_forward(int ndim, py::handle input, py::handle weight, py::handle bias,
+                       py::handle stride, py::handle padding, py::handle dilation,
+                       py::handle groups) {
+  return forward(conv_op_name(ConvOp::conv, ndim), input, weight, bias,
+                 [&](const TensorView& x, const TensorView& w) {
+                   return conv_shape(ndim, x, w, stride, padding, dilation, groups);
+                 });
+}
+
+py::tuple conv_transpose_forward(int ndim, py::handle input, py::handle weight, py::handle bias,
+                                 py::handle stride, py::handle padding, py::handle output_padding,
+                                 py::handle groups, py::handle dilation) {
+  return forward(conv_op_name(ConvOp::conv_transpose, ndim), input, weight, bias,
+                 [&](const TensorView& x, const TensorView& w) {
+                   return conv_transpose_shape(ndim, x, w, stride, padding, output_padding, groups,
+                                               dilation);
+                 });
+}
+
+py::array backward_input(const ConvShape& s, py::handle grad_output, py::handle weight) {
+  const Argument g = read_expected(s, "grad_output", grad_output, output_of(s));
+  const Argument w = read_weight(s, weight);
+  check<WrongType>(w.view.dtype == g.view.dtype, s.name(),
+                   ": weight.dtype differs from grad_output.dtype; expected the same dtype");
+  return product(s, ConvDirection::backward_input, g, w, nullptr, input_of(s));
+}
+
 py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle input) {
-  const Argument g = read_expected(s, "grad_output", grad_output, s.out_channels, s.output);
-  const Argument x = read_expected(s, "input", input, s.in_channels, s.input);
-  check<WrongType>(x.view.dtype == g.view.dtype, op_of(s.ndim),
+  const Argument g = read_expected(s, "grad_output", grad_output, output_of(s));
+  const Argument x = read_expected(s, "input", input, input_of(s));
+  check<WrongType>(x.view.dtype == g.view.dtype, s.name(),
                    ": input.dtype differs from grad_output.dtype; expected the same dtype");
   int64_t sizes[5] = {s.out_channels, s.in_group()};
   std::copy(s.kernel + 3 - s.ndim, s.kernel + 3, sizes + 2);
@@ -150,8 +213,8 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
   problem.shape = &s;
   problem.direction = ConvDirection::backward_weight;
   problem.dtype = g.view.dtype;
-  problem.output = five_dimensional(g.view, s.ndim);
-  problem.input = five_dimensional(x.view, s.ndim);
+  problem.input = five_dimensional((transposed(s) ? g : x).view, s.ndim);
+  problem.output = five_dimensional((transposed(s) ? x : g).view, s.ndim);
   problem.result = result.mutable_data();
   py::gil_scoped_release release;
   conv_run(problem);
@@ -159,11 +222,53 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
 }
 
 py::array backward_bias(const ConvShape& s, py::handle grad_output) {
-  const Argument g = read_expected(s, "grad_output", grad_output, s.out_channels, s.output);
-  py::array result = new_array(g.view.dtype, &s.out_channels, 1);
+  const Argument g = read_expected(s, "grad_output", grad_output, output_of(s));
+  const int64_t channels = output_of(s).channels;
+  py::array result = new_array(g.view.dtype, &channels, 1);
   void* out = result.mutable_data();
   py::gil_scoped_release release;
-  conv_backward_bias(s, five_dimensional(g.view, s.ndim), out);
+  conv_backward_bias(five_dimensional(g.view, s.ndim), out);
+  return result;
+}
+
+// ---- unfold and fold: of images in two dimensions, as PyTorch has them ----
+
+constexpr int unfold_ndim = 2;
+
+py::array unfold_images(py::handle input, py::handle kernel_size, py::handle dilation,
+                        py::handle padding, py::handle stride) {
+  const Argument x = read("unfold", "input", input);
+  ConvRequest request = read_windows(ConvOp::unfold, unfold_ndim, stride, padding, dilation);
+  read_ints("unfold", "kernel_size", kernel_size, unfold_ndim, 1, request.kernel);
+  set_images(request, x.view);
+  const ConvShape s = make_conv_shape(request);
+  const int unbatched = x.view.ndim == unfold_ndim + 1;
+  const int64_t sizes[] = {s.batch, s.in_channels * s.taps(), s.out_pixels()};
+  py::array result = new_array(x.view.dtype, sizes + unbatched, 3 - unbatched);
+  void* const out = result.mutable_data();
+  py::gil_scoped_release release;
+  unfold(s, five_dimensional(x.view, unfold_ndim), out);
+  return result;
+}
+
+py::array fold_columns(py::handle input, py::handle output_size, py::handle kernel_size,
+                       py::handle dilation, py::handle padding, py::handle stride) {
+  const Argument x = read_contiguous("fold", "input", input);
+  check(x.view.ndim == 2 || x.view.ndim == 3, "fold: input has shape ", shape_text(x.view),
+        ", expected 3 dimensions, or 2 unbatched");
+  ConvRequest request = read_windows(ConvOp::fold, unfold_ndim, stride, padding, dilation);
+  read_ints("fold", "kernel_size", kernel_size, unfold_ndim, 1, request.kernel);
+  read_ints("fold", "output_size", output_size, unfold_ndim, 1, request.input);
+  const bool batched = x.view.ndim == 3;
+  request.batch = batched ? x.view.shape[0] : 1;
+  request.in_channels = x.view.shape[x.view.ndim - 2];
+  request.positions = x.view.shape[x.view.ndim - 1];
+  const ConvShape s = make_conv_shape(request);
+  const Sizes sizes(s, batched, images_of(s));
+  py::array result = new_array(x.view.dtype, sizes.sizes, sizes.ndim);
+  void* const out = result.mutable_data();
+  py::gil_scoped_release release;
+  fold(s, x.view.dtype, x.view.data, out);
   return result;
 }
 
@@ -171,17 +276,28 @@ py::list explain_conv(const ConvShape& s, const std::string& direction, const py
   ConvProblem problem{};
   problem.shape = &s;
   problem.dtype = py::dtype::from_args(dtype).itemsize() == 4 ? DType::float32 : DType::float64;
+  ConvDirection asked = ConvDirection::forward;
   if (direction == "backward_input")
-    problem.direction = ConvDirection::backward_input;
+    asked = ConvDirection::backward_input;
   else if (direction == "backward_weight")
-    problem.direction = ConvDirection::backward_weight;
+    asked = ConvDirection::backward_weight;
   else
     check(direction == "forward", "conv_explain: direction is '", direction,
           "', expected forward, backward_input or backward_weight");
+  problem.direction = kernels_direction(s, asked);
   return report_list(conv_explain(problem));
 }
 
 py::tuple triple(const int64_t (&v)[3]) { return py::make_tuple(v[0], v[1], v[2]); }
+
+// A shape alone, as an array without elements in memory.
+TensorView view_of_sizes(const char* op, const char* name, const py::tuple& sizes) {
+  check(sizes.size() <= max_rank, op, ": ", name, " has more than ", max_rank, " dimensions");
+  TensorView view;
+  view.ndim = static_cast<int>(sizes.size());
+  for (int i = 0; i < view.ndim; ++i) view.shape[i] = read_int(op, name, sizes[i]);
+  return view;
+}
 
 }  // namespace
 
@@ -206,26 +322,30 @@ void bind_conv(py::module_& module) {
                              })
       .def_property_readonly("flops",
                              [](const ConvShape& s) { return static_cast<int64_t>(s.flops()); });
-  module.def("conv_shape",
-             [](int ndim, const py::tuple& input, const py::tuple& weight, py::handle stride,
-                py::handle padding, py::handle dilation, py::handle groups) {
-               TensorView views[2];
-               const py::tuple* const sizes[] = {&input, &weight};
-               for (int v = 0; v < 2; ++v) {
-                 check(sizes[v]->size() <= max_rank, op_of(ndim), ": a shape has more than ",
-                       max_rank, " dimensions");
-                 views[v].ndim = static_cast<int>(sizes[v]->size());
-                 for (int i = 0; i < views[v].ndim; ++i)
-                   views[v].shape[i] =
-                       read_int(op_of(ndim), v ? "weight.shape" : "input.shape", (*sizes[v])[i]);
-               }
-               return shape_of(ndim, views[0], views[1], stride, padding, dilation, groups);
-             });
-  module.def("conv_forward", &forward);
+  module.def("conv_shape", [](int ndim, const py::tuple& input, const py::tuple& weight,
+                              py::handle stride, py::handle padding, py::handle dilation,
+                              py::handle groups) {
+    const char* op = conv_op_name(ConvOp::conv, ndim);
+    return conv_shape(ndim, view_of_sizes(op, "input.shape", input),
+                      view_of_sizes(op, "weight.shape", weight), stride, padding, dilation, groups);
+  });
+  module.def(
+      "conv_transpose_shape",
+      [](int ndim, const py::tuple& input, const py::tuple& weight, py::handle stride,
+         py::handle padding, py::handle output_padding, py::handle groups, py::handle dilation) {
+        const char* op = conv_op_name(ConvOp::conv_transpose, ndim);
+        return conv_transpose_shape(ndim, view_of_sizes(op, "input.shape", input),
+                                    view_of_sizes(op, "weight.shape", weight), stride, padding,
+                                    output_padding, groups, dilation);
+      });
+  module.def("conv_forward", &conv_forward);
+  module.def("conv_transpose_forward", &conv_transpose_forward);
   module.def("conv_backward_input", &backward_input);
   module.def("conv_backward_weight", &backward_weight);
   module.def("conv_backward_bias", &backward_bias);
   module.def("conv_explain", &explain_conv);
+  module.def("unfold", &unfold_images);
+  module.def("fold", &fold_columns);
 }
 
 }  // namespace pyconv

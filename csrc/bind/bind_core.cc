@@ -56,8 +56,14 @@ py::array empty(const py::tuple& shape, const py::object& dtype) {
 
 std::vector<std::string> algorithm_names(const std::string& op) {
   if (op == "matmul") return gemm_algorithms();
-  if (op == "conv2d") return conv_algorithms();
-  throw InvalidArgument(sentence("no table of algorithms for '", op, "'; expected conv2d, matmul"));
+  std::string known = "matmul";
+  for (ConvOp kind : {ConvOp::conv, ConvOp::conv_transpose})
+    for (int ndim = 1; ndim <= 3; ++ndim) {
+      const std::string name = conv_op_name(kind, ndim);
+      if (op == name) return conv_algorithms();
+      known += ", " + name;
+    }
+  throw InvalidArgument(sentence("no table of algorithms for '", op, "'; expected one of ", known));
 }
 
 py::object force(const std::string& op, const py::object& name) {

@@ -39,14 +39,28 @@ const Algorithm<ConvProblem> table[] = {
     {"im2col", refuses_nothing, im2col_cost, im2col},
 };
 
-std::string op_name(const ConvProblem& p) { return "conv" + std::to_string(p.shape->ndim) + "d"; }
+template <class T>
+void add_bias(const ConvShape& s, const T* bias, T* images) {
+  parallel_for(s.batch * s.in_channels, [&](int64_t plane) {
+    const T value = bias[plane % s.in_channels];
+    T* const pixels = images + plane * s.in_pixels();
+    for (int64_t i = 0; i < s.in_pixels(); ++i) pixels[i] += value;
+  });
+}
 
 }  // namespace
 
-void conv_run(const ConvProblem& p) { choose(op_name(p), table, p).run(p); }
+void conv_run(const ConvProblem& p) {
+  choose(p.shape->name(), table, p).run(p);
+  if (p.direction != ConvDirection::backward_input || !p.bias) return;
+  if (p.dtype == DType::float32)  // forward has it in its kernels
+    add_bias(*p.shape, static_cast<const float*>(p.bias), static_cast<float*>(p.result));
+  else
+    add_bias(*p.shape, static_cast<const double*>(p.bias), static_cast<double*>(p.result));
+}
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
-  return explain(op_name(p), table, p);
+  return explain(p.shape->name(), table, p);
 }
 
 std::vector<std::string> conv_algorithms() {
@@ -58,15 +72,15 @@ std::vector<std::string> conv_algorithms() {
 namespace {
 
 template <class T>
-void backward_bias(const ConvShape& s, const TensorView& y, T* grad_bias) {
-  parallel_for(s.out_channels, [&](int64_t k) {
+void backward_bias(const TensorView& y, T* grad_bias) {
+  parallel_for(y.shape[1], [&](int64_t k) {
     T total = 0;
-    for (int64_t n = 0; n < s.batch; ++n)
-      for (int64_t d = 0; d < s.output[0]; ++d) {
+    for (int64_t n = 0; n < y.shape[0]; ++n)
+      for (int64_t d = 0; d < y.shape[2]; ++d) {
         const T* plane = y.as<T>() + n * y.stride[0] + k * y.stride[1] + d * y.stride[2];
-        const bool dense = y.stride[4] == 1 && y.stride[3] == s.output[2];
-        const int64_t rows = dense ? 1 : s.output[1];
-        const int64_t length = dense ? s.output[1] * s.output[2] : s.output[2];
+        const bool dense = y.stride[4] == 1 && y.stride[3] == y.shape[4];
+        const int64_t rows = dense ? 1 : y.shape[3];
+        const int64_t length = dense ? y.shape[3] * y.shape[4] : y.shape[4];
         for (int64_t h = 0; h < rows; ++h)
           total += conv_table().of<T>().sum(plane + h * y.stride[3], length, y.stride[4]);
       }
@@ -76,11 +90,11 @@ void backward_bias(const ConvShape& s, const TensorView& y, T* grad_bias) {
 
 }  // namespace
 
-void conv_backward_bias(const ConvShape& s, const TensorView& y, void* grad_bias) {
+void conv_backward_bias(const TensorView& y, void* grad_bias) {
   if (y.dtype == DType::float32)
-    backward_bias(s, y, static_cast<float*>(grad_bias));
+    backward_bias(y, static_cast<float*>(grad_bias));
   else
-    backward_bias(s, y, static_cast<double*>(grad_bias));
+    backward_bias(y, static_cast<double*>(grad_bias));
 }
 
 }  // namespace pyconv

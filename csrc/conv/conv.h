@@ -21,12 +21,18 @@ struct ConvProblem {
   TensorView input;              // forward, backward_weight
   TensorView output;             // the output's gradient; unused in forward
   const void* weight = nullptr;  // forward, backward_input
-  const void* bias = nullptr;    // forward; may be null
+  const void* bias = nullptr;    // one per channel of an image that is the result; may be null
   void* result = nullptr;
 };
 
 void conv_run(const ConvProblem& problem);
-void conv_backward_bias(const ConvShape& shape, const TensorView& grad_output, void* grad_bias);
+// The sum over all but the channels of (N, K, P, Q, R).
+void conv_backward_bias(const TensorView& grad_output, void* grad_bias);
+
+// The columns matrix of each image, (N, C * taps, P * Q * R), contiguous; and its adjoint, which
+// adds overlapping windows up in result (N, C, D, H, W).
+void unfold(const ConvShape& shape, const TensorView& input, void* result);
+void fold(const ConvShape& shape, DType dtype, const void* columns, void* result);
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& problem);
 std::vector<std::string> conv_algorithms();

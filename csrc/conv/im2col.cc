@@ -4,8 +4,9 @@
 //   backward_input   grad_input = the adjoint of columns applied to weight^T * grad_output
 //   backward_weight  grad_weight = sum over images of grad_output * columns(input)^T
 //
-// The columns of one image take channels * taps * pixels elements: nine times the input for a 3x3
-// kernel. Read this one to learn what a convolution is; implicit_gemm.cc is the fast one.
+// unfold and fold are the first and the last step alone. The columns of one image take
+// channels * taps * pixels elements: nine times the input for a 3x3 kernel. Read this one to learn
+// what a convolution is; implicit_gemm.cc is the fast one.
 #include <algorithm>
 #include <cstring>
 
@@ -19,15 +20,34 @@ namespace {
 
 constexpr int64_t rows_per_task = 16;
 
+// Of `images` images from `image` on, one matrix after the other.
 template <class T>
-void write_columns(const ColumnsOf<T>& of, int64_t image, int64_t group, T* columns) {
+void write_columns(const ColumnsOf<T>& of, int64_t image, int64_t images, int64_t group,
+                   T* columns) {
   const int64_t rows = of.rows(), pixels = of.pixels();
+  const int64_t tasks = ceil_div(rows, rows_per_task);
   const Columns<T> from = of.group(group);
-  parallel_for(ceil_div(rows, rows_per_task), [&](int64_t task) {
-    const int64_t first = task * rows_per_task;
-    conv_table().of<T>().write_columns(from, image, first, std::min(rows_per_task, rows - first),
-                                       columns + first * pixels);
+  parallel_for(images * tasks, [&](int64_t task) {
+    const int64_t i = task / tasks, first = task % tasks * rows_per_task;
+    conv_table().of<T>().write_columns(from, image + i, first,
+                                       std::min(rows_per_task, rows - first),
+                                       columns + (i * rows + first) * pixels);
   });
+}
+
+// A contiguous (N, C, D, H, W) as the forward pass reads its input.
+template <class T>
+TensorView images_view(const ConvShape& s, T* data) {
+  TensorView view;
+  view.data = data;
+  view.ndim = 5;
+  const int64_t shape[] = {s.batch, s.in_channels, s.input[0], s.input[1], s.input[2]};
+  int64_t stride = 1;
+  for (int i = 4; i >= 0; stride *= shape[i--]) {
+    view.shape[i] = shape[i];
+    view.stride[i] = stride;
+  }
+  return view;
 }
 
 // grad_output of one image and group, copied to a matrix (out_group x pixels).
@@ -53,7 +73,7 @@ void forward(const ConvProblem& p) {
   for (int64_t image = 0; image < s.batch; ++image)
     for (int64_t group = 0; group < s.groups; ++group) {
       const int64_t k = group * s.out_group();
-      write_columns(of, image, group, scratch.as<T>());
+      write_columns(of, image, 1, group, scratch.as<T>());
       GemmProblem<T> product{};
       product.m = s.out_group();
       product.n = pixels;
@@ -74,16 +94,7 @@ void backward_input(const ConvProblem& p) {
   const Scratch columns(rows * pixels * sizeof(T));
   const Scratch dense(s.out_group() * pixels * sizeof(T));
   std::memset(p.result, 0, size_t(s.batch * s.in_channels * s.in_pixels()) * sizeof(T));
-  TensorView grad_input;  // as the forward pass would read it
-  grad_input.data = p.result;
-  grad_input.ndim = 5;
-  const int64_t shape[] = {s.batch, s.in_channels, s.input[0], s.input[1], s.input[2]};
-  int64_t stride = 1;
-  for (int i = 4; i >= 0; stride *= shape[i--]) {
-    grad_input.shape[i] = shape[i];
-    grad_input.stride[i] = stride;
-  }
-  const ColumnsOf<T> of(s, grad_input);
+  const ColumnsOf<T> of(s, images_view(s, static_cast<T*>(p.result)));
   for (int64_t image = 0; image < s.batch; ++image)
     for (int64_t group = 0; group < s.groups; ++group) {
       GemmProblem<T> product{};
@@ -114,7 +125,7 @@ void backward_weight(const ConvProblem& p) {
   std::memset(p.result, 0, size_t(s.out_channels * rows) * sizeof(T));
   for (int64_t image = 0; image < s.batch; ++image)
     for (int64_t group = 0; group < s.groups; ++group) {
-      write_columns(of, image, group, columns.as<T>());
+      write_columns(of, image, 1, group, columns.as<T>());
       GemmProblem<T> product{};
       product.m = s.out_group();
       product.n = rows;
@@ -126,6 +137,18 @@ void backward_weight(const ConvProblem& p) {
       product.accumulate = true;
       gemm(product);
     }
+}
+
+template <class T>
+void fold(const ConvShape& s, const T* columns, T* result) {
+  const ColumnsOf<T> of(s, images_view(s, result));
+  const int64_t size = s.taps() * s.out_pixels();
+  parallel_for(s.batch * s.in_channels, [&](int64_t task) {  // overlapping windows share no channel
+    const int64_t image = task / s.in_channels, channel = task % s.in_channels;
+    std::memset(result + task * s.in_pixels(), 0, size_t(s.in_pixels()) * sizeof(T));
+    conv_table().of<T>().add_columns(of.group(0), image, channel * s.taps(), s.taps(),
+                                     columns + task * size, result);
+  });
 }
 
 template <class T>
@@ -142,6 +165,20 @@ void im2col(const ConvProblem& p) {
     run<float>(p);
   else
     run<double>(p);
+}
+
+void unfold(const ConvShape& s, const TensorView& input, void* result) {
+  if (input.dtype == DType::float32)
+    write_columns(ColumnsOf<float>(s, input), 0, s.batch, 0, static_cast<float*>(result));
+  else
+    write_columns(ColumnsOf<double>(s, input), 0, s.batch, 0, static_cast<double*>(result));
+}
+
+void fold(const ConvShape& s, DType dtype, const void* columns, void* result) {
+  if (dtype == DType::float32)
+    fold(s, static_cast<const float*>(columns), static_cast<float*>(result));
+  else
+    fold(s, static_cast<const double*>(columns), static_cast<double*>(result));
 }
 
 }  // namespace pyconv

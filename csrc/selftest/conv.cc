@@ -180,7 +180,7 @@ void test_bias(const Case<T>& drawn, const std::string& where) {
   const Laid<T> output(drawn.y, s.batch, s.out_channels, s.output, drawn.channels_last);
   std::vector<T> got(drawn.b.size());
   std::vector<double> truth(drawn.b.size());
-  conv_backward_bias(s, output.view, got.data());
+  conv_backward_bias(output.view, got.data());
   for (size_t i = 0; i < drawn.y.size(); ++i)
     truth[static_cast<int64_t>(i) / s.out_pixels() % s.out_channels] += double(drawn.y[i]);
   expect_close(got, truth, std::max<int64_t>(1, s.batch * s.out_pixels()), "bias: " + where);

@@ -4,10 +4,13 @@ Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor
 """
 
 from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, sub, where
-from .conv import conv2d
+from .conv import conv1d, conv2d, conv3d
+from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, relu, sqrt
+from .fold import fold, unfold
 from .linear import linear, matmul
 from .loss import cross_entropy
+from .padding import pad
 from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, softmax, sum
 from .shape import (
@@ -29,13 +32,19 @@ __all__ = [
     "argmax",
     "cast",
     "cat",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "div",
     "eq",
     "exp",
     "expand",
     "flatten",
+    "fold",
     "ge",
     "gt",
     "index",
@@ -51,6 +60,7 @@ __all__ = [
     "mul",
     "ne",
     "neg",
+    "pad",
     "permute",
     "pow",
     "relu",
@@ -62,6 +72,7 @@ __all__ = [
     "sub",
     "sum",
     "transpose",
+    "unfold",
     "unsqueeze",
     "where",
 ]

@@ -1,7 +1,11 @@
-"""Convolution: the three directions as functions, each the derivative of the other two."""
+"""Convolution: the three directions as functions, each the derivative of the other two.
+
+A transposed convolution is the same: only its kernel, the first entry of its `Config`, differs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .. import _core
@@ -10,8 +14,8 @@ from ..creation import as_tensor
 from ..tensor import Tensor
 from .shape import Expand, Reshape
 
-# ndim, stride, padding, dilation, groups: one argument of apply instead of five.
-Config = tuple[int, Any, Any, Any, Any]
+# The kernel, ndim, and the arguments after the arrays: one argument of apply instead of seven.
+Config = tuple[Callable[..., Any], int, tuple[Any, ...]]
 
 
 class Conv(Function):
@@ -21,17 +25,9 @@ class Conv(Function):
     def forward(
         ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, config: Config
     ) -> Tensor:
-        ndim, stride, padding, dilation, groups = config
-        output, ctx.shape = _core.conv_forward(
-            ndim,
-            input._array,
-            weight._array,
-            None if bias is None else bias._array,
-            stride,
-            padding,
-            dilation,
-            groups,
-        )
+        kernel, ndim, options = config
+        b = None if bias is None else bias._array
+        output, ctx.shape = kernel(ndim, input._array, weight._array, b, *options)
         ctx.config = config
         if ctx.needs_input_grad:
             need_input, need_weight = ctx.needs_input_grad[:2]
@@ -46,7 +42,7 @@ class Conv(Function):
         return (
             ConvBackwardInput.apply(grad_output, weight, shape, config) if need[0] else None,
             ConvBackwardWeight.apply(grad_output, input, shape, config) if need[1] else None,
-            ConvBackwardBias.apply(grad_output, shape, config[0]) if need[2] else None,
+            ConvBackwardBias.apply(grad_output, shape, config[1]) if need[2] else None,
             None,
         )
 
@@ -111,6 +107,65 @@ class ConvBackwardBias(Function):
         return Expand.apply(channels, ctx.output_shape), None, None
 
 
+def convolve(
+    kernel: Callable[..., Any],
+    ndim: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    options: tuple[Any, ...],
+) -> Tensor:
+    """Make Tensors of the arguments of a public function below or in conv_transpose.py."""
+    return Conv.apply(
+        as_tensor(input, "input"),
+        as_tensor(weight, "weight"),
+        None if bias is None else as_tensor(bias, "bias"),
+        (kernel, ndim, options),
+    )
+
+
+def conv1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide a window along sequences and take a weighted sum at each place; see `conv2d`.
+
+    Parameters
+    ----------
+    input : array_like of shape (N, C, L) or (C, L)
+        A batch of sequences with C channels, or one; float32 or float64.
+    weight : array_like of shape (K, C / groups, R)
+        The filters.
+    bias : array_like of shape (K,), optional
+        Added to each output channel.
+    stride, padding, dilation, groups
+        As in `conv2d`, for one dimension.
+
+    Returns
+    -------
+    Tensor of shape (N, K, P) or (K, P)
+        With ``P = (L + 2 * padding - dilation * (R - 1) - 1) // stride + 1``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv2d`.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.conv1d([[1.0, 2.0, 4.0, 8.0]], [[[-1.0, 1.0]]])
+    tensor([[1., 2., 4.]])
+    """
+    options = stride, padding, dilation, groups
+    return convolve(_core.conv_forward, 1, input, weight, bias, options)
+
+
 def conv2d(
     input: Any,
     weight: Any,
@@ -168,9 +223,48 @@ def conv2d(
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
-    return Conv.apply(
-        as_tensor(input, "input"),
-        as_tensor(weight, "weight"),
-        None if bias is None else as_tensor(bias, "bias"),
-        (2, stride, padding, dilation, groups),
-    )
+    options = stride, padding, dilation, groups
+    return convolve(_core.conv_forward, 2, input, weight, bias, options)
+
+
+def conv3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide a window through volumes and take a weighted sum at each place; see `conv2d`.
+
+    Parameters
+    ----------
+    input : array_like of shape (N, C, D, H, W) or (C, D, H, W)
+        A batch of volumes, or of films, with C channels, or one; float32 or float64.
+    weight : array_like of shape (K, C / groups, Q, R, S)
+        The filters.
+    bias : array_like of shape (K,), optional
+        Added to each output channel.
+    stride, padding, dilation, groups
+        As in `conv2d`, for three dimensions.
+
+    Returns
+    -------
+    Tensor of shape (N, K, D', H', W') or (K, D', H', W')
+        With ``D' = (D + 2 * padding - dilation * (Q - 1) - 1) // stride + 1``, and so on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv2d`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> import pyconv.functional as F
+    >>> F.conv3d(pyconv.ones(1, 2, 2, 3), pyconv.ones(1, 1, 2, 2, 2))
+    tensor([[[[8., 8.]]]])
+    """
+    options = stride, padding, dilation, groups
+    return convolve(_core.conv_forward, 3, input, weight, bias, options)

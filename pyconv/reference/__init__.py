@@ -11,8 +11,25 @@ with respect to the arrays among them. Arguments are taken as they are: the chec
 for bad ones, are those of `pyconv.functional`.
 """
 
-from pyconv.reference.conv import conv2d, conv2d_backward, conv2d_im2col
+from pyconv.reference.conv import (
+    conv1d,
+    conv1d_backward,
+    conv2d,
+    conv2d_backward,
+    conv2d_im2col,
+    conv3d,
+    conv3d_backward,
+)
+from pyconv.reference.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    conv_transpose3d,
+    conv_transpose3d_backward,
+)
 from pyconv.reference.elementwise import relu, relu_backward
+from pyconv.reference.fold import fold, fold_backward, unfold, unfold_backward
 from pyconv.reference.linear import linear, linear_backward, matmul, matmul_backward
 from pyconv.reference.loss import (
     cross_entropy,
@@ -23,14 +40,27 @@ from pyconv.reference.loss import (
     softmax_backward,
 )
 from pyconv.reference.optim import sgd_step
+from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
 
 __all__ = [
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
     "conv2d_im2col",
+    "conv3d",
+    "conv3d_backward",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "conv_transpose3d",
+    "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "fold",
+    "fold_backward",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -39,9 +69,13 @@ __all__ = [
     "matmul_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "pad",
+    "pad_backward",
     "relu",
     "relu_backward",
     "sgd_step",
     "softmax",
     "softmax_backward",
+    "unfold",
+    "unfold_backward",
 ]

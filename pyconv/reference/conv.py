@@ -33,6 +33,49 @@ Ints = int | tuple[int, ...]
 Index = tuple[Any, ...]
 
 
+def conv1d(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """Convolve sequences; see `conv2d`.
+
+    Parameters
+    ----------
+    input : array of shape (N, C, L) or (C, L)
+    weight : array of shape (K, C / groups, R)
+
+    Examples
+    --------
+    >>> conv1d([[0, 0, 1, 1]], [[[-1, 1]]])
+    array([[0., 1., 0.]])
+    """
+    return _conv(input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv1d_backward(
+    grad_output: ArrayLike,
+    input: ArrayLike,
+    weight: ArrayLike,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> tuple[Array, Array, Array]:
+    """Gradients of `conv1d` with respect to input, weight and bias, in this order.
+
+    Examples
+    --------
+    >>> conv1d_backward([[1, 0, 0]], [[0, 0, 1, 1]], [[[-1, 1]]])[0]
+    array([[-1.,  1.,  0.,  0.]])
+    """
+    return _conv_backward(grad_output, input, weight, stride, padding, dilation, groups)
+
+
 def conv2d(
     input: ArrayLike,
     weight: ArrayLike,
@@ -65,24 +108,7 @@ def conv2d(
     >>> conv2d([[[0, 0, 1, 1]]], [[[[-1, 1]]]])
     array([[[0., 1., 0.]]])
     """
-    image, kernel = np.asarray(input, float), np.asarray(weight, float)
-    if image.ndim == kernel.ndim - 1:
-        image = image[None]
-        return np.squeeze(conv2d(image, weight, bias, stride, padding, dilation, groups), axis=0)
-
-    padded = np.pad(image, _pad_widths(kernel.shape[2:], padding, dilation))
-    windows = _split_groups(padded, 1, groups)  # (N, G, C/G, ...)
-    filters = _split_groups(kernel, 0, groups)  # (G, K/G, C/G, ...)
-    size = _output_size(padded.shape[2:], kernel.shape[2:], stride, dilation)
-    columns = (len(image), groups, filters.shape[2], int(np.prod(size)))
-
-    output = np.zeros((len(image), groups, filters.shape[1], columns[-1]))
-    for offset, window in _offsets(kernel.shape[2:], size, stride, dilation):
-        output += filters[offset] @ windows[window].reshape(columns)
-    output = output.reshape(len(image), len(kernel), *size)
-    if bias is not None:
-        output += _per_channel(bias, output.ndim)
-    return output
+    return _conv(input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d_backward(
@@ -111,32 +137,50 @@ def conv2d_backward(
     >>> grad_input
     array([[[-1.,  1.,  0.,  0.]]])
     """
-    grad, image, kernel = (np.asarray(a, float) for a in (grad_output, input, weight))
-    if image.ndim == kernel.ndim - 1:
-        gradients = conv2d_backward(
-            grad[None], image[None], weight, stride, padding, dilation, groups
-        )
-        return gradients[0][0], gradients[1], gradients[2]
+    return _conv_backward(grad_output, input, weight, stride, padding, dilation, groups)
 
-    widths = _pad_widths(kernel.shape[2:], padding, dilation)
-    windows = _split_groups(np.pad(image, widths), 1, groups)
-    filters = _split_groups(kernel, 0, groups)
-    size = grad.shape[2:]
-    columns = (len(image), groups, filters.shape[2], int(np.prod(size)))
-    flat_grad = grad.reshape(len(image), groups, filters.shape[1], columns[-1])
 
-    grad_windows, grad_filters = np.zeros_like(windows), np.zeros_like(filters)
-    for offset, window in _offsets(kernel.shape[2:], size, stride, dilation):
-        slab = windows[window]
-        products = flat_grad @ slab.reshape(columns).swapaxes(-1, -2)
-        grad_filters[offset] = products.sum(axis=0)
-        grad_slab = filters[offset].swapaxes(-1, -2) @ flat_grad
-        grad_windows[window] += grad_slab.reshape(slab.shape)
+def conv3d(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """Convolve volumes; see `conv2d`.
 
-    inside: Index = tuple(slice(low, low + n) for (low, _), n in zip(widths[2:], image.shape[2:]))
-    grad_input = grad_windows[(..., *inside)].reshape(image.shape)
-    grad_bias = grad.sum(axis=(0, *range(2, grad.ndim)))
-    return grad_input, grad_filters.reshape(kernel.shape), grad_bias
+    Parameters
+    ----------
+    input : array of shape (N, C, D, H, W) or (C, D, H, W)
+    weight : array of shape (K, C / groups, Q, R, S)
+
+    Examples
+    --------
+    >>> conv3d(np.ones((1, 2, 2, 2)), np.ones((1, 1, 2, 2, 2)))
+    array([[[[8.]]]])
+    """
+    return _conv(input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d_backward(
+    grad_output: ArrayLike,
+    input: ArrayLike,
+    weight: ArrayLike,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> tuple[Array, Array, Array]:
+    """Gradients of `conv3d` with respect to input, weight and bias, in this order.
+
+    Examples
+    --------
+    >>> conv3d_backward([[[[2]]]], np.ones((1, 2, 2, 2)), np.ones((1, 1, 2, 2, 2)))[2]
+    array([2.])
+    """
+    return _conv_backward(grad_output, input, weight, stride, padding, dilation, groups)
 
 
 def conv2d_im2col(
@@ -188,6 +232,72 @@ def conv2d_im2col(
     if bias is not None:
         output += _per_channel(bias, output.ndim)
     return output
+
+
+def _conv(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None,
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+) -> Array:
+    image, kernel = np.asarray(input, float), np.asarray(weight, float)
+    if image.ndim == kernel.ndim - 1:
+        image = image[None]
+        return np.squeeze(_conv(image, weight, bias, stride, padding, dilation, groups), axis=0)
+
+    padded = np.pad(image, _pad_widths(kernel.shape[2:], padding, dilation))
+    windows = _split_groups(padded, 1, groups)  # (N, G, C/G, ...)
+    filters = _split_groups(kernel, 0, groups)  # (G, K/G, C/G, ...)
+    size = _output_size(padded.shape[2:], kernel.shape[2:], stride, dilation)
+    columns = (len(image), groups, filters.shape[2], int(np.prod(size)))
+
+    output = np.zeros((len(image), groups, filters.shape[1], columns[-1]))
+    for offset, window in _offsets(kernel.shape[2:], size, stride, dilation):
+        output += filters[offset] @ windows[window].reshape(columns)
+    output = output.reshape(len(image), len(kernel), *size)
+    if bias is not None:
+        output += _per_channel(bias, output.ndim)
+    return output
+
+
+def _conv_backward(
+    grad_output: ArrayLike,
+    input: ArrayLike,
+    weight: ArrayLike,
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+) -> tuple[Array, Array, Array]:
+    grad, image, kernel = (np.asarray(a, float) for a in (grad_output, input, weight))
+    if image.ndim == kernel.ndim - 1:
+        gradients = _conv_backward(
+            grad[None], image[None], weight, stride, padding, dilation, groups
+        )
+        return gradients[0][0], gradients[1], gradients[2]
+
+    widths = _pad_widths(kernel.shape[2:], padding, dilation)
+    windows = _split_groups(np.pad(image, widths), 1, groups)
+    filters = _split_groups(kernel, 0, groups)
+    size = grad.shape[2:]
+    columns = (len(image), groups, filters.shape[2], int(np.prod(size)))
+    flat_grad = grad.reshape(len(image), groups, filters.shape[1], columns[-1])
+
+    grad_windows, grad_filters = np.zeros_like(windows), np.zeros_like(filters)
+    for offset, window in _offsets(kernel.shape[2:], size, stride, dilation):
+        slab = windows[window]
+        products = flat_grad @ slab.reshape(columns).swapaxes(-1, -2)
+        grad_filters[offset] = products.sum(axis=0)
+        grad_slab = filters[offset].swapaxes(-1, -2) @ flat_grad
+        grad_windows[window] += grad_slab.reshape(slab.shape)
+
+    inside: Index = tuple(slice(low, low + n) for (low, _), n in zip(widths[2:], image.shape[2:]))
+    grad_input = grad_windows[(..., *inside)].reshape(image.shape)
+    grad_bias = grad.sum(axis=(0, *range(2, grad.ndim)))
+    return grad_input, grad_filters.reshape(kernel.shape), grad_bias
 
 
 def _tuple(value: Ints, rank: int) -> tuple[int, ...]:

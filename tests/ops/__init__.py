@@ -1,15 +1,23 @@
 """The cases of every op: data and names only. The checks over them are in test_ops.py."""
 
-from ops import conv, elementwise, linear, loss, matmul, optim, pool
+from ops import conv, conv_transpose, elementwise, fold, linear, loss, matmul, optim, padding, pool
 
 CASES = {
+    "conv1d": conv.CONV1D,
     "conv2d": conv.CONV2D,
+    "conv3d": conv.CONV3D,
+    "conv_transpose1d": conv_transpose.CONV_TRANSPOSE1D,
+    "conv_transpose2d": conv_transpose.CONV_TRANSPOSE2D,
+    "conv_transpose3d": conv_transpose.CONV_TRANSPOSE3D,
     "cross_entropy": loss.CROSS_ENTROPY,
+    "fold": fold.FOLD,
     "linear": linear.LINEAR,
     "log_softmax": loss.LOG_SOFTMAX,
     "matmul": matmul.MATMUL,
     "max_pool2d": pool.MAX_POOL2D,
+    "pad": padding.PAD,
     "relu": elementwise.RELU,
     "softmax": loss.SOFTMAX,
+    "unfold": fold.UNFOLD,
 }
 SGD = optim.SGD

@@ -1,4 +1,4 @@
-"""Cases of convolution, from the usual to the far end of what is allowed."""
+"""Cases of convolution, from the usual to the far end of what is allowed, in 1-D, 2-D and 3-D."""
 
 from __future__ import annotations
 
@@ -81,4 +81,47 @@ CONV2D = [
     conv("batch-0", (0, 8, 9, 10), (16, 8, 3, 3), padding=1),
     conv("batch-0-groups", (0, 4, 6, 6), (6, 2, 1, 1), groups=2),
     conv("batch-33", (33, 3, 4, 4), (5, 3, 3, 3), padding=1),
+]
+
+CONV1D = [
+    conv("usual", (2, 8, 30), (16, 8, 3), padding=1),
+    conv("no-bias", (2, 5, 12), (7, 5, 3), bias=False),
+    conv("kernel-1", (2, 24, 17), (40, 24, 1)),
+    conv("causal-network", (1, 6, 40), (9, 6, 2), dilation=8, padding=8),
+    conv("channels-odd", (1, 7, 19), (13, 7, 5), padding=2),
+    conv("stride", (2, 3, 41), (8, 3, 7), stride=(3,), padding=2),
+    conv("stride-over-input", (1, 4, 5), (6, 4, 3), stride=9),
+    conv("dilation-stride-groups", (1, 6, 25), (4, 3, 3), dilation=3, stride=2, groups=2),
+    conv("depthwise", (2, 19, 21), (19, 1, 3), groups=19, padding=1),
+    conv("kernel-beyond-input", (1, 3, 2), (4, 3, 5), padding=3),
+    conv("padding-over-kernel", (1, 3, 4), (4, 3, 2), padding=4),
+    conv("long", (1, 2, 5000), (3, 2, 9), padding=4),
+    conv("same-even", (1, 3, 7), (4, 3, 4), padding="same"),
+    conv("valid", (1, 3, 6), (4, 3, 3), padding="valid"),
+    conv("unbatched", (8, 9), (16, 8, 3), padding=1),
+    conv("batch-0", (0, 8, 9), (16, 8, 3)),
+]
+
+CONV3D = [
+    conv("usual", (2, 4, 5, 6, 7), (8, 4, 3, 3, 3), padding=1),
+    conv("no-bias", (1, 3, 4, 4, 5), (5, 3, 2, 2, 2), bias=False),
+    conv("kernel-1", (1, 12, 3, 4, 5), (20, 12, 1, 1, 1)),
+    conv("film", (1, 3, 8, 12, 12), (8, 3, 3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3)),
+    conv("in-time-only", (1, 5, 6, 4, 4), (7, 5, 3, 1, 1), padding=(1, 0, 0)),
+    conv("channels-odd", (1, 7, 4, 5, 6), (13, 7, 3, 3, 3), padding=1),
+    conv("stride-over-input", (1, 2, 3, 4, 3), (3, 2, 3, 2, 3), stride=9),
+    conv("asymmetric", (2, 3, 7, 8, 6), (5, 3, 2, 5, 3), stride=(3, 1, 2), padding=(0, 2, 1)),
+    conv(
+        "dilation-stride-groups",
+        (1, 6, 7, 9, 7),
+        (4, 3, 2, 3, 3),
+        dilation=(4, 2, 3),
+        stride=2,
+        groups=2,
+    ),
+    conv("depthwise", (2, 9, 4, 5, 5), (9, 1, 3, 3, 3), groups=9, padding=1),
+    conv("kernel-beyond-input", (1, 2, 1, 2, 3), (3, 2, 5, 5, 5), padding=3),
+    conv("same-even", (1, 3, 4, 5, 6), (4, 3, 4, 2, 3), padding="same"),
+    conv("unbatched", (4, 4, 5, 6), (6, 4, 3, 3, 3), padding=1),
+    conv("batch-0", (0, 4, 4, 5, 6), (6, 4, 3, 3, 3)),
 ]

@@ -1,0 +1,220 @@
+"""Padding: borders of a constant, or of the elements inside, around the last dimensions."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from .. import _core
+from ..autograd.function import Function
+from ..creation import as_tensor
+from ..tensor import Array, Tensor
+
+# Per dimension: how many elements come before and after; negative ones go.
+Widths = tuple[tuple[int, int], ...]
+
+MODES = ("constant", "reflect", "replicate", "circular")
+LARGEST = 2**31 - 1  # of a width, as in convolution
+MOST_ELEMENTS = 2**58
+
+
+class Pad(Function):
+    """Borders of one value. The adjoint has the same widths with the other sign."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, widths: Widths, value: Any) -> Tensor:
+        ctx.widths = widths
+        sizes = list(zip(x.shape, widths))
+        result = _empty(x, widths)
+        kept = [max(0, n + min(low, 0) + min(high, 0)) for n, (low, high) in sizes]
+        inside = tuple(slice(max(low, 0), max(low, 0) + n) for n, (low, _) in zip(kept, widths))
+        source = tuple(slice(max(-low, 0), max(-low, 0) + n) for n, (low, _) in zip(kept, widths))
+        for axis, part in enumerate(inside):
+            result[(slice(None),) * axis + (slice(0, part.start),)] = value
+            result[(slice(None),) * axis + (slice(part.stop, None),)] = value
+        result[inside] = x._array[source]
+        return Tensor(result)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return Pad.apply(g, tuple((-low, -high) for low, high in ctx.widths), 0), None, None
+
+
+class PadFromInside(Function):
+    """Borders of the elements inside; no width is negative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, widths: Widths, mode: str) -> Tensor:
+        ctx.widths, ctx.mode = widths, mode
+        result = _empty(x, widths)
+        result[_inside(x.shape, widths)] = x._array
+        for border, source in _borders(x.shape, widths, mode):  # corners: a border of a border
+            result[border] = result[source]
+        return Tensor(result)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return PadFromInsideBackward.apply(g, ctx.widths, ctx.mode), None, None
+
+
+class PadFromInsideBackward(Function):
+    """The gradient of each border element added to that of its source."""
+
+    @staticmethod
+    def forward(ctx: Any, g: Tensor, widths: Widths, mode: str) -> Tensor:
+        ctx.widths, ctx.mode = widths, mode
+        shape = tuple(n - low - high for n, (low, high) in zip(g.shape, widths))
+        sums = g._array.astype(g.dtype.newbyteorder("="))  # a copy
+        for border, source in reversed(_borders(shape, widths, mode)):
+            part = sums[border]
+            if mode == "replicate":  # one source for all
+                part = part.sum(len(border) - 1, keepdims=True)
+            sums[source] += part
+        return Tensor(sums[_inside(shape, widths)])
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return PadFromInside.apply(g, ctx.widths, ctx.mode), None, None
+
+
+def _empty(x: Tensor, widths: Widths) -> Array:
+    shape = tuple(n + low + high for n, (low, high) in zip(x.shape, widths))
+    return _core.empty(shape, x.dtype.newbyteorder("="))
+
+
+def _inside(shape: tuple[int, ...], widths: Widths) -> tuple[slice, ...]:
+    return tuple(slice(low, low + n) for n, (low, _) in zip(shape, widths))
+
+
+Key = tuple[slice, ...]
+
+
+def _borders(shape: tuple[int, ...], widths: Widths, mode: str) -> list[tuple[Key, Key]]:
+    """List (border, where its elements come from): keys of the padded array, in order of axes."""
+    result = []
+    for axis, (n, (low, high)) in enumerate(zip(shape, widths)):
+        end = low + n
+        if mode == "reflect":  # about the first and the last element, which are not repeated
+            last = end - 2 - high
+            before = slice(2 * low, low, -1)
+            after = slice(end - 2, last if last >= 0 else None, -1)
+        elif mode == "replicate":
+            before, after = slice(low, low + 1), slice(end - 1, end)
+        else:
+            before, after = slice(n, end), slice(low, low + high)
+        others = (slice(None),) * axis
+        if low:
+            result.append(((*others, slice(0, low)), (*others, before)))
+        if high:
+            result.append(((*others, slice(end, end + high)), (*others, after)))
+    return result
+
+
+def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Tensor:
+    """Put borders around the last dimensions, or crop them.
+
+    Parameters
+    ----------
+    input : array_like
+        Numbers of any dtype.
+    pad : sequence of an even number of int
+        Elements before and after: of the last dimension, then of the one before it, and so on. A
+        negative number takes elements away.
+    mode : {"constant", "reflect", "replicate", "circular"}
+        A constant value; the elements inside mirrored about the edge, which is not repeated; the
+        edge repeated; or the opposite side, as if the dimension went round. All but "constant" pad
+        the spatial dimensions: one to three of them, of a batch or a single image, and "reflect"
+        by less than the size, "circular" by at most the size.
+    value : number, optional
+        For "constant"; 0 if left out.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of `input`.
+
+    Raises
+    ------
+    ValueError
+        If `pad` does not fit the shape, or `mode` or `value` cannot be; the message names them.
+    TypeError
+        If `pad` does not hold integers or `value` is no number.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.pad([1, 2, 3], (1, 2))
+    tensor([0, 1, 2, 3, 0, 0])
+    >>> F.pad([[1, 2, 3]], (2, 1), "reflect")
+    tensor([[3, 2, 1, 2, 3, 2]])
+    """
+    x = as_tensor(input, "input")
+    widths = _widths(x.shape, pad)
+    if mode == "constant":
+        return Pad.apply(x, widths, _value(x, value))
+    if mode not in MODES:
+        raise ValueError(f"pad: mode is {mode!r}, expected one of {', '.join(MODES)}")
+    if value not in (None, 0):
+        raise ValueError(f"pad: value is {value!r}, expected none with mode {mode!r}")
+    count = len(pad) // 2
+    if not 1 <= count <= 3 or x.ndim - count not in (1, 2):
+        raise ValueError(
+            f"pad: mode is {mode!r} and pad has {len(pad)} numbers; expected 2, 4 or 6 for input "
+            f"of 1, 2 or 3 dimensions after channels or batch and channels, but input has shape "
+            f"{x.shape}"
+        )
+    if any(min(pair) < 0 for pair in widths):
+        x = Pad.apply(x, tuple((min(low, 0), min(high, 0)) for low, high in widths), 0)
+        widths = tuple((max(low, 0), max(high, 0)) for low, high in widths)
+    for n, pair in zip(x.shape[-count:], widths[-count:]):
+        most = {"reflect": n - 1, "replicate": LARGEST if n else -1, "circular": n}[mode]
+        if max(pair) > most:
+            raise ValueError(
+                f"pad: pad is {pad!r}, too large for mode {mode!r} and input of shape {x.shape}: "
+                f"expected at most {most} for a size of {n}"
+            )
+    return PadFromInside.apply(x, widths, mode)
+
+
+def _widths(shape: tuple[int, ...], pad: Any) -> Widths:
+    """Check `pad` and sort it by dimension."""
+    if not isinstance(pad, (tuple, list)):
+        raise TypeError(f"pad: pad is {pad!r}, expected a tuple of ints")
+    numbers = []
+    for entry in pad:
+        if isinstance(entry, bool) or not hasattr(type(entry), "__index__"):
+            raise TypeError(f"pad: pad is {pad!r}, expected a tuple of ints")
+        try:
+            numbers.append(operator.index(entry))
+        except TypeError:  # an array of several
+            raise TypeError(f"pad: pad is {pad!r}, expected a tuple of ints") from None
+    if len(numbers) % 2 or len(numbers) > 2 * len(shape):
+        raise ValueError(
+            f"pad: pad is {pad!r}, expected an even number of ints, at most {2 * len(shape)} for "
+            f"input of shape {shape}"
+        )
+    if any(abs(n) > LARGEST for n in numbers):
+        raise ValueError(f"pad: pad is {pad!r}, expected from {-LARGEST} to {LARGEST}")
+    pairs = list(zip(numbers[::2], numbers[1::2]))
+    widths = ((0, 0),) * (len(shape) - len(pairs)) + tuple(reversed(pairs))
+    sizes = [n + low + high for n, (low, high) in zip(shape, widths)]
+    if min(sizes, default=0) < 0 or math.prod(sizes) > MOST_ELEMENTS:
+        raise ValueError(
+            f"pad: pad is {pad!r} and input has shape {shape}, so the output would have shape "
+            f"{tuple(sizes)}; expected 0 or more in each dimension, and at most 2**58 elements"
+        )
+    return widths
+
+
+def _value(x: Tensor, value: Any) -> Any:
+    """Check `value`: a number that the dtype of x can hold."""
+    if value is None:
+        return 0
+    number = as_tensor(value, "pad: value")._array
+    if number.ndim:
+        raise TypeError(f"pad: value is {value!r}, expected a number")
+    if x.dtype.kind != "f" and (number != number or number.astype(x.dtype) != number):
+        raise ValueError(f"pad: value is {value!r}, not possible in an input of {x.dtype}")
+    return number

@@ -1,0 +1,102 @@
+"""The family of convolutions: what ties its members together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from harness import CONVOLUTIONS, DTYPES
+
+import pyconv
+import pyconv.functional as F
+from pyconv import _core
+from pyconv.testing import assert_close
+
+NAMES = _core.algorithm_names("conv2d")
+GEOMETRIES: list[dict[str, Any]] = [
+    {},
+    {"stride": 2, "padding": 1},
+    {"stride": 3, "groups": 2},
+    {"dilation": 2, "padding": 2, "groups": 2},
+]
+
+
+def drawn(*shape: int, dtype: Any = np.float64) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
+
+
+def small(op: str) -> tuple[np.ndarray, np.ndarray]:
+    """An input and a weight that each of them takes."""
+    rank = int(op[-2])
+    return drawn(2, 4, *(6,) * rank), drawn(4, 4, *(3,) * rank)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("options", GEOMETRIES, ids=str)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_transposed_is_the_adjoint(rank: int, options: dict[str, Any], dtype: Any) -> None:
+    """The sums of conv(x) * y and of x * conv_transpose(y) are equal."""
+    conv, transpose = getattr(F, f"conv{rank}d"), getattr(F, f"conv_transpose{rank}d")
+    groups, size = options.get("groups", 1), (8, 9, 7)[:rank]
+    x = drawn(2, 4, *size, dtype=dtype)
+    weight = drawn(6, 4 // groups, *(3, 2, 3)[:rank], dtype=dtype)
+    there = conv(x, weight, **options).numpy()
+    y = drawn(*there.shape, dtype=dtype)
+    shortest = transpose(y, weight, **options)
+    more = tuple(n - m for n, m in zip(size, shortest.shape[2:]))
+    back = transpose(y, weight, output_padding=more, **options).numpy()
+    left, right = (there.astype(float) * y).sum(), (x * back.astype(float)).sum()
+    terms = there.size * weight[0].size
+    assert_close(np.asarray(left, dtype), right, terms)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("op", CONVOLUTIONS)
+def test_an_algorithm_is_forced_by_the_name_of_the_op(op: str, name: str) -> None:
+    def chosen(other: str) -> list[str]:
+        rows = pyconv.explain(getattr(F, other), *small(other)).rows
+        return [row["algorithm"] for row in rows if row["chosen"]]
+
+    free = {other: chosen(other) for other in CONVOLUTIONS}
+    with pyconv.algorithm(**{op: name}):
+        for other in CONVOLUTIONS:
+            assert chosen(other) == ([name] if other == op else free[other])
+
+
+@pytest.mark.parametrize("op", CONVOLUTIONS)
+def test_names_of_algorithms(op: str) -> None:
+    assert _core.algorithm_names(op) == NAMES
+    with pytest.raises(ValueError, match=f"{op} has no 'fastest'"):
+        pyconv.algorithm(**{op: "fastest"})
+
+
+def test_explanation_of_a_transposed_convolution() -> None:
+    x, weight = drawn(1, 4, 5, 5, dtype=np.float32), drawn(4, 2, 3, 3, dtype=np.float32)
+    told = pyconv.explain(F.conv_transpose2d, x, weight, stride=2, output_padding=1)
+    assert told.title.startswith("conv_transpose2d 1x4x5x5 * 4x2x3x3 stride 2 output_padding 1, ")
+    assert [row["algorithm"] for row in told.rows] == NAMES
+    assert told.gflops == pytest.approx(2 * 4 * 25 * 2 * 9 / told.milliseconds / 1e6)
+
+
+def test_a_convolution_is_unfold_and_a_product() -> None:
+    x, weight = drawn(2, 4, 7, 8), drawn(6, 4, 3, 2)
+    options = {"stride": 2, "padding": 1, "dilation": (1, 2)}
+    columns = F.unfold(x, (3, 2), **options)
+    product = pyconv.matmul(weight.reshape(6, -1), columns)
+    conv = F.conv2d(x, weight, **options)
+    np.testing.assert_allclose(product.numpy().reshape(conv.shape), conv.numpy(), 1e-12, 1e-12)
+
+
+def test_fold_is_the_adjoint_of_unfold() -> None:
+    x, options = drawn(2, 3, 7, 8), {"kernel_size": 3, "stride": 2, "padding": 1}
+    columns = F.unfold(x, **options)
+    y = drawn(*columns.shape)
+    left, right = (columns * y).sum(), (F.fold(y, x.shape[2:], **options) * x).sum()
+    assert left.item() == pytest.approx(right.item(), rel=1e-12)
+
+
+def test_fold_of_unfold_counts_the_windows() -> None:
+    x, ones = drawn(1, 2, 5, 6), np.ones((1, 2, 5, 6))
+    both, seen = (F.fold(F.unfold(a, 3, padding=1), (5, 6), 3, padding=1) for a in (x, ones))
+    np.testing.assert_allclose(both.numpy(), x * seen.numpy(), 1e-12)
