@@ -41,7 +41,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     },
     "unfold": ({"input": 4}, WINDOWS),
     "fold": ({"input": 3}, WINDOWS | {"output_size"}),
-    "pad": ({"input": 4}, {"pad", "mode", "value"}),
+    "pad": ({"input": 4}, {"pad", "mode"}),
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),

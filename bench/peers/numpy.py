@@ -129,10 +129,11 @@ def _pad(problem: Problem, arrays: Arrays) -> Any:
     option = problem.options.get
     widths = [option("pad")[i : i + 2] for i in range(0, len(option("pad")), 2)][::-1]
     widths = [(0, 0)] * (4 - len(widths)) + widths
-    inside = tuple(slice(max(-a, 0), min(b, 0) or None) for a, b in widths)  # a < 0: cut away
-    widths = [(max(a, 0), max(b, 0)) for a, b in widths]
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-    return np.pad(arrays["input"][inside], widths, modes[option("mode", "constant")])
+    x = arrays["input"]
+    kept = (slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths))
+    borders = [(max(a, 0), max(b, 0)) for a, b in widths]
+    return np.pad(x[tuple(kept)], borders, modes[option("mode", "constant")])
 
 
 def _linear(problem: Problem, arrays: Arrays) -> Any:

@@ -306,7 +306,10 @@ void write_columns(const Columns<T>& c, int64_t image, int64_t k0, int64_t depth
   for (int64_t row = 0; row < depth; ++row, k.next(c), columns += pixels) {
     for (int64_t j = 0; j < pixels; ++j) columns[j] = 0;
     for_each_row(c, k, [&](int64_t from, int64_t to, int64_t n) {
-      for (int64_t i = 0; i < n; ++i) columns[to + i] = source[from + i * step];
+      if (step == 1)  // the compiler's vectors
+        for (int64_t i = 0; i < n; ++i) columns[to + i] = source[from + i];
+      else
+        for (int64_t i = 0; i < n; ++i) columns[to + i] = source[from + i * step];
     });
   }
 }
@@ -319,7 +322,10 @@ void add_columns(const Columns<T>& c, int64_t image, int64_t k0, int64_t depth, 
   RowOfK<T> k(c, k0);
   for (int64_t row = 0; row < depth; ++row, k.next(c), columns += pixels) {
     for_each_row(c, k, [&](int64_t to, int64_t from, int64_t n) {
-      for (int64_t i = 0; i < n; ++i) result[to + i * step] += columns[from + i];
+      if (step == 1)
+        for (int64_t i = 0; i < n; ++i) result[to + i] += columns[from + i];
+      else
+        for (int64_t i = 0; i < n; ++i) result[to + i * step] += columns[from + i];
     });
   }
 }

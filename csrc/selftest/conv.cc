@@ -28,7 +28,10 @@ ConvShape draw(Random& random, int64_t largest_channels) {
     const int64_t least = r.same ? 1 : std::max<int64_t>(1, reach - 2 * r.padding[i]);
     r.input[i] = used ? least + random.whole(0, r.ndim == 1 ? 40 : 9) : 1;
   }
-  return make_conv_shape(r);
+  ConvShape s = make_conv_shape(r);
+  // Fewer positions than fit: what a transposed convolution with output_padding may ask for.
+  if (random.whole(1, 4) == 4) s.output[2] = std::max<int64_t>(1, s.output[2] - 2);
+  return s;
 }
 
 // Calls body(offset in input, in weight, in output) for every product of the convolution; all three
@@ -87,7 +90,7 @@ template <class T>
 struct Case {
   ConvShape s;
   bool channels_last;
-  std::vector<T> x, w, b, y;  // y: the gradient of the output
+  std::vector<T> x, w, b, a, y;  // a: a bias of the input's channels; y: the output's gradient
 
   Case(Random& random, const ConvShape& shape)
       : s(shape),
@@ -95,6 +98,7 @@ struct Case {
         x(random.numbers<T>(s.batch * s.in_channels * s.in_pixels())),
         w(random.numbers<T>(s.out_channels * s.in_group() * s.taps())),
         b(random.numbers<T>(s.out_channels)),
+        a(random.numbers<T>(s.in_channels)),
         y(random.numbers<T>(s.batch * s.out_channels * s.out_pixels())) {}
 
   std::vector<double> truth(ConvDirection direction) const {
@@ -102,6 +106,9 @@ struct Case {
     if (direction == ConvDirection::forward)
       for (size_t i = 0; i < sum.size(); ++i)
         sum[i] = double(b[static_cast<int64_t>(i) / s.out_pixels() % s.out_channels]);
+    if (direction == ConvDirection::backward_input)
+      for (size_t i = 0; i < sum.size(); ++i)
+        sum[i] = double(a[static_cast<int64_t>(i) / s.in_pixels() % s.in_channels]);
     for_each_product(s, [&](int64_t i, int64_t j, int64_t o) {
       if (direction == ConvDirection::forward) sum[o] += double(x[i]) * double(w[j]);
       if (direction == ConvDirection::backward_input) sum[i] += double(y[o]) * double(w[j]);
@@ -112,7 +119,7 @@ struct Case {
 
   int64_t terms(ConvDirection direction) const {
     if (direction == ConvDirection::forward) return s.in_group() * s.taps() + 1;
-    if (direction == ConvDirection::backward_input) return s.out_group() * s.taps();
+    if (direction == ConvDirection::backward_input) return s.out_group() * s.taps() + 1;
     return std::max<int64_t>(1, s.batch * s.out_pixels());
   }
 
@@ -134,7 +141,7 @@ struct Case {
     problem.input = input.view;
     problem.output = output.view;
     problem.weight = w.data();
-    problem.bias = direction == ConvDirection::forward ? b.data() : nullptr;
+    problem.bias = direction == ConvDirection::forward ? b.data() : a.data();
     problem.result = result.data();
     conv_run(problem);
     return result;
@@ -186,6 +193,26 @@ void test_bias(const Case<T>& drawn, const std::string& where) {
   expect_close(got, truth, std::max<int64_t>(1, s.batch * s.out_pixels()), "bias: " + where);
 }
 
+// One filter over all channels: its weights' places are the rows of the columns.
+template <class T>
+void test_unfold(const Case<T>& drawn, const std::string& where) {
+  ConvShape s = drawn.s;
+  s.out_channels = s.groups = 1;
+  const int64_t rows = s.in_channels * s.taps(), pixels = s.out_pixels();
+  const Laid<T> input(drawn.x, s.batch, s.in_channels, s.input, drawn.channels_last);
+  std::vector<T> columns(static_cast<size_t>(s.batch * rows * pixels)), images(drawn.x.size());
+  std::vector<double> windows(columns.size()), sums(images.size());
+  for_each_product(s, [&](int64_t i, int64_t row, int64_t o) {
+    const int64_t place = (o / pixels * rows + row) * pixels + o % pixels;
+    windows[place] = double(drawn.x[i]);
+    sums[i] += windows[place];
+  });
+  unfold(s, input.view, columns.data());
+  expect_close(columns, windows, 1, "unfold: " + where);
+  fold(s, input.view.dtype, columns.data(), images.data());
+  expect_close(images, sums, s.taps(), "fold: " + where);
+}
+
 }  // namespace
 
 void test_conv() {
@@ -196,6 +223,7 @@ void test_conv() {
     for (int i = 0; i < 40; ++i) {
       const Case<T> drawn(random, draw(random, i % 10 == 9 ? 40 : 6));
       test_case(drawn, where + ", case " + std::to_string(i));
+      test_unfold(drawn, where + ", case " + std::to_string(i));
       test_bias(drawn, where + ", case " + std::to_string(i));
     }
   });
