@@ -7,11 +7,16 @@ A line is ``op name sizes... options...``, for example
 with the size of each array of the op, and options named as in `pyconv.functional`. Three options
 are not arguments: ``bias=1`` adds a bias, ``trans=1`` multiplies by the transpose of the second
 matrix, ``quick`` marks a problem of the quick run.
+
+A problem is measured in one of two modes, which differ in how images lie in memory. *plain*: in C
+order (NCHW), and the result is wanted so too; what a library converts is its time. *carried*: as
+inside a network, channels last, and the result may lie as the library likes.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -21,44 +26,54 @@ import numpy as np
 
 FOLDER = Path(__file__).parent / "shapes"
 
+MODES = ("plain", "carried")
+CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
+TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
+CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
+WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
+
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
-_WINDOW = {"kernel_size", "stride", "padding", "dilation"}
-_CONV = {"stride", "padding", "dilation", "groups", "bias"}
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
-    **{f"conv{n}d": ({"input": n + 2, "weight": n + 2}, _CONV) for n in (1, 2, 3)},
+    **{op: ({"input": n + 2, "weight": n + 2}, CONV_OPTIONS) for op, n in CONVS.items()},
     **{
-        f"conv_transpose{n}d": ({"input": n + 2, "weight": n + 2}, _CONV | {"output_padding"})
-        for n in (1, 2, 3)
+        op: ({"input": n + 2, "weight": n + 2}, CONV_OPTIONS | {"output_padding"})
+        for op, n in TRANSPOSED.items()
     },
-    "unfold": ({"input": 4}, _WINDOW),
-    "fold": ({"input": 3}, _WINDOW | {"output_size"}),
+    "unfold": ({"input": 4}, WINDOWS),
+    "fold": ({"input": 3}, WINDOWS | {"output_size"}),
     "pad": ({"input": 4}, {"pad", "mode"}),
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),
-    "max_pool2d": ({"input": 4}, _WINDOW),
+    "max_pool2d": ({"input": 4}, WINDOWS),
     "cross_entropy": ({"input": 2}, set()),
     "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
 }
+PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
+BATCHED = set(OPS) - {"matmul", "sgd"}
 REQUIRED = {
     "max_pool2d": ("kernel_size",),
     "unfold": ("kernel_size",),
     "fold": ("output_size", "kernel_size"),
     "pad": ("pad",),
 }
-BATCHED = set(OPS) - {"matmul", "sgd"}
-PRODUCTS = {op for op in OPS if op.startswith("conv")} | {"linear", "matmul"}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One line: an op, and the sizes of its arrays."""
+    """One line: an op, and the sizes of its arrays; and the mode to measure it in."""
 
     op: str
     name: str
     shapes: tuple[tuple[int, ...], ...]
     options: dict[str, Any] = field(default_factory=dict)
     quick: bool = False
+    mode: str = "plain"
+
+    @property
+    def rank(self) -> int:
+        """How many dimensions an image has, besides the batch and the channels."""
+        return 2 if self.op == "fold" else len(self.shapes[0]) - 2
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -66,10 +81,15 @@ class Problem:
         return {k: v for k, v in self.options.items() if k not in ("bias", "trans")}
 
     def with_batch(self, batch: int) -> Problem:
-        """Return the problem with another batch size, where it has a batch."""
+        """Return the problem with another batch size, which its name tells, where it has one."""
         if self.op not in BATCHED:
             return self
-        return replace(self, shapes=((batch, *self.shapes[0][1:]), *self.shapes[1:]))
+        shapes = ((batch, *self.shapes[0][1:]), *self.shapes[1:])
+        return replace(self, name=f"{self.name}@{batch}", shapes=shapes)
+
+    def in_mode(self, mode: str) -> Problem:
+        """Return the problem in another mode."""
+        return replace(self, mode=mode)
 
     def __str__(self) -> str:
         sizes = ["x".join(map(str, shape)) for shape in self.shapes]
@@ -92,69 +112,82 @@ class Problem:
             arrays["target"] = rng.integers(0, classes, batch)
         elif self.op == "sgd":
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
-        if direction == "backward":
+        if direction != "forward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
+        if self.mode == "carried":
+            images = arrays.keys() & {"input", "grad_output"}
+            arrays |= {name: channels_last(arrays[name]) for name in images}
         return arrays
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        first, option = self.shapes[0], self.options.get
-        if self.op.startswith("conv_transpose"):
-            weight = self.shapes[1]
-            return (first[0], weight[1] * option("groups", 1), *self._enlarged(first[2:]))
-        if self.op.startswith("conv"):
-            weight = self.shapes[1]
-            return (first[0], weight[0], *self.positions(first[2:], weight[2:]))
-        if self.op == "max_pool2d":
-            return (*first[:2], *self.positions(first[2:], pair(option("kernel_size"))))
-        if self.op == "unfold":
-            kernel = pair(option("kernel_size"))
-            return (first[0], first[1] * prod(kernel), prod(self.positions(first[2:], kernel)))
-        if self.op == "fold":
-            return (first[0], first[1] // self._taps(), *pair(option("output_size")))
+        first = self.shapes[0]
+        if self.op in TRANSPOSED:
+            channels = self.shapes[1][1] * self.options.get("groups", 1)
+            return (first[0], channels, *self._transposed_positions())
+        if self.op in CONVS:
+            return (first[0], self.shapes[1][0], *self.positions(first[2:], self.shapes[1][2:]))
+        if self.op in ("max_pool2d", "unfold", "fold"):
+            return self._windowed_shape(self.each("kernel_size"))
         if self.op == "pad":
-            widths = option("pad")
+            widths = self.options["pad"]  # from the last axis on, before and after
             before, after = widths[-2::-2], widths[::-2]
             kept = 4 - len(before)
             sizes = zip(first[kept:], before, after)
             return (*first[:kept], *(n + low + high for n, low, high in sizes))
-        if self.op == "matmul" and not option("trans"):
+        if self.op == "matmul" and not self.options.get("trans"):
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
             return (first[0], self.shapes[1][0])
         return () if self.op == "cross_entropy" else first
 
-    def positions(self, image: tuple[int, ...], kernel: tuple[int, ...]) -> list[int]:
+    def each(self, option: str, default: Any = None) -> tuple[int, ...]:
+        """Return an option as a number for each axis of the image; "valid" padding is 0."""
+        value = self.options.get(option, default)
+        value = 0 if value == "valid" else value
+        return (value,) * self.rank if isinstance(value, int) else tuple(value)
+
+    def _windowed_shape(self, kernel: tuple[int, ...]) -> tuple[int, ...]:
+        batch, channels, *image = self.shapes[0]
+        if self.op == "fold":
+            return (batch, channels // prod(kernel), *self.each("output_size"))
+        places = self.positions(image, kernel)
+        if self.op == "unfold":
+            return (batch, channels * prod(kernel), prod(places))
+        return (batch, channels, *places)
+
+    def positions(self, image: Sequence[int], kernel: tuple[int, ...]) -> list[int]:
         """Count the places of the kernel along each axis of the image."""
-        option, rank = self.options.get, len(image)
-        if option("padding") == "same":
+        if self.options.get("padding") == "same":
             return list(image)
-        padding = ints(0 if option("padding") == "valid" else option("padding", 0), rank)
-        step = option("stride", kernel if self.op == "max_pool2d" else 1)
-        sizes = zip(image, kernel, ints(step, rank), padding, ints(option("dilation", 1), rank))
+        steps = self.each("stride", kernel if self.op == "max_pool2d" else 1)
+        sizes = zip(image, kernel, steps, self.each("padding", 0), self.each("dilation", 1))
         return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
 
-    def _enlarged(self, image: tuple[int, ...]) -> list[int]:
-        """Count the positions along each axis of a transposed convolution's output."""
-        defaults = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0}
-        options = (ints(self.options.get(k, v), len(image)) for k, v in defaults.items())
-        sizes = zip(image, self.shapes[1][2:], *options)
-        return [(n - 1) * s - 2 * p + d * (k - 1) + extra + 1 for n, k, s, p, d, extra in sizes]
+    def _transposed_positions(self) -> list[int]:
+        """Return the size of which `positions` would be that of the image."""
+        sizes = zip(
+            self.shapes[0][2:],
+            self.shapes[1][2:],
+            self.each("stride", 1),
+            self.each("padding", 0),
+            self.each("dilation", 1),
+            self.each("output_padding", 0),
+        )
+        return [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, d, o in sizes]
 
     # ---- what it costs at least ----------------------------------------------------------------
 
     def flops(self, direction: str = "forward") -> int:
         """Count the floating-point operations of the textbook algorithm."""
-        size = prod(self.output_shape)
+        size = prod(self.shapes[0] if self.op in TRANSPOSED else self.output_shape)
         if self.op in PRODUCTS:
-            if self.op.startswith("conv_transpose"):  # each input is multiplied by its filters
-                size = prod(self.shapes[0])
             gradients = 2 if direction == "backward" else 0
-            return 2 * size * self._products() * (1 + gradients)
+            depth = self.shapes[0][1] if self.op == "matmul" else prod(self.shapes[1][1:])
+            return 2 * size * depth * (1 + gradients)
         if self.op == "max_pool2d":
-            return size * self._taps()
-        moved = max(size, prod(self.shapes[0]))
-        return moved * {"cross_entropy": 4, "sgd": 4}.get(self.op, 1)
+            return size * self.terms()
+        return max(size, prod(self.shapes[0])) * {"cross_entropy": 4, "sgd": 4}.get(self.op, 1)
 
     def bytes(self, direction: str = "forward") -> int:
         """Count the bytes to move if each array is read or written once."""
@@ -169,27 +202,23 @@ class Problem:
 
     def terms(self, result: int = 0) -> int:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
-        output = self.output_shape
-        if self.op not in PRODUCTS or result == 0:
-            if self.op.startswith("conv_transpose"):
-                return self.shapes[1][0] * prod(self.shapes[1][2:])
-            return self._products()
-        if result == 1 and self.op.startswith("conv_transpose"):
-            return self._products()
-        if result == 1:  # each input meets every output channel, at every offset
-            return output[1] * prod(self.shapes[1][2:])
-        return prod(output) // output[1]
-
-    def _products(self) -> int:
-        """Count the products, or other terms, that make one output; or go out from one input."""
-        if self.op in PRODUCTS:
-            return self.shapes[0][-1] if self.op == "matmul" else prod(self.shapes[1][1:])
         if "kernel_size" in self.options:
-            return self._taps()
-        return self.shapes[0][-1] if self.op == "cross_entropy" else 3
-
-    def _taps(self) -> int:
-        return prod(pair(self.options["kernel_size"]))
+            return int(prod(self.each("kernel_size")))
+        if self.op not in PRODUCTS:
+            return self.shapes[0][-1] if self.op == "cross_entropy" else 3
+        groups, output, kernel = (
+            self.options.get("groups", 1),
+            self.output_shape,
+            self.shapes[1][2:],
+        )
+        transposed = self.op in TRANSPOSED
+        if result == 0:
+            steps = self.each("stride", 1) if transposed else (1,) * len(kernel)
+            return self.shapes[0][1] // groups * prod(-(-k // s) for k, s in zip(kernel, steps))
+        if result == 1:  # each input meets every output channel of its group, at every offset
+            return output[1] // groups * prod(kernel)
+        places = self.shapes[0] if result == 2 and transposed else output
+        return prod(places) // places[1]
 
 
 def parse(line: str) -> Problem:
@@ -213,9 +242,9 @@ def parse(line: str) -> Problem:
     options = dict(word.split("=", 1) for word in words if "=" in word)
     if unknown := set(options) - known:
         raise ValueError(f"{op} has no option {min(unknown)!r}: it has {sorted(known)}")
-    for name_of_option in REQUIRED.get(op, ()):
-        if name_of_option not in options:
-            raise ValueError(f"{op} needs {name_of_option}=..., got {line!r}")
+    for required in REQUIRED.get(op, ()):
+        if required not in options:
+            raise ValueError(f"{op} needs {required}=..., got {line!r}")
     return Problem(op, name, shapes, {k: _value(v) for k, v in options.items()}, quick)
 
 
@@ -244,11 +273,6 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def ints(value: Any, count: int) -> tuple[int, ...]:
-    """Repeat one int for each axis."""
-    return (value,) * count if isinstance(value, int) else tuple(value)
-
-
-def pair(value: Any) -> tuple[int, ...]:
-    """Repeat one int for both axes of an image."""
-    return ints(value, 2)
+def channels_last(array: Any) -> Any:
+    """Return images, (N, C, ...), with their channels next to each other in memory."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)

@@ -14,7 +14,7 @@ from ops.case import Case
 import pyconv
 import pyconv.functional as F
 from pyconv import _core, reference
-from pyconv.testing import WINOGRAD_ERROR, assert_close
+from pyconv.testing import WINOGRAD_SLACK, assert_close
 
 Arrays = dict[str, np.ndarray]
 
@@ -88,11 +88,11 @@ def check(
     remade = {name: remake(array) for name, array in arrays.items()}
     result = run(op, remade, options, remake(grad_output))
     terms = count_terms(op, arrays, options)
-    factor = error_factor(op, arrays, options)
-    compare(result.output, truth.output, terms.output, arrays["input"].dtype, factor)
+    slack = slack_of(op, arrays, options)
+    compare(result.output, truth.output, terms.output, arrays["input"].dtype, slack)
     assert result.grads.keys() == truth.grads.keys() == arrays.keys()
     for name, grad in truth.grads.items():
-        compare(result.grads[name], grad, terms.grads[name], arrays["input"].dtype, factor)
+        compare(result.grads[name], grad, terms.grads[name], arrays["input"].dtype, slack)
 
 
 def draw_gradient(op: str, arrays: Arrays, options: dict[str, Any]) -> np.ndarray:
@@ -100,24 +100,24 @@ def draw_gradient(op: str, arrays: Arrays, options: dict[str, Any]) -> np.ndarra
     return np.asarray(np.random.default_rng(1).standard_normal(shape), arrays["input"].dtype)
 
 
-def error_factor(op: str, arrays: Arrays, options: dict[str, Any]) -> float:
+def slack_of(op: str, arrays: Arrays, options: dict[str, Any]) -> float:
     """Winograd's algorithm may have a larger error than the plain sum."""
     if op not in CONVOLUTIONS:
         return 1.0
     forced = _core.force_algorithm(op, None)
     _core.force_algorithm(op, forced)
     possible = forced in (None, "winograd") and not all(refused(op, "winograd", arrays, options))
-    return WINOGRAD_ERROR if possible else 1.0
+    return WINOGRAD_SLACK if possible else 1.0
 
 
 def compare(
-    actual: np.ndarray, expected: np.ndarray, terms: np.ndarray, dtype: Any, factor: float = 1.0
+    actual: np.ndarray, expected: np.ndarray, terms: np.ndarray, dtype: Any, slack: float = 1.0
 ) -> None:
     """The numbers drawn have size 1, and so have products; what is no sum shows its size itself."""
     assert actual.dtype == dtype
     longest = max(1, int(np.ceil(np.abs(terms).max(initial=1))))
-    scale = factor if longest > 1 else min(1.0, float(np.abs(expected).max(initial=0)))
-    assert_close(actual, expected, longest, scale, allow_empty=np.size(expected) == 0)
+    scale = 1.0 if longest > 1 else min(1.0, float(np.abs(expected).max(initial=0)))
+    assert_close(actual, expected, longest, scale, allow_empty=np.size(expected) == 0, slack=slack)
 
 
 def algorithms(op: str) -> list[str | None]:

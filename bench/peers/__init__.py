@@ -21,7 +21,8 @@ class Prepared(NamedTuple):
     Attributes
     ----------
     run : what is timed: computes the problem once
-    fetch : turns what `run` returned into NumPy arrays: the output, then the gradients
+    fetch : turns what `run` returned into NumPy arrays: the output, then the gradients; timed too
+        in the plain mode
     algorithm : which way was chosen, if the library says so
     """
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from pyconv import reference
 
-from ..problems import Problem, ints, pair
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
+COLUMNS_LIMIT = 2**30  # bytes of the matrix of all windows
 
 
 def setup(threads: int) -> None:
@@ -65,6 +67,11 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
     if problem.op == "sgd":
         return _sgd(problem, arrays)
     function = BEST[problem.op]
+    if function is _conv:
+        size = 4 * prod(problem.output_shape) * prod(problem.shapes[1][2:])
+        size = size // problem.output_shape[1] * problem.shapes[0][1]
+        if size > COLUMNS_LIMIT:
+            raise NotImplementedError(f"the matrix of all windows would take {size:.1e} bytes")
     return Prepared(lambda: function(problem, arrays), lambda output: [np.asarray(output)])
 
 
@@ -75,22 +82,21 @@ def _conv(problem: Problem, arrays: Arrays) -> Any:
 
 def _conv_transpose(problem: Problem, arrays: Arrays) -> Any:
     """Multiply for all offsets at once, then add each offset's products to its places."""
-    x, weight, option = arrays["input"], arrays["weight"], problem.options.get
-    rank, groups = x.ndim - 2, option("groups", 1)
+    x, weight = arrays["input"], arrays["weight"]
+    rank, groups = problem.rank, problem.options.get("groups", 1)
     filters = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
     products = filters @ x.reshape(len(x), groups, len(weight) // groups, -1)
     columns = products.reshape(len(x), -1, *weight.shape[2:], *x.shape[2:])
-    output = _add_windows(problem, columns, problem.output_shape, rank)
+    output = _add_windows(problem, columns)
     if "bias" in arrays:
         output += arrays["bias"].reshape(-1, *(1,) * rank)
     return output
 
 
-def _add_windows(problem: Problem, columns: Any, shape: tuple[int, ...], rank: int) -> Any:
-    """Add columns (N, C, offsets..., positions...) up in images of a shape."""
-    option = problem.options.get
-    step, spread = ints(option("stride", 1), rank), ints(option("dilation", 1), rank)
-    pad = ints(option("padding", 0), rank)
+def _add_windows(problem: Problem, columns: Any) -> Any:
+    """Add columns (N, C, offsets..., positions...) up in the output."""
+    each, rank, shape = problem.each, problem.rank, problem.output_shape
+    step, spread, pad = each("stride", 1), each("dilation", 1), each("padding", 0)
     full = np.zeros((*shape[:2], *(n + 2 * p for n, p in zip(shape[2:], pad))), columns.dtype)
     for offset in np.ndindex(*columns.shape[2 : 2 + rank]):
         starts = [r * d for r, d in zip(offset, spread)]
@@ -101,9 +107,9 @@ def _add_windows(problem: Problem, columns: Any, shape: tuple[int, ...], rank: i
 
 def _unfold(problem: Problem, arrays: Arrays) -> Any:
     """Copy the windows out of a strided view."""
-    x, option = arrays["input"], problem.options.get
-    (r, s), (top, left) = pair(option("kernel_size")), pair(option("padding", 0))
-    step, spread = pair(option("stride", 1)), pair(option("dilation", 1))
+    x, each = arrays["input"], problem.each
+    (r, s), (top, left) = each("kernel_size"), each("padding", 0)
+    step, spread = each("stride", 1), each("dilation", 1)
     x = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
     extent = spread[0] * (r - 1) + 1, spread[1] * (s - 1) + 1
     views = np.lib.stride_tricks.sliding_window_view(x, extent, (2, 3))
@@ -112,16 +118,16 @@ def _unfold(problem: Problem, arrays: Arrays) -> Any:
 
 
 def _fold(problem: Problem, arrays: Arrays) -> Any:
-    option, (batch, _, positions) = problem.options.get, problem.shapes[0]
-    shape, kernel = problem.output_shape, pair(option("kernel_size"))
+    batch, _, positions = problem.shapes[0]
+    shape, kernel = problem.output_shape, problem.each("kernel_size")
     rows = problem.positions(shape[2:], kernel)[0]
     columns = arrays["input"].reshape(batch, shape[1], *kernel, rows, positions // rows)
-    return _add_windows(problem, columns, shape, 2)
+    return _add_windows(problem, columns)
 
 
 def _pad(problem: Problem, arrays: Arrays) -> Any:
     option = problem.options.get
-    widths = [pair(option("pad")[i : i + 2]) for i in range(0, len(option("pad")), 2)][::-1]
+    widths = [option("pad")[i : i + 2] for i in range(0, len(option("pad")), 2)][::-1]
     widths = [(0, 0)] * (4 - len(widths)) + widths
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     x = arrays["input"]
@@ -147,9 +153,9 @@ def _relu(problem: Problem, arrays: Arrays) -> Any:
 
 def _max_pool2d(problem: Problem, arrays: Arrays) -> Any:
     """Take a running maximum over the offsets of the kernel."""
-    option = problem.options.get
-    kernel, pad = pair(option("kernel_size")), pair(option("padding", 0))
-    step, spread = pair(option("stride", kernel)), pair(option("dilation", 1))
+    each = problem.each
+    kernel, pad = each("kernel_size"), each("padding", 0)
+    step, spread = each("stride", kernel), each("dilation", 1)
     x, (rows, columns) = arrays["input"], problem.output_shape[2:]
     if any(pad):
         widths = ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1]))
@@ -171,8 +177,8 @@ def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
 
 
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _conv),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _conv_transpose),
+    **dict.fromkeys(CONVS, _conv),
+    **dict.fromkeys(TRANSPOSED, _conv_transpose),
     "unfold": _unfold,
     "fold": _fold,
     "pad": _pad,
@@ -195,4 +201,4 @@ def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
         np.add(buffer, grad + decay * param, out=buffer)
         np.subtract(param, LEARNING_RATE * buffer, out=param)
 
-    return Prepared(run, lambda _: [param.copy()])
+    return Prepared(run, lambda _: [param])

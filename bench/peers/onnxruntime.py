@@ -7,7 +7,7 @@ from typing import Any
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from ..problems import Problem, pair
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import Arrays, Prepared
 
 VARIANTS = ("onnxruntime",)
@@ -22,6 +22,8 @@ def setup(threads: int) -> None:
 def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:
     if direction == "backward":
         raise NotImplementedError("onnxruntime has no backward")
+    if problem.mode == "carried":
+        raise NotImplementedError("onnxruntime takes images in C order alone")
     op, attributes = _node(problem)
     constants = {k: v for k, v in arrays.items() if k in ("weight", "bias", "other")}
     if problem.options.get("trans"):
@@ -41,17 +43,15 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
 
 def _node(problem: Problem) -> tuple[str, dict[str, Any]]:
     """Return the name of the ONNX operator and its attributes."""
-    option = problem.options.get
-    pads = [*pair(option("padding", 0))] * 2
-    dilations = pair(option("dilation", 1))
-    if problem.op == "conv2d":
-        strides, group = pair(option("stride", 1)), option("groups", 1)
-        return "Conv", {"strides": strides, "pads": pads, "dilations": dilations, "group": group}
+    if problem.op in CONVS:
+        return "Conv", {"group": problem.options.get("groups", 1), **_windows(problem, 1)}
+    if problem.op in TRANSPOSED:
+        more = {"output_padding": problem.each("output_padding", 0)}
+        group = problem.options.get("groups", 1)
+        return "ConvTranspose", {"group": group, **more, **_windows(problem, 1)}
     if problem.op == "max_pool2d":
-        kernel = pair(option("kernel_size"))
-        strides = pair(option("stride", kernel))
-        windows = {"kernel_shape": kernel, "strides": strides}
-        return "MaxPool", {**windows, "pads": pads, "dilations": dilations}
+        kernel = problem.each("kernel_size")
+        return "MaxPool", {"kernel_shape": kernel, **_windows(problem, kernel)}
     simple: dict[str, tuple[str, dict[str, Any]]] = {
         "linear": ("Gemm", {"transB": 1}),
         "matmul": ("MatMul", {}),
@@ -60,3 +60,10 @@ def _node(problem: Problem) -> tuple[str, dict[str, Any]]:
     if problem.op not in simple:
         raise NotImplementedError(f"{problem.op} is not wired up for onnxruntime")
     return simple[problem.op]
+
+
+def _windows(problem: Problem, step: Any) -> dict[str, Any]:
+    """Return the attributes that convolution and pooling share; `step` is the default stride."""
+    each = problem.each
+    pads = [*each("padding", 0)] * 2
+    return {"strides": each("stride", step), "pads": pads, "dilations": each("dilation", 1)}

@@ -1,4 +1,4 @@
-"""OpenVINO: a model of one operation, with its weights as constants."""
+"""OpenVINO: a model of one operation, with its weights as constants; NHWC in the carried mode."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import openvino
 from openvino import opset13 as ops
+from openvino.preprocess import PrePostProcessor
 
-from ..problems import Problem, pair
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import Arrays, Prepared
 
 VARIANTS = ("openvino",)
@@ -24,26 +25,36 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         raise NotImplementedError("openvino has no backward")
     x = ops.parameter(problem.shapes[0], np.float32)
     model = openvino.Model([_node(problem, arrays, x)], [x])
+    image = arrays["input"]
+    axes = tuple(range(problem.rank + 2))
+    if problem.mode == "carried":
+        model = _channels_last(model, problem.rank)
+        axes = (0, *axes[2:], 1)
+        image = image.transpose(axes)
     # Without these hints it computes in bfloat16 where the CPU can.
     hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     request = core.compile_model(model, "CPU", hints).create_infer_request()
-    image = arrays["input"]
 
     def run() -> Any:  # without copies of the images
         return request.infer({0: image}, share_inputs=True, share_outputs=True)
 
-    return Prepared(run, lambda outputs: [outputs[0].copy()])
+    return Prepared(run, lambda outputs: [outputs[0].transpose(np.argsort(axes))])
+
+
+def _channels_last(model: Any, rank: int) -> Any:
+    """Let the model take and return images whose channels come last."""
+    first, last = (f"NC{'DHW'[3 - rank :]}", f"N{'DHW'[3 - rank :]}C")
+    changed = PrePostProcessor(model)
+    for end in (changed.input(), changed.output()):
+        end.tensor().set_layout(openvino.Layout(last))
+        end.model().set_layout(openvino.Layout(first))
+    return changed.build()
 
 
 def _node(problem: Problem, arrays: Arrays, x: Any) -> Any:
-    option = problem.options.get
-    if problem.op == "conv2d":
-        if option("groups", 1) != 1:
-            raise NotImplementedError("groups are not wired up for openvino")
-        pad = pair(option("padding", 0))
-        geometry = pair(option("stride", 1)), pad, pad, pair(option("dilation", 1))
-        node = ops.convolution(x, arrays["weight"], *geometry)
-        return ops.add(node, arrays["bias"].reshape(-1, 1, 1)) if "bias" in arrays else node
+    each, option = problem.each, problem.options.get
+    if problem.op in CONVS or problem.op in TRANSPOSED:
+        return _convolution(problem, arrays, x)
     if problem.op == "linear":
         node = ops.matmul(x, arrays["weight"], False, True)
         return ops.add(node, arrays["bias"]) if "bias" in arrays else node
@@ -52,7 +63,32 @@ def _node(problem: Problem, arrays: Arrays, x: Any) -> Any:
     if problem.op == "relu":
         return ops.relu(x)
     if problem.op == "max_pool2d":
-        kernel, pad = pair(option("kernel_size")), pair(option("padding", 0))
-        step, spread = pair(option("stride", kernel)), pair(option("dilation", 1))
+        kernel, pad = each("kernel_size"), each("padding", 0)
+        step, spread = each("stride", kernel), each("dilation", 1)
         return ops.max_pool(x, step, spread, pad, pad, kernel).output(0)
     raise NotImplementedError(f"{problem.op} is not wired up for openvino")
+
+
+def _convolution(problem: Problem, arrays: Arrays, x: Any) -> Any:
+    each, weight, groups = problem.each, arrays["weight"], problem.options.get("groups", 1)
+    if groups > 1:
+        weight = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
+    pad, step, spread = each("padding", 0), each("stride", 1), each("dilation", 1)
+    if problem.op in CONVS:
+        function = ops.group_convolution if groups > 1 else ops.convolution
+        node = function(x, weight, step, pad, pad, spread)
+    else:
+        backprop = ops.convolution_backprop_data
+        function = ops.group_convolution_backprop_data if groups > 1 else backprop
+        node = function(
+            x,
+            weight,
+            step,
+            pads_begin=pad,
+            pads_end=pad,
+            dilations=spread,
+            output_padding=each("output_padding", 0),
+        )
+    if "bias" not in arrays:
+        return node
+    return ops.add(node, arrays["bias"].reshape(-1, *(1,) * problem.rank))

@@ -10,11 +10,11 @@ import pyconv
 import pyconv.functional as F
 from pyconv import _core
 
-from ..problems import PRODUCTS, Problem
+from ..problems import CONVS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("pyconv",)
-TABLE_OF = {op: op if op.startswith("conv") else "matmul" for op in sorted(PRODUCTS)}
+TABLE_OF = {**{op: op for op in (*CONVS, *TRANSPOSED)}, "linear": "matmul", "matmul": "matmul"}
 TABLES = {table: _core.algorithm_names(table) for table in TABLE_OF.values()}
 
 
@@ -96,27 +96,25 @@ def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
     param = pyconv.nn.Parameter(pyconv.from_numpy(arrays["param"]))
     param.grad = pyconv.from_numpy(arrays["grad"])
     optimizer = pyconv.optim.SGD([param], lr=LEARNING_RATE, **problem.arguments)
-    return Prepared(optimizer.step, lambda _: [param.detach().numpy().copy()])
+    return Prepared(optimizer.step, lambda _: [param.detach().numpy()])
 
 
-def _conv_shape(problem: Problem) -> Any:
-    option, (image, kernel) = problem.options.get, problem.shapes
-    geometry = option("stride", 1), option("padding", 0)
+def conv_shape(problem: Problem) -> _core.ConvShape:
+    """Describe a convolution as the compiled module does."""
+    option = problem.options.get
+    sizes = problem.rank, *problem.shapes, option("stride", 1), option("padding", 0)
     groups, dilation = option("groups", 1), option("dilation", 1)
-    rank = len(kernel) - 2
-    if problem.op.startswith("conv_transpose"):
-        geometry += (option("output_padding", 0),)
-        return _core.conv_transpose_shape(rank, image, kernel, *geometry, groups, dilation)
-    return _core.conv_shape(rank, image, kernel, *geometry, dilation, groups)
+    if problem.op in CONVS:
+        return _core.conv_shape(*sizes, dilation, groups)
+    return _core.conv_transpose_shape(*sizes, option("output_padding", 0), groups, dilation)
 
 
 def chosen(problem: Problem, arrays: Arrays, direction: str) -> str:
-    """Name the algorithms that run, forward first."""
-    if problem.op.startswith("conv"):
-        shape = _conv_shape(problem)
-        ways = ["forward"]
-        if direction == "backward":
-            ways += ["backward_input", "backward_weight"]
+    """Name the algorithms that run: forward's first, or the one of a gradient."""
+    if problem.op in CONVS or problem.op in TRANSPOSED:
+        shape = conv_shape(problem)
+        every = ["forward", "backward_input", "backward_weight"]
+        ways = every if direction == "backward" else [direction]
         tables = [_core.conv_explain(shape, way, np.float32) for way in ways]
     elif problem.op in ("matmul", "linear"):
         left, right = list(arrays.values())[:2]

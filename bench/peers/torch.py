@@ -1,4 +1,4 @@
-"""PyTorch, with images in its default layout (NCHW) and in channels_last."""
+"""PyTorch: NCHW in the plain mode, channels_last in the carried one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from ..problems import Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
-VARIANTS = ("torch", "torch-cl")
+VARIANTS = ("torch",)
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def setup(threads: int) -> None:
@@ -18,14 +19,9 @@ def setup(threads: int) -> None:
 
 
 def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:
-    if variant == "torch-cl" and len(problem.shapes[0]) != 4:
-        raise NotImplementedError("channels_last is for images")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    if variant == "torch-cl":
-        tensors = {
-            name: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
-            for name, t in tensors.items()
-        }
+    if problem.mode == "carried":
+        tensors = {name: _channels_last(tensor) for name, tensor in tensors.items()}
     if problem.op == "sgd":
         return _sgd(problem, tensors)
     leaves = [t for name, t in tensors.items() if name not in ("target", "grad_output")]
@@ -56,8 +52,14 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     return Prepared(run, fetch)
 
 
+def _channels_last(tensor: Any) -> Any:
+    """Mark images and filters as channels_last; PyTorch has no such format for sequences."""
+    format = CHANNELS_LAST.get(tensor.ndim, torch.preserve_format)
+    return tensor.clone(memory_format=format)
+
+
 def _sgd(problem: Problem, tensors: Arrays) -> Prepared:
     param = torch.nn.Parameter(tensors["param"].clone())
     param.grad = tensors["grad"]
     optimizer = torch.optim.SGD([param], lr=LEARNING_RATE, **problem.arguments)
-    return Prepared(optimizer.step, lambda _: [param.detach().numpy().copy()])
+    return Prepared(optimizer.step, lambda _: [param.detach().numpy()])
