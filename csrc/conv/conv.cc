@@ -22,7 +22,7 @@ constexpr double hertz = 3e9;
 constexpr double form_cycles = 0.4;   // per element of columns: by stretches along a row
 constexpr double strided_cycles = 4;  // the same where the row's elements are not neighbours
 constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a stretch, an element
-constexpr double layout_cycles = 1;    // per element of an array copied into another layout
+constexpr double layout_cycles = 1.3;  // per element of an array copied into another layout
 constexpr double repack_cycles = 0.5;  // per weight
 constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
 
@@ -83,16 +83,17 @@ double implicit_gemm_cost(const ConvProblem& p) {
   const bool neighbours = r.source.stride[4] == 1 || r.source.shape[4] <= 1;
   double form = neighbours ? form_cycles : strided_cycles;
   if (weight) form += 0.4;  // both operands are transposed
-  return (1.05 * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr +
+  return (1.1 * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr +
           form * r.pixels * groups * r.depth + 3000) /
          hertz;
 }
 
 double im2col_cost(const ConvProblem& p) {
   const Roles r(p);
-  const double columns = r.pixels * double(p.shape->groups) * r.depth;
-  return (columns * r.outputs / (2 * lanes(p)) + (2 + strided_cycles / 4) * columns +
-          5000.0 * double(p.shape->batch)) /
+  const double images = double(p.shape->batch) * double(p.shape->groups), nr = 2 * lanes(p);
+  const double pixels = r.pixels / double(std::max<int64_t>(1, p.shape->batch));
+  const double multiply = images * whole(int64_t(pixels), nr) * r.outputs * r.depth / nr;
+  return (1.05 * multiply + (2 + strided_cycles / 4) * images * pixels * r.depth + 5000 * images) /
          hertz;
 }
 

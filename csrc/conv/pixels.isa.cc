@@ -59,6 +59,16 @@ inline void copy_row(const Columns<T>& c, bool joined, const T* row, int64_t x, 
   }
 }
 
+// To the next column: images, then the pixels of each.
+template <class T>
+inline void advance(const Columns<T>& c, int64_t (&at)[3], int64_t& image) {
+  for (int i = 2; i >= 0; --i) {
+    if (++at[i] < c.pixels[i]) return;
+    at[i] = 0;
+  }
+  ++image;
+}
+
 template <class T>
 void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int64_t depth,
                  T* packed, int64_t row) {
@@ -72,9 +82,24 @@ void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int
     joined = joined && c.offset[2][tap] == c.offset[2][tap - 1] + 1;
   const int64_t row_elements = c.taps[2] * c.channels;
 
+  const bool whole = joined && k0 == 0 && depth == c.taps[0] * c.taps[1] * row_elements;
   for (int64_t j = 0; j < count; ++j, packed += row) {
     const T* const source = c.source + image * c.image_stride;
+    const int64_t x = at[2] * c.step[2] + c.offset[2][0];
     T* to = packed;
+    if (whole && x >= 0 && x + c.taps[2] <= c.size[2]) {  // most pixels: no end of a row to look at
+      for (int64_t tap = 0; tap < c.taps[0]; ++tap)
+        for (int64_t r = 0; r < c.taps[1]; ++r, to += row_elements) {
+          const int64_t d = at[0] * c.step[0] + c.offset[0][tap];
+          const int64_t h = at[1] * c.step[1] + c.offset[1][r];
+          if (d < 0 || d >= c.size[0] || h < 0 || h >= c.size[1])
+            clear(row_elements, to);
+          else
+            copy(source + d * c.stride[0] + h * c.stride[1] + x * c.stride[2], row_elements, to);
+        }
+      advance(c, at, image);
+      continue;
+    }
     int64_t window_row = k0 / row_elements, first = k0 % row_elements;
     for (int64_t k = 0; k < depth; ++window_row, first = 0) {
       const int64_t rest = row_elements - first, n = rest < depth - k ? rest : depth - k;
@@ -88,13 +113,7 @@ void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int
       to += n;
       k += n;
     }
-    if (++at[2] < c.pixels[2]) continue;
-    at[2] = 0;
-    if (++at[1] < c.pixels[1]) continue;
-    at[1] = 0;
-    if (++at[0] < c.pixels[0]) continue;
-    at[0] = 0;
-    ++image;
+    advance(c, at, image);
   }
 }
 
