@@ -14,6 +14,8 @@ void implicit_gemm_weight(const ConvProblem& problem);  // its part for backward
 void channels_last(const ConvProblem& problem);         // channels_last.cc
 void channels_last_weight(const ConvProblem& problem);  // its part for backward_weight
 void winograd(const ConvProblem& problem);              // winograd.cc
+void fully_connected(const ConvProblem& problem);       // fully_connected.cc
+std::string fully_connected_refuses(const ConvProblem& problem);
 std::string winograd_refuses(const ConvProblem& problem);
 
 // A columns matrix (of each group) together with the offsets it points to.

@@ -17,8 +17,10 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t task_panels = 8;  // of pixels
-constexpr int64_t enough_tasks = 16;
+constexpr int64_t task_panels = 8;    // of pixels, in a task's own block
+constexpr int64_t shared_panels = 8;  // of pixels, in a block that all tasks share
+constexpr int64_t enough_tasks = 16, enough_panels = 8;
+constexpr int64_t most_rows = 16;  // of a tile, on any instruction set
 template <class T>
 constexpr int64_t sum_block = 2048 / static_cast<int64_t>(sizeof(T));  // a panel of rows fits L1
 
@@ -31,26 +33,55 @@ struct Target {
   Places places;
 };
 
+// The right operand: panels of nr output channels, [depth][nr], with depth counting (tap, channel).
+template <class T>
+struct Weights {
+  const ConvShape& s;
+  const T* data;
+  bool back;                  // of backward_input: the channels' roles are exchanged
+  std::vector<int64_t> taps;  // backward_input: those that the phase meets, in order
+
+  int64_t outputs() const { return back ? s.in_group() : s.out_group(); }
+  int64_t depth() const {
+    return back ? s.out_group() * int64_t(taps.size()) : s.in_group() * s.taps();
+  }
+  int64_t panels() const { return ceil_div(outputs(), gemm_table().of<T>().nr); }
+
+  void pack(int64_t group, int64_t n, T* panel) const {
+    const PixelKernels<T>& kernels = pixel_table().of<T>();
+    const int64_t first = n * gemm_table().of<T>().nr, row = s.in_group() * s.taps();
+    const T* const of_group = data + group * s.out_group() * row;
+    const int used =
+        static_cast<int>(std::min<int64_t>(gemm_table().of<T>().nr, outputs() - first));
+    if (back)
+      kernels.pack_weight_back(of_group + first * s.taps(), s.taps(), row, s.out_group(),
+                               taps.data(), int64_t(taps.size()), used, data + s.out_channels * row,
+                               panel);
+    else
+      kernels.pack_weight(of_group + first * row, s.in_group(), s.taps(), used, panel);
+  }
+};
+
 template <class T>
 struct PixelProduct {
   const ColumnsOf<T>& columns;
-  const T* weight;  // panels of [depth][nr], groups one after the other
-  const T* bias;    // or null
+  const Weights<T>& weights;
+  const T* bias;  // or null
   Target<T> target;
   int64_t pixels;  // of all images
 
   int64_t depth() const { return columns.rows(); }
-  void run(int64_t groups) const;
 
- private:
-  void task(int64_t group, int64_t j0, int64_t count, int64_t n0, int64_t n1) const;
-  bool in_place(const Columns<T>& c) const;
+  // Many pixels: each task forms the columns that it needs, and threads do not wait for each other.
+  // Few pixels: one block, formed by all threads, who then split the output channels and repack the
+  // weights as they need them, so that these are read once.
+  void run(int64_t groups) const;
 };
 
 // Whether the columns are the source itself: one tap, and pixels at equal distances. Distances of a
 // multiple of 4096 bytes would fall into the same sets of the L1 cache.
 template <class T>
-bool PixelProduct<T>::in_place(const Columns<T>& c) const {
+bool in_place(const Columns<T>& c) {
   if (c.stride[2] * static_cast<int64_t>(sizeof(T)) % 4096 == 0) return false;
   int64_t next = c.stride[2];
   for (int i = 2; i >= 0; --i) {
@@ -62,95 +93,138 @@ bool PixelProduct<T>::in_place(const Columns<T>& c) const {
   return c.image_stride == next || c.image_stride == 0;
 }
 
-// Pixels [j0, j0 + count) times the panels [n0, n1) of output channels.
+// Pixels [j0, j0 + count) of one group times the panels [n0, n1) of output channels.
 template <class T>
-void PixelProduct<T>::task(int64_t group, int64_t j0, int64_t count, int64_t n0, int64_t n1) const {
-  const GemmKernels<T>& kernels = gemm_table().of<T>();
-  const int nr = kernels.nr;
-  const Columns<T> from = columns.group(group);
-  const bool direct = in_place(from);
-  const Panels panels(count, kernels.mr);
-  const int64_t kc = balanced(depth(), sum_block<T>);
-  const int64_t row = kc + 64 / static_cast<int64_t>(sizeof(T));
-  const Scratch packed(direct ? 0 : size_t(count * row) * sizeof(T));
-  const int64_t beside_row = (n1 - n0) * nr;
-  const Scratch beside(target.dense ? 0 : size_t(count * beside_row) * sizeof(T));
-  const T* const panels_of_group = weight + group * ceil_div(target.columns, nr) * nr * depth();
+class Block {
+ public:
+  // all_parts: keeps the columns of every part of the sum, not of one at a time.
+  Block(const PixelProduct<T>& product, int64_t group, int64_t j0, int64_t count, int64_t n0,
+        int64_t n1, bool all_parts)
+      : kernels_(gemm_table().of<T>()),
+        product_(product),
+        from_(product.columns.group(group)),
+        group_(group),
+        j0_(j0),
+        count_(count),
+        n0_(n0),
+        panels_(count, kernels_.mr),
+        kc_(balanced(product.depth(), sum_block<T>)),
+        direct_(in_place(from_)),
+        row_(direct_ ? from_.stride[2] : kc_ + 64 / static_cast<int64_t>(sizeof(T))),
+        part_(all_parts ? count * row_ : 0),
+        packed_(direct_ ? 0 : size_t(all_parts ? parts() * part_ : count * row_) * sizeof(T)),
+        beside_row_((n1 - n0) * kernels_.nr),
+        beside_(product.target.dense ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
 
-  Tile<T> tile{};
-  tile.a_row = direct ? from.stride[2] : row;
-  tile.a_column = 1;
-  tile.b_row = nr;
-  tile.c_row = target.dense ? target.row : beside_row;
-  for (int64_t k0 = 0; k0 < depth(); k0 += kc) {
-    tile.depth = std::min(kc, depth() - k0);
-    tile.accumulate = k0 > 0;
-    if (!direct)
-      pixel_table().of<T>().pack_pixels(from, j0, count, k0, tile.depth, packed.as<T>(), row);
-    const T* const a = direct ? from.source + j0 * tile.a_row + k0 : packed.as<T>();
-    for (int64_t n = n0; n < n1; ++n) {
-      const int64_t channel = n * nr, wide = std::min<int64_t>(nr, target.columns - channel);
-      tile.b = panels_of_group + n * nr * depth() + k0 * nr;
-      if (bias && k0 + tile.depth == depth())
-        tile.epilogue.column_bias = bias + group * target.columns + channel;
-      T* const c = target.dense ? target.data + j0 * target.row + group * target.columns + channel
-                                : beside.as<T>() + (n - n0) * nr;
-      for (int64_t i = 0; i < panels.count; ++i) {
-        tile.height = panels.rows(i);
-        tile.a = a + panels.first_row(i) * tile.a_row;
-        tile.c = c + panels.first_row(i) * tile.c_row;
-        tile.ahead = tile.a + tile.height * tile.a_row;
-        if (wide == nr)
-          kernels.tile(tile);
-        else
-          kernels.tile_narrow(tile, static_cast<int>(wide));
-      }
+  int64_t parts() const { return ceil_div(product_.depth(), kc_); }
+  int64_t panels() const { return panels_.count; }
+
+  // Forms part k of the columns, panels [i0, i1) of pixels.
+  void form(int64_t k, int64_t i0, int64_t i1) const {
+    if (direct_) return;
+    const int64_t first = panels_.first_row(i0), end = panels_.first_row(i1);
+    pixel_table().of<T>().pack_pixels(from_, j0_ + first, end - first, k * kc_, depth_of(k),
+                                      packed_.template as<T>() + k * part_ + first * row_, row_);
+  }
+
+  // Adds part k of the sum for the panel n of output channels, whose weights are given.
+  void multiply(int64_t k, int64_t n, const T* weight) const {
+    const Target<T>& target = product_.target;
+    const int64_t nr = kernels_.nr, channel = n * nr;
+    const int64_t wide = std::min<int64_t>(nr, target.columns - channel);
+    const T* const a =
+        direct_ ? from_.source + j0_ * row_ + k * kc_ : packed_.template as<T>() + k * part_;
+    T* const c = target.dense ? target.data + j0_ * target.row + group_ * target.columns + channel
+                              : beside_.template as<T>() + (n - n0_) * nr;
+    Tile<T> tile{};
+    tile.depth = depth_of(k);
+    tile.a_row = row_;
+    tile.a_column = 1;
+    tile.b = weight + k * kc_ * nr;
+    tile.b_row = nr;
+    tile.c_row = target.dense ? target.row : beside_row_;
+    tile.accumulate = k > 0;
+    if (product_.bias && k + 1 == parts())
+      tile.epilogue.column_bias = product_.bias + group_ * target.columns + channel;
+    for (int64_t i = 0; i < panels_.count; ++i) {
+      tile.height = panels_.rows(i);
+      tile.a = a + panels_.first_row(i) * row_;
+      tile.ahead = tile.a + tile.height * row_;
+      tile.c = c + panels_.first_row(i) * tile.c_row;
+      if (wide == nr)
+        kernels_.tile(tile);
+      else
+        kernels_.tile_narrow(tile, static_cast<int>(wide));
     }
   }
-  if (target.dense) return;
-  const int64_t first = n0 * nr, wide = std::min(n1 * nr, target.columns) - first;
-  int64_t offset[task_panels * 16];
-  target.places.offsets(j0, count, offset);
-  for (int64_t j = 0; j < count; ++j)
-    std::copy(beside.as<T>() + j * beside_row, beside.as<T>() + j * beside_row + wide,
-              target.data + offset[j] + group * target.columns + first);
-}
 
-// Tasks are blocks of pixels; where these are few, the output channels are split too.
+  // What does not lie densely in the target is copied there: panel n of output channels.
+  void finish(int64_t n) const {
+    const Target<T>& target = product_.target;
+    if (target.dense) return;
+    const int64_t nr = kernels_.nr, channel = n * nr;
+    const int64_t wide = std::min<int64_t>(nr, target.columns - channel);
+    int64_t offset[shared_panels * most_rows];
+    target.places.offsets(j0_, count_, offset);
+    const T* from = beside_.template as<T>() + (n - n0_) * nr;
+    for (int64_t j = 0; j < count_; ++j, from += beside_row_)
+      std::copy(from, from + wide, target.data + offset[j] + group_ * target.columns + channel);
+  }
+
+ private:
+  int64_t depth_of(int64_t k) const { return std::min(kc_, product_.depth() - k * kc_); }
+
+  const GemmKernels<T>& kernels_;
+  const PixelProduct<T>& product_;
+  const Columns<T> from_;
+  const int64_t group_, j0_, count_, n0_;
+  const Panels panels_;
+  const int64_t kc_;
+  const bool direct_;
+  const int64_t row_, part_;
+  const Scratch packed_;
+  const int64_t beside_row_;
+  const Scratch beside_;
+};
+
 template <class T>
 void PixelProduct<T>::run(int64_t groups) const {
   if (pixels == 0) return;
-  const GemmKernels<T>& kernels = gemm_table().of<T>();
-  const int64_t panels = ceil_div(pixels, kernels.mr), n = ceil_div(target.columns, kernels.nr);
+  const int64_t mr = gemm_table().of<T>().mr, nr = gemm_table().of<T>().nr;
+  const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
+  const size_t panel = size_t(nr * depth());
+  if (groups == 1 && row_panels <= shared_panels && n >= enough_panels) {
+    const Block<T> block(*this, 0, 0, pixels, 0, n, true);
+    parallel_for(block.parts() * row_panels, [&](int64_t task) {
+      const int64_t i = task % row_panels;
+      block.form(task / row_panels, i, i + 1);
+    });
+    parallel_for(n, [&](int64_t i) {
+      const Scratch weight(panel * sizeof(T));
+      weights.pack(0, i, weight.as<T>());
+      for (int64_t k = 0; k < block.parts(); ++k) block.multiply(k, i, weight.as<T>());
+      block.finish(i);
+    });
+    return;
+  }
+  const Scratch packed(size_t(groups * n) * panel * sizeof(T));
+  const auto panel_of = [&](int64_t i) { return packed.template as<T>() + size_t(i) * panel; };
+  parallel_for(groups * n, [&](int64_t i) { weights.pack(i / n, i % n, panel_of(i)); });
   int64_t most = task_panels;
-  while (groups * ceil_div(panels, most) < enough_tasks && most > 1) most /= 2;
-  const int64_t count = balanced(pixels, most * kernels.mr), blocks = ceil_div(pixels, count);
+  while (groups * ceil_div(row_panels, most) < enough_tasks && most > 1) most /= 2;
+  const int64_t count = balanced(pixels, most * mr), blocks = ceil_div(pixels, count);
   const int64_t splits = std::min(n, ceil_div(enough_tasks, groups * blocks));
   const int64_t n_count = balanced(n, ceil_div(n, splits)), n_blocks = ceil_div(n, n_count);
-  parallel_for(groups * blocks * n_blocks, [&](int64_t index) {
-    const int64_t n0 = index % n_blocks * n_count, j0 = index / n_blocks % blocks * count;
-    task(index / n_blocks / blocks, j0, std::min(count, pixels - j0), n0,
-         std::min(n0 + n_count, n));
+  parallel_for(groups * blocks * n_blocks, [&](int64_t task) {
+    const int64_t n0 = task % n_blocks * n_count, n1 = std::min(n0 + n_count, n);
+    const int64_t j0 = task / n_blocks % blocks * count, group = task / n_blocks / blocks;
+    const Block<T> block(*this, group, j0, std::min(count, pixels - j0), n0, n1, false);
+    for (int64_t k = 0; k < block.parts(); ++k) {
+      block.form(k, 0, block.panels());
+      for (int64_t i = n0; i < n1; ++i) block.multiply(k, i, panel_of(group * n + i));
+    }
+    for (int64_t i = n0; i < n1; ++i) block.finish(i);
   });
-}
-
-// The weights of each group as panels of output channels.
-template <class T>
-void pack_weights(const T* weight, int64_t groups, int64_t outputs, int64_t channels, int64_t taps,
-                  T* packed) {
-  const int64_t nr = gemm_table().of<T>().nr, panels = ceil_div(outputs, nr);
-  parallel_for(groups * panels, [&](int64_t i) {
-    const int64_t group = i / panels, n = i % panels * nr;
-    pixel_table().of<T>().pack_weight(weight + (group * outputs + n) * channels * taps, channels,
-                                      taps, static_cast<int>(std::min(nr, outputs - n)),
-                                      packed + i * nr * channels * taps);
-  });
-}
-
-template <class T>
-size_t packed_bytes(int64_t groups, int64_t outputs, int64_t depth) {
-  const int64_t nr = gemm_table().of<T>().nr;
-  return size_t(groups * ceil_div(outputs, nr) * nr * depth) * sizeof(T);
 }
 
 template <class T>
@@ -158,31 +232,10 @@ void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast input(p.input);
   const ColumnsOf<T> columns(s, input.view());
-  const Scratch weight(packed_bytes<T>(s.groups, s.out_group(), columns.rows()));
-  pack_weights(static_cast<const T*>(p.weight), s.groups, s.out_group(), s.in_group(), s.taps(),
-               weight.as<T>());
+  const Weights<T> weights{s, static_cast<const T*>(p.weight), false, {}};
   const Target<T> output{static_cast<T*>(p.result), s.out_group(), s.out_channels, true, {}};
-  PixelProduct<T>{columns, weight.as<T>(), static_cast<const T*>(p.bias), output,
-                  s.batch * s.out_pixels()}
+  PixelProduct<T>{columns, weights, static_cast<const T*>(p.bias), output, s.batch * s.out_pixels()}
       .run(s.groups);
-}
-
-// The weights that one phase meets, with the channels' roles exchanged: (input channel of the
-// group, output channel of the group, tap of the phase).
-template <class T>
-void gather_weight(const ConvShape& s, const T* weight, const std::vector<int64_t> (&taps)[3],
-                   T* gathered) {
-  const int64_t count = int64_t(taps[0].size() * taps[1].size() * taps[2].size());
-  parallel_for(s.groups * s.in_group(), [&](int64_t row) {
-    const int64_t group = row / s.in_group(), c = row % s.in_group();
-    T* to = gathered + row * s.out_group() * count;
-    for (int64_t o = 0; o < s.out_group(); ++o) {
-      const T* from = weight + ((group * s.out_group() + o) * s.in_group() + c) * s.taps();
-      for (int64_t d : taps[0])
-        for (int64_t h : taps[1])
-          for (int64_t w : taps[2]) *to++ = from[(d * s.kernel[1] + h) * s.kernel[2] + w];
-    }
-  });
 }
 
 template <class T>
@@ -192,12 +245,10 @@ void backward_input_phase(const ConvProblem& p, const TensorView& grad_output,
   std::vector<int64_t> taps[3];
   const ColumnsOf<T> columns(s, grad_output, phase, taps);
   if (columns.pixels() == 0 || columns.rows() == 0) return;
-  const Scratch gathered(size_t(s.in_channels * columns.rows()) * sizeof(T));
-  gather_weight(s, static_cast<const T*>(p.weight), taps, gathered.as<T>());
-  const Scratch weight(packed_bytes<T>(s.groups, s.in_group(), columns.rows()));
-  pack_weights(gathered.as<T>(), s.groups, s.in_group(), s.out_group(),
-               columns.rows() / s.out_group(), weight.as<T>());
-
+  Weights<T> weights{s, static_cast<const T*>(p.weight), true, {}};
+  for (int64_t d : taps[0])
+    for (int64_t h : taps[1])
+      for (int64_t w : taps[2]) weights.taps.push_back((d * s.kernel[1] + h) * s.kernel[2] + w);
   const int64_t step[] = {s.input[1] * s.input[2] * s.in_channels, s.input[2] * s.in_channels,
                           s.in_channels};
   Target<T> grad_input{static_cast<T*>(p.result), s.in_group(), s.in_channels, true, {}};
@@ -208,7 +259,7 @@ void backward_input_phase(const ConvProblem& p, const TensorView& grad_output,
     grad_input.places.step[i] = s.stride[i] * step[i];
     grad_input.places.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
   }
-  PixelProduct<T>{columns, weight.as<T>(), static_cast<const T*>(p.bias), grad_input,
+  PixelProduct<T>{columns, weights, static_cast<const T*>(p.bias), grad_input,
                   s.batch * columns.pixels()}
       .run(s.groups);
 }

@@ -23,6 +23,7 @@ constexpr double form_cycles = 0.4;   // per element of columns: by stretches al
 constexpr double strided_cycles = 4;  // the same where the row's elements are not neighbours
 constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a stretch, an element
 constexpr double layout_cycles = 1.3;  // per element of an array copied into another layout
+constexpr double read_cycles = 0.35;   // per weight that is used once
 constexpr double repack_cycles = 0.5;  // per weight
 constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
 
@@ -89,12 +90,18 @@ double implicit_gemm_cost(const ConvProblem& p) {
 }
 
 double im2col_cost(const ConvProblem& p) {
-  const Roles r(p);
-  const double images = double(p.shape->batch) * double(p.shape->groups), nr = 2 * lanes(p);
-  const double pixels = r.pixels / double(std::max<int64_t>(1, p.shape->batch));
-  const double multiply = images * whole(int64_t(pixels), nr) * r.outputs * r.depth / nr;
-  return (1.05 * multiply + (2 + strided_cycles / 4) * images * pixels * r.depth + 5000 * images) /
+  const ConvShape& s = *p.shape;
+  const double images = double(s.batch) * double(s.groups), nr = 2 * lanes(p);
+  const double rows = double(s.in_group() * s.taps()), pixels = double(s.out_pixels());
+  const double multiply = images * rows * double(s.out_group()) * whole(s.out_pixels(), nr) / nr;
+  return (1.05 * multiply + (2 + strided_cycles / 4) * images * pixels * rows + 5000 * images) /
          hertz;
+}
+
+double fully_connected_cost(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const double weights = double(s.out_channels * s.in_group() * s.taps()), nr = 2 * lanes(p);
+  return (1.05 * std::max(double(s.batch), read_cycles * nr) * weights / nr + 1000) / hertz;
 }
 
 double winograd_cost(const ConvProblem& p) {
@@ -116,6 +123,7 @@ double winograd_cost(const ConvProblem& p) {
 std::string refuses_nothing(const ConvProblem&) { return ""; }
 
 const ConvAlgorithm table[] = {
+    {{"fully_connected", fully_connected_refuses, fully_connected_cost, fully_connected}, false},
     {{"winograd", winograd_refuses, winograd_cost, winograd}, true},
     {{"channels_last", refuses_nothing, channels_last_cost, channels_last}, true},
     {{"implicit_gemm", refuses_nothing, implicit_gemm_cost, implicit_gemm}, false},

@@ -10,6 +10,22 @@
 namespace pyconv::selftest {
 namespace {
 
+// What is a plain product.
+ConvShape draw_fully_connected(Random& random) {
+  ConvRequest r{};
+  r.ndim = static_cast<int>(random.whole(1, 3));
+  r.batch = random.whole(0, 20);
+  r.groups = random.whole(1, 2);
+  r.weight_channels = random.whole(1, 9);
+  r.in_channels = r.groups * r.weight_channels;
+  r.out_channels = r.groups * random.whole(1, 40);
+  for (int i = 0; i < 3; ++i) {
+    r.kernel[i] = r.input[i] = i >= 3 - r.ndim ? random.whole(1, 4) : 1;
+    r.stride[i] = r.dilation[i] = 1;
+  }
+  return make_conv_shape(r);
+}
+
 // What Winograd's algorithm takes.
 ConvShape draw_3x3(Random& random) {
   ConvRequest r{};
@@ -269,8 +285,10 @@ void test_conv() {
     using T = decltype(zero);
     Random random(2);
     for (int i = 0; i < 40; ++i) {
-      const Case<T> drawn(random,
-                          i % 8 == 7 ? draw_3x3(random) : draw(random, i % 10 == 9 ? 40 : 6));
+      const ConvShape shape = i % 8 == 7   ? draw_3x3(random)
+                              : i % 8 == 3 ? draw_fully_connected(random)
+                                           : draw(random, i % 10 == 9 ? 40 : 6);
+      const Case<T> drawn(random, shape);
       test_case(drawn, where + ", case " + std::to_string(i));
       test_unfold(drawn, where + ", case " + std::to_string(i));
       test_bias(drawn, where + ", case " + std::to_string(i));

@@ -45,6 +45,7 @@ CONV2D = [
     conv("groups-one-output-each", (1, 12, 5, 5), (3, 4, 2, 2), groups=3),
     # kernels, strides and paddings
     conv("kernel-is-input", (2, 5, 4, 6), (7, 5, 4, 6)),
+    conv("kernel-is-input-groups", (3, 6, 4, 2), (9, 2, 4, 2), groups=3, stride=2),
     conv("kernel-is-padded-input", (1, 3, 3, 2), (4, 3, 7, 6), padding=(2, 2)),
     conv("kernel-beyond-input", (1, 3, 2, 3), (4, 3, 5, 5), padding=3),
     conv("stride-over-kernel", (1, 4, 13, 11), (6, 4, 2, 2), stride=(5, 3)),
@@ -101,6 +102,7 @@ CONV1D = [
     conv("kernel-beyond-input", (1, 3, 2), (4, 3, 5), padding=3),
     conv("padding-over-kernel", (1, 3, 4), (4, 3, 2), padding=4),
     conv("long", (1, 2, 5000), (3, 2, 9), padding=4),
+    conv("kernel-is-input", (3, 5, 7), (4, 5, 7)),
     conv("same-even", (1, 3, 7), (4, 3, 4), padding="same"),
     conv("valid", (1, 3, 6), (4, 3, 3), padding="valid"),
     conv("unbatched", (8, 9), (16, 8, 3), padding=1),
@@ -114,6 +116,7 @@ CONV3D = [
     conv("film", (1, 3, 8, 12, 12), (8, 3, 3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3)),
     conv("winograd", (1, 18, 4, 6, 9), (33, 18, 3, 3, 3), padding=(0, 1, 1)),
     conv("winograd-dilated", (2, 16, 7, 5, 6), (16, 16, 2, 3, 3), dilation=(3, 1, 1), padding=2),
+    conv("kernel-is-input", (2, 4, 3, 2, 4), (5, 4, 3, 2, 4)),
     conv("in-time-only", (1, 5, 6, 4, 4), (7, 5, 3, 1, 1), padding=(1, 0, 0)),
     conv("channels-odd", (1, 7, 4, 5, 6), (13, 7, 3, 3, 3), padding=1),
     conv("stride-over-input", (1, 2, 3, 4, 3), (3, 2, 3, 2, 3), stride=9),

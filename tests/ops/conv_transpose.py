@@ -23,6 +23,7 @@ CONV_TRANSPOSE1D = [
     up("depthwise", (1, 13, 9), (13, 1, 4), groups=13, stride=2, padding=1),
     up("no-bias", (1, 3, 5), (3, 2, 2), bias=False),
     up("long", (1, 2, 3000), (2, 3, 5), stride=2, padding=2),
+    up("image-1", (2, 6, 1), (6, 3, 4), groups=2),
     up("unbatched", (4, 6), (4, 5, 3), stride=2),
     up("batch-0", (0, 4, 6), (4, 5, 3), stride=2),
 ]
@@ -71,6 +72,7 @@ CONV_TRANSPOSE2D = [
 
 CONV_TRANSPOSE3D = [
     up("usual", (2, 4, 3, 4, 5), (4, 6, 3, 3, 3), padding=1),
+    up("image-1x1x1", (2, 5, 1, 1, 1), (5, 3, 2, 3, 2)),
     up("winograd", (1, 17, 3, 4, 5), (17, 16, 2, 3, 3), padding=(0, 2, 1)),
     up("stride", (1, 5, 3, 4, 3), (5, 3, 2, 2, 2), stride=2),
     up(
