@@ -78,21 +78,6 @@ struct PixelProduct {
   void run(int64_t groups) const;
 };
 
-// Whether the columns are the source itself: one tap, and pixels at equal distances. Distances of a
-// multiple of 4096 bytes would fall into the same sets of the L1 cache.
-template <class T>
-bool in_place(const Columns<T>& c) {
-  if (c.stride[2] * static_cast<int64_t>(sizeof(T)) % 4096 == 0) return false;
-  int64_t next = c.stride[2];
-  for (int i = 2; i >= 0; --i) {
-    if (c.taps[i] != 1 || c.offset[i][0] != 0 || c.step[i] != 1 || c.pixels[i] != c.size[i])
-      return false;
-    if (c.size[i] > 1 && c.stride[i] != next) return false;
-    next *= c.size[i];
-  }
-  return c.image_stride == next || c.image_stride == 0;
-}
-
 // Pixels [j0, j0 + count) of one group times the panels [n0, n1) of output channels.
 template <class T>
 class Block {

@@ -28,32 +28,55 @@ struct Block {
   int64_t k0, outputs, c0, columns, j0, j1;
 };
 
+// Columns [c0, c0 + count) of some pixels, packed; or where they lie, if that can be. Only the left
+// operand may: the right one, read by whole vectors from rows far apart, is slower so.
+template <class T>
+struct Operand {
+  const Columns<T>& from;
+  int64_t c0, count;
+  bool direct;
+  int64_t row;
+  Scratch scratch;
+
+  // The tile reads `unit` columns at a time.
+  Operand(const Columns<T>& columns, int64_t first, int64_t n, int64_t unit)
+      : from(columns),
+        c0(first),
+        count(n),
+        direct(in_place(columns) && unit == 1),
+        row(direct ? columns.stride[2]
+                   : ceil_div(n, unit) * unit + 64 / static_cast<int64_t>(sizeof(T))),
+        scratch(direct ? 0 : size_t(pixel_block<T> * row) * sizeof(T)) {}
+
+  const T* pixels(int64_t j, int64_t n) const {
+    if (direct) return from.source + j * row + c0;
+    pixel_table().of<T>().pack_pixels(from, j, n, c0, count, scratch.as<T>(), row);
+    return scratch.as<T>();
+  }
+};
+
 template <class T>
 void add_block(const Columns<T>& of_output, const Columns<T>& of_input, const Block& b, T* sums,
                int64_t row) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
-  const PixelKernels<T>& pack = pixel_table().of<T>();
-  const int64_t nr = kernels.nr, line = 64 / static_cast<int64_t>(sizeof(T));
   const Panels panels(b.outputs, kernels.mr);
-  const int64_t a_row = ceil_div(b.outputs, line) * line + line;
-  const int64_t b_row = ceil_div(b.columns, nr) * nr + line;
-  const Scratch a(size_t(pixel_block<T> * a_row) * sizeof(T));
-  const Scratch c(size_t(pixel_block<T> * b_row) * sizeof(T));
+  const Operand<T> outputs(of_output, b.k0, b.outputs, 1);
+  const Operand<T> inputs(of_input, b.c0, b.columns, kernels.nr);
   for (int64_t j = b.j0; j < b.j1; j += pixel_block<T>) {
     Tile<T> tile{};
     tile.depth = std::min(pixel_block<T>, b.j1 - j);
-    pack.pack_pixels(of_output, j, tile.depth, b.k0, b.outputs, a.as<T>(), a_row);
-    pack.pack_pixels(of_input, j, tile.depth, b.c0, b.columns, c.as<T>(), b_row);
+    const T* const a = outputs.pixels(j, tile.depth);
+    const T* const c = inputs.pixels(j, tile.depth);
     tile.a_row = 1;
-    tile.a_column = a_row;
-    tile.b_row = b_row;
+    tile.a_column = outputs.row;
+    tile.b_row = inputs.row;
     tile.c_row = row;
     tile.accumulate = j > b.j0;
-    for (int64_t n = 0; n < b.columns; n += nr) {
-      tile.b = c.as<T>() + n;
+    for (int64_t n = 0; n < b.columns; n += kernels.nr) {
+      tile.b = c + n;
       for (int64_t i = 0; i < panels.count; ++i) {
         tile.height = panels.rows(i);
-        tile.a = a.as<T>() + panels.first_row(i);
+        tile.a = a + panels.first_row(i);
         tile.c = sums + panels.first_row(i) * row + n;
         kernels.tile(tile);
       }

@@ -81,6 +81,7 @@ void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int
   for (int64_t tap = 1; tap < c.taps[2]; ++tap)
     joined = joined && c.offset[2][tap] == c.offset[2][tap - 1] + 1;
   const int64_t row_elements = c.taps[2] * c.channels;
+  const int64_t first_row = k0 / row_elements, first_skip = k0 % row_elements;
 
   const bool whole = joined && k0 == 0 && depth == c.taps[0] * c.taps[1] * row_elements;
   for (int64_t j = 0; j < count; ++j, packed += row) {
@@ -100,11 +101,15 @@ void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int
       advance(c, at, image);
       continue;
     }
-    int64_t window_row = k0 / row_elements, first = k0 % row_elements;
-    for (int64_t k = 0; k < depth; ++window_row, first = 0) {
+    int64_t tap[2] = {first_row / c.taps[1], first_row % c.taps[1]}, first = first_skip;
+    for (int64_t k = 0; k < depth; first = 0) {
       const int64_t rest = row_elements - first, n = rest < depth - k ? rest : depth - k;
-      const int64_t d = at[0] * c.step[0] + c.offset[0][window_row / c.taps[1]];
-      const int64_t h = at[1] * c.step[1] + c.offset[1][window_row % c.taps[1]];
+      const int64_t d = at[0] * c.step[0] + c.offset[0][tap[0]];
+      const int64_t h = at[1] * c.step[1] + c.offset[1][tap[1]];
+      if (++tap[1] == c.taps[1]) {
+        tap[1] = 0;
+        ++tap[0];
+      }
       if (d < 0 || d >= c.size[0] || h < 0 || h >= c.size[1])
         clear(n, to);
       else
