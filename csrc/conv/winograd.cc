@@ -125,6 +125,7 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
       for (int64_t i = 0; i < rows.count; ++i) {
         tile.height = rows.rows(i);
         tile.a = inputs.at(point, rows.first_row(i)) + k;
+        tile.ahead = tile.a + tile.height * tile.a_row;
         tile.c = results.at(point, rows.first_row(i)) + panel * nr;
         kernels.tile(tile);
       }

@@ -36,8 +36,8 @@ struct Tile {
   int64_t c_row;
   bool accumulate;
   Epilogue<T> epilogue;
-  const T*
-      ahead;  // what is read next: `height` elements of it are fetched with each step of the sum
+  // What is read next, `height` elements of it with each step of the sum; null if nothing is known.
+  const T* ahead = nullptr;
 };
 
 template <class T>

@@ -27,8 +27,8 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * t.a_row;
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_column = t.a_column, b_row = t.b_row;
-  const T* ahead = t.ahead ? t.ahead : t.a;  // then the same line again and again, which is free
-  const int ahead_step = t.ahead ? Height : 0;
+  const T* ahead = t.ahead ? t.ahead : t.a;
+  const int64_t ahead_step = t.ahead ? Height : 0;
   for (int64_t k = t.depth; k > 0; --k) {
     __builtin_prefetch(ahead);
     ahead += ahead_step;
