@@ -115,7 +115,9 @@ def chosen(problem: Problem, arrays: Arrays, direction: str) -> str:
         shape = conv_shape(problem)
         every = ["forward", "backward_input", "backward_weight"]
         ways = every if direction == "backward" else [direction]
-        tables = [_core.conv_explain(shape, way, np.float32) for way in ways]
+        images = arrays["input"]
+        channels_last = images.shape[1] > 1 and images.strides[1] == images.itemsize
+        tables = [_core.conv_explain(shape, way, np.float32, channels_last) for way in ways]
     elif problem.op in ("matmul", "linear"):
         left, right = list(arrays.values())[:2]
         if problem.op == "linear" or problem.options.get("trans"):

@@ -19,8 +19,10 @@ namespace {
 // Estimated cycles: of the multiplication, two multiply-adds each, and of what a method adds to it.
 // The factors were fitted to measurements; what matters is that they rank the methods.
 constexpr double hertz = 3e9;
-constexpr double form_cycles = 0.4;   // per element of columns: by stretches along a row
+constexpr double row_cycles = 0.4, row_start_cycles = 6;  // columns: per element, per row of them
 constexpr double strided_cycles = 4;  // the same where the row's elements are not neighbours
+constexpr double column_cycles = 1;   // written to memory and read again
+constexpr double transpose_cycles = 3;
 constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a stretch, an element
 constexpr double layout_cycles = 1.3;  // per element of an array copied into another layout
 constexpr double read_cycles = 0.35;   // per weight that is used once
@@ -73,19 +75,27 @@ double channels_last_cost(const ConvProblem& p) {
   double form = r.pixels * groups * r.depth * (copy_cycles + stretch_cycles / stretch);
   if (is_pointwise(s) && !weight) form = 0;
   const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
-  return (1.05 * multiply + form + weights + conversion_cycles(p) + 3000) / hertz;
+  return ((weight ? 1.2 : 1.05) * multiply + form + weights + conversion_cycles(p) + 3000) / hertz;
+}
+
+// Per element of columns that are copied by stretches along a row of the output.
+double form_cycles(const ConvProblem& p, const Roles& r) {
+  const bool forward = p.direction != ConvDirection::backward_input;
+  const bool neighbours = r.source.stride[4] == 1 || r.source.shape[4] <= 1;
+  if (!neighbours || (forward && p.shape->stride[2] > 2)) return strided_cycles;
+  const int64_t row = is_pointwise(*p.shape) ? p.shape->out_pixels() : p.shape->output[2];
+  return row_cycles + row_start_cycles / double(std::max<int64_t>(1, row));
 }
 
 double implicit_gemm_cost(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
   const Roles r(p);
-  const double nr = 2 * lanes(p), groups = double(s.groups);
-  const bool weight = p.direction == ConvDirection::backward_weight;
-  const bool neighbours = r.source.stride[4] == 1 || r.source.shape[4] <= 1;
-  double form = neighbours ? form_cycles : strided_cycles;
-  if (weight) form += 0.4;  // both operands are transposed
-  return (1.1 * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr +
-          form * r.pixels * groups * r.depth + 3000) /
+  const double nr = 2 * lanes(p), groups = double(p.shape->groups);
+  double form = form_cycles(p, r) * r.pixels * groups * r.depth;
+  if (p.direction == ConvDirection::backward_weight)  // both operands
+    form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs);
+  const double low = std::max(1.0, 5 / r.outputs);  // rows of a tile
+  return (1.1 * low * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr + form +
+          3000) /
          hertz;
 }
 
@@ -94,8 +104,8 @@ double im2col_cost(const ConvProblem& p) {
   const double images = double(s.batch) * double(s.groups), nr = 2 * lanes(p);
   const double rows = double(s.in_group() * s.taps()), pixels = double(s.out_pixels());
   const double multiply = images * rows * double(s.out_group()) * whole(s.out_pixels(), nr) / nr;
-  return (1.05 * multiply + (2 + strided_cycles / 4) * images * pixels * rows + 5000 * images) /
-         hertz;
+  const double form = column_cycles + form_cycles(p, Roles(p));
+  return (1.08 * multiply + form * images * pixels * rows + 5000 * images) / hertz;
 }
 
 double fully_connected_cost(const ConvProblem& p) {
