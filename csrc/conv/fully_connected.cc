@@ -1,10 +1,10 @@
 // Convolution whose kernel covers the whole input, so that the output has one pixel: a plain matrix
-// product over (channel, tap) with a row per image. LeNet's last convolution is one, the first layer
-// of DCGAN's generator is the transpose of one, and so is a 1x1 kernel on 1x1 images.
+// product over (channel, tap) with a row per image. LeNet's last convolution is one, the first
+// layer of DCGAN's generator is the transpose of one, and so is a 1x1 kernel on 1x1 images.
 //
 //   forward          output[n, k] = sum over (c, tap) of input[n, (c, tap)] * weight[k, (c, tap)]
-//   backward_input   grad_input[n, (c, tap)] = sum over k of grad_output[n, k] * weight[k, (c, tap)]
-//   backward_weight  grad_weight[k, (c, tap)] = sum over n of grad_output[n, k] * input[n, (c, tap)]
+//   backward_input   grad_input = sum over k of grad_output[n, k] * weight[k, (c, tap)]
+//   backward_weight  grad_weight = sum over n of grad_output[n, k] * input[n, (c, tap)]
 #include "conv/algorithms.h"
 #include "core/copy.h"
 #include "core/error.h"

@@ -31,7 +31,7 @@ CONV2D = [
     conv("winograd", (2, 32, 8, 12), (48, 32, 3, 3), padding=1),
     conv("winograd-odd", (1, 19, 7, 10), (21, 19, 3, 3), padding=(0, 2)),
     conv("winograd-600-channels", (1, 600, 5, 5), (16, 600, 3, 3), padding=1),
-    conv("winograd-many-tiles", (3, 16, 61, 67), (16, 16, 3, 3), padding="same"),
+    conv("winograd-many-tiles", (3, 16, 61, 71), (16, 16, 3, 3), padding="same"),
     # channels
     conv("channels-1", (2, 1, 6, 6), (1, 1, 3, 3)),
     conv("channels-odd", (1, 7, 9, 9), (13, 7, 3, 3), padding=1),
