@@ -28,6 +28,10 @@ def _conv(rng: Rng) -> Case:
     if rng.random() < 0.2:  # depthwise
         groups = in_channels
         out_channels = groups * int(rng.integers(1, 3))
+    elif rng.random() < 0.2:  # small groups, together a vector or more
+        size = int(rng.choice([1, 2, 4, 8]))
+        groups = int(rng.integers(1, 40 // size + 1))
+        in_channels = out_channels = size * groups
     kernel, stride, dilation = _ints(rng, 1, 6), _ints(rng, 1, 4), _ints(rng, 1, 3)
     padding: tuple[int, ...] | str = _ints(rng, 0, 4)
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]

@@ -15,6 +15,10 @@ void channels_last(const ConvProblem& problem);         // channels_last.cc
 void channels_last_weight(const ConvProblem& problem);  // its part for backward_weight
 void winograd(const ConvProblem& problem);              // winograd.cc
 std::string winograd_refuses(const ConvProblem& problem);
+void grouped(const ConvProblem& problem);         // grouped.cc
+void grouped_weight(const ConvProblem& problem);  // its part for backward_weight
+std::string depthwise_refuses(const ConvProblem& problem);
+std::string grouped_refuses(const ConvProblem& problem);
 
 // A columns matrix (of each group) together with the offsets it points to.
 template <class T>
