@@ -30,6 +30,10 @@ def _channels(rng: Rng) -> tuple[int, int, int]:
     if rng.random() < 0.2:  # depthwise
         groups = first
         second = groups * int(rng.integers(1, 3))
+    elif rng.random() < 0.2:  # small groups, together a vector or more
+        size = int(rng.choice([1, 2, 4, 8]))
+        groups = int(rng.integers(1, 40 // size + 1))
+        first = second = size * groups
     return groups, first, second
 
 

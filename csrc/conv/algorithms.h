@@ -17,6 +17,10 @@ void winograd(const ConvProblem& problem);              // winograd.cc
 void fully_connected(const ConvProblem& problem);       // fully_connected.cc
 std::string fully_connected_refuses(const ConvProblem& problem);
 std::string winograd_refuses(const ConvProblem& problem);
+void grouped(const ConvProblem& problem);         // grouped.cc
+void grouped_weight(const ConvProblem& problem);  // its part for backward_weight
+std::string depthwise_refuses(const ConvProblem& problem);
+std::string grouped_refuses(const ConvProblem& problem);
 
 // A columns matrix (of each group) together with the offsets it points to.
 template <class T>

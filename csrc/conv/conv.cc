@@ -13,6 +13,7 @@ namespace pyconv {
 PYCONV_DEFINE_PICK(ConvTable, conv_table)
 PYCONV_DEFINE_PICK(PixelTable, pixel_table)
 PYCONV_DEFINE_PICK(WinogradTable, winograd_table)
+PYCONV_DEFINE_PICK(GroupedTable, grouped_table)
 
 namespace {
 
@@ -130,11 +131,21 @@ double winograd_cost(const ConvProblem& p) {
   return (1.05 * multiply + transforms + filters + conversion_cycles(p) + 10000) / hertz;
 }
 
+// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group.
+double grouped_cost(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const Roles r(p);
+  const double vectors = whole(s.out_channels, lanes(p)) / lanes(p);
+  return (r.pixels * vectors * (r.depth + 5) + conversion_cycles(p) + 3000) / hertz;
+}
+
 std::string refuses_nothing(const ConvProblem&) { return ""; }
 
 const ConvAlgorithm table[] = {
     {{"fully_connected", fully_connected_refuses, fully_connected_cost, fully_connected}, false},
     {{"winograd", winograd_refuses, winograd_cost, winograd}, true},
+    {{"depthwise", depthwise_refuses, grouped_cost, grouped}, true},
+    {{"grouped", grouped_refuses, grouped_cost, grouped}, true},
     {{"channels_last", refuses_nothing, channels_last_cost, channels_last}, true},
     {{"implicit_gemm", refuses_nothing, implicit_gemm_cost, implicit_gemm}, false},
     {{"im2col", refuses_nothing, im2col_cost, im2col}, false},

@@ -104,4 +104,46 @@ using WinogradTable = ByType<WinogradKernels>;
 
 PYCONV_DECLARE_TABLES(WinogradTable, winograd_table)
 
+// Convolution within small groups of channels, for vectors of channels that are neighbours: pixel p
+// of the result, in each lane, is
+//   sum over taps t, members c: source(p * step + offset + t * spacing) [c] * weight(t, c)
+// where [c] spreads the c-th channel of each group over its lanes; groups of one channel have
+// nothing to spread. Only taps inside the source count. Strides are in elements and may be
+// negative; the last dimension's are those of a pixel and a tap.
+template <class T>
+struct GroupedConv {
+  const T* source;
+  int64_t source_stride[3], size[3], source_vector;
+  const T* weight;
+  int64_t weight_stride[3], taps[3], weight_vector, weight_member;
+  T* result;
+  int64_t result_stride[3], pixels[3], result_vector;
+  int64_t step[3], spacing[3], offset[3];
+  int64_t vectors;  // apart by *_vector in each array
+  const T* bias;    // or null
+  bool accumulate;  // result += instead of =
+};
+
+constexpr int all_members = -1;
+constexpr int64_t grouped_strip_lines = 256;  // of the source, to stay in an L1 of 512 or more
+
+template <class T>
+struct GroupedKernels {
+  int lanes;  // a group has a power of two of channels, up to these
+
+  // Rows [first, end) of the result, counted over its first two dimensions; terms of all members of
+  // a group or of one.
+  void (*convolve)(const GroupedConv<T>& conv, int group, int member, int64_t first, int64_t end);
+
+  // One vector from each of n places of memory, `stride` apart, side by side.
+  void (*gather)(const T* from, int64_t stride, int64_t n, T* to);
+
+  // A dense matrix of as many rows as lanes, as a vector per column; `end` is its array's.
+  void (*interleave)(const T* from, int64_t columns, const T* end, T* to);
+};
+
+using GroupedTable = ByType<GroupedKernels>;
+
+PYCONV_DECLARE_TABLES(GroupedTable, grouped_table)
+
 }  // namespace pyconv

@@ -44,6 +44,30 @@ ConvShape draw_3x3(Random& random) {
   return make_conv_shape(r);
 }
 
+// What the depthwise and the grouped algorithm take: channels that fill no vector, whole ones and
+// a rest, long kernels.
+ConvShape draw_grouped(Random& random) {
+  ConvRequest r{};
+  r.ndim = static_cast<int>(random.whole(1, 3));
+  r.batch = random.whole(0, 2);
+  r.weight_channels = random.yes() ? 1 : int64_t{1} << random.whole(1, 4);
+  r.groups = random.whole(1, r.weight_channels == 1 ? 50 : 48 / r.weight_channels);
+  r.in_channels = r.out_channels = r.groups * r.weight_channels;
+  for (int i = 0; i < 3; ++i) {
+    const bool used = i >= 3 - r.ndim;
+    const bool last = i == 2;
+    r.kernel[i] = used ? random.whole(1, last ? 12 : 9 - 2 * r.ndim) : 1;
+    r.stride[i] = used ? random.whole(1, 3) : 1;
+    r.dilation[i] = used && random.yes() ? random.whole(1, 3) : 1;
+    const int64_t reach = r.dilation[i] * (r.kernel[i] - 1) + 1;
+    r.padding[i] = used ? random.whole(0, reach) : 0;
+    r.input[i] = used ? std::max<int64_t>(1, reach - 2 * r.padding[i]) +
+                            random.whole(0, last ? 22 : 10 - 2 * r.ndim)
+                      : 1;
+  }
+  return make_conv_shape(r);
+}
+
 ConvShape draw(Random& random, int64_t largest_channels) {
   ConvRequest r{};
   r.ndim = static_cast<int>(random.whole(1, 3));
@@ -284,9 +308,10 @@ void test_conv() {
   on_every_isa([](auto zero, const std::string& where) {
     using T = decltype(zero);
     Random random(2);
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 60; ++i) {
       const ConvShape shape = i % 8 == 7   ? draw_3x3(random)
                               : i % 8 == 3 ? draw_fully_connected(random)
+                              : i % 3 == 2 ? draw_grouped(random)
                                            : draw(random, i % 10 == 9 ? 40 : 6);
       const Case<T> drawn(random, shape);
       test_case(drawn, where + ", case " + std::to_string(i));

@@ -52,6 +52,19 @@ template <class T>
 inline __attribute__((always_inline)) Vec<T> broadcast(T value) {
   return value - Vec<T>{};  // not Vec{} + value: -0.0 must stay -0.0
 }
+// Keeps a value that is used several times in its register. GCC may else read it from memory again
+// for each use, and a kernel is then bound by its loads.
+template <class T>
+inline __attribute__((always_inline)) Vec<T> in_register(Vec<T> v) {
+#if defined(PYCONV_ISA_avx512)
+  asm("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+  return v;
+}
 
 // Lanes Offset, Offset + Step, ... of the 2 * lanes<T> values of a and b.
 template <class T, int Offset, int Step, size_t... I>

@@ -24,6 +24,7 @@ CONV_TRANSPOSE1D = [
     up("no-bias", (1, 3, 5), (3, 2, 2), bias=False),
     up("long", (1, 2, 3000), (2, 3, 5), stride=2, padding=2),
     up("image-1", (2, 6, 1), (6, 3, 4), groups=2),
+    up("groups-of-2", (1, 18, 9), (18, 2, 5), groups=9, stride=3, padding=1),
     up("unbatched", (4, 6), (4, 5, 3), stride=2),
     up("batch-0", (0, 4, 6), (4, 5, 3), stride=2),
 ]
@@ -41,6 +42,8 @@ CONV_TRANSPOSE2D = [
     up("channels-odd", (1, 13, 6, 5), (13, 7, 3, 3), stride=2, padding=1),
     up("groups", (2, 6, 5, 6), (6, 3, 3, 3), groups=3, stride=2, padding=1),
     up("depthwise", (1, 9, 6, 6), (9, 1, 3, 3), groups=9, stride=2, padding=1),
+    up("depthwise-stride-over-kernel", (2, 18, 4, 5), (18, 1, 2, 2), groups=18, stride=3),
+    up("groups-of-4", (1, 24, 5, 6), (24, 4, 4, 4), groups=6, stride=2, padding=1),
     # kernels, strides and paddings
     up("1x1", (2, 7, 4, 5), (7, 9, 1, 1)),
     up("1x1-stride", (1, 4, 4, 5), (4, 6, 1, 1), stride=3),  # most outputs meet no input
@@ -73,6 +76,8 @@ CONV_TRANSPOSE2D = [
 CONV_TRANSPOSE3D = [
     up("usual", (2, 4, 3, 4, 5), (4, 6, 3, 3, 3), padding=1),
     up("image-1x1x1", (2, 5, 1, 1, 1), (5, 3, 2, 3, 2)),
+    up("groups-of-4", (1, 20, 2, 3, 4), (20, 4, 2, 3, 3), groups=5, stride=2),
+    up("depthwise", (1, 17, 3, 2, 4), (17, 1, 2, 2, 3), groups=17, padding=1),
     up("winograd", (1, 17, 3, 4, 5), (17, 16, 2, 3, 3), padding=(0, 2, 1)),
     up("stride", (1, 5, 3, 4, 3), (5, 3, 2, 2, 2), stride=2),
     up(
