@@ -1,0 +1,124 @@
+"""Results may lie with their channels last; nothing that a user sees depends on it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import pyconv
+import pyconv.functional as F
+from pyconv import _core
+
+
+def channels_last(array: np.ndarray) -> np.ndarray:
+    return np.moveaxis(np.moveaxis(array, 1, -1).copy(), -1, 1)
+
+
+def convolved() -> pyconv.Tensor:
+    """A result with its channels last."""
+    with pyconv.algorithm(conv2d="channels_last"):
+        result = F.conv2d(np.random.rand(2, 3, 5, 6), np.random.rand(4, 3, 3, 3))
+    assert not result._array.flags.c_contiguous
+    return result
+
+
+def test_numpy_gives_c_order_and_shares_memory() -> None:
+    tensor = convolved()
+    before = np.array(tensor._array)
+    array = tensor.numpy()
+    assert array.flags.c_contiguous
+    np.testing.assert_array_equal(array, before)
+    array[0, 0, 0, 0] = 7
+    assert tensor[0, 0, 0, 0].item() == 7
+    assert tensor.numpy() is array
+
+
+def test_an_array_that_others_hold_stays() -> None:
+    tensor = convolved()
+    other = tensor.detach()
+    array = tensor.numpy()
+    array[...] = 3
+    assert (other.numpy() == 3).all()
+    view = convolved()
+    part = view[0]
+    view.numpy()[...] = 5
+    assert (part.numpy() == 5).all()
+
+
+def test_what_a_user_hands_in_is_shared() -> None:
+    array = channels_last(np.random.rand(2, 3, 4, 5))
+    tensor = pyconv.from_numpy(array)
+    assert tensor.numpy() is array
+
+
+def test_functions_of_elements_and_pools_keep_the_layout() -> None:
+    for function in (F.relu, lambda x: F.max_pool2d(x, 2), lambda x: x + 1, lambda x: x * x):
+        tensor = function(convolved())
+        assert tensor._array.strides[1] == tensor._array.itemsize, function
+
+
+@pytest.mark.parametrize("shape", [(2, -1), (8, 3, 4), (-1,), (2, 4, 12)])
+def test_reshape_means_the_same(shape: tuple[int, ...]) -> None:
+    tensor = convolved()
+    expected = np.ascontiguousarray(tensor._array).reshape(shape)
+    np.testing.assert_array_equal(tensor.reshape(shape).numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_copies_between_layouts(order: tuple[int, ...], dtype: type) -> None:
+    """Squares, rests of squares, few rows, axes of one element."""
+    for shape in [(3, 5, 7, 11), (2, 33, 1, 40), (1, 3, 20, 17), (0, 4, 2, 3), (2, 1, 1, 70)]:
+        array = np.random.rand(*shape).astype(dtype).transpose(order)
+        held = _core.relu_forward(array)  # keeps the layout
+        copy = _core.in_c_order(held)
+        assert copy.flags.c_contiguous
+        np.testing.assert_array_equal(copy, array)
+
+
+def test_explain_tells_of_copies() -> None:
+    x, w = np.zeros((1, 16, 8, 8), np.float32), np.zeros((16, 16, 3, 3), np.float32)
+    notes = {
+        layout: [row["note"] for row in pyconv.explain(F.conv2d, images, w).rows if row["note"]]
+        for layout, images in (("plain", x), ("last", channels_last(x)))
+    }
+    assert set(notes["plain"]) == {"copies what it reads to channels last"}
+    assert not notes["last"]
+
+
+# ---- precision ---------------------------------------------------------------------------------
+
+
+def algorithm_of_3x3() -> str:
+    x, w = pyconv.zeros(8, 64, 56, 56), pyconv.zeros(64, 64, 3, 3)
+    (chosen,) = (
+        row["algorithm"] for row in pyconv.explain(F.conv2d, x, w, padding=1).rows if row["chosen"]
+    )
+    return chosen
+
+
+def test_strict_precision_leaves_winograd_out() -> None:
+    assert pyconv.get_precision() == "fast"
+    assert algorithm_of_3x3() == "winograd"
+    pyconv.set_precision("strict")
+    try:
+        assert pyconv.get_precision() == "strict"
+        assert algorithm_of_3x3() != "winograd"
+        x, w = pyconv.ones(1, 16, 8, 8), pyconv.ones(16, 16, 3, 3)
+        assert (F.conv2d(x, w).numpy() == 144).all()  # small integers are exact
+        with (
+            pyconv.algorithm(conv2d="winograd"),
+            pytest.raises(ValueError, match="precision is set to 'strict'"),
+        ):
+            F.conv2d(x, w)
+    finally:
+        pyconv.set_precision("fast")
+
+
+@pytest.mark.parametrize("wrong", ["exact", "", None, 1])
+def test_unknown_precision(wrong: object) -> None:
+    with pytest.raises(ValueError, match="precision is"):
+        pyconv.set_precision(wrong)
+    assert pyconv.get_precision() == "fast"
