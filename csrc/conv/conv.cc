@@ -25,6 +25,11 @@ constexpr double strided_cycles = 4;  // the same where the row's elements are n
 constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a stretch, an element
 constexpr double layout_cycles = 1;    // per element of an array copied into another layout
 constexpr double repack_cycles = 0.5;  // per weight
+constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
+// Of several groups, whose products are small: per weight turned round, per element of columns, and
+// per number put in its place in the input's gradient.
+constexpr double group_turn_cycles = 3, group_form_cycles = 0.7, group_weight_form_cycles = 3;
+constexpr double group_scatter_cycles = 4;
 constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
 
 double lanes(const ConvProblem& p) {
@@ -72,8 +77,15 @@ double channels_last_cost(const ConvProblem& p) {
   const double stretch = r.channels * (joined ? double(s.kernel[2]) : 1);
   double form = r.pixels * groups * r.depth * (copy_cycles + stretch_cycles / stretch);
   if (is_pointwise(s) && !weight) form = 0;
-  const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
-  return (1.05 * multiply + form + weights + conversion_cycles(p) + 3000) / hertz;
+  const bool turned = s.groups > 1 && p.direction == ConvDirection::backward_input;
+  double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
+  const bool strided = s.stride[0] * s.stride[1] * s.stride[2] > 1;  // then phase by phase
+  if (turned)
+    weights +=
+        (strided ? 1.5 : 1) * group_turn_cycles * double(s.out_channels * s.in_group() * s.taps());
+  const double narrow =
+      weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, 2 * lanes(p));
+  return (1.05 * multiply + form + weights + narrow + conversion_cycles(p) + 3000) / hertz;
 }
 
 double implicit_gemm_cost(const ConvProblem& p) {
@@ -84,8 +96,12 @@ double implicit_gemm_cost(const ConvProblem& p) {
   const bool neighbours = r.source.stride[4] == 1 || r.source.shape[4] <= 1;
   double form = neighbours ? form_cycles : strided_cycles;
   if (weight) form += 0.4;  // both operands are transposed
+  if (s.groups > 1) form += weight ? group_weight_form_cycles : group_form_cycles;
+  const bool scattered = s.groups > 1 && p.direction == ConvDirection::backward_input &&
+                         s.stride[0] * s.stride[1] * s.stride[2] > 1;
+  const double scatter = scattered ? group_scatter_cycles * r.pixels * groups * r.outputs : 0;
   return (1.05 * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr +
-          form * r.pixels * groups * r.depth + 3000) /
+          form * r.pixels * groups * r.depth + scatter + 3000) /
          hertz;
 }
 
@@ -113,12 +129,15 @@ double winograd_cost(const ConvProblem& p) {
   return (1.05 * multiply + transforms + filters + conversion_cycles(p) + 10000) / hertz;
 }
 
-// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group.
+// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group. The gradient
+// of the weights of larger groups reads its arrays once for each channel of a group.
 double grouped_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
   const double vectors = whole(s.out_channels, lanes(p)) / lanes(p);
-  return (r.pixels * vectors * (r.depth + 5) + conversion_cycles(p) + 3000) / hertz;
+  const bool again = s.in_group() > 1 && p.direction == ConvDirection::backward_weight;
+  return (r.pixels * vectors * ((again ? 2.2 : 1.05) * r.depth + 2) + conversion_cycles(p) + 3000) /
+         hertz;
 }
 
 std::string refuses_nothing(const ConvProblem&) { return ""; }
