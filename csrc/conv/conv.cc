@@ -28,6 +28,9 @@ constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a s
 constexpr double layout_cycles = 1.3;  // per element of an array copied into another layout
 constexpr double read_cycles = 0.35;   // per weight that is used once
 constexpr double repack_cycles = 0.5;  // per weight
+constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
+// Of several groups: per element of columns, and per number put in its place when scattered.
+constexpr double group_form_cycles = 0.7, group_scatter_cycles = 4;
 constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
 
 double lanes(const ConvProblem& p) {
@@ -62,6 +65,7 @@ double conversion_cycles(const ConvProblem& p) {
     elements += double(s.batch) * double(s.out_channels * s.out_pixels());
   return layout_cycles * elements;
 }
+bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2] > 1; }
 bool is_pointwise(const ConvShape& s) { return s.taps() == 1 && s.in_pixels() == s.out_pixels(); }
 
 double channels_last_cost(const ConvProblem& p) {
@@ -76,7 +80,10 @@ double channels_last_cost(const ConvProblem& p) {
   double form = r.pixels * groups * r.depth * (copy_cycles + stretch_cycles / stretch);
   if (is_pointwise(s) && !weight) form = 0;
   const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
-  return ((weight ? 1.2 : 1.05) * multiply + form + weights + conversion_cycles(p) + 3000) / hertz;
+  const double narrow = weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr);
+  return ((weight ? 1.2 : 1.05) * multiply + form + weights + narrow + conversion_cycles(p) +
+          3000) /
+         hertz;
 }
 
 // Per element of columns that are copied by stretches along a row of the output.
@@ -94,6 +101,11 @@ double implicit_gemm_cost(const ConvProblem& p) {
   double form = form_cycles(p, r) * r.pixels * groups * r.depth;
   if (p.direction == ConvDirection::backward_weight)  // both operands
     form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs);
+  if (p.shape->groups > 1) {  // products of small matrices
+    const bool scattered = p.direction == ConvDirection::backward_input && strided(*p.shape);
+    form += group_form_cycles * r.pixels * groups * r.depth;
+    form += scattered ? group_scatter_cycles * r.pixels * groups * r.outputs : 0;
+  }
   const double low = std::max(1.0, 5 / r.outputs);  // rows of a tile
   return (1.1 * low * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr + form +
           3000) /
@@ -131,12 +143,15 @@ double winograd_cost(const ConvProblem& p) {
   return (1.05 * multiply + transforms + filters + conversion_cycles(p) + 10000) / hertz;
 }
 
-// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group.
+// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group. The gradient
+// of the weights of larger groups reads its arrays once for each channel of a group.
 double grouped_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
   const double vectors = whole(s.out_channels, lanes(p)) / lanes(p);
-  return (r.pixels * vectors * (r.depth + 5) + conversion_cycles(p) + 3000) / hertz;
+  const bool again = s.in_group() > 1 && p.direction == ConvDirection::backward_weight;
+  return (r.pixels * vectors * ((again ? 2.2 : 1.05) * r.depth + 2) + conversion_cycles(p) + 3000) /
+         hertz;
 }
 
 std::string refuses_nothing(const ConvProblem&) { return ""; }

@@ -22,6 +22,9 @@ namespace pyconv {
 namespace {
 
 constexpr int64_t enough_tasks = 16;
+// Arrays beyond this come from memory, and a strip of columns from many pages, which the hardware
+// does not follow: asking for the next row gains 20 to 50 %. In the cache it costs 3 %.
+constexpr int64_t cached_bytes = int64_t{8} << 20;
 
 template <class T>
 const GroupedKernels<T>& kernels() {
@@ -131,6 +134,9 @@ void Convs<T>::task(int64_t image, int64_t band, int64_t bands, int64_t v0, int6
       part.result += image * result_image + channel;
       if (part.bias) part.bias += channel;
       part.vectors = count;
+      part.prefetch =
+          !side_by_side &&
+          batch * (source_image + result_image) * static_cast<int64_t>(sizeof(T)) > cached_bytes;
       kernels<T>().convolve(part, group, all_members, rows * band / bands,
                             rows * (band + 1) / bands);
     }

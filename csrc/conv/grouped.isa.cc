@@ -165,6 +165,13 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
     const Vec<T> start = g.bias ? load(g.bias + v * lanes<T>) : Vec<T>{};
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) sum[p] = start;
+    if (g.prefetch) {
+      for (int64_t row = 0; row < g.step[1]; ++row)
+        for (int64_t p = 0; p < P * step; ++p)
+          __builtin_prefetch(at.x + v * g.source_vector + (at.h.end + row) * x_row + p * pixel);
+      for (int64_t p = 0; p < P; ++p)
+        __builtin_prefetch(at.y + v * g.result_vector + g.result_stride[1] + p * y_pixel, 1);
+    }
     for (int64_t i = at.d.first; i < at.d.end; ++i) {
       const T* x =
           at.x + v * g.source_vector + i * g.spacing[0] * g.source_stride[0] + at.h.first * x_row;

@@ -122,6 +122,7 @@ struct GroupedConv {
   int64_t vectors;  // apart by *_vector in each array
   const T* bias;    // or null
   bool accumulate;  // result += instead of =
+  bool prefetch;    // what the next row needs: the arrays do not fit in the cache
 };
 
 constexpr int all_members = -1;
