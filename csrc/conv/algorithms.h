@@ -15,12 +15,12 @@ void channels_last(const ConvProblem& problem);         // channels_last.cc
 void channels_last_weight(const ConvProblem& problem);  // its part for backward_weight
 void winograd(const ConvProblem& problem);              // winograd.cc
 void fully_connected(const ConvProblem& problem);       // fully_connected.cc
-std::string fully_connected_refuses(const ConvProblem& problem);
-std::string winograd_refuses(const ConvProblem& problem);
+bool fully_connected_refuses(const ConvProblem& problem, std::string* why);
+bool winograd_refuses(const ConvProblem& problem, std::string* why);
 void grouped(const ConvProblem& problem);         // grouped.cc
 void grouped_weight(const ConvProblem& problem);  // its part for backward_weight
-std::string depthwise_refuses(const ConvProblem& problem);
-std::string grouped_refuses(const ConvProblem& problem);
+bool depthwise_refuses(const ConvProblem& problem, std::string* why);
+bool grouped_refuses(const ConvProblem& problem, std::string* why);
 
 // A columns matrix (of each group) together with the offsets it points to.
 template <class T>

@@ -154,7 +154,7 @@ double grouped_cost(const ConvProblem& p) {
          hertz;
 }
 
-std::string refuses_nothing(const ConvProblem&) { return ""; }
+bool refuses_nothing(const ConvProblem&, std::string*) { return false; }
 
 const ConvAlgorithm table[] = {
     {{"fully_connected", fully_connected_refuses, fully_connected_cost, fully_connected}, false},

@@ -84,14 +84,14 @@ void run(const ConvProblem& p) {
 
 }  // namespace
 
-std::string fully_connected_refuses(const ConvProblem& p) {
+bool fully_connected_refuses(const ConvProblem& p, std::string* why) {
   const ConvShape& s = *p.shape;
   for (int i = 0; i < 3; ++i) {
     const bool spread = s.dilation[i] > 1 && s.kernel[i] > 1;
     if (s.kernel[i] != s.input[i] || s.output[i] != 1 || s.pad_before[i] > 0 || spread)
-      return "needs a kernel as large as the input, without padding";
+      return because(why, "needs a kernel as large as the input, without padding");
   }
-  return "";
+  return false;
 }
 
 void fully_connected(const ConvProblem& p) {

@@ -277,23 +277,23 @@ void grouped(const ConvProblem& p) {
     run<double>(p);
 }
 
-std::string depthwise_refuses(const ConvProblem& p) {
+bool depthwise_refuses(const ConvProblem& p, std::string* why) {
   const ConvShape& s = *p.shape;
-  if (s.in_group() == 1 && s.out_group() == 1) return "";
-  return sentence("needs groups of one input and one output channel, got ", s.in_group(), " and ",
-                  s.out_group());
+  if (s.in_group() == 1 && s.out_group() == 1) return false;
+  return because(why, "needs groups of one input and one output channel, got ", s.in_group(),
+                 " and ", s.out_group());
 }
 
-std::string grouped_refuses(const ConvProblem& p) {
+bool grouped_refuses(const ConvProblem& p, std::string* why) {
   const ConvShape& s = *p.shape;
   if (s.in_group() != s.out_group())
-    return sentence("needs as many output as input channels per group, got ", s.out_group(),
-                    " and ", s.in_group());
+    return because(why, "needs as many output as input channels per group, got ", s.out_group(),
+                   " and ", s.in_group());
   const int lanes = lanes_of(p);
   if (s.in_group() < 2 || s.in_group() > lanes || lanes % s.in_group() != 0)
-    return sentence("needs groups of 2 to ", lanes, " channels, a power of two, got ",
-                    s.in_group());
-  return "";
+    return because(why, "needs groups of 2 to ", lanes, " channels, a power of two, got ",
+                   s.in_group());
+  return false;
 }
 
 }  // namespace pyconv

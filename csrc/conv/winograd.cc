@@ -208,24 +208,23 @@ void run(const ConvProblem& p) {
 
 }  // namespace
 
-std::string winograd_refuses(const ConvProblem& p) {
+bool winograd_refuses(const ConvProblem& p, std::string* why) {
   const ConvShape& s = *p.shape;
-  if (strict_precision()) return "the precision is set to 'strict'";
-  const auto pair = [](const int64_t (&v)[3]) { return sentence(v[1], "x", v[2]); };
+  if (strict_precision()) return because(why, "the precision is set to 'strict'");
   if (s.kernel[1] != winograd_taps || s.kernel[2] != winograd_taps)
-    return sentence("needs a 3x3 kernel, got ", pair(s.kernel));
+    return because(why, "needs a 3x3 kernel, got ", s.kernel[1], "x", s.kernel[2]);
   const bool back = p.direction == ConvDirection::backward_input;
   if (s.stride[1] != 1 || s.stride[2] != 1 || (back && s.stride[0] != 1))
-    return sentence("needs stride 1, got ", pair(s.stride));
+    return because(why, "needs stride 1, got ", s.stride[1], "x", s.stride[2]);
   if (s.dilation[1] != 1 || s.dilation[2] != 1)
-    return sentence("needs dilation 1, got ", pair(s.dilation));
-  if (s.groups != 1) return sentence("needs one group, got ", s.groups);
+    return because(why, "needs dilation 1, got ", s.dilation[1], "x", s.dilation[2]);
+  if (s.groups != 1) return because(why, "needs one group, got ", s.groups);
   const int64_t least =
       p.dtype == DType::float32 ? winograd_table().f32.lanes : winograd_table().f64.lanes;
   if (s.in_channels < least || s.out_channels < least)
-    return sentence("needs ", least, " channels or more, got ", s.in_channels, " and ",
-                    s.out_channels);
-  return "";
+    return because(why, "needs ", least, " channels or more, got ", s.in_channels, " and ",
+                   s.out_channels);
+  return false;
 }
 
 void winograd(const ConvProblem& p) {

@@ -11,10 +11,19 @@ namespace pyconv {
 template <class Problem>
 struct Algorithm {
   const char* name;
-  std::string (*refuses)(const Problem&);  // empty if it can compute the problem, else the reason
-  double (*cost)(const Problem&);          // estimated seconds on one thread
+  // Whether it cannot compute the problem; the reason goes to `why` unless that is null.
+  bool (*refuses)(const Problem&, std::string* why);
+  double (*cost)(const Problem&);  // estimated seconds on one thread
   void (*run)(const Problem&);
 };
+
+// For a row that refuses. The sentence is built only for those who ask: a choice is made with every
+// call.
+template <class... Parts>
+bool because(std::string* why, const Parts&... parts) {
+  if (why) *why = sentence(parts...);
+  return true;
+}
 
 struct AlgorithmReport {
   std::string name;
@@ -40,8 +49,9 @@ const Row& choose(const std::string& op, const Row (&table)[N], const Problem& p
   if (!forced.empty()) {
     for (const auto& row : table) {
       if (forced != row.name) continue;
-      const std::string reason = row.refuses(problem);
-      check(reason.empty(), op, ": algorithm '", forced, "' cannot compute this: ", reason);
+      std::string reason;
+      check(!row.refuses(problem, &reason), op, ": algorithm '", forced,
+            "' cannot compute this: ", reason);
       return row;
     }
     check(false, op, ": no algorithm '", forced, "'");
@@ -49,7 +59,7 @@ const Row& choose(const std::string& op, const Row (&table)[N], const Problem& p
   const Row* best = nullptr;
   double least = 0;
   for (const auto& row : table) {
-    if (!row.refuses(problem).empty()) continue;
+    if (row.refuses(problem, nullptr)) continue;
     const double cost = row.cost(problem);
     if (!best || cost < least) {
       best = &row;
@@ -65,9 +75,9 @@ std::vector<AlgorithmReport> explain(const std::string& op, const Row (&table)[N
   const Row& chosen = choose(op, table, problem);
   std::vector<AlgorithmReport> report;
   for (const auto& row : table) {
-    const std::string reason = row.refuses(problem);
-    report.push_back(
-        {row.name, &row == &chosen, reason, reason.empty() ? row.cost(problem) : 0, ""});
+    std::string reason;
+    const bool refuses = row.refuses(problem, &reason);
+    report.push_back({row.name, &row == &chosen, reason, refuses ? 0 : row.cost(problem), ""});
   }
   return report;
 }

@@ -277,25 +277,26 @@ double dot_cost(const GemmProblem<T>& p) {
 template <class T>
 const Algorithm<GemmProblem<T>> table[4] = {
     {"strip",
-     [](const GemmProblem<T>& p) -> std::string {
-       if (p.m > strip_rows) return sentence("needs at most ", strip_rows, " rows, got ", p.m);
-       if (p.b.column != 1) return "needs rows of B that lie along n";
-       return "";
+     [](const GemmProblem<T>& p, std::string* why) {
+       if (p.m > strip_rows) return because(why, "needs at most ", strip_rows, " rows, got ", p.m);
+       if (p.b.column != 1) return because(why, "needs rows of B that lie along n");
+       return false;
      },
      strip_cost<T>, strip<T>},
     {"dot",
-     [](const GemmProblem<T>& p) -> std::string {
-       if (p.a.column == 1 && p.b.row == 1) return "";
-       return "needs rows of A and columns of B that lie along k";
+     [](const GemmProblem<T>& p, std::string* why) {
+       if (p.a.column == 1 && p.b.row == 1) return false;
+       return because(why, "needs rows of A and columns of B that lie along k");
      },
      dot_cost<T>, dot<T>},
     {"direct",
-     [](const GemmProblem<T>& p) -> std::string {
-       if (p.b.column != 1) return "needs rows of B that lie along n";
-       return "";
+     [](const GemmProblem<T>& p, std::string* why) {
+       if (p.b.column != 1) return because(why, "needs rows of B that lie along n");
+       return false;
      },
      direct_cost<T>, direct<T>},
-    {"packed", [](const GemmProblem<T>&) { return std::string(); }, packed_cost<T>, packed<T>},
+    {"packed", [](const GemmProblem<T>&, std::string*) { return false; }, packed_cost<T>,
+     packed<T>},
 };
 
 template <class T>
