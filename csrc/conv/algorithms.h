@@ -1,5 +1,6 @@
 // The algorithms of conv.cc's table, and the columns matrices that they share.
 #pragma once
+#include <algorithm>
 #include <vector>
 
 #include "conv/conv.h"
@@ -79,6 +80,16 @@ class ChannelsLast {
   Scratch copy_;
   TensorView view_;
 };
+
+// Calls body(phase) for each phase of the stride: the input pixels h with h % stride = phase.
+template <class F>
+void for_each_phase(const ConvShape& s, const F& body) {
+  int64_t count[3], phase[3];
+  for (int i = 0; i < 3; ++i) count[i] = std::min(s.stride[i], s.input[i]);  // none is empty
+  for (phase[0] = 0; phase[0] < count[0]; ++phase[0])
+    for (phase[1] = 0; phase[1] < count[1]; ++phase[1])
+      for (phase[2] = 0; phase[2] < count[2]; ++phase[2]) body(phase);
+}
 
 // Whether each pixel of the input meets a tap at some output pixel: none is left over where the
 // stride is larger than the kernel.

@@ -251,17 +251,11 @@ void backward_input_phase(const ConvProblem& p, const TensorView& grad_output,
 
 template <class T>
 void backward_input(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  int64_t phases[3];
-  for (int i = 0; i < 3; ++i)
-    phases[i] = std::min(s.stride[i], s.input[i]);  // a stride beyond the input has no more phases
-  if (!every_pixel_is_met(s))
-    fill_input(s, static_cast<const T*>(p.bias), true, static_cast<T*>(p.result));
+  if (!every_pixel_is_met(*p.shape))
+    fill_input(*p.shape, static_cast<const T*>(p.bias), true, static_cast<T*>(p.result));
   const ChannelsLast grad_output(p.output);
-  for (int64_t d = 0; d < phases[0]; ++d)
-    for (int64_t h = 0; h < phases[1]; ++h)
-      for (int64_t w = 0; w < phases[2]; ++w)
-        backward_input_phase<T>(p, grad_output.view(), {d, h, w});
+  for_each_phase(*p.shape,
+                 [&](const auto& phase) { backward_input_phase<T>(p, grad_output.view(), phase); });
 }
 
 template <class T>

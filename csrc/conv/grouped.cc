@@ -196,12 +196,10 @@ void backward_input(const ConvProblem& p) {
                  grad_input.stride[0],
                  static_cast<int>(s.in_group()),
                  vectors};
-  // A stride beyond the input has no more phases.
-  for (int64_t d = 0; d < std::min(s.stride[0], s.input[0]); ++d)
-    for (int64_t h = 0; h < std::min(s.stride[1], s.input[1]); ++h)
-      for (int64_t w = 0; w < std::min(s.stride[2], s.input[2]); ++w)
-        convs.parts.push_back(input_gradient_conv(s, grad_output.view(), packed.as<T>(), grad_input,
-                                                  static_cast<const T*>(p.bias), {d, h, w}));
+  for_each_phase(s, [&](const auto& phase) {
+    convs.parts.push_back(input_gradient_conv(s, grad_output.view(), packed.as<T>(), grad_input,
+                                              static_cast<const T*>(p.bias), phase));
+  });
   if (!convs.parts.empty()) convs.run();
 }
 

@@ -243,15 +243,9 @@ void backward_input_phase(const ConvProblem& p, const int64_t (&phase)[3]) {
 
 template <class T>
 void backward_input(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  int64_t phases[3];
-  for (int i = 0; i < 3; ++i)
-    phases[i] = std::min(s.stride[i], s.input[i]);  // a stride beyond the input has no more phases
-  if (!every_pixel_is_met(s))
-    fill_input(s, static_cast<const T*>(p.bias), false, static_cast<T*>(p.result));
-  for (int64_t d = 0; d < phases[0]; ++d)
-    for (int64_t h = 0; h < phases[1]; ++h)
-      for (int64_t w = 0; w < phases[2]; ++w) backward_input_phase<T>(p, {d, h, w});
+  if (!every_pixel_is_met(*p.shape))
+    fill_input(*p.shape, static_cast<const T*>(p.bias), false, static_cast<T*>(p.result));
+  for_each_phase(*p.shape, [&](const auto& phase) { backward_input_phase<T>(p, phase); });
 }
 
 template <class T>
