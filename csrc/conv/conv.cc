@@ -20,14 +20,14 @@ namespace {
 // Estimated cycles: of the multiplication, two multiply-adds each, and of what a method adds to it.
 // The factors were fitted to measurements; what matters is that they rank the methods.
 constexpr double hertz = 3e9;
-constexpr double row_cycles = 0.4, row_start_cycles = 6;  // columns: per element, per row of them
+constexpr double row_cycles = 0.4, row_start_cycles = 4;  // columns: per element, per row of them
 constexpr double strided_cycles = 4;  // the same where the row's elements are not neighbours
 constexpr double column_cycles = 1;   // written to memory and read again
 constexpr double transpose_cycles = 3;
 constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a stretch, an element
-constexpr double layout_cycles = 1.3;  // per element of an array copied into another layout
-constexpr double read_cycles = 0.35;   // per weight that is used once
-constexpr double repack_cycles = 0.5;  // per weight
+constexpr double layout_cycles = 1.7;  // per element of an array copied into another layout
+constexpr double read_cycles = 0.35;   // per weight, where it lies
+constexpr double repack_cycles = 0.3;  // per weight
 constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
 // Of several groups: per element of columns, and per number put in its place when scattered.
 constexpr double group_form_cycles = 0.7, group_scatter_cycles = 4;
@@ -99,7 +99,9 @@ double implicit_gemm_cost(const ConvProblem& p) {
   const Roles r(p);
   const double nr = 2 * lanes(p), groups = double(p.shape->groups);
   double form = form_cycles(p, r) * r.pixels * groups * r.depth;
-  if (p.direction == ConvDirection::backward_weight)  // both operands
+  if (p.direction != ConvDirection::backward_weight)
+    form += read_cycles * groups * r.outputs * r.depth;
+  else  // both operands
     form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs);
   if (p.shape->groups > 1) {  // products of small matrices
     const bool scattered = p.direction == ConvDirection::backward_input && strided(*p.shape);
@@ -107,7 +109,7 @@ double implicit_gemm_cost(const ConvProblem& p) {
     form += scattered ? group_scatter_cycles * r.pixels * groups * r.outputs : 0;
   }
   const double low = std::max(1.0, 5 / r.outputs);  // rows of a tile
-  return (1.1 * low * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr + form +
+  return (1.07 * low * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr + form +
           3000) /
          hertz;
 }
