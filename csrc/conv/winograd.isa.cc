@@ -147,8 +147,9 @@ template <class T>
 inline void gather_filters(const T* from, int64_t stride, int used, const T* end,
                            T (*to)[lanes<T>]) {
   constexpr int L = lanes<T>, filter = taps * taps;
+  constexpr int read = (filter + L - 1) / L * L;  // of each filter, at most
   int done = 0;
-  if (used == L && from + (L - 1) * stride + 2 * L <= end) {
+  if (used == L && from + (L - 1) * stride + read <= end) {
 #pragma GCC unroll 2
     for (; filter - done >= L / 2; done += L) {
       Vec<T> square[L];
