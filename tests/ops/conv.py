@@ -131,6 +131,7 @@ CONV1D = [
     conv("padding-over-kernel", (1, 3, 4), (4, 3, 2), padding=4),
     conv("long", (1, 2, 5000), (3, 2, 9), padding=4),
     conv("kernel-is-input", (3, 5, 7), (4, 5, 7)),
+    conv("groups-of-2", (2, 18, 23), (18, 2, 5), groups=9, padding=2),
     conv("groups-of-4", (2, 20, 23), (20, 4, 5), groups=5, padding=2, stride=2),
     conv("same-even", (1, 3, 7), (4, 3, 4), padding="same"),
     conv("valid", (1, 3, 6), (4, 3, 3), padding="valid"),

@@ -43,6 +43,7 @@ CONV_TRANSPOSE2D = [
     up("groups", (2, 6, 5, 6), (6, 3, 3, 3), groups=3, stride=2, padding=1),
     up("depthwise", (1, 9, 6, 6), (9, 1, 3, 3), groups=9, stride=2, padding=1),
     up("depthwise-stride-over-kernel", (2, 18, 4, 5), (18, 1, 2, 2), groups=18, stride=3),
+    up("groups-of-2", (1, 18, 5, 6), (18, 2, 4, 4), groups=9, stride=2, padding=1),
     up("groups-of-4", (1, 24, 5, 6), (24, 4, 4, 4), groups=6, stride=2, padding=1),
     # kernels, strides and paddings
     up("1x1", (2, 7, 4, 5), (7, 9, 1, 1)),
