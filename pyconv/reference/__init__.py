@@ -39,11 +39,12 @@ from pyconv.reference.loss import (
     softmax,
     softmax_backward,
 )
-from pyconv.reference.optim import sgd_step
+from pyconv.reference.optim import adam_step, rmsprop_step, sgd_step
 from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
 
 __all__ = [
+    "adam_step",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -73,6 +74,7 @@ __all__ = [
     "pad_backward",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "sgd_step",
     "softmax",
     "softmax_backward",
