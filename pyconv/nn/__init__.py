@@ -2,10 +2,10 @@
 
 from . import init
 from .activation import ReLU
-from .container import Sequential
+from .container import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .flatten import Flatten
+from .flatten import Flatten, Unflatten
 from .fold import Fold, Unfold
 from .linear import Identity, Linear
 from .loss import CrossEntropyLoss
@@ -67,6 +67,8 @@ __all__ = [
     "Linear",
     "MaxPool2d",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
     "ReLU",
     "ReflectionPad1d",
@@ -75,7 +77,9 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "Residual",
     "Sequential",
+    "Unflatten",
     "Unfold",
     "ZeroPad1d",
     "ZeroPad2d",
