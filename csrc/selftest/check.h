@@ -74,5 +74,6 @@ void test_gemm();
 void test_conv();
 void test_pool();
 void test_pointwise();  // relu, cross_entropy, steps of optimisers
+void test_norm();
 
 }  // namespace pyconv::selftest

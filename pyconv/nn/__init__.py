@@ -10,6 +10,16 @@ from .fold import Fold, Unfold
 from .linear import Identity, Linear
 from .loss import CrossEntropyLoss
 from .module import Module, Parameter
+from .norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+)
 from .padding import (
     CircularPad1d,
     CircularPad2d,
@@ -30,6 +40,9 @@ from .padding import (
 from .pool import MaxPool2d
 
 __all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -45,7 +58,12 @@ __all__ = [
     "CrossEntropyLoss",
     "Flatten",
     "Fold",
+    "GroupNorm",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
     "Linear",
     "MaxPool2d",
     "Module",

@@ -39,12 +39,30 @@ from pyconv.reference.loss import (
     softmax,
     softmax_backward,
 )
+from pyconv.reference.norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_relu,
+    batch_norm_relu_backward,
+    batch_norm_running,
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
 from pyconv.reference.optim import adam_step, rmsprop_step, sgd_step
 from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
 
 __all__ = [
     "adam_step",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_relu",
+    "batch_norm_relu_backward",
+    "batch_norm_running",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -62,6 +80,12 @@ __all__ = [
     "cross_entropy_backward",
     "fold",
     "fold_backward",
+    "group_norm",
+    "group_norm_backward",
+    "instance_norm",
+    "instance_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
     "log_softmax",
