@@ -64,6 +64,18 @@ def test_a_network_trains() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_running_statistics_are_kept() -> None:
+    x = np.random.default_rng(0).standard_normal((4, 3, 5, 5)).astype(np.float32)
+    stats = []
+    for name in ("cpu", "reference"):
+        norm = nn.BatchNorm2d(3)
+        with pyconv.backend(name):
+            (norm(x) * x).sum().backward()
+        stats.append([norm.running_mean.numpy(), norm.running_var.numpy(), norm.weight.grad])
+    for ours, theirs in zip(*stats):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 def test_what_it_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     before = relu.__code__
     with pytest.raises(ValueError, match="'numpy'"), pyconv.backend("numpy"):
