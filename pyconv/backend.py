@@ -24,7 +24,8 @@ _depth = 0
 def backend(name: str) -> Iterator[None]:
     """Run every op that has a twin in `pyconv.reference` on that twin, forward and backward.
 
-    A twin has the name and the arguments of its function in `pyconv.functional`.
+    A twin has the name and the arguments of its function in `pyconv.functional`, and takes floating
+    numbers: functions of integers stay as they are.
     Results are those of the twin, which computes in float64, rounded to the dtype of the input.
     Twins are slow, do not check what they are given as the kernels do, and have first derivatives
     only. Optimizers keep their kernels. The choice holds for all threads.
@@ -127,9 +128,12 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     arrays = {
         name: as_tensor(value, name)
         for name, value in given.items()
-        if name in _ARRAYS or isinstance(value, (Tensor, np.ndarray))
-        if value is not None
+        if isinstance(value, (Tensor, np.ndarray))
+        or name == "input"
+        or (name in _ARRAYS and not isinstance(value, (int, float, type(None))))
     }
+    if not any(tensor.dtype.kind == "f" for tensor in arrays.values()):
+        return _kernel_of(op)(*args, **kwargs)
     options = {name: value for name, value in given.items() if name not in arrays}
     if options.get("training") and "running_mean" in arrays:
         _update_running(arrays, options)
@@ -137,7 +141,15 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 # Also arrays if given as lists; and the order of the gradients that a twin returns.
-_ARRAYS = ("input", "other", "target", "weight", "bias")
+_ARRAYS = ("input", "other", "exponent", "target", "weight", "bias")
+
+
+def _kernel_of(op: str) -> FunctionType:
+    """Return the public function as it is outside."""
+    code, defaults, keywords = _code[op]
+    function = FunctionType(code, getattr(functional, op).__globals__, op, defaults)
+    function.__kwdefaults__ = keywords
+    return function
 
 
 def _update_running(arrays: dict[str, Tensor], options: dict[str, Any]) -> None:
@@ -159,17 +171,20 @@ class _Twin(Function):
     def forward(ctx: Any, op: str, names: Any, options: dict[str, Any], *tensors: Tensor) -> Any:
         ctx.op, ctx.names, ctx.options = op, names, options
         ctx.save_for_backward(*tensors)
+        ctx.set_materialize_grads(False)
         arrays = {name: tensor._array for name, tensor in zip(names, tensors)}
-        dtype = next((a.dtype for a in arrays.values() if a.dtype.kind == "f"), None)
+        dtype = np.result_type(*(a.dtype for a in arrays.values() if a.dtype.kind == "f"))
         result = getattr(reference, op)(**arrays, **options)
         if isinstance(result, tuple):
             return tuple(_rounded(part, dtype) for part in result)
         return _rounded(result, dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor, *_: Any) -> Any:
-        if is_grad_enabled():
-            raise NotImplementedError("backend('reference') has first derivatives only")
+    def backward(ctx: Any, grad_output: Any, *others: Any) -> Any:
+        if is_grad_enabled() or any(grad is not None for grad in others):
+            raise NotImplementedError(
+                "backend('reference') has first derivatives only, and those of a first result"
+            )
         twin = getattr(reference, f"{ctx.op}_backward")
         tensors = ctx.saved_tensors
         arguments = ctx.options | {n: t._array for n, t in zip(ctx.names, tensors)}
@@ -187,4 +202,4 @@ class _Twin(Function):
 
 def _rounded(array: Any, dtype: Any) -> Tensor:
     array = np.asarray(array)
-    return Tensor(array.astype(dtype) if array.dtype.kind == "f" and dtype is not None else array)
+    return Tensor(array.astype(dtype) if array.dtype.kind == "f" else array)
