@@ -51,6 +51,11 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),
+    "batch_norm": ({"input": 4}, set()),
+    "batch_norm_relu": ({"input": 4}, set()),
+    "instance_norm": ({"input": 4}, set()),
+    "group_norm": ({"input": 4}, {"num_groups"}),
+    "layer_norm": ({"input": 2}, set()),
     **{op: ({"input": n + 2}, WINDOWS | {"norm_type"}) for op, n in POOLS.items()},
     **{op: ({"input": n + 2}, {"output_size"}) for op, n in ADAPTIVE.items()},
     **{op: ({"input": n + 2}, {"kernel_size"}) for op, n in UNPOOLS.items()},
@@ -58,10 +63,14 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "pixel_shuffle": ({"input": 4}, {"upscale_factor"}),
     "pixel_unshuffle": ({"input": 4}, {"downscale_factor"}),
     "cross_entropy": ({"input": 2}, set()),
+    "adam": ({"param": 1}, {"weight_decay"}),
+    "adamw": ({"param": 1}, {"weight_decay"}),
+    "rmsprop": ({"param": 1}, {"momentum", "weight_decay"}),
     "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
 }
+STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
-BATCHED = set(OPS) - {"matmul", "sgd"}
+BATCHED = set(OPS) - {"matmul", *STEPS}
 REQUIRED = {
     **dict.fromkeys((*POOLS, *UNPOOLS), ("kernel_size",)),
     **dict.fromkeys(ADAPTIVE, ("output_size",)),
@@ -71,7 +80,9 @@ REQUIRED = {
     "unfold": ("kernel_size",),
     "fold": ("output_size", "kernel_size"),
     "pad": ("pad",),
+    "group_norm": ("num_groups",),
 }
+TRAINING = {"running_mean": None, "running_var": None, "training": True}
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,10 @@ class Problem:
     @property
     def arguments(self) -> dict[str, Any]:
         """The options that are arguments of the function of that name."""
-        return {k: v for k, v in self.options.items() if k not in ("bias", "trans")}
+        given = {k: v for k, v in self.options.items() if k not in ("bias", "trans")}
+        if self.op.startswith("batch_norm"):
+            return TRAINING | given
+        return {"normalized_shape": self.shapes[0][1:]} if self.op == "layer_norm" else given
 
     def with_batch(self, batch: int) -> Problem:
         """Return the problem with another batch size, which its name tells, where it has one."""
@@ -127,7 +141,7 @@ class Problem:
             arrays["target"] = rng.integers(0, classes, batch)
         elif self.op in UNPOOLS:  # the first element of each window
             arrays["indices"] = self._places()
-        elif self.op == "sgd":
+        elif self.op in STEPS:
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
         if direction != "forward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
@@ -221,13 +235,15 @@ class Problem:
             return 2 * size * depth * (1 + gradients)
         if self.op in POOLS:
             return size * self.terms()
-        return max(size, prod(self.shapes[0])) * {"cross_entropy": 4, "sgd": 4}.get(self.op, 1)
+        per_element = {"cross_entropy": 4, "sgd": 4, "rmsprop": 8, "adam": 12, "adamw": 12}
+        return max(size, prod(self.shapes[0])) * per_element.get(self.op, 1)
 
     def bytes(self, direction: str = "forward") -> int:
         """Count the bytes to move if each array is read or written once."""
         read, written = sum(map(prod, self.shapes)), prod(self.output_shape)
-        if self.op == "sgd":  # param, gradient and momentum are read, two of them written
-            return 4 * (5 if self.options.get("momentum") else 3) * read
+        if self.op in STEPS:  # all is read, and written but for the gradient
+            kept = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}[self.op]
+            return 4 * (3 + 2 * (kept + ("momentum" in self.options))) * read
         if direction == "backward":  # the inputs once more, their gradients, that of the output
             # What only picks, moves or adds elements does not need the inputs again.
             moving = {*POOLS, *ADAPTIVE, *RESIZE, *MOVING}
@@ -244,6 +260,8 @@ class Problem:
         if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
         if self.op not in PRODUCTS:
+            if self.op.endswith("_norm") or self.op == "batch_norm_relu":
+                return prod(self.shapes[0])  # of a mean: no more than that
             return self.shapes[0][-1] if self.op == "cross_entropy" else 3
         groups, output, kernel = (
             self.options.get("groups", 1),

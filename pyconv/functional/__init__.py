@@ -19,6 +19,7 @@ from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, relu, sqrt
 from .fold import fold, unfold
+from .layer_norm import layer_norm
 from .linear import linear, matmul
 from .loss import cross_entropy
 from .max_pool import (
@@ -30,6 +31,7 @@ from .max_pool import (
     max_pool3d,
 )
 from .max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
+from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
 from .reduce import argmax, log_softmax, max, mean, softmax, sum
 from .resize import interpolate, pixel_shuffle, pixel_unshuffle
@@ -59,6 +61,8 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
+    "batch_norm_relu",
     "cast",
     "cat",
     "conv1d",
@@ -75,9 +79,12 @@ __all__ = [
     "flatten",
     "fold",
     "ge",
+    "group_norm",
     "gt",
     "index",
+    "instance_norm",
     "interpolate",
+    "layer_norm",
     "le",
     "linear",
     "log",

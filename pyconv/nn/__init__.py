@@ -1,15 +1,25 @@
 """Layers, and what makes a network of them."""
 
-from . import init
+from . import init, utils
 from .activation import ReLU
-from .container import Sequential
+from .container import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .flatten import Flatten
+from .flatten import Flatten, Unflatten
 from .fold import Fold, Unfold
 from .linear import Identity, Linear
 from .loss import CrossEntropyLoss
 from .module import Module, Parameter
+from .norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+)
 from .padding import (
     CircularPad1d,
     CircularPad2d,
@@ -65,6 +75,9 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -80,10 +93,15 @@ __all__ = [
     "CrossEntropyLoss",
     "Flatten",
     "Fold",
+    "GroupNorm",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LayerNorm",
     "Linear",
     "MaxPool1d",
     "MaxPool2d",
@@ -92,6 +110,8 @@ __all__ = [
     "MaxUnpool2d",
     "MaxUnpool3d",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
     "PixelShuffle",
     "PixelUnshuffle",
@@ -102,7 +122,9 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "Residual",
     "Sequential",
+    "Unflatten",
     "Unfold",
     "Upsample",
     "UpsamplingBilinear2d",
@@ -111,4 +133,5 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
     "init",
+    "utils",
 ]

@@ -75,7 +75,20 @@ from pyconv.reference.max_unpool import (
     max_unpool3d,
     max_unpool3d_backward,
 )
-from pyconv.reference.optim import sgd_step
+from pyconv.reference.norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_relu,
+    batch_norm_relu_backward,
+    batch_norm_running,
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
+from pyconv.reference.optim import adam_step, rmsprop_step, sgd_step
 from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import (
     max_pool1d,
@@ -95,6 +108,7 @@ from pyconv.reference.resize import (
 )
 
 __all__ = [
+    "adam_step",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool1d_backward",
     "adaptive_avg_pool2d",
@@ -113,6 +127,11 @@ __all__ = [
     "avg_pool2d_backward",
     "avg_pool3d",
     "avg_pool3d_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_relu",
+    "batch_norm_relu_backward",
+    "batch_norm_running",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -130,8 +149,14 @@ __all__ = [
     "cross_entropy_backward",
     "fold",
     "fold_backward",
+    "group_norm",
+    "group_norm_backward",
+    "instance_norm",
+    "instance_norm_backward",
     "interpolate",
     "interpolate_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -164,6 +189,7 @@ __all__ = [
     "pixel_unshuffle_backward",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "sgd_step",
     "softmax",
     "softmax_backward",

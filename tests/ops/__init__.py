@@ -9,6 +9,7 @@ from ops import (
     linear,
     loss,
     matmul,
+    norm,
     optim,
     padding,
     pool,
@@ -16,6 +17,8 @@ from ops import (
 )
 
 CASES = {
+    "batch_norm": norm.BATCH_NORM,
+    "batch_norm_relu": norm.BATCH_NORM_RELU,
     "adaptive_avg_pool1d": avg_pool.ADAPTIVE_AVG_POOL1D,
     "adaptive_avg_pool2d": avg_pool.ADAPTIVE_AVG_POOL2D,
     "adaptive_avg_pool3d": avg_pool.ADAPTIVE_AVG_POOL3D,
@@ -33,6 +36,9 @@ CASES = {
     "conv_transpose3d": conv_transpose.CONV_TRANSPOSE3D,
     "cross_entropy": loss.CROSS_ENTROPY,
     "fold": fold.FOLD,
+    "group_norm": norm.GROUP_NORM,
+    "instance_norm": norm.INSTANCE_NORM,
+    "layer_norm": norm.LAYER_NORM,
     "interpolate": resize.INTERPOLATE,
     "linear": linear.LINEAR,
     "log_softmax": loss.LOG_SOFTMAX,
@@ -53,4 +59,4 @@ CASES = {
     "softmax": loss.SOFTMAX,
     "unfold": fold.UNFOLD,
 }
-SGD = optim.SGD
+STEPS = optim.STEPS
