@@ -29,6 +29,8 @@ def fill(case: Case, dtype: Any) -> tuple[Arrays, dict[str, Any]]:
     arrays = {name: rng.standard_normal(shape) for name, shape in case.arrays.items()}
     if case.ties:
         arrays = {name: np.round(array) for name, array in arrays.items()}
+    if case.positive:
+        arrays = {name: np.abs(array) + 0.5 for name, array in arrays.items()}
     options = {
         name: value.astype(dtype)
         if isinstance(value, np.ndarray) and value.dtype == float
@@ -51,7 +53,7 @@ def expect(op: str, arrays: Arrays, options: dict[str, Any], grad_output: Any) -
     output = np.asarray(getattr(reference, op)(**arrays, **options))
     inputs = {name: array for name, array in arrays.items() if name != "bias"}
     grads = getattr(reference, f"{op}_backward")(grad_output, **inputs, **options)
-    names = ("input", "other") if op == "matmul" else ("input", "weight", "bias")
+    names = ("input", "other") if "other" in arrays else ("input", "weight", "bias")
     pairs = zip(names, grads if isinstance(grads, tuple) else (grads,))
     return Result(output, {name: grad for name, grad in pairs if name in arrays})
 

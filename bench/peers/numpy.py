@@ -66,6 +66,8 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
         raise NotImplementedError("the fast NumPy formulations have no backward")
     if problem.op == "sgd":
         return _sgd(problem, arrays)
+    if problem.op not in BEST:
+        raise NotImplementedError(f"the reference is NumPy's best formulation of {problem.op}")
     function = BEST[problem.op]
     if function is _conv:
         size = 4 * prod(problem.output_shape) * prod(problem.shapes[1][2:])

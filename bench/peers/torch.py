@@ -25,7 +25,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     if problem.op == "sgd":
         return _sgd(problem, tensors)
     leaves = [t for name, t in tensors.items() if name not in ("target", "grad_output")]
-    function = torch.matmul if problem.op == "matmul" else getattr(F, problem.op)
+    function = getattr(F, problem.op, None) or getattr(torch, problem.op)
     options = problem.arguments
 
     def forward() -> Any:

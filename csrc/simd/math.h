@@ -2,7 +2,7 @@
 // and parts of a vector.
 // For *.isa.cc files only, as vec.h.
 //
-// Errors, in units of the last place: exp 1.1, log 0.8, erf 1.3, sigmoid 2.4, tanh 2.6, over all
+// Errors, in units of the last place: exp 1.1, log 0.8, erf 1.3, sigmoid 2.5, tanh 2.6, over all
 // float32 and also where the result is denormal. NaN stays NaN, and -0 keeps its sign.
 //
 // Every product that is added to something is an fma by name, and a product that is returned is
@@ -185,7 +185,7 @@ inline __attribute__((always_inline)) Vec<T> exp(Vec<T> x) {
 }
 
 // log(x) = k ln 2 + log(1 + f), and log(1 + f) = log((1 + s) / (1 - s)) with s = f / (2 + f), which
-// is 2 s + s^3 R(s^2). As f - (f^2/2 - s (f^2/2 + R)), with the f that is exact, it has the smallest
+// is 2 s + s^3 R(s^2). As f - (f^2/2 - s (f^2/2 + R)), with the f that is exact, it has the least
 // error (FreeBSD's e_log.c and e_logf.c, Sun Microsystems 1993, whose polynomials these are).
 template <class T>
 inline __attribute__((always_inline)) Vec<T> log(Vec<T> x) {

@@ -3,10 +3,22 @@
 Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor.
 """
 
-from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, sub, where
+from .activation import (
+    clamp,
+    elu,
+    gelu,
+    hardsigmoid,
+    hardswish,
+    leaky_relu,
+    relu,
+    relu6,
+    silu,
+    softplus,
+)
+from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, pow, sub, where
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .elementwise import abs, exp, log, relu, sqrt
+from .elementwise import abs, exp, log, neg, sigmoid, sqrt, tanh
 from .fold import fold, unfold
 from .linear import linear, matmul
 from .loss import cross_entropy
@@ -32,6 +44,7 @@ __all__ = [
     "argmax",
     "cast",
     "cat",
+    "clamp",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -40,15 +53,20 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "div",
+    "elu",
     "eq",
     "exp",
     "expand",
     "flatten",
     "fold",
     "ge",
+    "gelu",
     "gt",
+    "hardsigmoid",
+    "hardswish",
     "index",
     "le",
+    "leaky_relu",
     "linear",
     "log",
     "log_softmax",
@@ -64,13 +82,18 @@ __all__ = [
     "permute",
     "pow",
     "relu",
+    "relu6",
     "reshape",
+    "sigmoid",
+    "silu",
     "softmax",
+    "softplus",
     "sqrt",
     "squeeze",
     "stack",
     "sub",
     "sum",
+    "tanh",
     "transpose",
     "unfold",
     "unsqueeze",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .. import _core
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -98,13 +99,27 @@ def cast(input: Any, dtype: DTypeLike) -> Tensor:
 # ---- arithmetic --------------------------------------------------------------------------------
 
 
+_KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
+
+
+def _apply(ufunc: Any, a: Tensor, b: Tensor) -> Tensor:
+    """Compute a op b, of one dtype: with a kernel if it is one of its types, else with NumPy."""
+    x, y = a._array, b._array
+    if x.dtype.num in _KERNELS:
+        return Tensor(_core.arithmetic(_OPS[ufunc], x, y))
+    return Tensor(np.asarray(ufunc(x, y)))
+
+
+_OPS = {np.add: 0, np.subtract: 1, np.multiply: 2, np.divide: 3}
+
+
 class Add(Function):
     """a + b."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         ctx.shapes = a._array.shape, b._array.shape
-        return Tensor(np.asarray(a._array + b._array))
+        return _apply(np.add, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -121,7 +136,7 @@ class Sub(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         ctx.shapes = a._array.shape, b._array.shape
-        return Tensor(np.asarray(a._array - b._array))
+        return _apply(np.subtract, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -141,7 +156,7 @@ class Mul(Function):
         if ctx.needs_input_grad:
             need_a, need_b = ctx.needs_input_grad
             ctx.save_for_backward(a if need_b else None, b if need_a else None)
-        return Tensor(np.asarray(a._array * b._array))
+        return _apply(np.multiply, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -161,7 +176,7 @@ class Div(Function):
         ctx.shapes = a._array.shape, b._array.shape
         if ctx.needs_input_grad:
             ctx.save_for_backward(a if ctx.needs_input_grad[1] else None, b)
-        return Tensor(np.asarray(a._array / b._array))
+        return _apply(np.divide, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -193,18 +208,6 @@ class Pow(Function):
             log_a = log(where(a > 0, a, 1))
             grad_b = sum_to(g * pow(a, b) * log_a, b.shape)
         return grad_a, grad_b
-
-
-class Neg(Function):
-    """-x."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return Tensor(np.asarray(-x._array))
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        return Neg.apply(g)
 
 
 def add(input: Any, other: Any) -> Tensor:
@@ -264,19 +267,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> F.pow([1.0, 2.0], 2)
     tensor([1., 4.])
     """
+    if type(exponent) in _NUMBERS and exponent == 2:
+        return mul(input, input)
     return Pow.apply(*_pair(input, exponent))
-
-
-def neg(input: Any) -> Tensor:
-    """Change the sign.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.neg([1.0, -2.0])
-    tensor([-1.,  2.])
-    """
-    return Neg.apply(as_tensor(input, "input"))
 
 
 # ---- comparison and choice: no gradient through a comparison -----------------------------------

@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import _core
 from ..autograd.function import Function
+from ..autograd.grad_mode import state
 from ..creation import as_tensor
 from ..tensor import Tensor
 from .shape import Expand, Index, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
+
+_KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 
 
 class Sum(Function):
@@ -22,6 +26,8 @@ class Sum(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...]) -> Tensor:
         ctx.shape = x._array.shape
+        if x._array.dtype.num in _KERNELS:
+            return Tensor(_core.sum_forward(x._array, dims))
         return Tensor(np.asarray(np.sum(x._array, axis=dims, keepdims=True)))
 
     @staticmethod
@@ -138,8 +144,7 @@ class LogSoftmax(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        shifted = x._array - x._array.max(dim, keepdims=True, initial=-np.inf)
-        output = Tensor(shifted - np.log(np.exp(shifted).sum(dim, keepdims=True)))
+        output = Tensor(_core.softmax_forward(True, x._array, dim))
         ctx.save_for_backward(output)
         ctx.dim = dim
         return output
@@ -147,6 +152,9 @@ class LogSoftmax(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         (output,) = ctx.saved_tensors
+        if not state.enabled:
+            grad = _core.softmax_backward(True, grad_output._array, output._array, ctx.dim)
+            return Tensor(grad), None
         return grad_output - output.exp() * grad_output.sum(ctx.dim, keepdim=True), None
 
 
@@ -187,8 +195,7 @@ class Softmax(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        exponentials = np.exp(x._array - x._array.max(dim, keepdims=True, initial=-np.inf))
-        output = Tensor(exponentials / exponentials.sum(dim, keepdims=True))
+        output = Tensor(_core.softmax_forward(False, x._array, dim))
         ctx.save_for_backward(output)
         ctx.dim = dim
         return output
@@ -196,6 +203,9 @@ class Softmax(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         (output,) = ctx.saved_tensors
+        if not state.enabled:
+            grad = _core.softmax_backward(False, grad_output._array, output._array, ctx.dim)
+            return Tensor(grad), None
         product = grad_output * output
         return product - output * product.sum(ctx.dim, keepdim=True), None
 
@@ -243,7 +253,10 @@ def _dims(dim: Dims, ndim: int, name: str) -> tuple[int, ...]:
     if dim is None:
         return tuple(range(ndim))
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
-    return tuple(dim_of(d, ndim, name) for d in dims)
+    result = tuple(dim_of(d, ndim, name) for d in dims)
+    if len(set(result)) != len(result):
+        raise ValueError(f"{name} is {dim}, must name each dimension once")
+    return result
 
 
 def _drop(x: Tensor, dims: tuple[int, ...]) -> Tensor:

@@ -1,7 +1,21 @@
 """Layers, and what makes a network of them."""
 
 from . import init
-from .activation import ReLU
+from .activation import (
+    ELU,
+    GELU,
+    Hardsigmoid,
+    Hardswish,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from .container import Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -30,6 +44,8 @@ from .padding import (
 from .pool import MaxPool2d
 
 __all__ = [
+    "ELU",
+    "GELU",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -45,12 +61,17 @@ __all__ = [
     "CrossEntropyLoss",
     "Flatten",
     "Fold",
+    "Hardsigmoid",
+    "Hardswish",
     "Identity",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MaxPool2d",
     "Module",
     "Parameter",
     "ReLU",
+    "ReLU6",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
@@ -58,6 +79,11 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
     "Unfold",
     "ZeroPad1d",
     "ZeroPad2d",

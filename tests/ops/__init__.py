@@ -3,6 +3,8 @@
 from ops import conv, conv_transpose, elementwise, fold, linear, loss, matmul, optim, padding, pool
 
 CASES = {
+    **elementwise.UNARY,
+    "add": elementwise.ADD,
     "conv1d": conv.CONV1D,
     "conv2d": conv.CONV2D,
     "conv3d": conv.CONV3D,
@@ -10,14 +12,19 @@ CASES = {
     "conv_transpose2d": conv_transpose.CONV_TRANSPOSE2D,
     "conv_transpose3d": conv_transpose.CONV_TRANSPOSE3D,
     "cross_entropy": loss.CROSS_ENTROPY,
+    "div": elementwise.DIV,
     "fold": fold.FOLD,
     "linear": linear.LINEAR,
     "log_softmax": loss.LOG_SOFTMAX,
     "matmul": matmul.MATMUL,
     "max_pool2d": pool.MAX_POOL2D,
+    "mean": elementwise.MEAN,
+    "mul": elementwise.FEW,
     "pad": padding.PAD,
-    "relu": elementwise.RELU,
+    "pow": elementwise.POW,
     "softmax": loss.SOFTMAX,
+    "sub": elementwise.FEW,
+    "sum": elementwise.SUM,
     "unfold": fold.UNFOLD,
 }
 SGD = optim.SGD
