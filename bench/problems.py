@@ -60,6 +60,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     **{op: ({"input": 4, "other": rank}, set()) for op, rank in ARITHMETIC.items()},
     "sum": ({"input": 4}, {"dim"}),
     "mean": ({"input": 4}, {"dim"}),
+    "var": ({"input": 4}, {"dim"}),
     "softmax": ({"input": 2}, {"dim"}),
     "log_softmax": ({"input": 2}, {"dim"}),
     "max_pool2d": ({"input": 4}, WINDOWS),
@@ -161,7 +162,7 @@ class Problem:
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
             return (first[0], self.shapes[1][0])
-        if self.op in ("sum", "mean"):
+        if self.op in ("sum", "mean", "var"):
             dims = self.each("dim")
             return tuple(n for i, n in enumerate(first) if i not in dims)
         return () if self.op == "cross_entropy" else first
@@ -229,7 +230,7 @@ class Problem:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
         if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
-        if self.op in ("sum", "mean") or (self.op in ARITHMETIC and result == 2):
+        if self.op in ("sum", "mean", "var") or (self.op in ARITHMETIC and result == 2):
             return prod(self.shapes[0]) // prod(self.shapes[-1] if result else self.output_shape)
         if self.op not in PRODUCTS:
             return self.shapes[0][-1] if self.op in ROWS else 3

@@ -29,7 +29,8 @@ CPP = ROOT / "csrc"
 MAY_IMPORT: dict[str, set[str]] = {
     "reference": set(),
     "testing": {"_core"},
-    "tensor": {"_core", "pyconv"},
+    "methods": {"tensor", "pyconv"},
+    "tensor": {"_core", "methods", "pyconv"},
     "autograd": {"_core", "tensor", "creation", "random", "pyconv"},
     "creation": {"_core", "tensor", "random"},
     "random": {"_core", "tensor"},

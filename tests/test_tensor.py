@@ -213,7 +213,7 @@ def test_operators_that_do_not_fit():
         pyconv.ones(2) + pyconv.ones(3)
     with pytest.raises(ValueError, match="dim is 2"):
         pyconv.ones(2, 2).sum(2)
-    with pytest.raises(ValueError, match="no largest"):
+    with pytest.raises(ValueError, match="no maximum"):
         pyconv.ones(0).max()
     with pytest.raises(TypeError, match="expected numbers"):
         pyconv.ones(2) + "a"

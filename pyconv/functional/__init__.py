@@ -20,20 +20,19 @@ from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, neg, sigmoid, sqrt, tanh
 from .fold import fold, unfold
+from .joining import cat, chunk, einsum, split, stack
 from .linear import linear, matmul
 from .loss import cross_entropy
 from .padding import pad
 from .pool import max_pool2d
-from .reduce import argmax, log_softmax, max, mean, softmax, sum
+from .reduce import argmax, log_softmax, max, mean, min, softmax, sum, var
 from .shape import (
-    cat,
     expand,
     flatten,
     index,
     permute,
     reshape,
     squeeze,
-    stack,
     transpose,
     unsqueeze,
 )
@@ -44,6 +43,7 @@ __all__ = [
     "argmax",
     "cast",
     "cat",
+    "chunk",
     "clamp",
     "conv1d",
     "conv2d",
@@ -53,6 +53,7 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "div",
+    "einsum",
     "elu",
     "eq",
     "exp",
@@ -75,6 +76,7 @@ __all__ = [
     "max",
     "max_pool2d",
     "mean",
+    "min",
     "mul",
     "ne",
     "neg",
@@ -88,6 +90,7 @@ __all__ = [
     "silu",
     "softmax",
     "softplus",
+    "split",
     "sqrt",
     "squeeze",
     "stack",
@@ -97,5 +100,6 @@ __all__ = [
     "transpose",
     "unfold",
     "unsqueeze",
+    "var",
     "where",
 ]

@@ -29,7 +29,7 @@ def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
         a = _operand(a, b, "input")
     if not isinstance(b, Tensor):
         b = _operand(b, a, "other")
-    if a._array.dtype == b._array.dtype:
+    if a._array.dtype.num == b._array.dtype.num:  # in any byte order
         return a, b
     dtype = _common_dtype(a, b)
     return cast(a, dtype), cast(b, dtype)
@@ -73,7 +73,7 @@ class Cast(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dtype: Any) -> Tensor:
-        ctx.dtype = x.dtype
+        ctx.dtype = x.dtype.newbyteorder("=")
         return Tensor(x._array.astype(dtype))
 
     @staticmethod

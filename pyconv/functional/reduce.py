@@ -64,8 +64,56 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return sum(x, dim, keepdim) * (1 / count if count else math.nan)
 
 
-class MaxResult(NamedTuple):
-    """The largest elements along a dimension, and where they are."""
+def var(
+    input: Any,
+    dim: Dims = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Average squared distance from the mean, over dimensions or over everything.
+
+    Parameters
+    ----------
+    input : array_like
+        Floating point, any shape.
+    dim : int or sequence of int, optional
+        The dimensions that are averaged over.
+    unbiased : bool
+        Divide by the number of elements less 1.
+    keepdim : bool
+        Keep these dimensions, with size 1.
+    correction : float, optional
+        What is taken off the number of elements, instead of 1 or 0.
+
+    Returns
+    -------
+    Tensor
+        NaN where nothing is left to divide by.
+
+    Raises
+    ------
+    TypeError
+        If `input` holds integers.
+    ValueError
+        If there is no dimension `dim`.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.var([1.0, 2.0, 3.0])
+    tensor(1.)
+    """
+    x = _floating(input, "var")
+    count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "var: dim"))
+    distance = x - mean(x, dim, keepdim=True)
+    less = int(unbiased) if correction is None else correction
+    return sum(distance * distance, dim, keepdim) / float(np.maximum(0, count - less))
+
+
+class Extreme(NamedTuple):
+    """The largest or smallest elements along a dimension, and where they are."""
 
     values: Tensor
     indices: Tensor
@@ -88,35 +136,58 @@ def max(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     >>> F.max([[1, 5], [7, 3]], dim=1).indices
     tensor([1, 0])
     """
-    x = as_tensor(input, "input")
+    return _extreme("max", np.max, np.argmax, as_tensor(input, "input"), dim, keepdim)
+
+
+def min(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the smallest element, or the pair (values, indices) along a dimension.
+
+    The gradient goes to the first smallest element along `dim`; without `dim` it is shared evenly
+    by all smallest elements.
+
+    Raises
+    ------
+    ValueError
+        If there is no element.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.min([[1, 5], [7, 3]], dim=1).indices
+    tensor([0, 1])
+    """
+    return _extreme("min", np.min, np.argmin, as_tensor(input, "input"), dim, keepdim)
+
+
+def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     if dim is None:
-        return MaxAll.apply(x)
-    indices = argmax(x, dim, keepdim=True)
-    axis = dim_of(dim, x.ndim, "max: dim")
+        if not x._array.size:
+            raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum")
+        return ExtremeOfAll.apply(x, reduce)
+    axis = dim_of(dim, x.ndim, f"{op}: dim")
+    if not x.shape[axis]:
+        raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum along dim {dim}")
+    indices = arg(x._array, axis, keepdims=True)
     key = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
-    key[axis] = indices._array
-    values = Index.apply(x, tuple(key))
-    if keepdim:
-        return MaxResult(values, indices)
-    return MaxResult(_drop(values, (axis,)), _drop(indices, (axis,)))
+    key[axis] = indices
+    result = Extreme(Index.apply(x, tuple(key)), Tensor(indices))
+    return result if keepdim else Extreme(*(_drop(part, (axis,)) for part in result))
 
 
-class MaxAll(Function):
-    """The largest element."""
+class ExtremeOfAll(Function):
+    """The largest or smallest element."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        if not x._array.size:
-            raise ValueError(f"max: input has shape {x.shape} and no largest element")
-        output = Tensor(np.asarray(x._array.max()))
+    def forward(ctx: Any, x: Tensor, reduce: Any) -> Tensor:
+        output = Tensor(np.asarray(reduce(x._array)))
         ctx.save_for_backward(x, output)
         return output
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         x, output = ctx.saved_tensors
-        largest = x._array == output._array
-        return grad_output * Tensor((largest / largest.sum()).astype(x.dtype))
+        found = x._array == output._array
+        return grad_output * Tensor((found / found.sum()).astype(x.dtype)), None
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -134,9 +205,10 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     tensor([1, 0])
     """
     array = as_tensor(input, "input")._array
-    if dim is None:
-        return Tensor(np.asarray(np.argmax(array, keepdims=keepdim)))
-    return Tensor(np.asarray(np.argmax(array, dim_of(dim, array.ndim), keepdims=keepdim)))
+    axis = None if dim is None else dim_of(dim, array.ndim, "argmax: dim")
+    if not (array.size if axis is None else array.shape[axis]):
+        raise ValueError(f"argmax: input has shape {array.shape} and no maximum")
+    return Tensor(np.asarray(np.argmax(array, axis, keepdims=keepdim)))
 
 
 class LogSoftmax(Function):

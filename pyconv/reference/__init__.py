@@ -26,6 +26,8 @@ from pyconv.reference.arithmetic import (
     sub_backward,
     sum,
     sum_backward,
+    var,
+    var_backward,
 )
 from pyconv.reference.conv import (
     conv1d,
@@ -179,4 +181,6 @@ __all__ = [
     "tanh_backward",
     "unfold",
     "unfold_backward",
+    "var",
+    "var_backward",
 ]

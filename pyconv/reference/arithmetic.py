@@ -123,6 +123,43 @@ def mean_backward(
     return grad * (np.size(mean(input, dim)) / max(1, grad.size))
 
 
+def var(
+    input: ArrayLike,
+    dim: Dims = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Array:
+    """Variance over dimensions: the sum of squared distances from the mean, over n - correction.
+
+    Examples
+    --------
+    >>> var([[1, 2, 3]], dim=1)
+    array([1.])
+    """
+    less = int(unbiased) if correction is None else correction
+    output: Array = np.var(_of(input), axis=dim, ddof=less, keepdims=keepdim)
+    return output
+
+
+def var_backward(
+    grad_output: ArrayLike,
+    input: ArrayLike,
+    dim: Dims = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Array:
+    """Gradient of `var`: ``2 (x - mean) / (n - correction)``."""
+    x = _of(input)
+    less = int(unbiased) if correction is None else correction
+    count = x.size / max(1, np.size(mean(x, dim)))
+    grad = sum_backward(grad_output, x, dim, keepdim)
+    return grad * 2 * (x - mean(x, dim, keepdim=True)) / (count - less)
+
+
 def pow(input: ArrayLike, exponent: float) -> Array:
     """Power with one exponent for all elements."""
     output: Array = _of(input) ** exponent

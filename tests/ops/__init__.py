@@ -26,5 +26,6 @@ CASES = {
     "sub": elementwise.FEW,
     "sum": elementwise.SUM,
     "unfold": fold.UNFOLD,
+    "var": elementwise.VAR,
 }
 SGD = optim.SGD

@@ -104,4 +104,9 @@ SUM = [
     Case("threads-wide", {"input": (3, 30000)}, {"dim": 0}),
     Case("nothing", {"input": (0, 4)}, {"dim": 0}),
 ]
+VAR = [
+    Case("all", {"input": (3, 67)}),
+    Case("biased", {"input": (4, 5, 6)}, {"dim": 1, "unbiased": False, "keepdim": True}),
+    Case("channels", {"input": (4, 5, 6, 7)}, {"dim": (0, 2, 3), "correction": 2}),
+]
 MEAN = [SUM[0], SUM[2], SUM[6]]
