@@ -160,6 +160,50 @@ def max_pool_forward(
 ) -> tuple[_Array, _Array, PoolShape]: ...
 def max_pool_backward(shape: PoolShape, grad_output: _Array, indices: _Array, /) -> _Array: ...
 
+# ---- norm --------------------------------------------------------------------------------------
+
+def norm_forward(
+    op: str,
+    input: _Array,
+    running_mean: _Array | None,
+    running_var: _Array | None,
+    weight: _Array | None,
+    bias: _Array | None,
+    groups: int | None,
+    own: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+    /,
+) -> tuple[_Array, _Array, _Array]: ...
+def norm_backward(
+    op: str,
+    grad_output: _Array,
+    input: _Array,
+    weight: _Array | None,
+    bias: _Array | None,
+    groups: int | None,
+    mean: _Array,
+    variance: _Array,
+    own: bool,
+    eps: float,
+    relu: bool,
+    params: bool,
+    /,
+) -> tuple[_Array, _Array | None, _Array | None]: ...
+def layer_norm_forward(
+    input: _Array, dims: int, weight: _Array | None, bias: _Array | None, eps: float, /
+) -> tuple[_Array, _Array, _Array]: ...
+def layer_norm_backward(
+    grad_output: _Array,
+    input: _Array,
+    dims: int,
+    weight: _Array | None,
+    mean: _Array,
+    rstd: _Array,
+    /,
+) -> tuple[_Array, _Array, _Array]: ...
+
 # ---- elementwise, reduce, loss, optim ----------------------------------------------------------
 
 def unary_index(name: str, /) -> int: ...
@@ -189,9 +233,9 @@ def cross_entropy_backward(
     /,
 ) -> _Array: ...
 def sgd_step(
-    param: _Array,
-    grad: _Array,
-    momentum_buffer: _Array | None,
+    params: list[_Array],
+    grads: list[_Array],
+    momentum_buffers: list[_Array] | None,
     lr: float,
     momentum: float,
     dampening: float,
@@ -199,5 +243,35 @@ def sgd_step(
     nesterov: bool,
     maximize: bool,
     first_step: bool,
+    /,
+) -> None: ...
+def adam_step(
+    params: list[_Array],
+    grads: list[_Array],
+    exp_avgs: list[_Array],
+    exp_avg_sqs: list[_Array],
+    max_exp_avg_sqs: list[_Array] | None,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+    step: float,
+    /,
+) -> None: ...
+def rmsprop_step(
+    params: list[_Array],
+    grads: list[_Array],
+    square_avgs: list[_Array],
+    momentum_buffers: list[_Array] | None,
+    grad_avgs: list[_Array] | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    maximize: bool,
     /,
 ) -> None: ...

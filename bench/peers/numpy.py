@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv import reference
 
-from ..problems import CONVS, TRANSPOSED, Problem
+from ..problems import CONVS, STEPS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
@@ -26,13 +26,28 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         arrays = {**arrays, "other": arrays["other"].T}
     if variant == "numpy":
         return _best(problem, arrays, direction)
-    if problem.op == "sgd":
-        param, grad, options = arrays["param"], arrays["grad"], problem.arguments
-        return Prepared(
-            lambda: reference.sgd_step(param, grad, None, LEARNING_RATE, **options),
-            lambda result: [result[0]],
-        )
+    if problem.op in STEPS:
+        return _reference_step(problem, arrays["param"], arrays["grad"])
     return _reference(problem, arrays, direction)
+
+
+def _reference_step(problem: Problem, param: Any, grad: Any) -> Prepared:
+    """Prepare the first step, which finds no state."""
+    options: Any = {"lr": LEARNING_RATE, **problem.arguments}
+    zeros = np.zeros(param.shape)
+    momentum = zeros if options.get("momentum") else None
+
+    def run() -> Any:
+        if problem.op == "sgd":
+            return reference.sgd_step(param, grad, None, **options)
+        if problem.op == "rmsprop":
+            return reference.rmsprop_step(param, grad, zeros, momentum, None, **options)
+        decoupled = problem.op == "adamw"
+        return reference.adam_step(
+            param, grad, zeros, zeros, None, 1, decoupled=decoupled, **options
+        )
+
+    return Prepared(run, lambda result: [result[0]])
 
 
 def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
@@ -68,6 +83,8 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
         return _sgd(problem, arrays)
     if problem.op not in BEST:
         raise NotImplementedError(f"the reference is NumPy's best formulation of {problem.op}")
+    if problem.op in STEPS:
+        raise NotImplementedError("of the optimisers NumPy has SGD alone")
     function = BEST[problem.op]
     if function is _conv:
         size = 4 * prod(problem.output_shape) * prod(problem.shapes[1][2:])
@@ -178,6 +195,21 @@ def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
     return (log_sums - shifted[np.arange(len(x)), arrays["target"]]).mean()
 
 
+def _norm(problem: Problem, arrays: Arrays) -> Any:
+    x = arrays["input"]
+    if problem.op == "group_norm":
+        x = x.reshape(len(x), problem.options["num_groups"], -1)
+    axes = (0, 2, 3) if problem.op.startswith("batch") else tuple(range(1, x.ndim))
+    axes = {"instance_norm": (2, 3), "group_norm": (2,)}.get(problem.op, axes)
+    centred = x - x.mean(axes, keepdims=True)
+    centred /= np.sqrt(np.square(centred).mean(axes, keepdims=True) + 1e-5)
+    if problem.op == "batch_norm_relu":
+        np.maximum(centred, 0, out=centred)
+    return centred.reshape(problem.shapes[0])
+
+
+NORMS = ("batch_norm", "batch_norm_relu", "instance_norm", "group_norm", "layer_norm")
+
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     **dict.fromkeys(CONVS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transpose),
@@ -189,6 +221,7 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     "relu": _relu,
     "max_pool2d": _max_pool2d,
     "cross_entropy": _cross_entropy,
+    **dict.fromkeys(NORMS, _norm),
 }
 
 

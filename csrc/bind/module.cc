@@ -15,6 +15,7 @@ void bind_elementwise(py::module_& module);
 void bind_pool(py::module_& module);
 void bind_reduce(py::module_& module);
 void bind_loss(py::module_& module);
+void bind_norm(py::module_& module);
 void bind_optim(py::module_& module);
 
 }  // namespace pyconv
@@ -41,5 +42,6 @@ PYBIND11_MODULE(_core, module) {
   bind_pool(module);
   bind_reduce(module);
   bind_loss(module);
+  bind_norm(module);
   bind_optim(module);
 }

@@ -74,5 +74,6 @@ void test_gemm();
 void test_conv();
 void test_pool();
 void test_pointwise();  // functions of elements, arithmetic, sums, softmax, losses, optimisers
+void test_norm();
 
 }  // namespace pyconv::selftest

@@ -21,8 +21,10 @@ from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, neg, sigmoid, sqrt, tanh
 from .fold import fold, unfold
 from .joining import cat, chunk, einsum, split, stack
+from .layer_norm import layer_norm
 from .linear import linear, matmul
 from .loss import cross_entropy
+from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
 from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, min, softmax, sum, var
@@ -41,6 +43,8 @@ __all__ = [
     "abs",
     "add",
     "argmax",
+    "batch_norm",
+    "batch_norm_relu",
     "cast",
     "cat",
     "chunk",
@@ -62,10 +66,13 @@ __all__ = [
     "fold",
     "ge",
     "gelu",
+    "group_norm",
     "gt",
     "hardsigmoid",
     "hardswish",
     "index",
+    "instance_norm",
+    "layer_norm",
     "le",
     "leaky_relu",
     "linear",

@@ -94,15 +94,34 @@ from pyconv.reference.loss import (
     softmax,
     softmax_backward,
 )
-from pyconv.reference.optim import sgd_step
+from pyconv.reference.norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_relu,
+    batch_norm_relu_backward,
+    batch_norm_running,
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
+from pyconv.reference.optim import adam_step, rmsprop_step, sgd_step
 from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
 
 __all__ = [
     "abs",
     "abs_backward",
+    "adam_step",
     "add",
     "add_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_relu",
+    "batch_norm_relu_backward",
+    "batch_norm_running",
     "clamp",
     "clamp_backward",
     "conv1d",
@@ -132,10 +151,16 @@ __all__ = [
     "fold_backward",
     "gelu",
     "gelu_backward",
+    "group_norm",
+    "group_norm_backward",
     "hardsigmoid",
     "hardsigmoid_backward",
     "hardswish",
     "hardswish_backward",
+    "instance_norm",
+    "instance_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
@@ -162,6 +187,7 @@ __all__ = [
     "relu6",
     "relu6_backward",
     "relu_backward",
+    "rmsprop_step",
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",

@@ -1,10 +1,24 @@
 """The cases of every op: data and names only. The checks over them are in test_ops.py."""
 
-from ops import conv, conv_transpose, elementwise, fold, linear, loss, matmul, optim, padding, pool
+from ops import (
+    conv,
+    conv_transpose,
+    elementwise,
+    fold,
+    linear,
+    loss,
+    matmul,
+    norm,
+    optim,
+    padding,
+    pool,
+)
 
 CASES = {
     **elementwise.UNARY,
     "add": elementwise.ADD,
+    "batch_norm": norm.BATCH_NORM,
+    "batch_norm_relu": norm.BATCH_NORM_RELU,
     "conv1d": conv.CONV1D,
     "conv2d": conv.CONV2D,
     "conv3d": conv.CONV3D,
@@ -14,6 +28,9 @@ CASES = {
     "cross_entropy": loss.CROSS_ENTROPY,
     "div": elementwise.DIV,
     "fold": fold.FOLD,
+    "group_norm": norm.GROUP_NORM,
+    "instance_norm": norm.INSTANCE_NORM,
+    "layer_norm": norm.LAYER_NORM,
     "linear": linear.LINEAR,
     "log_softmax": loss.LOG_SOFTMAX,
     "matmul": matmul.MATMUL,
@@ -28,4 +45,4 @@ CASES = {
     "unfold": fold.UNFOLD,
     "var": elementwise.VAR,
 }
-SGD = optim.SGD
+STEPS = optim.STEPS
