@@ -19,20 +19,29 @@ from .shape import Reshape
 
 
 _NUMBERS = (int, float, bool)
+_KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2}
 
 
-def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Make Tensors of one dtype of two operands."""
+def _pair(a: Any, b: Any) -> tuple[Tensor, Any]:
+    """Make Tensors of one dtype of two operands; a Python number may stay second, for a kernel."""
     if not isinstance(a, Tensor):
         b = b if type(b) in _NUMBERS else as_tensor(b, "other")
         a = _operand(a, b, "input")
     if not isinstance(b, Tensor):
+        if type(b) in _NUMBERS and a._array.dtype.num in _KERNELS:
+            return a, b
         b = _operand(b, a, "other")
     if a._array.dtype.num == b._array.dtype.num:  # in any byte order
         return a, b
     dtype = _common_dtype(a, b)
     return cast(a, dtype), cast(b, dtype)
+
+
+def _tensors(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Make Tensors of one dtype of two operands."""
+    a, b = _pair(a, b)
+    return a, b if isinstance(b, Tensor) else _operand(b, a, "other")
 
 
 def _operand(value: Any, other: Any, name: str) -> Tensor:
@@ -63,7 +72,7 @@ def sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
     return Reshape.apply(sum_over(gradient, repeated), shape)
 
 
-def _float_pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+def _float_pair(a: Any, b: Any) -> tuple[Tensor, Any]:
     a, b = _pair(a, b)
     return (a, b) if a._array.dtype.kind == "f" else (cast(a, np.float32), cast(b, np.float32))
 
@@ -99,27 +108,39 @@ def cast(input: Any, dtype: DTypeLike) -> Tensor:
 # ---- arithmetic --------------------------------------------------------------------------------
 
 
-_KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
+_UFUNCS: Any = (np.add, np.subtract, np.multiply, np.divide)
 
 
-def _apply(ufunc: Any, a: Tensor, b: Tensor) -> Tensor:
+def _apply(ctx: Any, op: int, a: Tensor, b: Any) -> Tensor:
     """Compute a op b, of one dtype: with a kernel if it is one of its types, else with NumPy."""
-    x, y = a._array, b._array
+    x = a._array
+    if isinstance(b, Tensor):
+        b = b._array
+        ctx.shapes = x.shape, b.shape
+    else:
+        ctx.shapes = x.shape, ()
     if x.dtype.num in _KERNELS:
-        return Tensor(_core.arithmetic(_OPS[ufunc], x, y))
-    return Tensor(np.asarray(ufunc(x, y)))
+        return Tensor(_core.arithmetic(op, x, b))
+    return Tensor(np.asarray(_UFUNCS[op](x, b)))
 
 
-_OPS = {np.add: 0, np.subtract: 1, np.multiply: 2, np.divide: 3}
+def _save(ctx: Any, a: Tensor | None, b: Any) -> None:
+    """Keep two operands, of which the second may be a number."""
+    ctx.number = None if b is None or isinstance(b, Tensor) else b
+    ctx.save_for_backward(a, b if ctx.number is None else None)
+
+
+def _saved(ctx: Any) -> tuple[Any, Any]:
+    a, b = ctx.saved_tensors
+    return a, b if ctx.number is None else ctx.number
 
 
 class Add(Function):
     """a + b."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.shapes = a._array.shape, b._array.shape
-        return _apply(np.add, a, b)
+    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
+        return _apply(ctx, 0, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -134,9 +155,8 @@ class Sub(Function):
     """a - b."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.shapes = a._array.shape, b._array.shape
-        return _apply(np.subtract, a, b)
+    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
+        return _apply(ctx, 1, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -151,16 +171,15 @@ class Mul(Function):
     """a * b."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.shapes = a._array.shape, b._array.shape
+    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
         if ctx.needs_input_grad:
             need_a, need_b = ctx.needs_input_grad
-            ctx.save_for_backward(a if need_b else None, b if need_a else None)
-        return _apply(np.multiply, a, b)
+            _save(ctx, a if need_b else None, b if need_a else None)
+        return _apply(ctx, 2, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        a, b = ctx.saved_tensors
+        a, b = _saved(ctx)
         need = ctx.needs_input_grad
         return (
             sum_to(g * b, ctx.shapes[0]) if need[0] else None,
@@ -172,15 +191,14 @@ class Div(Function):
     """a / b."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.shapes = a._array.shape, b._array.shape
+    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
         if ctx.needs_input_grad:
-            ctx.save_for_backward(a if ctx.needs_input_grad[1] else None, b)
-        return _apply(np.divide, a, b)
+            _save(ctx, a if ctx.needs_input_grad[1] else None, b)
+        return _apply(ctx, 3, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        a, b = ctx.saved_tensors
+        a, b = _saved(ctx)
         need = ctx.needs_input_grad
         return (
             sum_to(g / b, ctx.shapes[0]) if need[0] else None,
@@ -269,7 +287,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if type(exponent) in _NUMBERS and exponent == 2:
         return mul(input, input)
-    return Pow.apply(*_pair(input, exponent))
+    return Pow.apply(*_tensors(input, exponent))
 
 
 # ---- comparison and choice: no gradient through a comparison -----------------------------------
@@ -284,7 +302,7 @@ def lt(input: Any, other: Any) -> Tensor:
     >>> F.lt([1, 2], 2)
     tensor([ True, False])
     """
-    a, b = _pair(input, other)
+    a, b = _tensors(input, other)
     return Tensor(np.asarray(a._array < b._array))
 
 
@@ -297,7 +315,7 @@ def le(input: Any, other: Any) -> Tensor:
     >>> F.le([1, 2], 1)
     tensor([ True, False])
     """
-    a, b = _pair(input, other)
+    a, b = _tensors(input, other)
     return Tensor(np.asarray(a._array <= b._array))
 
 
@@ -334,7 +352,7 @@ def eq(input: Any, other: Any) -> Tensor:
     >>> F.eq([1, 2], 2)
     tensor([False,  True])
     """
-    a, b = _pair(input, other)
+    a, b = _tensors(input, other)
     return Tensor(np.asarray(a._array == b._array))
 
 
@@ -347,7 +365,7 @@ def ne(input: Any, other: Any) -> Tensor:
     >>> F.ne([1, 2], 2)
     tensor([ True, False])
     """
-    a, b = _pair(input, other)
+    a, b = _tensors(input, other)
     return Tensor(np.asarray(a._array != b._array))
 
 
@@ -380,4 +398,4 @@ def where(condition: Any, input: Any, other: Any) -> Tensor:
     >>> pyconv.where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.])
     """
-    return Where.apply(as_tensor(condition, "condition"), *_pair(input, other))
+    return Where.apply(as_tensor(condition, "condition"), *_tensors(input, other))

@@ -21,18 +21,24 @@ _KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 
 
 class Sum(Function):
-    """The sum over dimensions, which stay with size 1."""
+    """The sum over dimensions, which stay with size 1 if `keepdim`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dims: tuple[int, ...]) -> Tensor:
-        ctx.shape = x._array.shape
-        if x._array.dtype.num in _KERNELS:
-            return Tensor(_core.sum_forward(x._array, dims))
-        return Tensor(np.asarray(np.sum(x._array, axis=dims, keepdims=True)))
+    def forward(ctx: Any, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+        array = x._array
+        ctx.shape = array.shape
+        if array.dtype.num in _KERNELS:
+            result = _core.sum_forward(array, dims)
+        else:
+            result = np.asarray(np.sum(array, axis=dims, keepdims=True))
+        ctx.kept = result.shape
+        if not keepdim:
+            result = result.reshape([n for i, n in enumerate(ctx.kept) if i not in dims])
+        return Tensor(result)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
-        return Expand.apply(grad_output, ctx.shape), None
+        return Expand.apply(Reshape.apply(grad_output, ctx.kept), ctx.shape), None, None
 
 
 def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -46,8 +52,7 @@ def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """
     x = as_tensor(input, "input")
     dims = _dims(dim, x.ndim, "sum: dim")
-    result = Sum.apply(x, dims)
-    return result if keepdim or not dims else _drop(result, dims)
+    return Sum.apply(x, dims, keepdim)
 
 
 def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
