@@ -15,7 +15,8 @@ from .activation import (
     silu,
     softplus,
 )
-from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, pow, sub, where
+from .arithmetic import add, cast, div, mul, pow, sub, where
+from .comparison import eq, ge, gt, le, lt, ne
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, neg, sigmoid, sqrt, tanh

@@ -1,4 +1,4 @@
-"""Arithmetic, comparison and choice between two operands, with broadcasting."""
+"""Arithmetic and choice between two operands, with broadcasting."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _pair(a: Any, b: Any) -> tuple[Tensor, Any]:
     return cast(a, dtype), cast(b, dtype)
 
 
-def _tensors(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+def tensors_of(a: Any, b: Any) -> tuple[Tensor, Tensor]:
     """Make Tensors of one dtype of two operands."""
     a, b = _pair(a, b)
     return a, b if isinstance(b, Tensor) else _operand(b, a, "other")
@@ -287,86 +287,10 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if type(exponent) in _NUMBERS and exponent == 2:
         return mul(input, input)
-    return Pow.apply(*_tensors(input, exponent))
+    return Pow.apply(*tensors_of(input, exponent))
 
 
-# ---- comparison and choice: no gradient through a comparison -----------------------------------
-
-
-def lt(input: Any, other: Any) -> Tensor:
-    """Return where ``input < other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.lt([1, 2], 2)
-    tensor([ True, False])
-    """
-    a, b = _tensors(input, other)
-    return Tensor(np.asarray(a._array < b._array))
-
-
-def le(input: Any, other: Any) -> Tensor:
-    """Return where ``input <= other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.le([1, 2], 1)
-    tensor([ True, False])
-    """
-    a, b = _tensors(input, other)
-    return Tensor(np.asarray(a._array <= b._array))
-
-
-def gt(input: Any, other: Any) -> Tensor:
-    """Return where ``input > other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.gt([1, 2], 1)
-    tensor([False,  True])
-    """
-    return lt(other, input)
-
-
-def ge(input: Any, other: Any) -> Tensor:
-    """Return where ``input >= other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.ge([1, 2], 2)
-    tensor([False,  True])
-    """
-    return le(other, input)
-
-
-def eq(input: Any, other: Any) -> Tensor:
-    """Return where ``input == other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.eq([1, 2], 2)
-    tensor([False,  True])
-    """
-    a, b = _tensors(input, other)
-    return Tensor(np.asarray(a._array == b._array))
-
-
-def ne(input: Any, other: Any) -> Tensor:
-    """Return where ``input != other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.ne([1, 2], 2)
-    tensor([ True, False])
-    """
-    a, b = _tensors(input, other)
-    return Tensor(np.asarray(a._array != b._array))
+# ---- choice --------------------------------------------------------------------------------------
 
 
 class Where(Function):
@@ -398,4 +322,4 @@ def where(condition: Any, input: Any, other: Any) -> Tensor:
     >>> pyconv.where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.])
     """
-    return Where.apply(as_tensor(condition, "condition"), *_tensors(input, other))
+    return Where.apply(as_tensor(condition, "condition"), *tensors_of(input, other))
