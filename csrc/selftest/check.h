@@ -75,5 +75,6 @@ void test_conv();
 void test_pool();
 void test_pointwise();  // functions of elements, arithmetic, sums, softmax, losses, optimisers
 void test_norm();
+void test_separable();
 
 }  // namespace pyconv::selftest

@@ -16,6 +16,17 @@ from .activation import (
     softplus,
 )
 from .arithmetic import add, cast, div, mul, pow, sub, where
+from .avg_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+)
 from .comparison import eq, ge, gt, le, lt, ne
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -25,10 +36,19 @@ from .joining import cat, chunk, einsum, split, stack
 from .layer_norm import layer_norm
 from .linear import linear, matmul
 from .loss import cross_entropy
+from .max_pool import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
+from .max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
 from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
-from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, min, softmax, sum, var
+from .resize import interpolate, pixel_shuffle, pixel_unshuffle
 from .shape import (
     expand,
     flatten,
@@ -42,8 +62,17 @@ from .shape import (
 
 __all__ = [
     "abs",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "add",
     "argmax",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "batch_norm_relu",
     "cast",
@@ -73,16 +102,25 @@ __all__ = [
     "hardswish",
     "index",
     "instance_norm",
+    "interpolate",
     "layer_norm",
     "le",
     "leaky_relu",
     "linear",
     "log",
     "log_softmax",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "lt",
     "matmul",
     "max",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mean",
     "min",
     "mul",
@@ -90,6 +128,8 @@ __all__ = [
     "neg",
     "pad",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
     "relu",
     "relu6",
