@@ -35,6 +35,8 @@ def fill(case: Case, dtype: Any) -> tuple[Arrays, dict[str, Any]]:
     arrays = {name: rng.standard_normal(shape) for name, shape in case.arrays.items()}
     if case.ties:
         arrays = {name: np.round(array) for name, array in arrays.items()}
+    if case.positive:
+        arrays = {name: np.abs(array) + 0.5 for name, array in arrays.items()}
     options = {
         name: value.astype(dtype)
         if isinstance(value, np.ndarray) and value.dtype == float

@@ -1,7 +1,21 @@
 """Layers, and what makes a network of them."""
 
 from . import init, utils
-from .activation import ReLU
+from .activation import (
+    ELU,
+    GELU,
+    Hardsigmoid,
+    Hardswish,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from .container import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -66,6 +80,8 @@ from .upsampling import (
 )
 
 __all__ = [
+    "ELU",
+    "GELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -94,6 +110,8 @@ __all__ = [
     "Flatten",
     "Fold",
     "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
@@ -102,7 +120,9 @@ __all__ = [
     "LPPool2d",
     "LPPool3d",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -116,6 +136,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "ReLU",
+    "ReLU6",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
@@ -124,6 +145,11 @@ __all__ = [
     "ReplicationPad3d",
     "Residual",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
     "Unflatten",
     "Unfold",
     "Upsample",
