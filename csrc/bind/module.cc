@@ -15,6 +15,7 @@ void bind_elementwise(py::module_& module);
 void bind_pool(py::module_& module);
 void bind_loss(py::module_& module);
 void bind_optim(py::module_& module);
+void bind_rnn(py::module_& module);
 
 }  // namespace pyconv
 
@@ -40,4 +41,5 @@ PYBIND11_MODULE(_core, module) {
   bind_pool(module);
   bind_loss(module);
   bind_optim(module);
+  bind_rnn(module);
 }

@@ -28,6 +28,8 @@ from .padding import (
     ZeroPad3d,
 )
 from .pool import MaxPool2d
+from .rnn import GRU, LSTM, RNN
+from .rnn_cell import GRUCell, LSTMCell, RNNCell
 
 __all__ = [
     "CircularPad1d",
@@ -45,11 +47,17 @@ __all__ = [
     "CrossEntropyLoss",
     "Flatten",
     "Fold",
+    "GRU",
+    "GRUCell",
     "Identity",
+    "LSTM",
+    "LSTMCell",
     "Linear",
     "MaxPool2d",
     "Module",
     "Parameter",
+    "RNN",
+    "RNNCell",
     "ReLU",
     "ReflectionPad1d",
     "ReflectionPad2d",

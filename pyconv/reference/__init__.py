@@ -42,6 +42,7 @@ from pyconv.reference.loss import (
 from pyconv.reference.optim import sgd_step
 from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
+from pyconv.reference.rnn import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
 
 __all__ = [
     "conv1d",
@@ -61,10 +62,14 @@ __all__ = [
     "cross_entropy_backward",
     "fold",
     "fold_backward",
+    "gru",
+    "gru_backward",
     "linear",
     "linear_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_backward",
     "matmul",
     "matmul_backward",
     "max_pool2d",
@@ -73,6 +78,8 @@ __all__ = [
     "pad_backward",
     "relu",
     "relu_backward",
+    "rnn",
+    "rnn_backward",
     "sgd_step",
     "softmax",
     "softmax_backward",
