@@ -12,19 +12,6 @@
 namespace pyconv::PYCONV_ISA {
 namespace {
 
-template <class T>
-inline Vec<T> load_part(const T* p, int64_t n, T fill) {
-  T part[lanes<T>];
-  for (int i = 0; i < lanes<T>; ++i) part[i] = i < n ? p[i] : fill;
-  return load(part);
-}
-template <class T>
-inline void store_part(T* p, int64_t n, Vec<T> v) {
-  T part[lanes<T>];
-  store(part, v);
-  for (int64_t i = 0; i < n; ++i) p[i] = part[i];
-}
-
 // Calls f(at, values) for each vector of a row, the last one filled up.
 template <class T, class F>
 inline __attribute__((always_inline)) void for_vectors(int64_t n, const T* row, T fill,
