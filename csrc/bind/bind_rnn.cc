@@ -149,13 +149,12 @@ py::tuple backward(int cell, py::handle x, py::handle h0, py::handle c0, py::han
   const Argument extra = in.optional("extra", extra_value, {sequences.rows(), H});
   check(output.view.data && gates.view.data && (G == 1 || extra.view.data), op,
         ": output, gates or extra is None");
-  const Argument grad_output = in.optional("grad_output", grad_output_value,
-                                           {in.steps, in.batch, H});
+  const Argument grad_output =
+      in.optional("grad_output", grad_output_value, {in.steps, in.batch, H});
   const Argument grad_h_n = in.optional("grad_h_n", grad_h_n_value, {in.batch, H});
   const Argument grad_c_n = in.optional("grad_c_n", grad_c_n_value, {in.batch, H});
   py::object none = py::none(), grad_x = none, grad_h0 = in.make({in.batch, H}), grad_c0 = none,
-             grad_weight_ih = none, grad_weight_hh = none, grad_bias_ih = none,
-             grad_bias_hh = none;
+             grad_weight_ih = none, grad_weight_hh = none, grad_bias_ih = none, grad_bias_hh = none;
   if (need_input) grad_x = in.make({in.steps, in.batch, in.input});
   if (in.cell == Cell::lstm) grad_c0 = in.make({in.batch, H});
   if (need_weights) {

@@ -85,8 +85,8 @@ class Forward {
     gemm(inputs);
 
     const int64_t depth = packs ? 2 * p.hidden : 20;
-    const int64_t parts = units.parts(double(q.batch * units.panels * units.vectors * units.lanes) *
-                                      double(depth));
+    const int64_t parts =
+        units.parts(double(q.batch * units.panels * units.vectors * units.lanes) * double(depth));
     const auto kernel = rnn_table().of<T>().forward;
     const auto step_part = [&](const RnnStep<T>& step, int64_t part) {
       kernel(p.cell, step, part * units.panels / parts, (part + 1) * units.panels / parts);

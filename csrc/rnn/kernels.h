@@ -21,22 +21,22 @@ constexpr int gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell
 template <class T>
 struct RnnStep {
   int64_t rows, hidden, padded, state_row;
-  const T* weight;         // packed panels; null if the sums are given:
-  const T* sums;           // rows x (gates * hidden)
-  const T* state;          // forward: h; backward: gradient of what the hidden weights gave
-  T* next;                 // the same after this step
-  int64_t known;           // rows whose state counts; the others begin here (backward)
-  const int64_t* place;    // where a row lies in output and grad_output
-  T* output;               // forward, (all places, hidden): h
-  const T* grad_output;    // backward, the same; or null: zeros
-  T* gates;                // rows x (gates * hidden): forward, in: W_ih x + b; out: the gates
-  T* extra;                // rows x hidden: GRU: W_hn h + b_hn; LSTM: c. null: not kept
-  T* carry;                // backward, as state: the part of the gradient of h that bypasses W_hh
-  T* cell;                 // LSTM, as state: c (forward), its gradient (backward)
-  const T* bias_hn;        // GRU, hidden; or null
-  const T* before;         // backward, rows x hidden: h (GRU) or c (LSTM) before the step
-  T* grad_gates;           // backward, rows x (gates * hidden)
-  T* grad_extra;           // backward, GRU, rows x hidden: gradient of extra
+  const T* weight;       // packed panels; null if the sums are given:
+  const T* sums;         // rows x (gates * hidden)
+  const T* state;        // forward: h; backward: gradient of what the hidden weights gave
+  T* next;               // the same after this step
+  int64_t known;         // rows whose state counts; the others begin here (backward)
+  const int64_t* place;  // where a row lies in output and grad_output
+  T* output;             // forward, (all places, hidden): h
+  const T* grad_output;  // backward, the same; or null: zeros
+  T* gates;              // rows x (gates * hidden): forward, in: W_ih x + b; out: the gates
+  T* extra;              // rows x hidden: GRU: W_hn h + b_hn; LSTM: c. null: not kept
+  T* carry;              // backward, as state: the part of the gradient of h that bypasses W_hh
+  T* cell;               // LSTM, as state: c (forward), its gradient (backward)
+  const T* bias_hn;      // GRU, hidden; or null
+  const T* before;       // backward, rows x hidden: h (GRU) or c (LSTM) before the step
+  T* grad_gates;         // backward, rows x (gates * hidden)
+  T* grad_extra;         // backward, GRU, rows x hidden: gradient of extra
 };
 
 template <class T>

@@ -75,8 +75,8 @@ void product(int64_t depth, const T* weight, const T* state, int64_t state_row, 
 template <class T, int Vectors, size_t... I>
 inline void product_of_rows(int rows, int64_t depth, const T* weight, const T* state,
                             int64_t state_row, T* out, std::index_sequence<I...>) {
-  static constexpr void (*products[])(int64_t, const T*, const T*, int64_t, T*) = {
-      &product<T, Vectors, static_cast<int>(I) + 1>...};
+  static constexpr void (*products[])(int64_t, const T*, const T*, int64_t,
+                                      T*) = {&product<T, Vectors, static_cast<int>(I) + 1>...};
   products[rows - 1](depth, weight, state, state_row, out);
 }
 
@@ -265,7 +265,8 @@ void pack_forward(Cell cell, int64_t hidden, int64_t panel, const T* weight, T* 
       for (int i = 0; i < L; ++i)
         square[i] = u + i < hidden ? load_block(from + i * hidden + k, hidden - k) : Vec<T>{};
       transpose<T>(square);
-      for (int i = 0; i < L && k + i < hidden; ++i) store(packed + ((k + i) * V + v) * L, square[i]);
+      for (int i = 0; i < L && k + i < hidden; ++i)
+        store(packed + ((k + i) * V + v) * L, square[i]);
     }
   }
 }
@@ -279,8 +280,8 @@ void pack_backward(Cell cell, int64_t hidden, int64_t panel, const T* weight, T*
       for (int v = 0; v < V; ++v, packed += L) {
         const int64_t u = (panel * V + v) * L;
         const bool exists = k < hidden && u < hidden;
-        store(packed, exists ? load_block(weight + (g * hidden + k) * hidden + u, hidden - u)
-                             : Vec<T>{});
+        store(packed,
+              exists ? load_block(weight + (g * hidden + k) * hidden + u, hidden - u) : Vec<T>{});
       }
 }
 
@@ -291,23 +292,20 @@ using Panels = void (*)(const RnnStep<T>&, int64_t, int64_t);
 
 template <class T>
 void forward(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
-  static constexpr Panels<T> of[] = {
-      forward_panels<T, Cell::tanh>, forward_panels<T, Cell::relu>, forward_panels<T, Cell::lstm>,
-      forward_panels<T, Cell::gru>};
+  static constexpr Panels<T> of[] = {forward_panels<T, Cell::tanh>, forward_panels<T, Cell::relu>,
+                                     forward_panels<T, Cell::lstm>, forward_panels<T, Cell::gru>};
   of[static_cast<int>(cell)](step, first, last);
 }
 template <class T>
 void backward(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
-  static constexpr Panels<T> of[] = {
-      backward_panels<T, Cell::tanh>, backward_panels<T, Cell::relu>,
-      backward_panels<T, Cell::lstm>, backward_panels<T, Cell::gru>};
+  static constexpr Panels<T> of[] = {backward_panels<T, Cell::tanh>, backward_panels<T, Cell::relu>,
+                                     backward_panels<T, Cell::lstm>, backward_panels<T, Cell::gru>};
   of[static_cast<int>(cell)](step, first, last);
 }
 template <class T>
 void finish(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
-  static constexpr Panels<T> of[] = {
-      finish_panels<T, Cell::tanh>, finish_panels<T, Cell::relu>, finish_panels<T, Cell::lstm>,
-      finish_panels<T, Cell::gru>};
+  static constexpr Panels<T> of[] = {finish_panels<T, Cell::tanh>, finish_panels<T, Cell::relu>,
+                                     finish_panels<T, Cell::lstm>, finish_panels<T, Cell::gru>};
   of[static_cast<int>(cell)](step, first, last);
 }
 

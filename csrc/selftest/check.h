@@ -73,6 +73,7 @@ void test_fork();  // apart: QEMU 7 cannot start threads after a fork
 void test_gemm();
 void test_conv();
 void test_pool();
+void test_rnn();
 void test_pointwise();  // relu, cross_entropy, sgd
 
 }  // namespace pyconv::selftest

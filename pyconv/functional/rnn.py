@@ -45,22 +45,21 @@ class Recurrent(Function):
         bias_hh: Tensor | None,
         config: Config,
     ) -> tuple[Tensor, ...]:
-        keep = bool(ctx.needs_input_grad)
         output, h_n, c_n, gates, extra = _core.rnn_forward(
             CELLS[config.mode],
             input._array,
-            None if hx is None else hx._array,
-            None if cx is None else cx._array,
+            _array(hx),
+            _array(cx),
             weight_ih._array,
             weight_hh._array,
-            None if bias_ih is None else bias_ih._array,
-            None if bias_hh is None else bias_hh._array,
+            _array(bias_ih),
+            _array(bias_hh),
             config.lengths,
             config.reverse,
-            keep,
+            bool(ctx.needs_input_grad),
         )
         results = Tensor(output), Tensor(h_n)
-        if keep:
+        if gates is not None:
             kept = Tensor(gates), None if extra is None else Tensor(extra)
             arguments = input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh
             ctx.save_for_backward(*arguments, results[0], *kept)
@@ -73,19 +72,33 @@ class Recurrent(Function):
         *arguments, output, gates, extra = ctx.saved_tensors
         if is_grad_enabled():
             return (*_by_steps(ctx, arguments, grads), None)
-        need, (x, hx, cx, weight_ih, weight_hh, bias_ih, _) = ctx.needs_input_grad, arguments
+        x, hx, cx, weight_ih, weight_hh, bias_ih, _ = arguments
+        grad_output, grad_h_n, grad_c_n = (*grads, None)[:3]
+        need = ctx.needs_input_grad
         found = _core.rnn_backward(
             CELLS[ctx.config.mode],
-            *(None if t is None else t._array for t in (x, hx, cx, weight_ih, weight_hh)),
+            x._array,
+            _array(hx),
+            _array(cx),
+            weight_ih._array,
+            weight_hh._array,
             ctx.config.lengths,
             ctx.config.reverse,
-            *(None if t is None else t._array for t in (output, gates, extra)),
-            *(None if t is None else t._array for t in (*grads, None)[:3]),
+            output._array,
+            gates._array,
+            _array(extra),
+            _array(grad_output),
+            _array(grad_h_n),
+            _array(grad_c_n),
             need[0],
             need[3] or need[4],
             bias_ih is not None and (need[5] or need[6]),
         )
         return (*(None if g is None else Tensor(g) for g in found), None)
+
+
+def _array(tensor: Tensor | None) -> Array | None:
+    return None if tensor is None else tensor._array
 
 
 def _by_steps(ctx: Any, arguments: Any, grads: Any) -> list[Tensor | None]:
@@ -243,5 +256,7 @@ def lengths_of(op: str, lengths: Any, steps: int, batch: int) -> Array | None:
         )
     for i, n in enumerate(array.tolist()):
         if not 1 <= n <= steps:
-            raise ValueError(f"{op}: lengths[{i}] is {n}, expected 1 to {steps}, the steps of input")
+            raise ValueError(
+                f"{op}: lengths[{i}] is {n}, expected 1 to {steps}, the steps of input"
+            )
     return array.astype(np.int64)

@@ -32,6 +32,9 @@ from .rnn import GRU, LSTM, RNN
 from .rnn_cell import GRUCell, LSTMCell, RNNCell
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -47,16 +50,13 @@ __all__ = [
     "CrossEntropyLoss",
     "Flatten",
     "Fold",
-    "GRU",
     "GRUCell",
     "Identity",
-    "LSTM",
     "LSTMCell",
     "Linear",
     "MaxPool2d",
     "Module",
     "Parameter",
-    "RNN",
     "RNNCell",
     "ReLU",
     "ReflectionPad1d",

@@ -9,7 +9,7 @@ from ..functional.rnn import GATES, Config, recurrent
 from ..tensor import Tensor
 from .conv import int_at_least
 from .module import Module, Parameter
-from .rnn import mode_of, reset_recurrent
+from .rnn_base import mode_of, reset_recurrent
 
 
 class RNNCellBase(Module):
@@ -53,7 +53,7 @@ class RNNCellBase(Module):
             x = x.unsqueeze(0)
             states = states and [state.unsqueeze(0) for state in states]
         own = self._parameters
-        weights = [own[key] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        weights = [own.get(key) for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         _, *new = recurrent(x.unsqueeze(0), states, weights, Config(self.mode))
         return [state.squeeze(0) for state in new] if single else new
 

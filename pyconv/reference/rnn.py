@@ -25,7 +25,7 @@ States = tuple[Array, ...]  # h, or h and c
 # ---- time ------------------------------------------------------------------------------------
 
 
-def _times(input: Array, lengths: ArrayLike | None, reverse: bool) -> list[tuple[int, Array]]:
+def _times(input: Array, lengths: ArrayLike | None, reverse: bool) -> list[tuple[int, Any]]:
     """List the steps in the order in which they are taken, each with who takes part in it."""
     steps, batch = input.shape[:2]
     until = np.full(batch, steps) if lengths is None else np.asarray(lengths)
