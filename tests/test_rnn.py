@@ -51,14 +51,15 @@ def config_of(op: str, options: dict[str, Any]) -> Config:
 
 def call(op: str, tensors: dict[str, Any], options: dict[str, Any], steps: bool = False) -> Any:
     """Return output, h_n and perhaps c_n, of the kernel or step by step."""
-    states = [tensors[name] for name in ("hx", "cx") if name in tensors]
+    states = [tensors[name].unsqueeze(0) for name in ("hx", "cx") if name in tensors]
     keys = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     weights = [tensors.get(key) for key in keys]
     config = config_of(op, options)
     if steps:
         output, last, _ = recurrent_steps(tensors["input"], states, weights, config)
-        return (output, *last)
-    return recurrent(tensors["input"], states, weights, config)
+    else:
+        output, *last = recurrent(tensors["input"], states, weights, config)
+    return (output, *[state.squeeze(0) for state in last])
 
 
 def draw_gradients(op: str, arrays: Arrays, options: dict[str, Any]) -> list[np.ndarray]:

@@ -23,22 +23,23 @@ struct Layer {
       : x(read_contiguous(op, "input", x_value)), lengths(lengths_value), reverse(reversed) {
     check(cell_number >= 0 && cell_number < cells, op, ": cell is ", cell_number);
     cell = static_cast<Cell>(cell_number);
-    check(x.view.ndim == 3, op, ": input has shape ", shape_text(x.view),
-          ", expected (steps, batch, features)");
-    steps = x.view.shape[0];
-    batch = x.view.shape[1];
-    input = x.view.shape[2];
+    const int ndim = x.view.ndim;
+    check(ndim == 2 || ndim == 3, op, ": input has shape ", shape_text(x.view),
+          ", expected (steps, batch, features), or without steps");
+    steps = ndim == 3 ? x.view.shape[0] : 1;
+    batch = x.view.shape[ndim - 2];
+    input = x.view.shape[ndim - 1];
     weight_hh = operand("weight_hh", weight_hh_value);
     hidden = weight_hh.view.ndim == 2 ? weight_hh.view.shape[1] : 0;
     gates = gates_of(cell);
     check(hidden >= 1 && hidden <= INT_MAX && steps >= 1, op, ": weight_hh has shape ",
           shape_text(weight_hh.view), " and input ", shape_text(x.view),
           ", expected 1 or more hidden units and steps");
-    shape_is("weight_hh", weight_hh, {gates * hidden, hidden});
+    shape_is("weight_hh", weight_hh, shape_of({gates * hidden, hidden}));
     weight_ih = operand("weight_ih", weight_ih_value);
-    shape_is("weight_ih", weight_ih, {gates * hidden, input});
-    h0 = optional("hx", h0_value, {batch, hidden});
-    c0 = optional("cx", c0_value, {batch, hidden});
+    shape_is("weight_ih", weight_ih, shape_of({gates * hidden, input}));
+    h0 = optional("hx", h0_value, states());
+    c0 = optional("cx", c0_value, states());
     if (lengths.is_none()) return;
     const auto array = py::array_t<int64_t, py::array::c_style>::ensure(lengths);
     check(array && array.ndim() == 1 && array.shape(0) == batch, op, ": lengths has a wrong shape");
@@ -57,18 +58,26 @@ struct Layer {
   }
 
   // Absent if None.
-  Argument optional(const char* name, py::handle value,
-                    std::initializer_list<int64_t> shape) const {
+  Argument optional(const char* name, py::handle value, const TensorView& shape) const {
     if (value.is_none()) return {};
     Argument argument = operand(name, value);
     shape_is(name, argument, shape);
     return argument;
   }
 
-  static void shape_is(const char* name, const Argument& argument,
-                       std::initializer_list<int64_t> shape) {
-    TensorView expected{};
-    for (int64_t n : shape) expected.shape[expected.ndim++] = n;
+  static TensorView shape_of(std::initializer_list<int64_t> sizes) {
+    TensorView shape{};
+    for (int64_t n : sizes) shape.shape[shape.ndim++] = n;
+    return shape;
+  }
+  // Of what belongs to some steps: without steps where the input has none.
+  TensorView of_steps(int64_t count, int64_t features) const {
+    return x.view.ndim == 3 ? shape_of({count, batch, features}) : shape_of({batch, features});
+  }
+  TensorView states() const { return of_steps(1, hidden); }
+  TensorView outputs() const { return of_steps(steps, hidden); }
+
+  static void shape_is(const char* name, const Argument& argument, const TensorView& expected) {
     check(same_shape(argument.view, expected), op, ": ", name, " has shape ",
           shape_text(argument.view), ", expected ", shape_text(expected));
   }
@@ -81,8 +90,8 @@ struct Layer {
     return {steps, batch, data, reverse};
   }
 
-  py::array make(std::initializer_list<int64_t> shape) const {
-    return new_array(x.view.dtype, shape.begin(), static_cast<int>(shape.size()));
+  py::array make(const TensorView& shape) const {
+    return new_array(x.view.dtype, shape.shape, shape.ndim);
   }
 };
 
@@ -98,16 +107,16 @@ py::tuple forward(int cell, py::handle x, py::handle h0, py::handle c0, py::hand
                   py::object lengths, bool reverse, bool keep) {
   const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
   const int64_t H = in.hidden, G = in.gates;
-  const Argument bias_ih = in.optional("bias_ih", bias_ih_value, {G * H});
-  const Argument bias_hh = in.optional("bias_hh", bias_hh_value, {G * H});
+  const Argument bias_ih = in.optional("bias_ih", bias_ih_value, Layer::shape_of({G * H}));
+  const Argument bias_hh = in.optional("bias_hh", bias_hh_value, Layer::shape_of({G * H}));
   check(!bias_ih.view.data == !bias_hh.view.data, op, ": one bias is None and the other is not");
   const Sequences sequences = in.sequences();
-  py::object none = py::none(), output = in.make({in.steps, in.batch, H}),
-             h_n = in.make({in.batch, H}), c_n = none, gates = none, extra = none;
-  if (in.cell == Cell::lstm) c_n = in.make({in.batch, H});
+  py::object none = py::none(), output = in.make(in.outputs()), h_n = in.make(in.states()),
+             c_n = none, gates = none, extra = none;
+  if (in.cell == Cell::lstm) c_n = in.make(in.states());
   if (keep) {
-    gates = in.make({sequences.rows(), G * H});
-    if (G > 1) extra = in.make({sequences.rows(), H});
+    gates = in.make(Layer::shape_of({sequences.rows(), G * H}));
+    if (G > 1) extra = in.make(Layer::shape_of({sequences.rows(), H}));
   }
   const auto run = [&](auto zero) {
     using T = decltype(zero);
@@ -144,26 +153,26 @@ py::tuple backward(int cell, py::handle x, py::handle h0, py::handle c0, py::han
   const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
   const int64_t H = in.hidden, G = in.gates;
   const Sequences sequences = in.sequences();
-  const Argument output = in.optional("output", output_value, {in.steps, in.batch, H});
-  const Argument gates = in.optional("gates", gates_value, {sequences.rows(), G * H});
-  const Argument extra = in.optional("extra", extra_value, {sequences.rows(), H});
+  const Argument output = in.optional("output", output_value, in.outputs());
+  const Argument gates =
+      in.optional("gates", gates_value, Layer::shape_of({sequences.rows(), G * H}));
+  const Argument extra = in.optional("extra", extra_value, Layer::shape_of({sequences.rows(), H}));
   check(output.view.data && gates.view.data && (G == 1 || extra.view.data), op,
         ": output, gates or extra is None");
-  const Argument grad_output =
-      in.optional("grad_output", grad_output_value, {in.steps, in.batch, H});
-  const Argument grad_h_n = in.optional("grad_h_n", grad_h_n_value, {in.batch, H});
-  const Argument grad_c_n = in.optional("grad_c_n", grad_c_n_value, {in.batch, H});
-  py::object none = py::none(), grad_x = none, grad_h0 = in.make({in.batch, H}), grad_c0 = none,
+  const Argument grad_output = in.optional("grad_output", grad_output_value, in.outputs());
+  const Argument grad_h_n = in.optional("grad_h_n", grad_h_n_value, in.states());
+  const Argument grad_c_n = in.optional("grad_c_n", grad_c_n_value, in.states());
+  py::object none = py::none(), grad_x = none, grad_h0 = in.make(in.states()), grad_c0 = none,
              grad_weight_ih = none, grad_weight_hh = none, grad_bias_ih = none, grad_bias_hh = none;
-  if (need_input) grad_x = in.make({in.steps, in.batch, in.input});
-  if (in.cell == Cell::lstm) grad_c0 = in.make({in.batch, H});
+  if (need_input) grad_x = in.make(in.of_steps(in.steps, in.input));
+  if (in.cell == Cell::lstm) grad_c0 = in.make(in.states());
   if (need_weights) {
-    grad_weight_ih = in.make({G * H, in.input});
-    grad_weight_hh = in.make({G * H, H});
+    grad_weight_ih = in.make(Layer::shape_of({G * H, in.input}));
+    grad_weight_hh = in.make(Layer::shape_of({G * H, H}));
   }
   if (need_bias) {
-    grad_bias_ih = in.make({G * H});
-    grad_bias_hh = in.make({G * H});
+    grad_bias_ih = in.make(Layer::shape_of({G * H}));
+    grad_bias_hh = in.make(Layer::shape_of({G * H}));
   }
   const auto run = [&](auto zero) {
     using T = decltype(zero);

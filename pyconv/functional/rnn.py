@@ -104,10 +104,12 @@ def _array(tensor: Tensor | None) -> Array | None:
 def _by_steps(ctx: Any, arguments: Any, grads: Any) -> list[Tensor | None]:
     """Gradients that can be differentiated again: those of the steps one by one."""
     x, hx, cx, *weights = arguments
-    sizes = (x.shape[1], weights[1].shape[1])
-    states = [Tensor(np.zeros(sizes, x.dtype)) if s is None else s for s in (hx, cx)]
-    if ctx.config.mode != "LSTM":
-        states = states[:1]
+    if hx is None:
+        hx = cx = Tensor(np.zeros((1, x.shape[-2], weights[1].shape[1]), x.dtype))
+    states = [hx, cx] if ctx.config.mode == "LSTM" else [hx]
+    if x.ndim == 2:
+        x, grads = x.unsqueeze(0), [g if g is None else g.unsqueeze(0) for g in grads]
+        states = [s if s.ndim == 3 else s.unsqueeze(0) for s in states]
     output, new, _ = recurrent_steps(x, states, weights, ctx.config)
     given = [(o, g) for o, g in zip((output, *new), grads) if g is not None]
     wanted = [a for a, need in zip(arguments, ctx.needs_input_grad) if need]
@@ -125,8 +127,9 @@ def recurrent(
 
     Parameters
     ----------
-    x : Tensor of shape (T, B, input)
-    states : [h], or [h, c] for the LSTM, each of shape (B, hidden); None for zeros
+    x : Tensor of shape (T, B, input), or (B, input) for one step
+    states : [h], or [h, c] for the LSTM, each of shape (1, B, hidden), or (B, hidden) for one step;
+        None for zeros
     weights : weight_ih, weight_hh, bias_ih, bias_hh; the biases may be None
     config : Config
 
@@ -157,6 +160,7 @@ def recurrent_steps(
     output, the last states, and the gates: (T, B, gates, hidden)
     """
     weight_ih, weight_hh, bias_ih, bias_hh = weights
+    states = [state.squeeze(0) for state in states]
     cell = _STEPS[config.mode]
     if config.mode == "GRU" and not config.reset_after:
         cell = _gru_reset_before
@@ -177,7 +181,8 @@ def recurrent_steps(
         outputs.append(output)
         gates.append(gate)
     order = slice(None, None, -1 if config.reverse else 1)
-    return stack(outputs[order]), states, stack(gates[order])
+    last = [state.unsqueeze(0) for state in states]
+    return stack(outputs[order]), last, stack(gates[order])
 
 
 Step = Callable[[Tensor, list[Tensor], Tensor, Any], tuple[list[Tensor], Tensor]]

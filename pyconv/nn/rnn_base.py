@@ -7,7 +7,7 @@ from typing import Any
 
 from ..creation import as_tensor, empty, zeros
 from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps
-from ..functional.shape import cat, stack
+from ..functional.shape import cat
 from ..random import rand
 from ..tensor import Tensor
 from . import init
@@ -138,22 +138,23 @@ class RNNBase(Module):
         self, x: Tensor, states: list[Tensor] | None, lengths: Any, gates: list[Tensor] | None
     ) -> tuple[Tensor, list[Tensor]]:
         directions = 1 + self.bidirectional
-        ends: list[tuple[Tensor, ...]] = []
+        count = directions * self.num_layers
+        ends: list[list[Tensor]] = []
         for layer in range(self.num_layers):
             outputs = []
             for reverse in range(directions):
                 number = layer * directions + reverse
                 config = Config(self.mode, lengths, reverse == 1, self.reset_after)
-                begin = None if states is None else [state[number] for state in states]
+                begin = states
+                if states is not None and count > 1:
+                    begin = [state[number : number + 1] for state in states]
                 output, end = self._direction(x, begin, number, config, gates)
                 outputs.append(output)
                 ends.append(end)
             x = outputs[0] if directions == 1 else cat(outputs, 2)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = _drop(x, self.dropout)
-        if len(ends) == 1:
-            return x, [state.unsqueeze(0) for state in ends[0]]
-        return x, [stack(states_) for states_ in zip(*ends)]
+        return x, ends[0] if count == 1 else [cat(each) for each in zip(*ends)]
 
     def _direction(
         self,
@@ -162,21 +163,19 @@ class RNNBase(Module):
         number: int,
         config: Config,
         gates: list[Tensor] | None,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        *weights, weight_hr = (
-            self._parameters[name] if name else None for name in self._names[number]
-        )
+    ) -> tuple[Tensor, list[Tensor]]:
+        *weights, weight_hr = [self._parameters.get(name) for name in self._names[number]]
         if gates is None and weight_hr is None and self.reset_after:
             output, *end = recurrent(x, states, weights, config)
-            return output, tuple(end)
+            return output, end
         if states is None:
             sizes = (self.proj_size or self.hidden_size, self.hidden_size)
             count = 2 if self.mode == "LSTM" else 1
-            states = [zeros(x.shape[1], size, dtype=x.dtype) for size in sizes[:count]]
+            states = [zeros(1, x.shape[1], size, dtype=x.dtype) for size in sizes[:count]]
         output, end, found = recurrent_steps(x, states, weights, config, weight_hr)
         if gates is not None:
             gates.append(found)
-        return output, tuple(end)
+        return output, end
 
     def extra_repr(self) -> str:
         """Return the arguments that are not the default."""

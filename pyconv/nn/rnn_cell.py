@@ -54,7 +54,7 @@ class RNNCellBase(Module):
             states = states and [state.unsqueeze(0) for state in states]
         own = self._parameters
         weights = [own.get(key) for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        _, *new = recurrent(x.unsqueeze(0), states, weights, Config(self.mode))
+        _, *new = recurrent(x, states, weights, Config(self.mode))
         return [state.squeeze(0) for state in new] if single else new
 
     def extra_repr(self) -> str:
