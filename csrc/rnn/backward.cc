@@ -1,5 +1,6 @@
 // Backpropagation through time. The steps run backwards and give the gradients of what went into
 // the gates; those of weights and input are then products of matrices over all steps.
+#include "core/copy.h"
 #include "core/steps.h"
 #include "rnn/layout.h"
 
@@ -107,17 +108,33 @@ class Backward {
     return step;
   }
 
-  // c = the product over all rows of a, transposed, and b.
-  void over_rows(int64_t m, const T* a, int64_t a_row, int64_t n, const T* b, T* c) const {
+  // Gradient of a weight, (n, width): that of what it gave, transposed, times what it was given. The
+  // transposed product is taken, for then the smaller matrix is the one copied across its rows.
+  void over_rows(int64_t n, const T* grad, int64_t grad_row, int64_t width, const T* given,
+                 T* to) const {
+    const Scratch transposed(size_t(width * n) * sizeof(T));
     GemmProblem<T> product{};
-    product.m = m;
+    product.m = width;
     product.n = n;
     product.k = q.rows();
-    product.a = {a, 1, a_row};
-    product.b = {b, n, 1};
-    product.c = c;
+    product.a = {given, 1, width};
+    product.b = {grad, grad_row, 1};
+    product.c = transposed.as<T>();
     product.c_row = n;
     gemm(product);
+    TensorView from{};
+    from.dtype = sizeof(T) == 4 ? DType::float32 : DType::float64;
+    from.ndim = 2;
+    from.shape[0] = n;
+    from.shape[1] = width;
+    TensorView into = from;
+    from.data = transposed.as<T>();
+    from.stride[0] = 1;
+    from.stride[1] = n;
+    into.data = to;
+    into.stride[0] = width;
+    into.stride[1] = 1;
+    pyconv::copy(from, into);
   }
 
   // The sums over all rows.
