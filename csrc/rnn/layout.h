@@ -25,11 +25,11 @@ struct Units {
   // Not a multiple of 4096 bytes: such rows would meet in the same sets of the L1 cache.
   int64_t state_row(int64_t of_gates = 1) const { return of_gates * padded + 16; }
 
-  // How many parts a step has: at least half a microsecond each, and a power of two, so that two,
+  // How many parts a step has: at least 0.4 microseconds each, and a power of two, so that two,
   // four ... threads have equal shares.
   int64_t parts(double operations) const {
     int64_t n = 1;
-    while (2 * n <= panels && double(2 * n) * 50e3 <= operations) n *= 2;
+    while (2 * n <= panels && double(2 * n) * 40e3 <= operations) n *= 2;
     return n;
   }
 };
