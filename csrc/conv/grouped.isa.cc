@@ -1,7 +1,7 @@
 // Convolution within small groups of channels, depthwise convolution among them: see grouped.cc.
 //
-// A vector holds channels: those of one group, or of several. A segment of up to 8 pixels of a row
-// of the result stays in registers, while the taps go by; with step and spacing 1, a vector of the
+// A vector holds channels: those of one group, or of several. A segment of some pixels of a row of
+// the result stays in registers, while the taps go by; with step and spacing 1, a vector of the
 // source that several taps meet is loaded once for them. In groups of several channels each of them
 // is spread over the lanes of its group, which takes one permutation of a register, or a broadcast
 // load where a group fills a vector.
@@ -13,8 +13,12 @@
 namespace pyconv::PYCONV_ISA {
 namespace {
 
-// Pixels of a segment: their sums, 3 or 4 weights and a vector of the source fill the registers. In
-// the common case of depthwise convolution with stride 1, 14 instead of 8 gain 10 % of 3x3 kernels.
+// Pixels of a segment: their sums, 3 or 4 weights and a vector of the source fill the registers. A
+// kernel for each length would take minutes to compile; all rows of 4 pixels or more can do without a
+// segment shorter than 4, but those of 6. 14 instead of 8 gain 10 % in the common case, depthwise
+// convolution with stride 1.
+constexpr int segment_pixels[] = {14, 8, 7, 5, 4, 2, 1};
+constexpr int segment_lengths = sizeof segment_pixels / sizeof *segment_pixels;
 template <int Group, int Step>
 constexpr int most_pixels = Group == 1 && Step == 1 && accumulator_rows > 6 ? 14 : 8;
 
@@ -203,21 +207,38 @@ void convolve_segment(const GroupedConv<T>& g, int only, const Segment& segment,
   convolve_vectors<T, Group, Step, P>(g, only, segment, at, std::make_index_sequence<Group>());
 }
 
-// The kernels for segments of 1, 2, ... pixels.
+// The kernels by length, null where that is too long.
 template <class T>
 struct SegmentKernels {
-  const SegmentKernel<T>* of_length;
-  int64_t most;
+  SegmentKernel<T> of_length[segment_lengths];
+
+  // The longest that leaves nothing of so many pixels, or another segment that is not short; else
+  // the longest that fits.
+  int choose(int64_t pixels) const {
+    int longest = 0;
+    while (!of_length[longest] || segment_pixels[longest] > pixels) ++longest;
+    for (int i = longest; segment_pixels[i] >= 4; ++i) {
+      if (pixels == segment_pixels[i]) return i;
+      for (int rest = longest; segment_pixels[rest] >= 4; ++rest)
+        if (segment_pixels[i] + segment_pixels[rest] == pixels) return i;
+    }
+    return longest;
+  }
 };
-template <class T, int Group, int Step, size_t... P>
-inline SegmentKernels<T> kernels_of_lengths(std::index_sequence<P...>) {
-  static constexpr SegmentKernel<T> kernels[] = {
-      convolve_segment<T, Group, Step, static_cast<int>(P) + 1>...};
-  return {kernels - 1, sizeof...(P)};
+template <class T, int Group, int Step, int P>
+constexpr SegmentKernel<T> kernel_of_length() {
+  if constexpr (P <= most_pixels<Group, Step>)
+    return convolve_segment<T, Group, Step, P>;
+  else
+    return nullptr;
+}
+template <class T, int Group, int Step, size_t... I>
+inline SegmentKernels<T> kernels_of_lengths(std::index_sequence<I...>) {
+  return {{kernel_of_length<T, Group, Step, segment_pixels[I]>()...}};
 }
 template <class T, int Group, int Step>
 inline SegmentKernels<T> kernels_of_step() {
-  return kernels_of_lengths<T, Group, Step>(std::make_index_sequence<most_pixels<Group, Step>>());
+  return kernels_of_lengths<T, Group, Step>(std::make_index_sequence<segment_lengths>());
 }
 template <class T, int Group = 1>
 inline SegmentKernels<T> kernels_of(const GroupedConv<T>& g, int group) {
@@ -256,17 +277,16 @@ void convolve_strip(const GroupedConv<T>& g, SegmentKernel<T> kernel, int member
 template <class T>
 void convolve(const GroupedConv<T>& g, int group, int member, int64_t first, int64_t end) {
   const SegmentKernels<T> kernels = kernels_of(g, group);
-  const int64_t count = (g.pixels[2] + kernels.most - 1) / kernels.most;
-  const int64_t length = g.pixels[2] / count, longer = g.pixels[2] % count;
+  const int64_t width = g.pixels[2], length = segment_pixels[kernels.choose(width)];
   const int64_t lines = g.taps[0] * g.taps[1] * (length * g.step[2] + g.taps[2] * g.spacing[2]);
   const int64_t most = at_least(grouped_strip_lines / at_least(lines, 1), 1);
   const int64_t blocks = (g.vectors + most - 1) / most;
   for (int64_t b = 0; b < blocks; ++b) {
     const Range vectors{g.vectors * b / blocks, g.vectors * (b + 1) / blocks};
-    for (int64_t i = 0, p = 0; i < count; ++i) {
-      const int64_t n = length + (i < longer);
-      convolve_strip(g, kernels.of_length[n], member, p, n, {first, end}, vectors);
-      p += n;
+    for (int64_t p = 0; p < width;) {
+      const int i = kernels.choose(width - p);
+      convolve_strip(g, kernels.of_length[i], member, p, segment_pixels[i], {first, end}, vectors);
+      p += segment_pixels[i];
     }
   }
 }

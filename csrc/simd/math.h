@@ -185,7 +185,7 @@ inline __attribute__((always_inline)) Vec<T> exp(Vec<T> x) {
 }
 
 // log(x) = k ln 2 + log(1 + f), and log(1 + f) = log((1 + s) / (1 - s)) with s = f / (2 + f), which
-// is 2 s + s^3 R(s^2). As f - (f^2/2 - s (f^2/2 + R)), with the f that is exact, it has the smallest
+// is 2 s + s^3 R(s^2). As f - (f^2/2 - s (f^2/2 + R)), with the f that is exact, it has the least
 // error (FreeBSD's e_log.c and e_logf.c, Sun Microsystems 1993, whose polynomials these are).
 template <class T>
 inline __attribute__((always_inline)) Vec<T> log(Vec<T> x) {

@@ -2,10 +2,10 @@
 
 from . import init
 from .activation import ReLU
-from .container import Sequential
+from .container import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .flatten import Flatten
+from .flatten import Flatten, Unflatten
 from .fold import Fold, Unfold
 from .linear import Identity, Linear
 from .loss import CrossEntropyLoss
@@ -56,6 +56,8 @@ __all__ = [
     "Linear",
     "MaxPool2d",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
     "RNNCell",
     "ReLU",
@@ -65,7 +67,9 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "Residual",
     "Sequential",
+    "Unflatten",
     "Unfold",
     "ZeroPad1d",
     "ZeroPad2d",

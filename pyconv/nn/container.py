@@ -3,13 +3,75 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, TypeVar
 
+from ..tensor import Tensor
 from .module import Module
 
+_L = TypeVar("_L", bound="_Numbered")
 
-class Sequential(Module):
+
+class _Numbered(Module):
+    """A list of modules, named by their places."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return type(self)._of(dict(list(self._modules.items())[index]))
+        return self._modules[self._name(index)]
+
+    @classmethod
+    def _of(cls: type[_L], named: dict[str, Any]) -> _L:
+        raise NotImplementedError
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self.add_module(self._name(index), self._checked(module, index))
+
+    def __delitem__(self, index: int | slice) -> None:
+        rest = list(self)
+        del rest[index]
+        self._fill(rest)
+
+    def append(self: _L, module: Module) -> _L:
+        """Add a module at the end."""
+        return self.extend([module])
+
+    def extend(self: _L, modules: Iterable[Module]) -> _L:
+        """Add modules at the end."""
+        number = len(self)
+        for module in modules:
+            while str(number) in self._modules:  # a slice keeps the names it had
+                number += 1
+            self.add_module(str(number), self._checked(module, number))
+        return self
+
+    def insert(self: _L, index: int, module: Module) -> _L:
+        """Add a module before the one at `index`."""
+        modules = list(self)
+        modules.insert(index, self._checked(module, index))
+        self._fill(modules)
+        return self
+
+    def _fill(self, modules: Iterable[Any]) -> None:
+        self._modules = {str(i): module for i, module in enumerate(modules)}
+
+    def _name(self, index: int) -> str:
+        return list(self._modules)[operator.index(index)]
+
+    def _checked(self, module: Any, name: Any) -> Module:
+        if not isinstance(module, Module):
+            kind, own = type(module).__name__, type(self).__name__
+            raise TypeError(f"{own}: argument {name} is a {kind}, expected a Module")
+        return module
+
+
+class Sequential(_Numbered):
     """Runs modules one after the other.
 
     Parameters
@@ -37,10 +99,12 @@ class Sequential(Module):
         super().__init__()
         named = args[0] if len(args) == 1 and isinstance(args[0], dict) else None
         for name, module in named.items() if named is not None else enumerate(args):
-            if not isinstance(module, Module):
-                kind = type(module).__name__
-                raise TypeError(f"Sequential: argument {name} is a {kind}, expected a Module")
-            self.add_module(str(name), module)
+            self.add_module(str(name), self._checked(module, name))
+
+    @classmethod
+    def _of(cls, named: dict[str, Any]) -> Any:
+        # Not cls: a network that inherits has other arguments.
+        return Sequential(named)
 
     def forward(self, input: Any) -> Any:
         """Pass the input through all modules in order."""
@@ -48,18 +112,132 @@ class Sequential(Module):
             input = module(input)
         return input
 
-    def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
-        return self
+
+class ModuleList(_Numbered):
+    """A list whose modules belong to the module that owns it.
+
+    Parameters
+    ----------
+    modules : iterable of Module, optional
+
+    Raises
+    ------
+    TypeError
+        If one is not a Module.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> layers = pyconv.nn.ModuleList(pyconv.nn.Linear(n, n + 1) for n in (2, 3))
+    >>> len(layers), layers[-1].out_features
+    (2, 4)
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self.extend(modules)
+
+    @classmethod
+    def _of(cls, named: dict[str, Any]) -> Any:
+        return ModuleList(named.values())
+
+
+class ModuleDict(Module):
+    """A dict whose modules belong to the module that owns it.
+
+    Parameters
+    ----------
+    modules : mapping or iterable of pairs, of str and Module, optional
+
+    Raises
+    ------
+    TypeError
+        If a value is not a Module.
+    ValueError
+        If a key is empty, has a dot or is an attribute of modules.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> heads = pyconv.nn.ModuleDict({"shape": pyconv.nn.Linear(4, 3)})
+    >>> heads["colour"] = pyconv.nn.Linear(4, 2)
+    >>> list(heads)
+    ['shape', 'colour']
+    """
+
+    def __init__(self, modules: Any = ()) -> None:
+        super().__init__()
+        self.update(modules)
 
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self.children())
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
 
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return Sequential(dict(list(self.named_children())[index]))
-        return list(self)[operator.index(index)]
+    def __contains__(self, key: object) -> bool:
+        return key in self._modules
+
+    def __getitem__(self, key: str) -> Any:
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        del self._modules[key]
+
+    def keys(self) -> KeysView[str]:
+        """Return the names."""
+        return self._modules.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the modules."""
+        return self._modules.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return pairs of a name and its module."""
+        return self._modules.items()
+
+    def update(self, modules: Any) -> None:
+        """Add or replace modules, as `dict.update` does."""
+        pairs = modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules
+        for key, module in pairs:
+            self[key] = module
+
+    def pop(self, key: str) -> Any:
+        """Remove a module and return it."""
+        return self._modules.pop(key)
+
+    def clear(self) -> None:
+        """Remove all modules."""
+        self._modules.clear()
+
+
+class Residual(Module):
+    """Adds to its input what a module makes of it: ``x + f(x)``.
+
+    Parameters
+    ----------
+    f : Module
+        Keeps the shape.
+
+    References
+    ----------
+    He et al., *Deep residual learning for image recognition*, arXiv:1512.03385.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Residual(pyconv.nn.ReLU())(pyconv.tensor([-1.0, 2.0]))
+    tensor([-1.,  4.])
+    """
+
+    def __init__(self, f: Module) -> None:
+        super().__init__()
+        self.f = f
+
+    def forward(self, input: Any) -> Tensor:
+        """Compute ``input + f(input)``."""
+        result: Tensor = input + self.f(input)
+        return result

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Sequence
 from typing import Any
 
-from ..functional import flatten
-from ..tensor import Tensor
+from ..creation import as_tensor
+from ..functional import flatten, reshape
+from ..tensor import Tensor, size_of
 from .module import Module
 
 
@@ -36,3 +40,47 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """Return the arguments."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Splits a dimension into several.
+
+    Parameters
+    ----------
+    dim : int
+        The dimension to split.
+    unflattened_size : sequence of int
+        What it becomes; one entry may be -1.
+
+    Raises
+    ------
+    ValueError
+        When called, if the sizes do not multiply to that of the dimension, or there is none such.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Unflatten(1, (3, 4))(pyconv.zeros(2, 12)).shape
+    (2, 3, 4)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim = operator.index(dim)
+        self.unflattened_size = size_of((list(unflattened_size),), "unflattened_size", least=-1)
+
+    def forward(self, input: Any) -> Tensor:
+        """Split the dimension."""
+        tensor, dim, sizes = as_tensor(input, "input"), self.dim, self.unflattened_size
+        if not -tensor.ndim <= dim < tensor.ndim:
+            raise ValueError(f"Unflatten: dim is {dim}, the input has {tensor.ndim} dimensions")
+        at, known = dim % tensor.ndim, math.prod(size for size in sizes if size >= 0)
+        whole, unknown = tensor.shape[at], sizes.count(-1)
+        if unknown > 1 or (known != whole if not unknown else not known or whole % known):
+            raise ValueError(f"Unflatten: {whole} cannot become {sizes}")
+        sizes = tuple(whole // known if size < 0 else size for size in sizes)
+        return reshape(tensor, (*tensor.shape[:at], *sizes, *tensor.shape[at + 1 :]))
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

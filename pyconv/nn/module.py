@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..autograd.engine import clear_grad
+from ..autograd.hooks import RemovableHandle
 from ..creation import as_tensor
-from ..tensor import Tensor, changed
+from ..tensor import Tensor
+from .hooks import Passages
+from .state import LoadResult, load
 
 _M = TypeVar("_M", bound="Module")
 
@@ -42,31 +45,12 @@ class Parameter(Tensor):
         return "Parameter" + super().__repr__().removeprefix("tensor")
 
 
-class LoadResult(NamedTuple):
-    """What `Module.load_state_dict` did not find on one side or the other."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class RemovableHandle:
-    """Ends a hook: ``remove()``."""
-
-    def __init__(self, hooks: dict[Any, Any], hook: Callable[..., Any]) -> None:
-        self._hooks = hooks
-        hooks[self] = hook
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        self._hooks.pop(self, None)
-
-
 class Module:
     """Base class of layers and networks.
 
     A subclass calls ``super().__init__()``, then assigns parameters and submodules as attributes,
-    which registers them, and defines ``forward``. Calling the module runs ``forward`` and then
-    the forward hooks.
+    which registers them, and defines ``forward``. Calling the module runs ``forward`` between the
+    hooks.
 
     Attributes
     ----------
@@ -99,7 +83,9 @@ class Module:
             _buffers={},
             _modules={},
             _not_saved=set(),
+            _forward_pre_hooks={},
             _forward_hooks={},
+            _backward_hooks={},
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -107,12 +93,18 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for before in list(self._forward_pre_hooks.values()):
+            changed_args = before(self, args)
+            if changed_args is not None:
+                args = changed_args if isinstance(changed_args, tuple) else (changed_args,)
+        passages = Passages(self, self._backward_hooks) if self._backward_hooks else None
+        if passages:
+            args = passages.enter(args)
         result = self.forward(*args, **kwargs)
-        if self._forward_hooks:
-            for hook in list(self._forward_hooks.values()):
-                changed_result = hook(self, args, result)
-                result = result if changed_result is None else changed_result
-        return result
+        for hook in list(self._forward_hooks.values()):
+            changed_result = hook(self, args, result)
+            result = result if changed_result is None else changed_result
+        return passages.leave(result) if passages else result
 
     # ---- attributes --------------------------------------------------------------------------
 
@@ -120,24 +112,26 @@ class Module:
         if "_parameters" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() first")
         for kind, owned in self._kinds():
-            if isinstance(value, kind) or (name in owned and value is None):
+            if kind is not Tensor and isinstance(value, kind):
                 self._forget(name)
                 owned[name] = value
                 return
-        if name in self._buffers and isinstance(value, Tensor):
-            self._buffers[name] = value
-        elif name in self._parameters:
-            raise TypeError(f"{name} is a Parameter, cannot become a {type(value).__name__}")
-        else:
-            self._forget(name)
-            object.__setattr__(self, name, value)
+        for kind, owned in self._kinds():
+            if name in owned:
+                if value is not None and not isinstance(value, kind):
+                    is_now = f"{name} is a {'buffer' if kind is Tensor else kind.__name__}"
+                    raise TypeError(f"{is_now}, cannot become a {type(value).__name__}")
+                owned[name] = value
+                return
+        object.__setattr__(self, name, value)
 
     def _kinds(self) -> tuple[tuple[type, dict[str, Any]], ...]:
-        return (Parameter, self._parameters), (Module, self._modules)
+        return (Parameter, self._parameters), (Module, self._modules), (Tensor, self._buffers)
 
     def _forget(self, name: str) -> None:
         for owned in (self._parameters, self._buffers, self._modules, self.__dict__):
             owned.pop(name, None)
+        self._not_saved.discard(name)
 
     def __getattr__(self, name: str) -> Any:
         # Called only for what is not an ordinary attribute.
@@ -155,27 +149,40 @@ class Module:
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter; None reserves the name."""
-        self._check_name(name)
-        self._parameters[name] = param
+        self._register(self._parameters, name, param, Parameter)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a Tensor that belongs to the state but is not trained.
 
         One that is not `persistent` stays out of `state_dict`.
         """
-        self._check_name(name)
-        self._buffers[name] = tensor
+        self._register(self._buffers, name, tensor, Tensor)
         if not persistent:
             self._not_saved.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule."""
-        self._check_name(name)
-        self._modules[name] = module
+        self._register(self._modules, name, module, Module)
 
-    def _check_name(self, name: str) -> None:
-        if not name or "." in name or hasattr(self, name):
+    def _register(self, owned: dict[str, Any], name: str, value: Any, kind: type) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name is a {type(name).__name__}, expected a str")
+        if not name or "." in name or (hasattr(self, name) and name not in owned):
             raise ValueError(f"name is {name!r}: empty, with a dot, or taken already")
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} is a {type(value).__name__}, expected a {kind.__name__}")
+        self._not_saved.discard(name)
+        owned[name] = value
+
+    # ---- hooks -------------------------------------------------------------------------------
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, args)`` before `forward`.
+
+        What it returns, unless None, replaces the positional arguments: a tuple of them, or the
+        only one. The handle's ``remove()`` ends it.
+        """
+        return RemovableHandle(self._forward_pre_hooks, hook)
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after `forward`.
@@ -184,20 +191,33 @@ class Module:
         """
         return RemovableHandle(self._forward_hooks, hook)
 
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when backward has passed the module.
+
+        Both are tuples, of the gradients of the positional arguments and of the results, with None
+        for what has none. What the hook returns, unless None, replaces `grad_input`. The handle's
+        ``remove()`` ends it.
+        """
+        return RemovableHandle(self._backward_hooks, hook)
+
     # ---- the tree ----------------------------------------------------------------------------
 
     def named_modules(
-        self, memo: set[Module] | None = None, prefix: str = ""
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """Yield this module and all below it, each once, with dotted names."""
+        """Yield this module and all below it with dotted names.
+
+        A module that is shared comes once, or under each of its names without `remove_duplicate`.
+        """
         memo = set() if memo is None else memo
         if self in memo:
             return
-        memo.add(self)
+        if remove_duplicate:
+            memo.add(self)
         yield prefix, self
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name)
+        for name, module in self.named_children():
+            path = f"{prefix}.{name}" if prefix else name
+            yield from module.named_modules(memo, path, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
         """Yield this module and all below it, each once."""
@@ -211,30 +231,44 @@ class Module:
         """Yield the modules directly below."""
         return (module for _, module in self.named_children())
 
+    def get_submodule(self, target: str) -> Module:
+        """Return the module of a dotted name; AttributeError if there is none."""
+        module = self
+        for name in target.split(".") if target else ():
+            found = module._modules.get(name)
+            if found is None:
+                raise AttributeError(f"{target!r}: {type(module).__name__} has no module {name!r}")
+            module = found
+        return module
+
     def named_parameters(
-        self, prefix: str = "", recurse: bool = True
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Yield all parameters, each once, with dotted names."""
-        return self._named("_parameters", prefix, recurse)
+        """Yield all parameters with dotted names, each once or under each of its names."""
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield all parameters, each once."""
         return (param for _, param in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
-        """Yield all buffers, each once, with dotted names."""
-        return self._named("_buffers", prefix, recurse)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield all buffers with dotted names, each once or under each of its names."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """Yield all buffers, each once."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
-    def _named(self, kind: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+    def _named(self, kind: str, prefix: str, recurse: bool, once: bool) -> Iterator[Any]:
         seen: set[Tensor] = set()
-        for path, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
+        modules = self.named_modules(None, prefix, once) if recurse else [(prefix, self)]
+        for path, module in modules:
             for name, tensor in module.__dict__[kind].items():
                 if tensor is not None and tensor not in seen:
-                    seen.add(tensor)
+                    if once:
+                        seen.add(tensor)
                     yield f"{path}.{name}" if path else name, tensor
 
     def apply(self: _M, fn: Callable[[Module], Any]) -> _M:
@@ -251,17 +285,11 @@ class Module:
         return {name: tensor.detach() for name, tensor in self._state()}
 
     def _state(self) -> Iterator[tuple[str, Tensor]]:
-        for path, module in self._all_modules():
+        for path, module in self.named_modules(remove_duplicate=False):
             for kind in (module._parameters, module._buffers):
                 for name, tensor in kind.items():
                     if tensor is not None and name not in module._not_saved:
-                        yield f"{path}{name}", tensor
-
-    def _all_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield this module and all below; one that is shared, under each of its names."""
-        yield prefix, self
-        for name, module in self.named_children():
-            yield from module._all_modules(f"{prefix}{name}.")
+                        yield f"{path}.{name}" if path else name, tensor
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Copy parameters and buffers from a mapping such as `state_dict` returns.
@@ -282,31 +310,10 @@ class Module:
         ------
         ValueError
             Listing all that does not fit; nothing was loaded then.
+        TypeError
+            If `state_dict` is no mapping of names to arrays.
         """
-        own = dict(self._state())
-        new = {name: as_tensor(value, name) for name, value in state_dict.items()}
-        result = LoadResult(
-            [name for name in own if name not in new],
-            [name for name in new if name not in own],
-        )
-        problems = [
-            f"size mismatch for {name}: {new[name].shape} in the state dict, "
-            f"{tensor.shape} in the module"
-            for name, tensor in own.items()
-            if name in new and new[name].shape != tensor.shape
-        ]
-        if strict:
-            if result.unexpected_keys:
-                problems.append(f"unexpected keys: {', '.join(result.unexpected_keys)}")
-            if result.missing_keys:
-                problems.append(f"missing keys: {', '.join(result.missing_keys)}")
-        if problems:
-            lines = "\n    ".join(problems)
-            raise ValueError(f"load_state_dict for {type(self).__name__}:\n    {lines}")
-        for name in own.keys() & new.keys():
-            np.copyto(own[name]._array, new[name]._array, casting="same_kind")
-            changed(own[name])
-        return result
+        return load(type(self).__name__, dict(self._state()), state_dict, strict)
 
     # ---- changes -----------------------------------------------------------------------------
 
@@ -331,8 +338,17 @@ class Module:
         for param in self.parameters():
             clear_grad(param, set_to_none)
 
-    def to(self: _M, dtype: DTypeLike) -> _M:
-        """Convert parameters, gradients and buffers of floating dtype to `dtype`, in place."""
+    def to(self: _M, *args: Any, dtype: DTypeLike | None = None, device: str = "cpu") -> _M:
+        """Convert parameters, gradients and buffers of floating dtype to a dtype, in place.
+
+        The device may be named as well, with or before the dtype; there is one, ``"cpu"``.
+        """
+        for arg in args:
+            dtype = dtype if isinstance(arg, str) and arg == "cpu" else arg
+        if device != "cpu":
+            raise ValueError(f"to: device is {device!r}, there is only 'cpu'")
+        if dtype is None:
+            return self
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"to: dtype is {np.dtype(dtype)}, expected a floating one")
         for tensor in (*self.parameters(), *self.buffers()):
@@ -340,6 +356,14 @@ class Module:
                 if part is not None and part.dtype.kind == "f":
                     part._array = part._array.astype(dtype, copy=False)
         return self
+
+    def float(self: _M) -> _M:
+        """Convert what is floating to float32, in place."""
+        return self.to(np.float32)
+
+    def double(self: _M) -> _M:
+        """Convert what is floating to float64, in place."""
+        return self.to(np.float64)
 
     # ---- repr --------------------------------------------------------------------------------
 

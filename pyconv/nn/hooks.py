@@ -1,0 +1,82 @@
+"""How a module's backward hooks see the gradients that pass it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd import Function
+from ..tensor import Tensor
+
+Gradients = tuple[Any, ...]
+
+
+class _Passage(Function):
+    """Hands tensors through, and their gradients through a function."""
+
+    @staticmethod
+    def forward(ctx: Any, see: Callable[[Gradients], Gradients], *tensors: Tensor) -> Any:
+        ctx.see = see
+        ctx.set_materialize_grads(False)
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return None, *ctx.see(grads)
+
+
+class Passages:
+    """Stands before and behind one call of a module, and calls its hooks in backward."""
+
+    def __init__(self, module: Any, hooks: dict[Any, Callable[..., Any]]) -> None:
+        self.module, self.hooks = module, list(hooks.values())
+        self.count = 0  # arguments of the module
+        self.differentiable: list[int] = []
+        self.grad_output: Gradients = ()
+
+    def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the module's arguments, the gradients of which will be seen."""
+        self.count = len(args)
+        args, self.differentiable = _watch(args, self._at_input)
+        return args
+
+    def leave(self, result: Any) -> Any:
+        """Return the module's result, the gradients of which will be seen."""
+        if isinstance(result, tuple):
+            return _watch(result, self._at_output)[0]
+        return _watch((result,), self._at_output)[0][0]
+
+    def _at_output(self, grads: Gradients) -> Gradients:
+        self.grad_output = grads
+        if not self.differentiable:
+            self._call((None,) * self.count)
+        return grads
+
+    def _at_input(self, grads: Gradients) -> Gradients:
+        grad_input: list[Any] = [None] * self.count
+        for i, grad in zip(self.differentiable, grads):
+            grad_input[i] = grad
+        seen = self._call(tuple(grad_input))
+        return tuple(seen[i] for i in self.differentiable)
+
+    def _call(self, grad_input: Gradients) -> Gradients:
+        for hook in self.hooks:
+            replaced = hook(self.module, grad_input, self.grad_output)
+            if replaced is not None:
+                grad_input = replaced if isinstance(replaced, tuple) else (replaced,)
+        if len(grad_input) != self.count:
+            raise ValueError(
+                f"a backward hook of {type(self.module).__name__} returned {len(grad_input)} "
+                f"gradients for {self.count} arguments"
+            )
+        return grad_input
+
+
+def _watch(values: tuple[Any, ...], see: Callable[..., Any]) -> tuple[tuple[Any, ...], list[int]]:
+    """Lead the tensors that require grad through a `_Passage`; return where they are as well."""
+    places = [i for i, x in enumerate(values) if isinstance(x, Tensor) and x.requires_grad]
+    result = list(values)
+    if places:
+        for i, tensor in zip(places, _Passage.apply(see, *(values[i] for i in places))):
+            result[i] = tensor
+    return tuple(result), places

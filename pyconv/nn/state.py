@@ -1,0 +1,52 @@
+"""Copying a state dict into a module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..creation import as_tensor
+from ..tensor import Tensor, changed
+
+
+class LoadResult(NamedTuple):
+    """What `Module.load_state_dict` did not find on one side or the other."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def load(owner: str, own: dict[str, Tensor], state_dict: Any, strict: bool) -> LoadResult:
+    """Copy the values into `own`, or raise before any is changed."""
+    if not isinstance(state_dict, Mapping) or not all(isinstance(k, str) for k in state_dict):
+        kind = type(state_dict).__name__
+        raise TypeError(f"load_state_dict: state_dict is a {kind}, expected a mapping by names")
+    new = {name: as_tensor(value, name) for name, value in state_dict.items()}
+    result = LoadResult(
+        [name for name in own if name not in new],
+        [name for name in new if name not in own],
+    )
+    common = [name for name in own if name in new]
+    problems = [text for name in common if (text := _misfit(name, own[name], new[name]))]
+    if strict:
+        if result.unexpected_keys:
+            problems.append(f"unexpected keys: {', '.join(result.unexpected_keys)}")
+        if result.missing_keys:
+            problems.append(f"missing keys: {', '.join(result.missing_keys)}")
+    if problems:
+        lines = "\n    ".join(problems)
+        raise ValueError(f"load_state_dict for {owner}:\n    {lines}")
+    for name in common:
+        np.copyto(own[name]._array, new[name]._array, casting="same_kind")
+        changed(own[name])
+    return result
+
+
+def _misfit(name: str, own: Tensor, new: Tensor) -> str:
+    if new.shape != own.shape:
+        return f"size mismatch for {name}: {new.shape} in the state dict, {own.shape} in the module"
+    if not np.can_cast(new.dtype, own.dtype, "same_kind"):
+        return f"dtype of {name}: {new.dtype} in the state dict, {own.dtype} in the module"
+    return ""
