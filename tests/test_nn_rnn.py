@@ -9,6 +9,7 @@ import pytest
 
 import pyconv
 from pyconv import nn, reference
+from pyconv.nn.utils.rnn import tbptt, unroll
 from pyconv.testing import assert_close
 
 LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
@@ -316,3 +317,71 @@ def test_a_gradient_of_wrong_shape() -> None:
     output, _ = nn.GRU(3, 5)(X)
     with pytest.raises(ERRORS):
         output.backward(np.ones((4, 2, 4), np.float32))
+
+
+# ---- written out, and over windows of steps ----------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("name", LAYERS)
+def test_unrolled_is_the_same_network(name: str, batch_first: bool) -> None:
+    layer = LAYERS[name](3, 5, num_layers=2, batch_first=batch_first).to("float64")
+    net, rng = unroll(layer, 6), np.random.default_rng(0)
+    x = pyconv.tensor(rng.standard_normal((2, 6, 3) if batch_first else (6, 2, 3)))
+    for hx in (None, pair(name, (2, 2, 5), rng)):
+        gradients = []
+        for module in (net, layer):
+            layer.zero_grad()
+            results = flat(module(x, hx))
+            sum((result * result).sum() for result in results).backward()
+            gradients.append([p.grad.numpy() for p in layer.parameters()])
+            gradients[-1] += [result.detach().numpy() for result in results]
+        for a, b in zip(*gradients, strict=True):
+            assert_close(a, b, 12 * 8)
+    assert {id(p) for p in net.parameters()} == {id(p) for p in layer.parameters()}
+
+
+@pytest.mark.parametrize("k1", [3, 4, 10, 12])
+@pytest.mark.parametrize("name", LAYERS)
+def test_truncated_backpropagation(name: str, k1: int) -> None:
+    """From the first state on it is backpropagation through time; cut, it starts at a state."""
+    layer = LAYERS[name](3, 5).to("float64")
+    x = pyconv.tensor(np.random.default_rng(0).standard_normal((10, 2, 3)))
+    whole, _ = layer(x)
+    for times in (1, 2, 4):
+        for steps, output in tbptt(layer, x, k1, times * k1):
+            layer.zero_grad()
+            (output * output).sum().backward()
+            found = [p.grad.numpy() for p in layer.parameters()]
+            assert_close(output.detach().numpy(), whole[steps].detach().numpy(), 80)
+            begin = max(0, steps.start - (times - 1) * k1)
+            state = None
+            if begin:
+                with pyconv.no_grad():
+                    _, state = layer(x[:begin])
+            layer.zero_grad()
+            expected = layer(x[begin : steps.stop], state)[0][steps.start - begin :]
+            (expected * expected).sum().backward()
+            for parameter, grad in zip(layer.parameters(), found, strict=True):
+                assert_close(grad, parameter.grad.numpy(), 200)
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        (lambda: unroll(nn.GRU(3, 5, bidirectional=True), 2), "bidirectional"),
+        (lambda: unroll(nn.LSTM(3, 5, proj_size=2), 2), "proj_size"),
+        (lambda: unroll(nn.GRU(3, 5, reset_after=False), 2), "reset_after"),
+        (lambda: unroll(nn.GRU(3, 5), 0), "T is 0"),
+        (lambda: unroll(nn.Linear(3, 5), 2), "Linear"),
+        (lambda: unroll(nn.GRU(3, 5), 2)(X), "(4, 2, 3)"),
+        (lambda: next(tbptt(nn.GRU(3, 5, bidirectional=True), X, 2)), "bidirectional"),
+        (lambda: next(tbptt(nn.GRU(3, 5), X, 0)), "k1 is 0"),
+        (lambda: next(tbptt(nn.GRU(3, 5), X, 2, 3)), "k2 is 3"),
+        (lambda: next(tbptt(nn.GRU(3, 5), X[0], 2)), "(2, 3)"),
+    ],
+)
+def test_windows_that_cannot_be(call: Any, shown: str) -> None:
+    with pytest.raises(ERRORS) as caught:
+        call()
+    assert shown in str(caught.value), caught.value

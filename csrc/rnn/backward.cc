@@ -108,8 +108,8 @@ class Backward {
     return step;
   }
 
-  // Gradient of a weight, (n, width): that of what it gave, transposed, times what it was given. The
-  // transposed product is taken, for then the smaller matrix is the one copied across its rows.
+  // Gradient of a weight, (n, width): that of what it gave, transposed, times what it was given.
+  // It is computed transposed: then the smaller of the two is the one to be copied across its rows.
   void over_rows(int64_t n, const T* grad, int64_t grad_row, int64_t width, const T* given,
                  T* to) const {
     const Scratch transposed(size_t(width * n) * sizeof(T));

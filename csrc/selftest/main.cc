@@ -1,6 +1,6 @@
 // The kernels' tests without Python: for sanitizers, emulators and cross-compiled builds.
 //
-//   pyconv_selftest [name...]   names: memory threads fork gemm conv pool pointwise rnn; all if none
+//   pyconv_selftest [name...]    all if none: memory threads fork gemm conv pool pointwise rnn
 #include <cstdio>
 #include <cstring>
 

@@ -13,7 +13,7 @@ from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..tensor import Array, Tensor
 from .arithmetic import where
-from .elementwise import exp, relu
+from .elementwise import relu
 from .linear import linear
 from .shape import stack
 
@@ -188,12 +188,24 @@ def recurrent_steps(
 Step = Callable[[Tensor, list[Tensor], Tensor, Any], tuple[list[Tensor], Tensor]]
 
 
+class _Tanh(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = Tensor(np.tanh(x._array))
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        (y,) = ctx.saved_tensors
+        return grad_output * (1 - y * y)
+
+
+_tanh = _Tanh.apply
+
+
 def _sigmoid(x: Tensor) -> Tensor:
-    return 1 / (1 + exp(-x))
-
-
-def _tanh(x: Tensor) -> Tensor:
-    return 2 * _sigmoid(2 * x) - 1
+    return 0.5 + 0.5 * _tanh(0.5 * x)
 
 
 def _split(x: Tensor, parts: int) -> list[Tensor]:

@@ -1,6 +1,6 @@
 """Layers, and what makes a network of them."""
 
-from . import init
+from . import init, utils
 from .activation import ReLU
 from .container import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
@@ -75,4 +75,5 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
     "init",
+    "utils",
 ]
