@@ -47,10 +47,14 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "relu": ({"input": 4}, set()),
     "max_pool2d": ({"input": 4}, WINDOWS),
     "cross_entropy": ({"input": 2}, set()),
+    "adam": ({"param": 1}, {"weight_decay"}),
+    "adamw": ({"param": 1}, {"weight_decay"}),
+    "rmsprop": ({"param": 1}, {"momentum", "weight_decay"}),
     "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
 }
+STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
-BATCHED = set(OPS) - {"matmul", "sgd"}
+BATCHED = set(OPS) - {"matmul", *STEPS}
 REQUIRED = {
     "max_pool2d": ("kernel_size",),
     "unfold": ("kernel_size",),
@@ -110,7 +114,7 @@ class Problem:
         if self.op == "cross_entropy":
             batch, classes = self.shapes[0]
             arrays["target"] = rng.integers(0, classes, batch)
-        elif self.op == "sgd":
+        elif self.op in STEPS:
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
         if direction != "forward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
@@ -187,13 +191,15 @@ class Problem:
             return 2 * size * depth * (1 + gradients)
         if self.op == "max_pool2d":
             return size * self.terms()
-        return max(size, prod(self.shapes[0])) * {"cross_entropy": 4, "sgd": 4}.get(self.op, 1)
+        per_element = {"cross_entropy": 4, "sgd": 4, "rmsprop": 8, "adam": 12, "adamw": 12}
+        return max(size, prod(self.shapes[0])) * per_element.get(self.op, 1)
 
     def bytes(self, direction: str = "forward") -> int:
         """Count the bytes to move if each array is read or written once."""
         read, written = sum(map(prod, self.shapes)), prod(self.output_shape)
-        if self.op == "sgd":  # param, gradient and momentum are read, two of them written
-            return 4 * (5 if self.options.get("momentum") else 3) * read
+        if self.op in STEPS:  # all is read, and written but for the gradient
+            kept = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}[self.op]
+            return 4 * (3 + 2 * (kept + ("momentum" in self.options))) * read
         if direction == "backward":  # the inputs once more, their gradients, that of the output
             # What only picks, moves or adds elements does not need the inputs again.
             again = 0 if self.op in ("max_pool2d", "unfold", "fold", "pad") else read

@@ -181,9 +181,9 @@ def cross_entropy_backward(
     /,
 ) -> _Array: ...
 def sgd_step(
-    param: _Array,
-    grad: _Array,
-    momentum_buffer: _Array | None,
+    params: list[_Array],
+    grads: list[_Array],
+    momentum_buffers: list[_Array] | None,
     lr: float,
     momentum: float,
     dampening: float,
@@ -191,6 +191,36 @@ def sgd_step(
     nesterov: bool,
     maximize: bool,
     first_step: bool,
+    /,
+) -> None: ...
+def adam_step(
+    params: list[_Array],
+    grads: list[_Array],
+    exp_avgs: list[_Array],
+    exp_avg_sqs: list[_Array],
+    max_exp_avg_sqs: list[_Array] | None,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+    step: float,
+    /,
+) -> None: ...
+def rmsprop_step(
+    params: list[_Array],
+    grads: list[_Array],
+    square_avgs: list[_Array],
+    momentum_buffers: list[_Array] | None,
+    grad_avgs: list[_Array] | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    maximize: bool,
     /,
 ) -> None: ...
 

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"functional", "tensor", "creation", "random"},
     "models": {"nn"},
 }
-SEE_ALL = {"__init__", "__main__", "cli", "config", "explain", "serialization"}
+SEE_ALL = {"__init__", "__main__", "backend", "cli", "config", "explain", "serialization"}
 # Loaded only inside the function that needs them, so that importing pyconv needs NumPy alone.
 OPTIONAL = {"matplotlib", "ml_dtypes", "safetensors", "sklearn", "tqdm"}
 PEERS = {"MNN", "jax", "mkl", "ncnn", "onnxruntime", "openvino", "scipy", "tensorflow", "torch"}

@@ -75,6 +75,7 @@ def test_batch_is_changed_where_there_is_one() -> None:
         ("matmul a 8x3 9x3 trans=1", 2 * 8 * 9 * 3, 4 * (24 + 27 + 72)),
         ("relu a 1x2x3x4", 24, 4 * 48),
         ("sgd a 100 momentum=0.9", 400, 4 * 500),
+        ("adam a 100", 1200, 4 * 700),
     ],
 )
 def test_cost_is_counted(line: str, flops: int, size: int) -> None:

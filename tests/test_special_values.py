@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import DTYPES, ISAS, algorithms, applies, check, fill, run
-from ops import CASES, SGD
+from ops import CASES
 from ops.case import Case
 
 import pyconv
@@ -113,24 +113,6 @@ def test_conv2d_nan_reaches_only_its_windows(case: Case, isa: str, strict: None)
             with force(isa=isa, algorithm={"conv2d": name} if name else None):
                 output = F.conv2d(**arrays, **options).numpy()
             np.testing.assert_array_equal(np.isnan(output), truth)
-
-
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("settings", SGD, ids=str)
-def test_sgd_equals_reference(settings: dict[str, Any], dtype: Any, isa: str) -> None:
-    rng = np.random.default_rng(4)
-    start = rng.standard_normal((7, 11)).astype(dtype)
-    param = pyconv.nn.Parameter(pyconv.tensor(start))
-    optimizer = pyconv.optim.SGD([param], **settings)
-    truth, buffer = start.astype(float), None
-    for step in range(1, 5):
-        grad = rng.standard_normal((7, 11)).astype(dtype)
-        param.grad = pyconv.tensor(grad)
-        with force(isa=isa):
-            optimizer.step()
-        truth, buffer = reference.sgd_step(truth, grad, buffer, **settings)
-        assert_close(param.detach().numpy(), truth, 8 * step)
 
 
 # ---- the product under them all ----------------------------------------------------------------

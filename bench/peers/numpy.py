@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv import reference
 
-from ..problems import CONVS, TRANSPOSED, Problem
+from ..problems import CONVS, STEPS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
@@ -26,13 +26,28 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         arrays = {**arrays, "other": arrays["other"].T}
     if variant == "numpy":
         return _best(problem, arrays, direction)
-    if problem.op == "sgd":
-        param, grad, options = arrays["param"], arrays["grad"], problem.arguments
-        return Prepared(
-            lambda: reference.sgd_step(param, grad, None, LEARNING_RATE, **options),
-            lambda result: [result[0]],
-        )
+    if problem.op in STEPS:
+        return _reference_step(problem, arrays["param"], arrays["grad"])
     return _reference(problem, arrays, direction)
+
+
+def _reference_step(problem: Problem, param: Any, grad: Any) -> Prepared:
+    """Prepare the first step, which finds no state."""
+    options: Any = {"lr": LEARNING_RATE, **problem.arguments}
+    zeros = np.zeros(param.shape)
+    momentum = zeros if options.get("momentum") else None
+
+    def run() -> Any:
+        if problem.op == "sgd":
+            return reference.sgd_step(param, grad, None, **options)
+        if problem.op == "rmsprop":
+            return reference.rmsprop_step(param, grad, zeros, momentum, None, **options)
+        decoupled = problem.op == "adamw"
+        return reference.adam_step(
+            param, grad, zeros, zeros, None, 1, decoupled=decoupled, **options
+        )
+
+    return Prepared(run, lambda result: [result[0]])
 
 
 def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
@@ -66,6 +81,8 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
         raise NotImplementedError("the fast NumPy formulations have no backward")
     if problem.op == "sgd":
         return _sgd(problem, arrays)
+    if problem.op in STEPS:
+        raise NotImplementedError("of the optimisers NumPy has SGD alone")
     function = BEST[problem.op]
     if function is _conv:
         size = 4 * prod(problem.output_shape) * prod(problem.shapes[1][2:])

@@ -74,6 +74,6 @@ void test_gemm();
 void test_conv();
 void test_pool();
 void test_rnn();
-void test_pointwise();  // relu, cross_entropy, sgd
+void test_pointwise();  // relu, cross_entropy, steps of optimisers
 
 }  // namespace pyconv::selftest

@@ -39,12 +39,13 @@ from pyconv.reference.loss import (
     softmax,
     softmax_backward,
 )
-from pyconv.reference.optim import sgd_step
+from pyconv.reference.optim import adam_step, rmsprop_step, sgd_step
 from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
 from pyconv.reference.rnn import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
 
 __all__ = [
+    "adam_step",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -78,6 +79,7 @@ __all__ = [
     "pad_backward",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "rnn",
     "rnn_backward",
     "sgd_step",

@@ -20,4 +20,4 @@ CASES = {
     "softmax": loss.SOFTMAX,
     "unfold": fold.UNFOLD,
 }
-SGD = optim.SGD
+STEPS = optim.STEPS
