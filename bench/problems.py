@@ -46,6 +46,11 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),
     "max_pool2d": ({"input": 4}, WINDOWS),
+    "batch_norm": ({"input": 4}, set()),
+    "batch_norm_relu": ({"input": 4}, set()),
+    "instance_norm": ({"input": 4}, set()),
+    "group_norm": ({"input": 4}, {"num_groups"}),
+    "layer_norm": ({"input": 2}, set()),
     "cross_entropy": ({"input": 2}, set()),
     "adam": ({"param": 1}, {"weight_decay"}),
     "adamw": ({"param": 1}, {"weight_decay"}),
@@ -60,7 +65,9 @@ REQUIRED = {
     "unfold": ("kernel_size",),
     "fold": ("output_size", "kernel_size"),
     "pad": ("pad",),
+    "group_norm": ("num_groups",),
 }
+TRAINING = {"running_mean": None, "running_var": None, "training": True}
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,10 @@ class Problem:
     @property
     def arguments(self) -> dict[str, Any]:
         """The options that are arguments of the function of that name."""
-        return {k: v for k, v in self.options.items() if k not in ("bias", "trans")}
+        given = {k: v for k, v in self.options.items() if k not in ("bias", "trans")}
+        if self.op.startswith("batch_norm"):
+            return TRAINING | given
+        return {"normalized_shape": self.shapes[0][1:]} if self.op == "layer_norm" else given
 
     def with_batch(self, batch: int) -> Problem:
         """Return the problem with another batch size, which its name tells, where it has one."""
@@ -211,6 +221,8 @@ class Problem:
         if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
         if self.op not in PRODUCTS:
+            if self.op.endswith("_norm") or self.op == "batch_norm_relu":
+                return prod(self.shapes[0])  # of a mean: no more than that
             return self.shapes[0][-1] if self.op == "cross_entropy" else 3
         groups, output, kernel = (
             self.options.get("groups", 1),

@@ -159,6 +159,50 @@ def max_pool_forward(
 ) -> tuple[_Array, _Array, PoolShape]: ...
 def max_pool_backward(shape: PoolShape, grad_output: _Array, indices: _Array, /) -> _Array: ...
 
+# ---- norm --------------------------------------------------------------------------------------
+
+def norm_forward(
+    op: str,
+    input: _Array,
+    running_mean: _Array | None,
+    running_var: _Array | None,
+    weight: _Array | None,
+    bias: _Array | None,
+    groups: int | None,
+    own: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+    /,
+) -> tuple[_Array, _Array, _Array]: ...
+def norm_backward(
+    op: str,
+    grad_output: _Array,
+    input: _Array,
+    weight: _Array | None,
+    bias: _Array | None,
+    groups: int | None,
+    mean: _Array,
+    variance: _Array,
+    own: bool,
+    eps: float,
+    relu: bool,
+    params: bool,
+    /,
+) -> tuple[_Array, _Array | None, _Array | None]: ...
+def layer_norm_forward(
+    input: _Array, dims: int, weight: _Array | None, bias: _Array | None, eps: float, /
+) -> tuple[_Array, _Array, _Array]: ...
+def layer_norm_backward(
+    grad_output: _Array,
+    input: _Array,
+    dims: int,
+    weight: _Array | None,
+    mean: _Array,
+    rstd: _Array,
+    /,
+) -> tuple[_Array, _Array, _Array]: ...
+
 # ---- elementwise, loss, optim ------------------------------------------------------------------
 
 def relu_forward(input: _Array, /) -> _Array: ...

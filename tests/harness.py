@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ops import CASES, norm
 from ops.case import Case
 
 import pyconv
@@ -20,6 +21,7 @@ Arrays = dict[str, np.ndarray]
 
 DTYPES = [np.float32, np.float64]
 ISAS = _core.available_isas()
+NORMS = [op for op in CASES if op.endswith("_norm") or op == "batch_norm_relu"]
 CONVOLUTIONS = [f"{kind}{n}d" for kind in ("conv", "conv_transpose") for n in (1, 2, 3)]
 
 
@@ -49,15 +51,21 @@ class Result:
 def expect(op: str, arrays: Arrays, options: dict[str, Any], grad_output: Any) -> Result:
     """Compute the truth."""
     output = np.asarray(getattr(reference, op)(**arrays, **options))
-    inputs = {name: array for name, array in arrays.items() if name != "bias"}
-    grads = getattr(reference, f"{op}_backward")(grad_output, **inputs, **options)
-    names = ("input", "other") if op == "matmul" else ("input", "weight", "bias")
-    pairs = zip(names, grads if isinstance(grads, tuple) else (grads,))
-    return Result(output, {name: grad for name, grad in pairs if name in arrays})
+    backward = getattr(reference, f"{op}_backward")
+    taken = inspect.signature(backward).parameters
+    inputs = {name: array for name, array in arrays.items() if name in taken}
+    grads = backward(grad_output, **inputs, **options)
+    return Result(output, dict(zip(arrays, grads if isinstance(grads, tuple) else (grads,))))
 
 
 def count_terms(op: str, arrays: Arrays, options: dict[str, Any]) -> Result:
-    """Count the terms of each sum: they are what sums of products of ones come to."""
+    """Count the terms of each sum: they are what sums of products of ones come to.
+
+    Not in normalisation, which takes the mean off.
+    """
+    if op in NORMS:
+        count = np.asarray(norm.terms(op, arrays, options))
+        return Result(count, dict.fromkeys(arrays, count))
     ones = {name: np.ones(array.shape) for name, array in arrays.items()}
     output = getattr(reference, op)(**ones, **options)
     return expect(op, ones, options, np.ones(np.shape(output)))

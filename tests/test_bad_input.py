@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bad_conv
+import bad_norm
 import numpy as np
 import pytest
 from bad_values import TOO_LARGE, Bad, bad_numbers, not_ints, ones
@@ -20,6 +21,7 @@ ERRORS = (ValueError, TypeError)
 
 GOOD: dict[str, dict[str, Any]] = {
     **bad_conv.GOOD,
+    **bad_norm.GOOD,
     "max_pool2d": {"input": ones(2, 4, 8, 8), "kernel_size": 2},
     "pad": {"input": ones(2, 4, 8), "pad": (1, 1)},
     "linear": {"input": ones(5, 4), "weight": ones(6, 4)},
@@ -140,7 +142,7 @@ OTHER_NUMBERS = ("int64", "uint8", "bool", "float16", "longdouble")
     ("op", "wrong", "name", "shown"),
     [
         pytest.param(*row, id="-".join([row[0], row[2], str(i)]))
-        for i, row in enumerate(bad_conv.CONV + POOL + PAD + LINEAR + LOSS)
+        for i, row in enumerate(bad_conv.CONV + bad_norm.NORM + POOL + PAD + LINEAR + LOSS)
     ],
 )
 def test_message_names_argument_and_value(
@@ -214,6 +216,9 @@ SIZES_BEYOND_MEMORY = [
     "F.matmul(claim(2**31, 1), claim(1, 2**31))",
     "F.linear(claim(2**31, 2**20), claim(2**31, 2**20))",
     "F.relu(claim(2**30, 2**30))",
+    "F.batch_norm(claim(2**30, 2**30), None, None, training=True)",
+    "F.group_norm(claim(2**20, 2**20, 2**20), 2**10)",
+    "F.layer_norm(claim(2**30, 2**30), 2**30)",
     "F.cross_entropy(claim(2**40, 4), np.broadcast_to(np.int64(0), 2**40))",
 ]
 

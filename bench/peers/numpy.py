@@ -193,6 +193,21 @@ def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
     return (log_sums - shifted[np.arange(len(x)), arrays["target"]]).mean()
 
 
+def _norm(problem: Problem, arrays: Arrays) -> Any:
+    x = arrays["input"]
+    if problem.op == "group_norm":
+        x = x.reshape(len(x), problem.options["num_groups"], -1)
+    axes = (0, 2, 3) if problem.op.startswith("batch") else tuple(range(1, x.ndim))
+    axes = {"instance_norm": (2, 3), "group_norm": (2,)}.get(problem.op, axes)
+    centred = x - x.mean(axes, keepdims=True)
+    centred /= np.sqrt(np.square(centred).mean(axes, keepdims=True) + 1e-5)
+    if problem.op == "batch_norm_relu":
+        np.maximum(centred, 0, out=centred)
+    return centred.reshape(problem.shapes[0])
+
+
+NORMS = ("batch_norm", "batch_norm_relu", "instance_norm", "group_norm", "layer_norm")
+
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     **dict.fromkeys(CONVS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transpose),
@@ -204,6 +219,7 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     "relu": _relu,
     "max_pool2d": _max_pool2d,
     "cross_entropy": _cross_entropy,
+    **dict.fromkeys(NORMS, _norm),
 }
 
 

@@ -12,6 +12,10 @@ from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("torch",)
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+FUNCTIONS = {
+    "matmul": torch.matmul,
+    "batch_norm_relu": lambda *args, **options: F.relu(F.batch_norm(*args, **options)),
+}
 
 
 def setup(threads: int) -> None:
@@ -25,7 +29,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     if problem.op in STEPS:
         return _step(problem, tensors)
     leaves = [t for name, t in tensors.items() if name not in ("target", "grad_output")]
-    function = torch.matmul if problem.op == "matmul" else getattr(F, problem.op)
+    function = FUNCTIONS.get(problem.op) or getattr(F, problem.op)
     options = problem.arguments
 
     def forward() -> Any:

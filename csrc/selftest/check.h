@@ -75,5 +75,6 @@ void test_conv();
 void test_pool();
 void test_rnn();
 void test_pointwise();  // relu, cross_entropy, steps of optimisers
+void test_norm();
 
 }  // namespace pyconv::selftest

@@ -1,6 +1,6 @@
 // The kernels' tests without Python: for sanitizers, emulators and cross-compiled builds.
 //
-//   pyconv_selftest [name...]    all if none: memory threads fork gemm conv pool pointwise rnn
+//   pyconv_selftest [name...]    all if none: memory threads fork gemm conv pool pointwise norm rnn
 #include <cstdio>
 #include <cstring>
 
@@ -18,7 +18,7 @@ struct Test {
 const Test tests[] = {
     {"memory", test_memory},       {"threads", test_threads}, {"fork", test_fork},
     {"gemm", test_gemm},           {"conv", test_conv},       {"pool", test_pool},
-    {"pointwise", test_pointwise}, {"rnn", test_rnn},
+    {"pointwise", test_pointwise}, {"norm", test_norm},       {"rnn", test_rnn},
 };
 
 bool wanted(const char* name, int count, char** names) {

@@ -8,8 +8,10 @@ from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, relu, sqrt
 from .fold import fold, unfold
+from .layer_norm import layer_norm
 from .linear import linear, matmul
 from .loss import cross_entropy
+from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
 from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, softmax, sum
@@ -30,6 +32,8 @@ __all__ = [
     "abs",
     "add",
     "argmax",
+    "batch_norm",
+    "batch_norm_relu",
     "cast",
     "cat",
     "conv1d",
@@ -46,8 +50,11 @@ __all__ = [
     "flatten",
     "fold",
     "ge",
+    "group_norm",
     "gt",
     "index",
+    "instance_norm",
+    "layer_norm",
     "le",
     "linear",
     "log",

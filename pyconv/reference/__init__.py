@@ -39,6 +39,19 @@ from pyconv.reference.loss import (
     softmax,
     softmax_backward,
 )
+from pyconv.reference.norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_relu,
+    batch_norm_relu_backward,
+    batch_norm_running,
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
 from pyconv.reference.optim import adam_step, rmsprop_step, sgd_step
 from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
@@ -46,6 +59,11 @@ from pyconv.reference.rnn import gru, gru_backward, lstm, lstm_backward, rnn, rn
 
 __all__ = [
     "adam_step",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_relu",
+    "batch_norm_relu_backward",
+    "batch_norm_running",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -63,8 +81,14 @@ __all__ = [
     "cross_entropy_backward",
     "fold",
     "fold_backward",
+    "group_norm",
+    "group_norm_backward",
     "gru",
     "gru_backward",
+    "instance_norm",
+    "instance_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
     "log_softmax",

@@ -1,0 +1,309 @@
+// Normalisation of blocks. Moments take two passes over a block that stays in the cache: the mean,
+// then the squared deviations from it. Blocks are joined by the formula of Chan, Golub and LeVeque,
+// "Algorithms for computing the sample variance", The American Statistician 37 (1983).
+#include <type_traits>
+
+#include "norm/kernels.h"
+#include "simd/vec.h"
+
+#define PYCONV_INLINE inline __attribute__((always_inline))
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+// A vector or a single element at p.
+template <class V, class T>
+PYCONV_INLINE V get(const T* p) {
+  if constexpr (sizeof(V) == sizeof(T))
+    return *p;
+  else
+    return load(p);
+}
+template <class V, class T>
+PYCONV_INLINE void put(T* p, V v) {
+  if constexpr (sizeof(V) == sizeof(T))
+    *p = v;
+  else
+    store(p, v);
+}
+
+// A coefficient of the whole block, or one for each column.
+template <class T, bool by_column>
+struct Coefficient;
+template <class T>
+struct Coefficient<T, false> {
+  T value;
+  explicit Coefficient(const T* p) : value(p ? *p : T(0)) {}
+  template <class V>
+  PYCONV_INLINE V at(int64_t) const {
+    return value - V{};
+  }
+};
+template <class T>
+struct Coefficient<T, true> {
+  const T* values;
+  explicit Coefficient(const T* p) : values(p) {}
+  template <class V>
+  PYCONV_INLINE V at(int64_t column) const {
+    return get<V>(values + column);
+  }
+};
+
+template <class T, bool by_column>
+struct AffineMap {
+  Coefficient<T, by_column> mean, scale, shift;
+  explicit AffineMap(const Affine<T>& a) : mean(a.mean), scale(a.scale), shift(a.shift) {}
+  template <class V>
+  PYCONV_INLINE V operator()(V deviation, int64_t column) const {
+    return deviation * scale.template at<V>(column) + shift.template at<V>(column);
+  }
+};
+
+// ---- loops over a block ------------------------------------------------------------------------
+
+// f(at, column, V()) for every element, V a vector or a single one.
+template <class T, class F>
+PYCONV_INLINE void for_elements(const NormBlock& b, const F& f) {
+  constexpr int L = lanes<T>;
+  for (int64_t r = 0; r < b.rows; ++r) {
+    const int64_t at = r * b.stride;
+    int64_t i = 0;
+    for (; i + L <= b.n; i += L) f(at + i, i, Vec<T>{});
+    for (; i < b.n; ++i) f(at + i, i, T(0));
+  }
+}
+
+// K sums over a block, to which f(at, column, sums) adds; several at once, for each waits for the
+// one before.
+template <class T, int K, class F>
+PYCONV_INLINE void reduce_whole(const NormBlock& b, T* const (&total)[K], const F& f) {
+  constexpr int L = lanes<T>, U = 4;
+  Vec<T> sums[U][K] = {};
+  T rest[K] = {};
+  for (int64_t r = 0; r < b.rows; ++r) {
+    const int64_t at = r * b.stride;
+    int64_t i = 0;
+    for (; i + U * L <= b.n; i += U * L)
+#pragma GCC unroll 4
+      for (int u = 0; u < U; ++u) f(at + i + u * L, i + u * L, sums[u]);
+    for (; i + L <= b.n; i += L) f(at + i, i, sums[0]);
+    for (; i < b.n; ++i) f(at + i, i, rest);
+  }
+  for (int k = 0; k < K; ++k)
+    *total[k] += rest[k] + sum_lanes<T>((sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]));
+}
+
+// The same sums for each column, which are loaded and stored once for some rows together. Rows that
+// come from memory are taken one by one, each stream of data by itself: the hardware's prefetcher
+// follows no others.
+template <class T, int K, int Rows, class V, class F>
+PYCONV_INLINE void add_rows(int64_t row, const NormBlock& b, int64_t column, T* const (&total)[K],
+                            const F& f) {
+  V sums[K];
+  for (int k = 0; k < K; ++k) sums[k] = get<V>(total[k] + column);
+#pragma GCC unroll 4
+  for (int r = 0; r < Rows; ++r) f((row + r) * b.stride + column, column, sums);
+  for (int k = 0; k < K; ++k) put<V>(total[k] + column, sums[k]);
+}
+template <class T, int K, int Rows, class F>
+PYCONV_INLINE void reduce_columns(int64_t row, const NormBlock& b, T* const (&total)[K],
+                                  const F& f) {
+  for (; row + Rows <= b.rows; row += Rows) {
+    int64_t i = 0;
+    for (; i + lanes<T> <= b.n; i += lanes<T>) add_rows<T, K, Rows, Vec<T>>(row, b, i, total, f);
+    for (; i < b.n; ++i) add_rows<T, K, Rows, T>(row, b, i, total, f);
+  }
+  if constexpr (Rows > 1) reduce_columns<T, K, 1>(row, b, total, f);
+}
+
+template <bool by_column, bool from_memory, class T, int K, class F>
+PYCONV_INLINE void reduce(const NormBlock& b, T* const (&total)[K], const F& f) {
+  if constexpr (by_column)
+    reduce_columns<T, K, from_memory ? 1 : 4>(0, b, total, f);
+  else
+    reduce_whole<T, K>(b, total, f);
+}
+
+// The same as get, for what comes from memory. Without the hint a sum for each of 256 columns reads
+// 8 GB/s where it could read 19: loads and stores of the sums are between.
+template <class V, bool by_column, class T>
+PYCONV_INLINE V fetch(const T* p) {
+  if constexpr (by_column) __builtin_prefetch(p + 1024 / sizeof(T));
+  return get<V>(p);
+}
+
+template <class Sums>
+using ElementOf = std::remove_pointer_t<std::decay_t<Sums>>;
+
+// ---- the kernels -------------------------------------------------------------------------------
+
+constexpr int64_t strip = 512;  // columns whose moments are kept at a time
+
+// The moments of one block of up to `strip` columns, joined to those before.
+template <class T, bool by_column>
+void join_moments(const NormBlock& b, const T* x, int64_t count, T* mean, T* deviations) {
+  constexpr int64_t most = by_column ? strip : 1;
+  T sum[most] = {}, square[most] = {}, own[most];
+  const int64_t size = by_column ? b.rows : b.rows * b.n, columns = by_column ? b.n : 1;
+  reduce<by_column, true, T, 1>(b, {sum}, [&](int64_t at, int64_t, auto& s) {
+    s[0] += fetch<ElementOf<decltype(s)>, by_column>(x + at);
+  });
+  for (int64_t c = 0; c < columns; ++c) own[c] = sum[c] / T(size);
+  const Coefficient<T, by_column> center(own);
+  reduce<by_column, false, T, 1>(b, {square}, [&](int64_t at, int64_t column, auto& s) {
+    using V = ElementOf<decltype(s)>;
+    const V d = get<V>(x + at) - center.template at<V>(column);
+    s[0] += d * d;
+  });
+  const T share = T(double(size) / double(count + size));
+  for (int64_t c = 0; c < columns; ++c) {
+    const T apart = own[c] - mean[c];
+    mean[c] = count ? mean[c] + apart * share : own[c];
+    deviations[c] += count ? square[c] + apart * apart * (T(count) * share) : square[c];
+  }
+}
+
+template <class T, bool by_column>
+void moments(const NormBlock& b, const T* x, int64_t count, T* mean, T* deviations) {
+  if (!by_column) return join_moments<T, false>(b, x, count, mean, deviations);
+  for (int64_t c = 0; c < b.n; c += strip)
+    join_moments<T, true>({b.rows, b.n - c < strip ? b.n - c : strip, b.stride}, x + c, count,
+                          mean + c, deviations + c);
+}
+
+template <class T, bool by_column, bool relu>
+PYCONV_INLINE void apply_as(const NormBlock& b, const T* x, const Affine<T>& affine, T* y) {
+  const AffineMap<T, by_column> map(affine);
+  for_elements<T>(b, [&](int64_t at, int64_t column, auto zero) {
+    using V = decltype(zero);
+    const V result = map(get<V>(x + at) - map.mean.template at<V>(column), column);
+    put<V>(y + at, relu ? V(result < zero ? zero : result) : result);
+  });
+}
+template <class T, bool by_column>
+void apply(const NormBlock& b, const T* x, const Affine<T>& affine, T* y) {
+  if (affine.relu)
+    apply_as<T, by_column, true>(b, x, affine, y);
+  else
+    apply_as<T, by_column, false>(b, x, affine, y);
+}
+
+// g, or 0 where relu cut the result off.
+template <bool relu, class V, class Map>
+PYCONV_INLINE V passed(V g, V deviation, const Map& map, int64_t column) {
+  if constexpr (relu)
+    return map(deviation, column) <= V{} ? V{} : g;
+  else
+    return g;
+}
+
+template <class T, bool by_column, bool relu>
+PYCONV_INLINE void sums_as(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine,
+                           T* sum, T* dot) {
+  const AffineMap<T, by_column> map(affine);
+  reduce<by_column, true, T, 2>(b, {sum, dot}, [&](int64_t at, int64_t column, auto& s) {
+    using V = ElementOf<decltype(s)>;
+    const V deviation = fetch<V, by_column>(x + at) - map.mean.template at<V>(column);
+    const V grad = passed<relu>(fetch<V, by_column>(g + at), deviation, map, column);
+    s[0] += grad;
+    s[1] += grad * deviation;
+  });
+}
+template <class T, bool by_column>
+void sums(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine, T* sum, T* dot) {
+  if (affine.relu)
+    sums_as<T, by_column, true>(b, g, x, affine, sum, dot);
+  else
+    sums_as<T, by_column, false>(b, g, x, affine, sum, dot);
+}
+
+template <class T, bool by_column, bool relu, bool constant>
+PYCONV_INLINE void gradient_as(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine,
+                               const NormGradient<T>& gradient, T* grad_x) {
+  const AffineMap<T, by_column> map(affine);
+  const Coefficient<T, by_column> p(gradient.p), q(gradient.q), r(gradient.r);
+  for_elements<T>(b, [&](int64_t at, int64_t column, auto zero) {
+    using V = decltype(zero);
+    V deviation{};
+    if constexpr (relu || !constant) deviation = get<V>(x + at) - map.mean.template at<V>(column);
+    V result = passed<relu>(get<V>(g + at), deviation, map, column) * p.template at<V>(column);
+    if constexpr (!constant)
+      result += deviation * q.template at<V>(column) + r.template at<V>(column);
+    put<V>(grad_x + at, result);
+  });
+}
+template <class T, bool by_column>
+void gradient(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine,
+              const NormGradient<T>& grad, T* grad_x) {
+  if (affine.relu && grad.q)
+    gradient_as<T, by_column, true, false>(b, g, x, affine, grad, grad_x);
+  else if (affine.relu)
+    gradient_as<T, by_column, true, true>(b, g, x, affine, grad, grad_x);
+  else if (grad.q)
+    gradient_as<T, by_column, false, false>(b, g, x, affine, grad, grad_x);
+  else
+    gradient_as<T, by_column, false, true>(b, g, x, affine, grad, grad_x);
+}
+
+// ---- layer normalisation -----------------------------------------------------------------------
+
+template <class V, class T>
+PYCONV_INLINE V weight_at(const T* weight, int64_t i) {
+  return weight ? get<V>(weight + i) : T(1) - V{};
+}
+
+template <class T>
+void layer_forward(int64_t rows, int64_t n, const T* x, const T* weight, const T* bias, T eps,
+                   T* mean, T* rstd, T* y) {
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    T m = 0, squares = 0;
+    join_moments<T, false>({1, n, n}, x, 0, &m, &squares);
+    const T scale = T(1 / __builtin_sqrt(double(squares) / double(n) + double(eps)));
+    mean[r] = m;
+    rstd[r] = scale;
+    for_elements<T>({1, n, n}, [&](int64_t i, int64_t, auto zero) {
+      using V = decltype(zero);
+      V result = (get<V>(x + i) - m) * scale * weight_at<V>(weight, i);
+      if (bias) result += get<V>(bias + i);
+      put<V>(y + i, result);
+    });
+  }
+}
+
+template <class T>
+void layer_backward(int64_t rows, int64_t n, const T* g, const T* x, const T* weight, const T* mean,
+                    const T* rstd, T* grad_x, T* grad_weight, T* grad_bias) {
+  for (int64_t r = 0; r < rows; ++r, x += n, g += n, grad_x += n) {
+    const NormBlock row = {1, n, n};
+    const T m = mean[r], scale = rstd[r];
+    T sum = 0, dot = 0;
+    reduce_whole<T, 2>(row, {&sum, &dot}, [&](int64_t i, int64_t, auto& s) {
+      using V = ElementOf<decltype(s)>;
+      const V grad = get<V>(g + i) * weight_at<V>(weight, i);
+      s[0] += grad;
+      s[1] += grad * ((get<V>(x + i) - m) * scale);
+    });
+    sum /= T(n);
+    dot /= T(n);
+    for_elements<T>(row, [&](int64_t i, int64_t, auto zero) {
+      using V = decltype(zero);
+      const V grad = get<V>(g + i), normal = (get<V>(x + i) - m) * scale;
+      put<V>(grad_x + i, scale * (grad * weight_at<V>(weight, i) - sum - normal * dot));
+      put<V>(grad_weight + i, get<V>(grad_weight + i) + grad * normal);
+      put<V>(grad_bias + i, get<V>(grad_bias + i) + grad);
+    });
+  }
+}
+
+template <class T, bool by_column>
+constexpr BlockKernels<T> block_kernels = {moments<T, by_column>, apply<T, by_column>,
+                                           sums<T, by_column>, gradient<T, by_column>};
+template <class T>
+constexpr NormKernels<T> kernels = {block_kernels<T, false>, block_kernels<T, true>,
+                                    layer_forward<T>, layer_backward<T>};
+
+}  // namespace
+
+const NormTable norm_table = {kernels<float>, kernels<double>};
+
+}  // namespace pyconv::PYCONV_ISA
