@@ -32,6 +32,8 @@ TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
 WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
 
+RECURRENT = {"rnn", "lstm", "gru"}  # over (steps, batch, features), from zeros, without biases
+
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     **{op: ({"input": n + 2, "weight": n + 2}, CONV_OPTIONS) for op, n in CONVS.items()},
@@ -52,6 +54,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "group_norm": ({"input": 4}, {"num_groups"}),
     "layer_norm": ({"input": 2}, set()),
     "cross_entropy": ({"input": 2}, set()),
+    **{op: ({"input": 3, "weight_ih": 2, "weight_hh": 2}, set()) for op in RECURRENT},
     "adam": ({"param": 1}, {"weight_decay"}),
     "adamw": ({"param": 1}, {"weight_decay"}),
     "rmsprop": ({"param": 1}, {"momentum", "weight_decay"}),
@@ -59,7 +62,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
 }
 STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
-BATCHED = set(OPS) - {"matmul", *STEPS}
+BATCHED = set(OPS) - {"matmul", *STEPS, *RECURRENT}
 REQUIRED = {
     "max_pool2d": ("kernel_size",),
     "unfold": ("kernel_size",),
@@ -84,6 +87,8 @@ class Problem:
     @property
     def rank(self) -> int:
         """How many dimensions an image has, besides the batch and the channels."""
+        if self.op in RECURRENT:
+            return 0
         return 2 if self.op == "fold" else len(self.shapes[0]) - 2
 
     @property
@@ -124,6 +129,9 @@ class Problem:
         if self.op == "cross_entropy":
             batch, classes = self.shapes[0]
             arrays["target"] = rng.integers(0, classes, batch)
+        elif self.op in RECURRENT:  # gates that are neither open nor shut
+            for name in ("weight_ih", "weight_hh"):
+                arrays[name] /= np.float32(np.sqrt(arrays[name].shape[1]))
         elif self.op in STEPS:
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
         if direction != "forward":
@@ -149,6 +157,8 @@ class Problem:
             kept = 4 - len(before)
             sizes = zip(first[kept:], before, after)
             return (*first[:kept], *(n + low + high for n, low, high in sizes))
+        if self.op in RECURRENT:
+            return (*first[:2], self.shapes[2][1])
         if self.op == "matmul" and not self.options.get("trans"):
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
@@ -199,6 +209,11 @@ class Problem:
             gradients = 2 if direction == "backward" else 0
             depth = self.shapes[0][1] if self.op == "matmul" else prod(self.shapes[1][1:])
             return 2 * size * depth * (1 + gradients)
+        if self.op in RECURRENT:
+            rows = prod(self.shapes[0][:2])
+            return (
+                2 * rows * sum(map(prod, self.shapes[1:])) * (3 if direction == "backward" else 1)
+            )
         if self.op == "max_pool2d":
             return size * self.terms()
         per_element = {"cross_entropy": 4, "sgd": 4, "rmsprop": 8, "adam": 12, "adamw": 12}
@@ -220,6 +235,10 @@ class Problem:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
         if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
+        if self.op in RECURRENT:  # an error passes through all steps behind it
+            steps, batch, features = self.shapes[0]
+            sums = steps * (features + sum(self.shapes[2]))
+            return sums if result < 2 else sums * batch
         if self.op not in PRODUCTS:
             if self.op.endswith("_norm") or self.op == "batch_norm_relu":
                 return prod(self.shapes[0])  # of a mean: no more than that

@@ -74,6 +74,7 @@ def test_batch_is_changed_where_there_is_one() -> None:
         ("pad a 2x3x4x4 pad=1,2", 168, 4 * (96 + 168)),
         ("matmul a 8x3 9x3 trans=1", 2 * 8 * 9 * 3, 4 * (24 + 27 + 72)),
         ("relu a 1x2x3x4", 24, 4 * 48),
+        ("gru a 5x2x3 12x3 12x4", 2 * 10 * (36 + 48), 4 * (30 + 36 + 48 + 40)),
         ("sgd a 100 momentum=0.9", 400, 4 * 500),
         ("adam a 100", 1200, 4 * 700),
     ],
@@ -152,6 +153,9 @@ def small_problems() -> list[Any]:
         "conv_transpose1d sequence 2x6x5 6x2x4 stride=2 padding=1 groups=2",
         "conv_transpose2d image 2x4x5x6 4x3x3x2 stride=2,1 padding=1,0 dilation=1,2 bias=1",
         "conv_transpose2d odd 2x4x5x5 4x3x3x3 stride=2 padding=1 output_padding=1",
+        "gru sequence 4x3x5 18x5 18x6",
+        "lstm sequence 4x3x5 24x5 24x6",
+        "rnn sequence 4x3x5 6x5 6x6",
         "conv_transpose3d volume 1x4x2x3x3 4x2x2x2x2 stride=2",
     ]
     return [*lenet, *map(problems.parse, lines)]
