@@ -223,8 +223,8 @@ def test_inference_keeps_nothing() -> None:
         output = call("gru", tensors, {})[0]
         peak = _core.memory_stats()["peak_bytes"] - before
     bytes_of_output = output.detach().numpy().nbytes
-    # What is computed ahead is bounded: 4 MiB, and an eighth of rounding.
-    assert peak < 1.2 * (bytes_of_output + 2**22 + 2**16)
+    # What is computed ahead is bounded: 8 MiB, and an eighth of rounding.
+    assert peak < 1.2 * (bytes_of_output + 2**23 + 2**16)
 
 
 # ---- values that the cases do not reach --------------------------------------------------------

@@ -10,7 +10,7 @@ PYCONV_DEFINE_PICK(RnnTable, rnn_table)
 namespace {
 
 constexpr int64_t fewest_steps = 4;       // for fewer, packing the weights does not pay
-constexpr int64_t chunk_bytes = 4 << 20;  // gates that inference computes ahead: they stay in L3
+constexpr int64_t chunk_bytes = 8 << 20;  // gates that inference computes ahead: they stay in L3
 
 template <class T>
 class Forward {
