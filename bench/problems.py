@@ -31,6 +31,12 @@ CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
 TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
 WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
+RANKS = (1, 2, 3)
+POOLS = {f"{kind}_pool{n}d": n for kind in ("max", "avg", "lp") for n in RANKS}
+ADAPTIVE = {f"adaptive_{kind}_pool{n}d": n for kind in ("max", "avg") for n in RANKS}
+UNPOOLS = {f"max_unpool{n}d": n for n in RANKS}
+RESIZE = {"interpolate", *UNPOOLS}
+MOVING = {"unfold", "fold", "pad", "pixel_shuffle", "pixel_unshuffle"}  # and adding at most
 
 RECURRENT = {"rnn", "lstm", "gru"}  # over (steps, batch, features), from zeros, without biases
 
@@ -47,12 +53,17 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),
-    "max_pool2d": ({"input": 4}, WINDOWS),
     "batch_norm": ({"input": 4}, set()),
     "batch_norm_relu": ({"input": 4}, set()),
     "instance_norm": ({"input": 4}, set()),
     "group_norm": ({"input": 4}, {"num_groups"}),
     "layer_norm": ({"input": 2}, set()),
+    **{op: ({"input": n + 2}, WINDOWS | {"norm_type"}) for op, n in POOLS.items()},
+    **{op: ({"input": n + 2}, {"output_size"}) for op, n in ADAPTIVE.items()},
+    **{op: ({"input": n + 2}, {"kernel_size"}) for op, n in UNPOOLS.items()},
+    "interpolate": ({"input": 4}, {"scale_factor", "mode"}),
+    "pixel_shuffle": ({"input": 4}, {"upscale_factor"}),
+    "pixel_unshuffle": ({"input": 4}, {"downscale_factor"}),
     "cross_entropy": ({"input": 2}, set()),
     **{op: ({"input": 3, "weight_ih": 2, "weight_hh": 2}, set()) for op in RECURRENT},
     "adam": ({"param": 1}, {"weight_decay"}),
@@ -64,7 +75,11 @@ STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
 BATCHED = set(OPS) - {"matmul", *STEPS, *RECURRENT}
 REQUIRED = {
-    "max_pool2d": ("kernel_size",),
+    **dict.fromkeys((*POOLS, *UNPOOLS), ("kernel_size",)),
+    **dict.fromkeys(ADAPTIVE, ("output_size",)),
+    "interpolate": ("scale_factor",),
+    "pixel_shuffle": ("upscale_factor",),
+    "pixel_unshuffle": ("downscale_factor",),
     "unfold": ("kernel_size",),
     "fold": ("output_size", "kernel_size"),
     "pad": ("pad",),
@@ -132,12 +147,14 @@ class Problem:
         elif self.op in RECURRENT:  # gates that are neither open nor shut
             for name in ("weight_ih", "weight_hh"):
                 arrays[name] /= np.float32(np.sqrt(arrays[name].shape[1]))
+        elif self.op in UNPOOLS:  # the first element of each window
+            arrays["indices"] = self._places()
         elif self.op in STEPS:
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
         if direction != "forward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
         if self.mode == "carried":
-            images = arrays.keys() & {"input", "grad_output"}
+            images = arrays.keys() & {"input", "indices", "grad_output"}
             arrays |= {name: channels_last(arrays[name]) for name in images}
         return arrays
 
@@ -149,7 +166,18 @@ class Problem:
             return (first[0], channels, *self._transposed_positions())
         if self.op in CONVS:
             return (first[0], self.shapes[1][0], *self.positions(first[2:], self.shapes[1][2:]))
-        if self.op in ("max_pool2d", "unfold", "fold"):
+        if self.op in ADAPTIVE:
+            return (*first[:2], *self.each("output_size"))
+        if self.op == "pixel_shuffle":
+            r = self.options["upscale_factor"]
+            return (first[0], first[1] // r**2, first[2] * r, first[3] * r)
+        if self.op == "pixel_unshuffle":
+            r = self.options["downscale_factor"]
+            return (first[0], first[1] * r**2, first[2] // r, first[3] // r)
+        if self.op in RESIZE:
+            factors = self.each("scale_factor" if self.op == "interpolate" else "kernel_size")
+            return (*first[:2], *(n * factor for n, factor in zip(first[2:], factors)))
+        if self.op in (*POOLS, "unfold", "fold"):
             return self._windowed_shape(self.each("kernel_size"))
         if self.op == "pad":
             widths = self.options["pad"]  # from the last axis on, before and after
@@ -184,9 +212,15 @@ class Problem:
         """Count the places of the kernel along each axis of the image."""
         if self.options.get("padding") == "same":
             return list(image)
-        steps = self.each("stride", kernel if self.op == "max_pool2d" else 1)
+        steps = self.each("stride", kernel if self.op in POOLS else 1)
         sizes = zip(image, kernel, steps, self.each("padding", 0), self.each("dilation", 1))
         return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
+
+    def _places(self) -> Any:
+        shape, sizes = self.shapes[0], self.output_shape[2:]
+        axes = (np.arange(n) * k for n, k in zip(shape[2:], self.each("kernel_size")))
+        places = np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), sizes)
+        return np.broadcast_to(places, shape).copy()
 
     def _transposed_positions(self) -> list[int]:
         """Return the size of which `positions` would be that of the image."""
@@ -210,11 +244,9 @@ class Problem:
             depth = self.shapes[0][1] if self.op == "matmul" else prod(self.shapes[1][1:])
             return 2 * size * depth * (1 + gradients)
         if self.op in RECURRENT:
-            rows = prod(self.shapes[0][:2])
-            return (
-                2 * rows * sum(map(prod, self.shapes[1:])) * (3 if direction == "backward" else 1)
-            )
-        if self.op == "max_pool2d":
+            weights, products = sum(map(prod, self.shapes[1:])), 3 if direction == "backward" else 1
+            return 2 * prod(self.shapes[0][:2]) * weights * products
+        if self.op in POOLS:
             return size * self.terms()
         per_element = {"cross_entropy": 4, "sgd": 4, "rmsprop": 8, "adam": 12, "adamw": 12}
         return max(size, prod(self.shapes[0])) * per_element.get(self.op, 1)
@@ -227,12 +259,17 @@ class Problem:
             return 4 * (3 + 2 * (kept + ("momentum" in self.options))) * read
         if direction == "backward":  # the inputs once more, their gradients, that of the output
             # What only picks, moves or adds elements does not need the inputs again.
-            again = 0 if self.op in ("max_pool2d", "unfold", "fold", "pad") else read
+            moving = {*POOLS, *ADAPTIVE, *RESIZE, *MOVING}
+            again = 0 if self.op in moving else read
             return 4 * (read + written + again + read + written)
         return 4 * (read + written)
 
     def terms(self, result: int = 0) -> int:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
+        if self.op in ADAPTIVE:
+            return -(-prod(self.shapes[0][2:]) // prod(self.each("output_size")))
+        if self.op == "interpolate":
+            return 4
         if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
         if self.op in RECURRENT:  # an error passes through all steps behind it

@@ -44,7 +44,7 @@ SEE_ALL = {"__init__", "__main__", "backend", "cli", "config", "explain", "seria
 OPTIONAL = {"matplotlib", "ml_dtypes", "safetensors", "sklearn", "tqdm"}
 PEERS = {"MNN", "jax", "mkl", "ncnn", "onnxruntime", "openvino", "scipy", "tensorflow", "torch"}
 
-CPP_LAYER = {"core": 0, "simd": 1, "gemm": 2, "bind": 4, "selftest": 4}
+CPP_LAYER = {"core": 0, "simd": 1, "gemm": 2, "separable": 2, "bind": 4, "selftest": 4}
 OP_LAYER = 3
 SEALED_HEADERS = {
     "cmath",

@@ -157,6 +157,13 @@ def small_problems() -> list[Any]:
         "lstm sequence 4x3x5 24x5 24x6",
         "rnn sequence 4x3x5 6x5 6x6",
         "conv_transpose3d volume 1x4x2x3x3 4x2x2x2x2 stride=2",
+        "max_pool3d volume 1x4x4x6x6 kernel_size=3 stride=2 padding=1",
+        "max_unpool2d image 2x4x3x5 kernel_size=2",
+        "avg_pool2d image 2x4x9x8 kernel_size=3 stride=2 padding=1",
+        "adaptive_avg_pool2d image 2x4x9x8 output_size=3,5",
+        "adaptive_max_pool1d sequence 2x4x19 output_size=5",
+        "lp_pool2d image 2x4x8x8 norm_type=2 kernel_size=2",
+        "interpolate image 2x4x5x6 scale_factor=2 mode=bilinear",
     ]
     return [*lenet, *map(problems.parse, lines)]
 

@@ -101,6 +101,8 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
         return _sgd(problem, arrays)
     if problem.op in STEPS:
         raise NotImplementedError("of the optimisers NumPy has SGD alone")
+    if problem.op not in BEST:
+        raise NotImplementedError(f"no fast NumPy formulation of {problem.op}")
     function = BEST[problem.op]
     if function is _conv:
         size = 4 * prod(problem.output_shape) * prod(problem.shapes[1][2:])
@@ -186,22 +188,22 @@ def _relu(problem: Problem, arrays: Arrays) -> Any:
     return np.maximum(arrays["input"], 0)
 
 
-def _max_pool2d(problem: Problem, arrays: Arrays) -> Any:
-    """Take a running maximum over the offsets of the kernel."""
-    each = problem.each
+def _pool(problem: Problem, arrays: Arrays) -> Any:
+    """Take a running maximum, or a sum, over the offsets of the kernel."""
+    each, largest = problem.each, problem.op.startswith("max")
     kernel, pad = each("kernel_size"), each("padding", 0)
     step, spread = each("stride", kernel), each("dilation", 1)
-    x, (rows, columns) = arrays["input"], problem.output_shape[2:]
+    x, places = arrays["input"], problem.output_shape[2:]
     if any(pad):
-        widths = ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1]))
-        x = np.pad(x, widths, constant_values=-np.inf)
-    result = None
-    for r, c in np.ndindex(*kernel):
-        r, c = r * spread[0], c * spread[1]
-        bottom, right = r + step[0] * (rows - 1) + 1, c + step[1] * (columns - 1) + 1
-        window = x[:, :, r : bottom : step[0], c : right : step[1]]
-        result = window.copy() if result is None else np.maximum(result, window, out=result)
-    return result
+        widths = ((0, 0), (0, 0), *((p, p) for p in pad))
+        x = np.pad(x, widths, constant_values=-np.inf if largest else 0)
+    join, result = np.maximum if largest else np.add, None
+    for offset in np.ndindex(*kernel):
+        starts = [r * d for r, d in zip(offset, spread)]
+        stops = [a + s * (n - 1) + 1 for a, s, n in zip(starts, step, places)]
+        window = x[(..., *map(slice, starts, stops, step))]
+        result = window.copy() if result is None else join(result, window, out=result)
+    return result if largest else np.divide(result, np.float32(prod(kernel)), out=result)
 
 
 def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
@@ -261,7 +263,7 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     "linear": _linear,
     "matmul": _matmul,
     "relu": _relu,
-    "max_pool2d": _max_pool2d,
+    **{f"{kind}_pool{n}d": _pool for kind in ("max", "avg") for n in (1, 2, 3)},
     "cross_entropy": _cross_entropy,
     **dict.fromkeys(NORMS, _norm),
     **dict.fromkeys(RECURRENT, _recurrent),

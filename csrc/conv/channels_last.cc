@@ -6,9 +6,10 @@
 //                   implicit_gemm.cc, whose product lies the other way
 //
 // A row of columns is a few long stretches of memory, so forming it is nearly a plain copy, and the
-// result is written in whole vectors of channels. Taps that a task's pixels meet only in the padding
-// are left out, as far as they are at the ends of the sum. The weights are repacked on each call. An input
-// in another layout is copied first. The gradient of the weights: channels_last_weight.cc.
+// result is written in whole vectors of channels. Taps that a task's pixels meet only in the
+// padding are left out, as far as they are at the ends of the sum. The weights are repacked on each
+// call. An input in another layout is copied first. The gradient of the weights:
+// channels_last_weight.cc.
 #include <algorithm>
 
 #include "conv/algorithms.h"
@@ -83,8 +84,8 @@ struct Range {
   int64_t first, end;
 };
 
-// The part of the sum that pixels [j0, j0 + count) meet inside the source. Taps are told apart along
-// the outermost dimension that has several: those of an outer one are a stretch of the sum.
+// The part of the sum that pixels [j0, j0 + count) meet inside the source. Taps are told apart
+// along the outermost dimension that has several: those of an outer one are a stretch of the sum.
 template <class T>
 Range depth_met(const Columns<T>& c, int64_t j0, int64_t count) {
   int i = 0;

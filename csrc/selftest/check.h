@@ -76,5 +76,6 @@ void test_pool();
 void test_rnn();
 void test_pointwise();  // relu, cross_entropy, steps of optimisers
 void test_norm();
+void test_separable();
 
 }  // namespace pyconv::selftest

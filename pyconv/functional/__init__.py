@@ -4,6 +4,17 @@ Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor
 """
 
 from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, sub, where
+from .avg_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+)
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .elementwise import abs, exp, log, relu, sqrt
@@ -11,10 +22,19 @@ from .fold import fold, unfold
 from .layer_norm import layer_norm
 from .linear import linear, matmul
 from .loss import cross_entropy
+from .max_pool import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
+from .max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
 from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
-from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, softmax, sum
+from .resize import interpolate, pixel_shuffle, pixel_unshuffle
 from .shape import (
     cat,
     expand,
@@ -30,8 +50,17 @@ from .shape import (
 
 __all__ = [
     "abs",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "add",
     "argmax",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "batch_norm_relu",
     "cast",
@@ -54,21 +83,32 @@ __all__ = [
     "gt",
     "index",
     "instance_norm",
+    "interpolate",
     "layer_norm",
     "le",
     "linear",
     "log",
     "log_softmax",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "lt",
     "matmul",
     "max",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mean",
     "mul",
     "ne",
     "neg",
     "pad",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
     "relu",
     "reshape",
