@@ -49,6 +49,7 @@ ELEMENTS: dict[str, set[str]] = {
     "softplus": {"beta"},
 }
 ARITHMETIC = {"add": 4, "sub": 4, "mul": 3, "div": 3}  # dimensions of the second operand
+RECURRENT = {"rnn", "lstm", "gru"}  # over (steps, batch, features), from zeros, without biases
 
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
@@ -81,6 +82,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "pixel_shuffle": ({"input": 4}, {"upscale_factor"}),
     "pixel_unshuffle": ({"input": 4}, {"downscale_factor"}),
     "cross_entropy": ({"input": 2}, set()),
+    **{op: ({"input": 3, "weight_ih": 2, "weight_hh": 2}, set()) for op in RECURRENT},
     "adam": ({"param": 1}, {"weight_decay"}),
     "adamw": ({"param": 1}, {"weight_decay"}),
     "rmsprop": ({"param": 1}, {"momentum", "weight_decay"}),
@@ -89,7 +91,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
 STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
 ROWS = {"cross_entropy", "softmax", "log_softmax"}
-BATCHED = set(OPS) - {"matmul", *STEPS}
+BATCHED = set(OPS) - {"matmul", *STEPS, *RECURRENT}
 REQUIRED = {
     **dict.fromkeys((*POOLS, *UNPOOLS), ("kernel_size",)),
     **dict.fromkeys(ADAPTIVE, ("output_size",)),
@@ -118,6 +120,8 @@ class Problem:
     @property
     def rank(self) -> int:
         """How many dimensions an image has, besides the batch and the channels."""
+        if self.op in RECURRENT:
+            return 0
         return 2 if self.op == "fold" else len(self.shapes[0]) - 2
 
     @property
@@ -162,6 +166,9 @@ class Problem:
         if self.op == "cross_entropy":
             batch, classes = self.shapes[0]
             arrays["target"] = rng.integers(0, classes, batch)
+        elif self.op in RECURRENT:  # gates that are neither open nor shut
+            for name in ("weight_ih", "weight_hh"):
+                arrays[name] /= np.float32(np.sqrt(arrays[name].shape[1]))
         elif self.op in UNPOOLS:  # the first element of each window
             arrays["indices"] = self._places()
         elif self.op in STEPS:
@@ -200,6 +207,8 @@ class Problem:
             kept = 4 - len(before)
             sizes = zip(first[kept:], before, after)
             return (*first[:kept], *(n + low + high for n, low, high in sizes))
+        if self.op in RECURRENT:
+            return (*first[:2], self.shapes[2][1])
         if self.op == "matmul" and not self.options.get("trans"):
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
@@ -259,6 +268,9 @@ class Problem:
             gradients = 2 if direction == "backward" else 0
             depth = self.shapes[0][1] if self.op == "matmul" else prod(self.shapes[1][1:])
             return 2 * size * depth * (1 + gradients)
+        if self.op in RECURRENT:
+            weights, products = sum(map(prod, self.shapes[1:])), 3 if direction == "backward" else 1
+            return 2 * prod(self.shapes[0][:2]) * weights * products
         if self.op in POOLS:
             return size * self.terms()
         per_element = {"cross_entropy": 4, "sgd": 4, "rmsprop": 8, "adam": 12, "adamw": 12}
@@ -287,6 +299,10 @@ class Problem:
             return int(prod(self.each("kernel_size")))
         if self.op in ("sum", "mean", "var") or (self.op in ARITHMETIC and result == 2):
             return prod(self.shapes[0]) // prod(self.shapes[-1] if result else self.output_shape)
+        if self.op in RECURRENT:  # an error passes through all steps behind it
+            steps, batch, features = self.shapes[0]
+            sums = steps * (features + sum(self.shapes[2]))
+            return sums if result < 2 else sums * batch
         if self.op not in PRODUCTS:
             if self.op.endswith("_norm") or self.op == "batch_norm_relu":
                 return prod(self.shapes[0])  # of a mean: no more than that

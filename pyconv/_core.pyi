@@ -298,3 +298,40 @@ def rmsprop_step(
     maximize: bool,
     /,
 ) -> None: ...
+
+# ---- rnn ---------------------------------------------------------------------------------------
+
+def rnn_forward(
+    cell: int,
+    input: _Array,
+    hx: _Array | None,
+    cx: _Array | None,
+    weight_ih: _Array,
+    weight_hh: _Array,
+    bias_ih: _Array | None,
+    bias_hh: _Array | None,
+    lengths: _Array | None,
+    reverse: bool,
+    keep: bool,
+    /,
+) -> tuple[_Array, _Array, _Array | None, _Array | None, _Array | None]: ...
+def rnn_backward(
+    cell: int,
+    input: _Array,
+    hx: _Array | None,
+    cx: _Array | None,
+    weight_ih: _Array,
+    weight_hh: _Array,
+    lengths: _Array | None,
+    reverse: bool,
+    output: _Array,
+    gates: _Array,
+    extra: _Array | None,
+    grad_output: _Array | None,
+    grad_h_n: _Array | None,
+    grad_c_n: _Array | None,
+    need_input: bool,
+    need_weights: bool,
+    need_bias: bool,
+    /,
+) -> tuple[_Array | None, ...]: ...

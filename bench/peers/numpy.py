@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv import reference
 
-from ..problems import CONVS, STEPS, TRANSPOSED, Problem
+from ..problems import CONVS, RECURRENT, STEPS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
@@ -28,6 +28,8 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         return _best(problem, arrays, direction)
     if problem.op in STEPS:
         return _reference_step(problem, arrays["param"], arrays["grad"])
+    if problem.op in RECURRENT:
+        return _reference_recurrent(problem.op, arrays, direction)
     return _reference(problem, arrays, direction)
 
 
@@ -48,6 +50,22 @@ def _reference_step(problem: Problem, param: Any, grad: Any) -> Prepared:
         )
 
     return Prepared(run, lambda result: [result[0]])
+
+
+def _reference_recurrent(op: str, arrays: Arrays, direction: str) -> Prepared:
+    state = np.zeros((arrays["input"].shape[1], arrays["weight_hh"].shape[1]))
+    states = {"hx": state, "cx": state} if op == "lstm" else {"hx": state}
+    inputs = {name: array for name, array in arrays.items() if name != "grad_output"} | states
+
+    def run() -> list[Any]:
+        output = getattr(reference, op)(**inputs)[0]
+        if direction == "forward":
+            return [output]
+        last = [state] * len(states)  # the gradients of the last states: zeros
+        grads = getattr(reference, f"{op}_backward")(arrays["grad_output"], *last, **inputs)
+        return [output, grads[0], *grads[1 + len(states) : 3 + len(states)]]
+
+    return Prepared(run, lambda results: results)
 
 
 def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
@@ -212,6 +230,32 @@ def _norm(problem: Problem, arrays: Arrays) -> Any:
 
 NORMS = ("batch_norm", "batch_norm_relu", "instance_norm", "group_norm", "layer_norm")
 
+
+def _recurrent(problem: Problem, arrays: Arrays) -> Any:
+    x, w, size = arrays["input"], arrays["weight_hh"].T, problem.shapes[2][1]
+    inputs = (x.reshape(-1, x.shape[2]) @ arrays["weight_ih"].T).reshape(*x.shape[:2], w.shape[1])
+    h = c = np.zeros((x.shape[1], size), np.float32)
+    output = np.empty((*x.shape[:2], size), np.float32)
+    for t, a in enumerate(inputs):
+        b = h @ w
+        if problem.op == "rnn":
+            h = np.tanh(a + b)
+        elif problem.op == "lstm":
+            i, f, g, o = np.split(a + b, 4, axis=1)
+            c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+            h = _sigmoid(o) * np.tanh(c)
+        else:
+            r, z = np.split(_sigmoid(a[:, : 2 * size] + b[:, : 2 * size]), 2, axis=1)
+            n = np.tanh(a[:, 2 * size :] + r * b[:, 2 * size :])
+            h = n + z * (h - n)
+        output[t] = h
+    return output
+
+
+def _sigmoid(x: Any) -> Any:
+    return np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
+
+
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     **dict.fromkeys(CONVS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transpose),
@@ -224,6 +268,7 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     **{f"{kind}_pool{n}d": _pool for kind in ("max", "avg") for n in (1, 2, 3)},
     "cross_entropy": _cross_entropy,
     **dict.fromkeys(NORMS, _norm),
+    **dict.fromkeys(RECURRENT, _recurrent),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 import pyconv
 import pyconv.functional as F
 from pyconv import _core
+from pyconv.functional.rnn import Config, recurrent
 
-from ..problems import CONVS, STEPS, TRANSPOSED, Problem
+from ..problems import CONVS, RECURRENT, STEPS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("pyconv",)
@@ -51,8 +53,15 @@ def call(problem: Problem, tensors: Arrays) -> tuple[Any, tuple[Any, ...]]:
     arguments = {name: tensor for name, tensor in tensors.items() if name != "grad_output"}
     if problem.options.get("trans"):
         arguments["other"] = arguments["other"].transpose(0, 1)
+    if problem.op in RECURRENT:
+        return _recurrent(problem.op), tuple(arguments.values())
     function = pyconv.matmul if problem.op == "matmul" else getattr(F, problem.op)
     return function, tuple(arguments.values())
+
+
+def _recurrent(op: str) -> Callable[..., Any]:
+    config = Config("RNN_TANH" if op == "rnn" else op.upper())
+    return lambda input, *weights: recurrent(input, None, [*weights, None, None], config)[0]
 
 
 def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:

@@ -7,12 +7,28 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ..problems import STEPS, Problem
+from ..problems import RECURRENT, STEPS, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("torch",)
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def _recurrent(op: str) -> Any:
+    """Return a layer of one direction, from zeros, without biases."""
+    function = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}[op]
+
+    def layer(input: Any, *weights: Any) -> Any:
+        state = input.new_zeros(1, input.shape[1], weights[1].shape[1])
+        states = (state, state) if op == "lstm" else state
+        training = any(weight.requires_grad for weight in weights)
+        return function(input, states, weights, False, 1, 0.0, training, False, False)[0]
+
+    return layer
+
+
 FUNCTIONS = {
+    **{op: _recurrent(op) for op in RECURRENT},
     "matmul": torch.matmul,
     "batch_norm_relu": lambda *args, **options: F.relu(F.batch_norm(*args, **options)),
 }

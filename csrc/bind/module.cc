@@ -18,6 +18,7 @@ void bind_separable(py::module_& module);
 void bind_loss(py::module_& module);
 void bind_norm(py::module_& module);
 void bind_optim(py::module_& module);
+void bind_rnn(py::module_& module);
 
 }  // namespace pyconv
 
@@ -46,4 +47,5 @@ PYBIND11_MODULE(_core, module) {
   bind_loss(module);
   bind_norm(module);
   bind_optim(module);
+  bind_rnn(module);
 }

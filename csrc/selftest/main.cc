@@ -25,6 +25,7 @@ const Test tests[] = {
     {"separable", test_separable},  //
     {"pointwise", test_pointwise},  //
     {"norm", test_norm},            //
+    {"rnn", test_rnn},              //
 };
 
 bool wanted(const char* name, int count, char** names) {

@@ -161,6 +161,7 @@ from pyconv.reference.resize import (
     pixel_unshuffle,
     pixel_unshuffle_backward,
 )
+from pyconv.reference.rnn import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
 
 __all__ = [
     "abs",
@@ -222,6 +223,8 @@ __all__ = [
     "gelu_backward",
     "group_norm",
     "group_norm_backward",
+    "gru",
+    "gru_backward",
     "hardsigmoid",
     "hardsigmoid_backward",
     "hardswish",
@@ -246,6 +249,8 @@ __all__ = [
     "lp_pool2d_backward",
     "lp_pool3d",
     "lp_pool3d_backward",
+    "lstm",
+    "lstm_backward",
     "matmul",
     "matmul_backward",
     "max_pool1d",
@@ -279,6 +284,8 @@ __all__ = [
     "relu6_backward",
     "relu_backward",
     "rmsprop_step",
+    "rnn",
+    "rnn_backward",
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",

@@ -1,5 +1,6 @@
 """What is done to the parameters of a network, and to their gradients."""
 
+from . import rnn
 from .clip import clip_grad_norm_, clip_grad_value_
 from .fusion import fuse_conv_bn_eval
 from .vector import parameters_to_vector, vector_to_parameters
@@ -9,5 +10,6 @@ __all__ = [
     "clip_grad_value_",
     "fuse_conv_bn_eval",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]

@@ -1,0 +1,216 @@
+#include <climits>
+
+#include "bind/array.h"
+#include "bind/report.h"
+#include "rnn/rnn.h"
+
+namespace pyconv {
+namespace {
+
+constexpr const char* op = "rnn";
+
+// What forward and backward share: arguments read, and checked against each other.
+struct Layer {
+  Cell cell;
+  Argument x, h0, c0, weight_ih, weight_hh;
+  int64_t steps, batch, input, hidden, gates;
+  py::object lengths;
+  bool reverse;
+
+  Layer(int cell_number, py::handle x_value, py::handle h0_value, py::handle c0_value,
+        py::handle weight_ih_value, py::handle weight_hh_value, py::object lengths_value,
+        bool reversed)
+      : x(read_contiguous(op, "input", x_value)), lengths(lengths_value), reverse(reversed) {
+    check(cell_number >= 0 && cell_number < cells, op, ": cell is ", cell_number);
+    cell = static_cast<Cell>(cell_number);
+    const int ndim = x.view.ndim;
+    check(ndim == 2 || ndim == 3, op, ": input has shape ", shape_text(x.view),
+          ", expected (steps, batch, features), or without steps");
+    steps = ndim == 3 ? x.view.shape[0] : 1;
+    batch = x.view.shape[ndim - 2];
+    input = x.view.shape[ndim - 1];
+    weight_hh = operand("weight_hh", weight_hh_value);
+    hidden = weight_hh.view.ndim == 2 ? weight_hh.view.shape[1] : 0;
+    gates = gates_of(cell);
+    check(hidden >= 1 && hidden <= INT_MAX && steps >= 1, op, ": weight_hh has shape ",
+          shape_text(weight_hh.view), " and input ", shape_text(x.view),
+          ", expected 1 or more hidden units and steps");
+    shape_is("weight_hh", weight_hh, shape_of({gates * hidden, hidden}));
+    weight_ih = operand("weight_ih", weight_ih_value);
+    shape_is("weight_ih", weight_ih, shape_of({gates * hidden, input}));
+    h0 = optional("hx", h0_value, states());
+    c0 = optional("cx", c0_value, states());
+    if (lengths.is_none()) return;
+    const auto array = py::array_t<int64_t, py::array::c_style>::ensure(lengths);
+    check(array && array.ndim() == 1 && array.shape(0) == batch, op, ": lengths has a wrong shape");
+    for (int64_t i = 0; i < batch; ++i)
+      check(array.data()[i] >= 1 && array.data()[i] <= steps, op, ": lengths[", i, "] is ",
+            array.data()[i], ", expected 1 to ", steps);
+    lengths = array;
+  }
+
+  Argument operand(const char* name, py::handle value) const {
+    Argument argument = read_contiguous(op, name, value);
+    check<WrongType>(argument.view.dtype == x.view.dtype, op, ": ", name, ".dtype is ",
+                     text_of(argument.array, "dtype"), " and input.dtype is ",
+                     text_of(x.array, "dtype"), ", expected the same dtype");
+    return argument;
+  }
+
+  // Absent if None.
+  Argument optional(const char* name, py::handle value, const TensorView& shape) const {
+    if (value.is_none()) return {};
+    Argument argument = operand(name, value);
+    shape_is(name, argument, shape);
+    return argument;
+  }
+
+  static TensorView shape_of(std::initializer_list<int64_t> sizes) {
+    TensorView shape{};
+    for (int64_t n : sizes) shape.shape[shape.ndim++] = n;
+    return shape;
+  }
+  // Of what belongs to some steps: without steps where the input has none.
+  TensorView of_steps(int64_t count, int64_t features) const {
+    return x.view.ndim == 3 ? shape_of({count, batch, features}) : shape_of({batch, features});
+  }
+  TensorView states() const { return of_steps(1, hidden); }
+  TensorView outputs() const { return of_steps(steps, hidden); }
+
+  static void shape_is(const char* name, const Argument& argument, const TensorView& expected) {
+    check(same_shape(argument.view, expected), op, ": ", name, " has shape ",
+          shape_text(argument.view), ", expected ", shape_text(expected));
+  }
+
+  Sequences sequences() const {
+    const auto* data =
+        lengths.is_none()
+            ? nullptr
+            : static_cast<const int64_t*>(py::reinterpret_borrow<py::array>(lengths).data());
+    return {steps, batch, data, reverse};
+  }
+
+  py::array make(const TensorView& shape) const {
+    return new_array(x.view.dtype, shape.shape, shape.ndim);
+  }
+};
+
+template <class T>
+T* data_of(py::object& array) {
+  return array.is_none() ? nullptr
+                         : static_cast<T*>(py::reinterpret_borrow<py::array>(array).mutable_data());
+}
+
+// -> output, h_n, c_n, gates, extra; the last two, for backward, only if `keep`.
+py::tuple forward(int cell, py::handle x, py::handle h0, py::handle c0, py::handle weight_ih,
+                  py::handle weight_hh, py::handle bias_ih_value, py::handle bias_hh_value,
+                  py::object lengths, bool reverse, bool keep) {
+  const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
+  const int64_t H = in.hidden, G = in.gates;
+  const Argument bias_ih = in.optional("bias_ih", bias_ih_value, Layer::shape_of({G * H}));
+  const Argument bias_hh = in.optional("bias_hh", bias_hh_value, Layer::shape_of({G * H}));
+  check(!bias_ih.view.data == !bias_hh.view.data, op, ": one bias is None and the other is not");
+  const Sequences sequences = in.sequences();
+  py::object none = py::none(), output = in.make(in.outputs()), h_n = in.make(in.states()),
+             c_n = none, gates = none, extra = none;
+  if (in.cell == Cell::lstm) c_n = in.make(in.states());
+  if (keep) {
+    gates = in.make(Layer::shape_of({sequences.rows(), G * H}));
+    if (G > 1) extra = in.make(Layer::shape_of({sequences.rows(), H}));
+  }
+  const auto run = [&](auto zero) {
+    using T = decltype(zero);
+    RnnForward<T> p{};
+    p.cell = in.cell;
+    p.input = in.input;
+    p.hidden = H;
+    p.x = in.x.view.as<T>();
+    p.h0 = in.h0.view.as<T>();
+    p.c0 = in.c0.view.as<T>();
+    p.weight_ih = in.weight_ih.view.as<T>();
+    p.weight_hh = in.weight_hh.view.as<T>();
+    p.bias_ih = bias_ih.view.as<T>();
+    p.bias_hh = bias_hh.view.as<T>();
+    p.output = data_of<T>(output);
+    p.h_n = data_of<T>(h_n);
+    p.c_n = data_of<T>(c_n);
+    p.gates = data_of<T>(gates);
+    p.extra = data_of<T>(extra);
+    py::gil_scoped_release release;
+    rnn_forward(sequences, p);
+  };
+  in.x.view.dtype == DType::float32 ? run(float()) : run(double());
+  return py::make_tuple(output, h_n, c_n, gates, extra);
+}
+
+// need: of the input, of the weights. -> gradients of input, hx, cx, weight_ih, weight_hh, bias_ih,
+// bias_hh.
+py::tuple backward(int cell, py::handle x, py::handle h0, py::handle c0, py::handle weight_ih,
+                   py::handle weight_hh, py::object lengths, bool reverse, py::handle output_value,
+                   py::handle gates_value, py::handle extra_value, py::handle grad_output_value,
+                   py::handle grad_h_n_value, py::handle grad_c_n_value, bool need_input,
+                   bool need_weights, bool need_bias) {
+  const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
+  const int64_t H = in.hidden, G = in.gates;
+  const Sequences sequences = in.sequences();
+  const Argument output = in.optional("output", output_value, in.outputs());
+  const Argument gates =
+      in.optional("gates", gates_value, Layer::shape_of({sequences.rows(), G * H}));
+  const Argument extra = in.optional("extra", extra_value, Layer::shape_of({sequences.rows(), H}));
+  check(output.view.data && gates.view.data && (G == 1 || extra.view.data), op,
+        ": output, gates or extra is None");
+  const Argument grad_output = in.optional("grad_output", grad_output_value, in.outputs());
+  const Argument grad_h_n = in.optional("grad_h_n", grad_h_n_value, in.states());
+  const Argument grad_c_n = in.optional("grad_c_n", grad_c_n_value, in.states());
+  py::object none = py::none(), grad_x = none, grad_h0 = in.make(in.states()), grad_c0 = none,
+             grad_weight_ih = none, grad_weight_hh = none, grad_bias_ih = none, grad_bias_hh = none;
+  if (need_input) grad_x = in.make(in.of_steps(in.steps, in.input));
+  if (in.cell == Cell::lstm) grad_c0 = in.make(in.states());
+  if (need_weights) {
+    grad_weight_ih = in.make(Layer::shape_of({G * H, in.input}));
+    grad_weight_hh = in.make(Layer::shape_of({G * H, H}));
+  }
+  if (need_bias) {
+    grad_bias_ih = in.make(Layer::shape_of({G * H}));
+    grad_bias_hh = in.make(Layer::shape_of({G * H}));
+  }
+  const auto run = [&](auto zero) {
+    using T = decltype(zero);
+    RnnBackward<T> p{};
+    p.cell = in.cell;
+    p.input = in.input;
+    p.hidden = H;
+    p.x = in.x.view.as<T>();
+    p.h0 = in.h0.view.as<T>();
+    p.c0 = in.c0.view.as<T>();
+    p.weight_ih = in.weight_ih.view.as<T>();
+    p.weight_hh = in.weight_hh.view.as<T>();
+    p.output = output.view.as<T>();
+    p.gates = gates.view.as<T>();
+    p.extra = extra.view.as<T>();
+    p.grad_output = grad_output.view.as<T>();
+    p.grad_h_n = grad_h_n.view.as<T>();
+    p.grad_c_n = grad_c_n.view.as<T>();
+    p.grad_x = data_of<T>(grad_x);
+    p.grad_h0 = data_of<T>(grad_h0);
+    p.grad_c0 = data_of<T>(grad_c0);
+    p.grad_weight_ih = data_of<T>(grad_weight_ih);
+    p.grad_weight_hh = data_of<T>(grad_weight_hh);
+    p.grad_bias_ih = data_of<T>(grad_bias_ih);
+    p.grad_bias_hh = data_of<T>(grad_bias_hh);
+    py::gil_scoped_release release;
+    rnn_backward(sequences, p);
+  };
+  in.x.view.dtype == DType::float32 ? run(float()) : run(double());
+  return py::make_tuple(grad_x, grad_h0, grad_c0, grad_weight_ih, grad_weight_hh, grad_bias_ih,
+                        grad_bias_hh);
+}
+
+}  // namespace
+
+void bind_rnn(py::module_& module) {
+  module.def("rnn_forward", &forward);
+  module.def("rnn_backward", &backward);
+}
+
+}  // namespace pyconv

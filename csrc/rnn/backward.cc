@@ -1,0 +1,210 @@
+// Backpropagation through time. The steps run backwards and give the gradients of what went into
+// the gates; those of weights and input are then products of matrices over all steps.
+#include "core/copy.h"
+#include "core/steps.h"
+#include "rnn/layout.h"
+
+namespace pyconv {
+namespace {
+
+template <class T>
+class Backward {
+ public:
+  Backward(const Sequences& sequences, const RnnBackward<T>& problem)
+      : q(sequences),
+        p(problem),
+        units(p.cell, p.hidden, true),
+        gates_row(units.gates * p.hidden),
+        state_row(units.state_row(units.gates)),
+        state_size(q.batch * state_row),
+        states(size_t(4 * state_size) * sizeof(T)),
+        state(zeroed<T>(states, 4 * state_size)),
+        packed(size_t(units.panels * panel_size()) * sizeof(T)),
+        h_before(size_t(q.rows() * p.hidden) * sizeof(T)),
+        c_start(size_t(q.batch * p.hidden) * sizeof(T)),
+        grad_gates(size_t(q.rows() * gates_row) * sizeof(T)),
+        grad_extra(p.cell == Cell::gru ? size_t(q.rows() * p.hidden) * sizeof(T) : 0) {}
+
+  void run() {
+    states_in(q, p.hidden, p.grad_h_n, carry(), state_row);
+    states_in(q, p.hidden, p.grad_c_n, cell(), state_row);
+    states_in(q, p.hidden, p.c0, zeroed<T>(c_start, q.batch * p.hidden), p.hidden);
+    gather_h_before();
+    parallel_for(units.panels, [&](int64_t panel) {
+      rnn_table().of<T>().pack_backward(p.cell, p.hidden, panel, p.weight_hh,
+                                        packed.as<T>() + panel * panel_size());
+    });
+    through_time();
+    for (int64_t r = 0; r < q.batch; ++r) {
+      state_out(q, p.hidden, r, carry() + r * state_row, p.grad_h0);
+      if (p.grad_c0) state_out(q, p.hidden, r, cell() + r * state_row, p.grad_c0);
+    }
+    gradients_of_weights();
+    if (p.grad_x) gradient_of_input();
+  }
+
+ private:
+  int64_t steps() const { return static_cast<int64_t>(q.first.size()) - 1; }
+  int64_t panel_size() const { return units.gates * units.padded * units.vectors * units.lanes; }
+  T* carry() const { return state + 2 * state_size; }
+  T* cell() const { return state + 3 * state_size; }
+
+  // The state that each row of each step began with.
+  void gather_h_before() const {
+    T* const to = h_before.as<T>();
+    const int64_t H = p.hidden, begins = std::min(q.batch, q.rows());
+    std::memset(to, 0, size_t(begins * H) * sizeof(T));
+    states_in(q, H, begins ? p.h0 : nullptr, to, H);
+    parallel_for(std::max<int64_t>(0, steps() - 1), [&](int64_t step) {
+      const int64_t row = q.first[size_t(step) + 1];
+      const int64_t* const place = q.place.data() + q.first[size_t(step)];
+      for (int64_t r = 0; r < q.running(step + 1); ++r)
+        copy(p.output + place[r] * H, to + (row + r) * H, H);
+    });
+  }
+
+  void through_time() {
+    const double sums = double(q.batch * units.panels * units.vectors * units.lanes);
+    const int64_t parts = units.parts(sums * double(2 * units.gates * p.hidden));
+    const auto& kernels = rnn_table().of<T>();
+    parallel_steps(steps() + 1, parts, [&](int64_t i, int64_t part) {
+      const int64_t first = part * units.panels / parts, last = (part + 1) * units.panels / parts;
+      if (i < steps())
+        kernels.backward(p.cell, step_at(steps() - 1 - i), first, last);
+      else
+        kernels.finish(p.cell, beginning(), first, last);
+    });
+  }
+
+  RnnStep<T> beginning() const {
+    RnnStep<T> step{};
+    step.rows = step.known = steps() ? q.batch : 0;
+    step.hidden = p.hidden;
+    step.padded = units.padded;
+    step.state_row = state_row;
+    step.weight = packed.as<T>();
+    step.state = state;
+    step.carry = carry();
+    step.cell = cell();
+    return step;
+  }
+
+  RnnStep<T> step_at(int64_t i) const {
+    const int64_t row = q.first[size_t(i)];
+    RnnStep<T> step = beginning();
+    step.rows = q.running(i);
+    step.known = i + 1 < steps() ? q.running(i + 1) : 0;
+    step.state = state + (i + 1) % 2 * state_size;
+    step.next = state + i % 2 * state_size;
+    step.place = q.place.data() + row;
+    step.grad_output = p.grad_output;
+    step.gates = const_cast<T*>(p.gates) + row * gates_row;
+    step.extra = p.extra ? const_cast<T*>(p.extra) + row * p.hidden : nullptr;
+    step.before = p.cell != Cell::lstm ? h_before.as<T>() + row * p.hidden
+                  : i == 0             ? c_start.as<T>()
+                                       : p.extra + q.first[size_t(i) - 1] * p.hidden;
+    step.grad_gates = grad_gates.as<T>() + row * gates_row;
+    step.grad_extra = grad_extra.as<T>() + row * p.hidden;
+    return step;
+  }
+
+  // Gradient of a weight, (n, width): that of what it gave, transposed, times what it was given.
+  // It is computed transposed: then the smaller of the two is the one to be copied across its rows.
+  void over_rows(int64_t n, const T* grad, int64_t grad_row, int64_t width, const T* given,
+                 T* to) const {
+    const Scratch transposed(size_t(width * n) * sizeof(T));
+    GemmProblem<T> product{};
+    product.m = width;
+    product.n = n;
+    product.k = q.rows();
+    product.a = {given, 1, width};
+    product.b = {grad, grad_row, 1};
+    product.c = transposed.as<T>();
+    product.c_row = n;
+    gemm(product);
+    TensorView from{};
+    from.dtype = sizeof(T) == 4 ? DType::float32 : DType::float64;
+    from.ndim = 2;
+    from.shape[0] = n;
+    from.shape[1] = width;
+    TensorView into = from;
+    from.data = transposed.as<T>();
+    from.stride[0] = 1;
+    from.stride[1] = n;
+    into.data = to;
+    into.stride[0] = width;
+    into.stride[1] = 1;
+    pyconv::copy(from, into);
+  }
+
+  // The sums over all rows.
+  void sum_rows(int64_t n, const T* b, int64_t b_row, T* c) const {
+    const T one = 1;
+    GemmProblem<T> product{};
+    product.m = 1;
+    product.n = n;
+    product.k = q.rows();
+    product.a = {&one, 0, 0};
+    product.b = {b, b_row, 1};
+    product.c = c;
+    product.c_row = n;
+    gemm(product);
+  }
+
+  void gradients_of_weights() const {
+    const T *const of_gates = grad_gates.as<T>(), *const of_extra = grad_extra.as<T>();
+    const int64_t H = p.hidden, shared = p.cell == Cell::gru ? 2 * H : gates_row;
+    if (p.grad_weight_ih) {
+      const OrderedRows<T> x(q, p.input, p.x);
+      over_rows(gates_row, of_gates, gates_row, p.input, x.data(), p.grad_weight_ih);
+    }
+    if (p.grad_weight_hh) {
+      over_rows(shared, of_gates, gates_row, H, h_before.as<T>(), p.grad_weight_hh);
+      if (shared < gates_row)
+        over_rows(H, of_extra, H, H, h_before.as<T>(), p.grad_weight_hh + shared * H);
+    }
+    if (p.grad_bias_ih) {
+      sum_rows(gates_row, of_gates, gates_row, p.grad_bias_ih);
+      copy(p.grad_bias_ih, p.grad_bias_hh, shared);
+      if (shared < gates_row) sum_rows(H, of_extra, H, p.grad_bias_hh + shared);
+    }
+  }
+
+  void gradient_of_input() const {
+    const Scratch scratch(q.natural ? 0 : size_t(q.rows() * p.input) * sizeof(T));
+    GemmProblem<T> product{};
+    product.m = q.rows();
+    product.n = p.input;
+    product.k = gates_row;
+    product.a = {grad_gates.as<T>(), gates_row, 1};
+    product.b = {p.weight_ih, p.input, 1};
+    product.c = q.natural ? p.grad_x : scratch.as<T>();
+    product.c_row = p.input;
+    gemm(product);
+    clear_padding(q, p.input, p.grad_x);
+    if (q.natural) return;
+    for_rows<T>(q.rows(), p.input, [&](int64_t i) {
+      copy(scratch.as<T>() + i * p.input, p.grad_x + q.place[size_t(i)] * p.input, p.input);
+    });
+  }
+
+  const Sequences& q;
+  const RnnBackward<T>& p;
+  const Units<T> units;
+  const int64_t gates_row, state_row, state_size;
+  const Scratch states;  // gradients: of what the hidden weights gave, twice; carry; of c
+  T* const state;
+  const Scratch packed, h_before, c_start, grad_gates, grad_extra;
+};
+
+}  // namespace
+
+template <class T>
+void rnn_backward(const Sequences& sequences, const RnnBackward<T>& problem) {
+  Backward<T>(sequences, problem).run();
+}
+
+template void rnn_backward(const Sequences&, const RnnBackward<float>&);
+template void rnn_backward(const Sequences&, const RnnBackward<double>&);
+
+}  // namespace pyconv

@@ -1,0 +1,97 @@
+// What forward and backward share: how units and rows lie in scratch, and moves of rows.
+#pragma once
+#include <algorithm>
+#include <cstring>
+
+#include "core/memory.h"
+#include "core/threads.h"
+#include "gemm/gemm.h"
+#include "rnn/rnn.h"
+
+namespace pyconv {
+
+template <class T>
+struct Units {
+  int64_t hidden, gates, vectors, lanes, padded, panels;
+
+  Units(Cell cell, int64_t units, bool backward)
+      : hidden(units),
+        gates(gates_of(cell)),
+        vectors(backward ? rnn_table().of<T>().backward_vectors : forward_vectors(cell)),
+        lanes(rnn_table().of<T>().lanes),
+        padded(ceil_div(units, lanes) * lanes),
+        panels(ceil_div(padded / lanes, backward ? vectors : vectors / gates)) {}
+
+  // Not a multiple of 4096 bytes: such rows would meet in the same sets of the L1 cache.
+  int64_t state_row(int64_t of_gates = 1) const { return of_gates * padded + 16; }
+
+  // How many parts a step has: at least 0.4 microseconds each, and a power of two, so that two,
+  // four ... threads have equal shares.
+  int64_t parts(double operations) const {
+    int64_t n = 1;
+    while (2 * n <= panels && double(2 * n) * 40e3 <= operations) n *= 2;
+    return n;
+  }
+};
+
+template <class T>
+T* zeroed(const Scratch& scratch, int64_t count) {
+  std::memset(scratch.as<T>(), 0, size_t(count) * sizeof(T));
+  return scratch.as<T>();
+}
+
+template <class T>
+void copy(const T* from, T* to, int64_t n) {
+  if (n) std::memcpy(to, from, size_t(n) * sizeof(T));
+}
+
+// Calls body(i) for each row, some rows per task.
+template <class T, class F>
+void for_rows(int64_t rows, int64_t width, const F& body) {
+  const int64_t some = std::max<int64_t>(1, 65536 / std::max<int64_t>(1, width));
+  parallel_for(ceil_div(rows, some), [&](int64_t task) {
+    for (int64_t i = task * some; i < std::min(rows, (task + 1) * some); ++i) body(i);
+  });
+}
+
+// The rows of (steps, batch, width) in the order in which the steps take them: the array itself, or
+// a copy in scratch.
+template <class T>
+class OrderedRows {
+ public:
+  OrderedRows(const Sequences& q, int64_t width, const T* array)
+      : scratch_(q.natural ? 0 : size_t(q.rows() * width) * sizeof(T)),
+        rows_(q.natural ? array : scratch_.as<T>()) {
+    if (q.natural) return;
+    T* const to = scratch_.template as<T>();
+    for_rows<T>(q.rows(), width, [&](int64_t i) {
+      copy(array + q.place[size_t(i)] * width, to + i * width, width);
+    });
+  }
+  const T* data() const { return rows_; }
+
+ private:
+  Scratch scratch_;
+  const T* rows_;
+};
+
+// Zeros wherever a sequence has ended.
+template <class T>
+void clear_padding(const Sequences& q, int64_t width, T* array) {
+  for (size_t r = 0; r < q.order.size(); ++r)
+    for (int64_t time = q.length[r]; time < q.steps; ++time)
+      std::memset(array + (time * q.batch + q.order[r]) * width, 0, size_t(width) * sizeof(T));
+}
+
+// Rows of (batch, hidden) and of a state in scratch. A null array is zeros.
+template <class T>
+void states_in(const Sequences& q, int64_t hidden, const T* array, T* state, int64_t state_row) {
+  for (int64_t r = 0; array && r < q.batch; ++r)
+    copy(array + q.order[size_t(r)] * hidden, state + r * state_row, hidden);
+}
+template <class T>
+void state_out(const Sequences& q, int64_t hidden, int64_t r, const T* state, T* array) {
+  copy(state, array + q.order[size_t(r)] * hidden, hidden);
+}
+
+}  // namespace pyconv

@@ -1,0 +1,320 @@
+// A step of a recurrent layer: the product with the hidden weights in registers, and at its end the
+// gates and the new state, before anything is written.
+//
+// The product is an outer product as in gemm/micro.isa.cc, with the gates side by side: one
+// broadcast of h feeds the sums of all gates of a unit.
+#include "rnn/kernels.h"
+#include "simd/math.h"
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+constexpr int accumulators = accumulator_rows > 6 ? 24 : 12;  // registers that hold sums
+constexpr int most_vectors = 4;
+constexpr int most_rows = accumulators / 2;
+
+// A block of units, of which n or more than a vector's exist.
+template <class T>
+inline __attribute__((always_inline)) Vec<T> load_block(const T* p, int64_t n) {
+  return n >= lanes<T> ? load(p) : load_part(p, n, T(0));
+}
+template <class T>
+inline __attribute__((always_inline)) void store_block(T* p, int64_t n, Vec<T> v) {
+  if (n >= lanes<T>)
+    store(p, v);
+  else
+    store_part(p, n, v);
+}
+
+// ---- the product -------------------------------------------------------------------------------
+
+template <class T>
+struct Sums {
+  alignas(vector_bytes) T of[most_rows * 2 * lanes<T>];  // Rows x Vectors vectors
+};
+
+// Few rows have few sums, each of which would wait for the one before: Split partial sums each.
+template <class T, int Vectors, int Rows>
+void product(int64_t depth, const T* weight, const T* state, int64_t state_row, T* out) {
+  constexpr int L = lanes<T>, Split = Rows * Vectors >= 8 ? 1 : Rows * Vectors >= 5 ? 2 : 4;
+  Vec<T> sum[Split][Rows][Vectors] = {};
+  int64_t k = 0;
+  for (; k + Split <= depth; k += Split) {
+#pragma GCC unroll 4
+    for (int s = 0; s < Split; ++s) {
+      Vec<T> w[Vectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) w[v] = load(weight + (s * Vectors + v) * L);
+#pragma GCC unroll 12
+      for (int i = 0; i < Rows; ++i) {
+        const Vec<T> h = broadcast(state[i * state_row + k + s]);
+#pragma GCC unroll 4
+        for (int v = 0; v < Vectors; ++v) sum[s][i][v] += h * w[v];
+      }
+    }
+    weight += Split * Vectors * L;
+  }
+  for (; k < depth; ++k, weight += Vectors * L)
+#pragma GCC unroll 12
+    for (int i = 0; i < Rows; ++i) {
+      const Vec<T> h = broadcast(state[i * state_row + k]);
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) sum[0][i][v] += h * load(weight + v * L);
+    }
+#pragma GCC unroll 12
+  for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) {
+      Vec<T> total = sum[0][i][v];
+#pragma GCC unroll 4
+      for (int s = 1; s < Split; ++s) total += sum[s][i][v];
+      store(out + (i * Vectors + v) * L, total);
+    }
+}
+
+template <class T, int Vectors, size_t... I>
+inline void product_of_rows(int rows, int64_t depth, const T* weight, const T* state,
+                            int64_t state_row, T* out, std::index_sequence<I...>) {
+  static constexpr void (*products[])(int64_t, const T*, const T*, int64_t,
+                                      T*) = {&product<T, Vectors, static_cast<int>(I) + 1>...};
+  products[rows - 1](depth, weight, state, state_row, out);
+}
+
+// Calls body(first row, rows, sums) for the rows in tiles, as equal as possible.
+template <class T, int Vectors, class F>
+inline void for_tiles(const RnnStep<T>& s, int64_t rows, int64_t depth, const T* weight,
+                      const F& body) {
+  constexpr int most = accumulators / Vectors;
+  Sums<T> sums;
+  const int64_t tiles = (rows + most - 1) / most;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t first = i * rows / tiles, count = (i + 1) * rows / tiles - first;
+    product_of_rows<T, Vectors>(static_cast<int>(count), depth, weight,
+                                s.state + first * s.state_row, s.state_row, sums.of,
+                                std::make_index_sequence<most>());
+    body(first, count, sums.of);
+  }
+}
+
+// ---- forward -----------------------------------------------------------------------------------
+
+// One row, one block of units at u, of which n exist; sums: a vector per gate.
+template <class T, Cell C>
+inline __attribute__((always_inline)) void forward_block(const RnnStep<T>& s, int64_t row,
+                                                         int64_t u, const T* sums) {
+  constexpr int G = gates_of(C), L = lanes<T>;
+  const int64_t H = s.hidden, n = H - u;
+  T* const gates = s.gates + row * G * H + u;
+  const auto input = [&](int g) { return load_block(gates + g * H, n); };
+  const auto sum = [&](int g) { return load(sums + g * L); };
+  Vec<T> h;
+  if constexpr (C == Cell::lstm) {
+    T* const cell = s.cell + row * s.state_row + u;
+    const Vec<T> i = sigmoid<T>(input(0) + sum(0)), f = sigmoid<T>(input(1) + sum(1)),
+                 g = tanh<T>(input(2) + sum(2)), o = sigmoid<T>(input(3) + sum(3));
+    const Vec<T> c = f * load(cell) + i * g;
+    store(cell, c);
+    h = o * tanh<T>(c);
+    if (s.extra) {
+      store_block(gates, n, i);
+      store_block(gates + H, n, f);
+      store_block(gates + 2 * H, n, g);
+      store_block(gates + 3 * H, n, o);
+      store_block(s.extra + row * H + u, n, c);
+    }
+  } else if constexpr (C == Cell::gru) {
+    const Vec<T> r = sigmoid<T>(input(0) + sum(0)), z = sigmoid<T>(input(1) + sum(1));
+    const Vec<T> hn = s.bias_hn ? sum(2) + load_block(s.bias_hn + u, n) : sum(2);
+    const Vec<T> candidate = tanh<T>(input(2) + r * hn);
+    h = candidate + z * (load(s.state + row * s.state_row + u) - candidate);
+    if (s.extra) {
+      store_block(gates, n, r);
+      store_block(gates + H, n, z);
+      store_block(gates + 2 * H, n, candidate);
+      store_block(s.extra + row * H + u, n, hn);
+    }
+  } else {
+    const Vec<T> x = input(0) + sum(0);
+    h = C == Cell::tanh ? tanh<T>(x) : (x < T(0) ? Vec<T>{} : x);
+    store_block(gates, n, h);
+  }
+  store(s.next + row * s.state_row + u, h);
+  store_block(s.output + s.place[row] * H + u, n, h);
+}
+
+template <class T, Cell C>
+void forward_panels(const RnnStep<T>& s, int64_t first, int64_t last) {
+  constexpr int G = gates_of(C), V = forward_vectors(C), L = lanes<T>;
+  for (int64_t panel = first; panel < last; ++panel) {
+    const auto rows_done = [&](int64_t row, int64_t rows, const T* sums) {
+      for (int64_t i = 0; i < rows; ++i)
+        for (int b = 0; b < V / G; ++b) {
+          const int64_t u = (panel * (V / G) + b) * L;
+          if (u < s.hidden) forward_block<T, C>(s, row + i, u, sums + (i * V + b * G) * L);
+        }
+    };
+    if (s.weight) {
+      for_tiles<T, V>(s, s.rows, s.hidden, s.weight + panel * s.hidden * V * L, rows_done);
+      continue;
+    }
+    for (int64_t row = 0; row < s.rows; ++row) {
+      Sums<T> sums;
+      for (int v = 0; v < V; ++v) {
+        const int64_t u = (panel * (V / G) + v / G) * L;
+        if (u < s.hidden)
+          store(sums.of + v * L,
+                load_block(s.sums + (row * G + v % G) * s.hidden + u, s.hidden - u));
+      }
+      rows_done(row, 1, sums.of);
+    }
+  }
+}
+
+// ---- backward ----------------------------------------------------------------------------------
+
+// One row, one block of units; through: what comes through the weights from the step behind.
+template <class T, Cell C>
+inline __attribute__((always_inline)) void backward_block(const RnnStep<T>& s, int64_t row,
+                                                          int64_t u, Vec<T> through) {
+  constexpr int G = gates_of(C);
+  const int64_t H = s.hidden, n = H - u, at = row * s.state_row + u;
+  const T* const gates = s.gates + row * G * H + u;
+  const auto gate = [&](int g) { return load_block(gates + g * H, n); };
+  const auto put = [&](int g, Vec<T> to_input, Vec<T> to_hidden) {
+    store_block(s.grad_gates + (row * G + g) * H + u, n, to_input);
+    store(s.next + row * s.state_row + g * s.padded + u, to_hidden);
+  };
+  Vec<T> dh = through + load(s.carry + at);
+  if (s.grad_output) dh += load_block(s.grad_output + s.place[row] * H + u, n);
+  if constexpr (C == Cell::lstm) {
+    const Vec<T> i = gate(0), f = gate(1), g = gate(2), o = gate(3);
+    const Vec<T> tanh_c = tanh<T>(load_block(s.extra + row * H + u, n));
+    const Vec<T> dc = load(s.cell + at) + dh * o * (T(1) - tanh_c * tanh_c);
+    const Vec<T> di = dc * g * i * (T(1) - i), dg = dc * i * (T(1) - g * g);
+    const Vec<T> df = dc * load_block(s.before + row * H + u, n) * f * (T(1) - f);
+    const Vec<T> d_o = dh * tanh_c * o * (T(1) - o);
+    put(0, di, di);
+    put(1, df, df);
+    put(2, dg, dg);
+    put(3, d_o, d_o);
+    store(s.cell + at, dc * f);
+    store(s.carry + at, Vec<T>{});
+  } else if constexpr (C == Cell::gru) {
+    const Vec<T> r = gate(0), z = gate(1), candidate = gate(2);
+    const Vec<T> hn = load_block(s.extra + row * H + u, n);
+    const Vec<T> dn = dh * (T(1) - z) * (T(1) - candidate * candidate);
+    const Vec<T> dz = dh * (load_block(s.before + row * H + u, n) - candidate) * z * (T(1) - z);
+    const Vec<T> dr = dn * hn * r * (T(1) - r), dhn = dn * r;
+    put(0, dr, dr);
+    put(1, dz, dz);
+    put(2, dn, dhn);
+    store_block(s.grad_extra + row * H + u, n, dhn);
+    store(s.carry + at, dh * z);
+  } else {
+    const Vec<T> h = gate(0);
+    const Vec<T> d = C == Cell::tanh ? dh * (T(1) - h * h) : (h == T(0) ? Vec<T>{} : dh);
+    put(0, d, d);
+    store(s.carry + at, Vec<T>{});
+  }
+}
+
+// Calls body(row, u, sum) for every block of the panels; rows that begin here have sum 0.
+template <class T, Cell C, class F>
+inline void for_blocks(const RnnStep<T>& s, int64_t first, int64_t last, const F& body) {
+  constexpr int V = 2, L = lanes<T>;
+  const int64_t depth = gates_of(C) * s.padded;
+  for (int64_t panel = first; panel < last; ++panel) {
+    const int64_t unit = panel * V * L;
+    for_tiles<T, V>(s, s.known, depth, s.weight + panel * depth * V * L,
+                    [&](int64_t row, int64_t rows, const T* sums) {
+                      for (int64_t i = 0; i < rows; ++i)
+                        for (int b = 0; b < V && unit + b * L < s.hidden; ++b)
+                          body(row + i, unit + b * L, load(sums + (i * V + b) * L));
+                    });
+    for (int64_t row = s.known; row < s.rows; ++row)
+      for (int b = 0; b < V && unit + b * L < s.hidden; ++b) body(row, unit + b * L, Vec<T>{});
+  }
+}
+
+template <class T, Cell C>
+void backward_panels(const RnnStep<T>& s, int64_t first, int64_t last) {
+  for_blocks<T, C>(s, first, last, [&](int64_t row, int64_t u, Vec<T> sum) {
+    backward_block<T, C>(s, row, u, sum);
+  });
+}
+
+template <class T, Cell C>
+void finish_panels(const RnnStep<T>& s, int64_t first, int64_t last) {
+  for_blocks<T, C>(s, first, last, [&](int64_t row, int64_t u, Vec<T> sum) {
+    T* const carry = s.carry + row * s.state_row + u;
+    store(carry, load(carry) + sum);
+  });
+}
+
+// ---- packing -----------------------------------------------------------------------------------
+
+template <class T>
+void pack_forward(Cell cell, int64_t hidden, int64_t panel, const T* weight, T* packed) {
+  constexpr int L = lanes<T>;
+  const int G = gates_of(cell), V = forward_vectors(cell);
+  for (int v = 0; v < V; ++v) {
+    const int64_t u = (panel * (V / G) + v / G) * L;
+    const T* const from = weight + (v % G * hidden + u) * hidden;
+    for (int64_t k = 0; k < hidden; k += L) {
+      Vec<T> square[L];  // row: a unit, column: k
+      for (int i = 0; i < L; ++i)
+        square[i] = u + i < hidden ? load_block(from + i * hidden + k, hidden - k) : Vec<T>{};
+      transpose<T>(square);
+      for (int i = 0; i < L && k + i < hidden; ++i)
+        store(packed + ((k + i) * V + v) * L, square[i]);
+    }
+  }
+}
+
+template <class T>
+void pack_backward(Cell cell, int64_t hidden, int64_t panel, const T* weight, T* packed) {
+  constexpr int V = 2, L = lanes<T>;
+  const int64_t padded = (hidden + L - 1) / L * L;
+  for (int64_t g = 0; g < gates_of(cell); ++g)
+    for (int64_t k = 0; k < padded; ++k)
+      for (int v = 0; v < V; ++v, packed += L) {
+        const int64_t u = (panel * V + v) * L;
+        const bool exists = k < hidden && u < hidden;
+        store(packed,
+              exists ? load_block(weight + (g * hidden + k) * hidden + u, hidden - u) : Vec<T>{});
+      }
+}
+
+// ---- the table ---------------------------------------------------------------------------------
+
+template <class T>
+using Panels = void (*)(const RnnStep<T>&, int64_t, int64_t);
+
+template <class T>
+void forward(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
+  static constexpr Panels<T> of[] = {forward_panels<T, Cell::tanh>, forward_panels<T, Cell::relu>,
+                                     forward_panels<T, Cell::lstm>, forward_panels<T, Cell::gru>};
+  of[static_cast<int>(cell)](step, first, last);
+}
+template <class T>
+void backward(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
+  static constexpr Panels<T> of[] = {backward_panels<T, Cell::tanh>, backward_panels<T, Cell::relu>,
+                                     backward_panels<T, Cell::lstm>, backward_panels<T, Cell::gru>};
+  of[static_cast<int>(cell)](step, first, last);
+}
+template <class T>
+void finish(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
+  static constexpr Panels<T> of[] = {finish_panels<T, Cell::tanh>, finish_panels<T, Cell::relu>,
+                                     finish_panels<T, Cell::lstm>, finish_panels<T, Cell::gru>};
+  of[static_cast<int>(cell)](step, first, last);
+}
+
+template <class T>
+constexpr RnnKernels<T> kernels = {lanes<T>,   2,           pack_forward<T>, pack_backward<T>,
+                                   forward<T>, backward<T>, finish<T>};
+
+}  // namespace
+
+const RnnTable rnn_table = {kernels<float>, kernels<double>};
+
+}  // namespace pyconv::PYCONV_ISA

@@ -1,0 +1,212 @@
+"""What the recurrent layers share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..creation import as_tensor, empty, zeros
+from ..functional.joining import cat
+from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps
+from ..random import rand
+from ..tensor import Tensor
+from . import init
+from .conv import int_at_least
+from .module import Module, Parameter
+
+
+class RNNBase(Module):
+    """What RNN, LSTM and GRU share: the weights, and the way through layers and directions."""
+
+    mode: str
+    proj_size = 0
+    reset_after = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
+        super().__init__()
+        self._name = name = type(self).__name__
+        self.input_size = int_at_least(f"{name}: input_size", input_size, 1)
+        self.hidden_size = int_at_least(f"{name}: hidden_size", hidden_size, 1)
+        self.num_layers = int_at_least(f"{name}: num_layers", num_layers, 1)
+        self.bias, self.batch_first = bool(bias), bool(batch_first)
+        self.bidirectional = bool(bidirectional)
+        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)):
+            raise TypeError(f"{name}: dropout is {dropout!r}, expected a number from 0 to 1")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"{name}: dropout is {dropout}, expected a number from 0 to 1")
+        self.dropout = float(dropout)
+
+    # ---- weights -----------------------------------------------------------------------------
+
+    def _make_weights(self) -> None:
+        rows, width = GATES[self.mode] * self.hidden_size, self.proj_size or self.hidden_size
+        # Per layer and direction, the names of its weights; "" stands for one that it lacks.
+        self._names: list[list[str]] = []
+        for layer in range(self.num_layers):
+            for direction in ("", "_reverse")[: 1 + self.bidirectional]:
+                inputs = width * (1 + self.bidirectional) if layer else self.input_size
+                shapes = {
+                    "weight_ih": (rows, inputs),
+                    "weight_hh": (rows, width),
+                    "bias_ih": (rows,) if self.bias else None,
+                    "bias_hh": (rows,) if self.bias else None,
+                    "weight_hr": (width, self.hidden_size) if self.proj_size else None,
+                }
+                names = []
+                for key, shape in shapes.items():
+                    names.append(f"{key}_l{layer}{direction}" if shape else "")
+                    if shape:
+                        setattr(self, names[-1], Parameter(empty(*shape)))
+                self._names.append(names)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw initial values again, uniform within ``1 / sqrt(hidden_size)``."""
+        reset_recurrent(self)
+
+    # ---- what goes in ------------------------------------------------------------------------
+
+    def _check_input(self, x: Tensor) -> None:
+        shape = x._array.shape
+        if len(shape) in (2, 3) and shape[-1] == self.input_size:
+            if shape[len(shape) == 3 and self.batch_first] > 0:
+                return
+            raise ValueError(f"{self._name}: input has shape {shape}, expected 1 or more steps")
+        batched = "(B, T, {})" if self.batch_first else "(T, B, {})"
+        expected = f"{batched} or (T, {{0}})".replace("{}", "{0}").format(self.input_size)
+        raise ValueError(f"{self._name}: input has shape {shape}, expected {expected}")
+
+    def _states(self, hx: Any, x: Tensor, batched: bool) -> list[Tensor] | None:
+        """Return the states as (layers * directions, B, size), or None for zeros."""
+        if hx is None:
+            return None
+        sizes = [self.proj_size or self.hidden_size]
+        names = ["hx"]
+        if self.mode == "LSTM":
+            if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+                kind = type(hx).__name__
+                raise TypeError(f"LSTM: hx is a {kind}, expected a pair of tensors, (h_0, c_0)")
+            sizes, names = [*sizes, self.hidden_size], ["hx[0]", "hx[1]"]
+        states = []
+        for name, size, value in zip(names, sizes, hx if len(sizes) == 2 else (hx,)):
+            state = as_tensor(value, name)
+            shape = (self.num_layers * (1 + self.bidirectional), x._array.shape[1], size)
+            if state._array.shape != (shape if batched else (shape[0], size)):
+                raise ValueError(
+                    f"{self._name}: {name} has shape {state.shape}, expected "
+                    f"{shape if batched else (shape[0], size)}"
+                )
+            if state._array.dtype != x._array.dtype:
+                raise TypeError(
+                    f"{self._name}: {name}.dtype is {state.dtype} and input.dtype is {x.dtype}, "
+                    "expected the same"
+                )
+            states.append(state if batched else state.unsqueeze(1))
+        return states
+
+    # ---- the layers --------------------------------------------------------------------------
+
+    def _run(
+        self, input: Any, hx: Any, lengths: Any, gates: list[Tensor] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Go through the layers and return the output and the last states; fill `gates`."""
+        x = as_tensor(input, "input")
+        self._check_input(x)
+        batched = x.ndim == 3
+        if not batched:
+            x = x.unsqueeze(1)
+        elif self.batch_first:
+            x = x.transpose(0, 1)
+        states = self._states(hx, x, batched)
+        if lengths is not None:
+            lengths = lengths_of(self._name, lengths, *x.shape[:2])
+        output, last = self._layers(x, states, lengths, gates)
+        if not batched:
+            return output.squeeze(1), [state.squeeze(1) for state in last]
+        return output.transpose(0, 1) if self.batch_first else output, last
+
+    def _layers(
+        self, x: Tensor, states: list[Tensor] | None, lengths: Any, gates: list[Tensor] | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        directions = 1 + self.bidirectional
+        count = directions * self.num_layers
+        ends: list[list[Tensor]] = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for reverse in range(directions):
+                number = layer * directions + reverse
+                config = Config(self.mode, lengths, reverse == 1, self.reset_after)
+                begin = states
+                if states is not None and count > 1:
+                    begin = [state[number : number + 1] for state in states]
+                output, end = self._direction(x, begin, number, config, gates)
+                outputs.append(output)
+                ends.append(end)
+            x = outputs[0] if directions == 1 else cat(outputs, 2)
+            if self.dropout and self.training and layer < self.num_layers - 1:
+                x = _drop(x, self.dropout)
+        return x, ends[0] if count == 1 else [cat(each) for each in zip(*ends)]
+
+    def _direction(
+        self,
+        x: Tensor,
+        states: list[Tensor] | None,
+        number: int,
+        config: Config,
+        gates: list[Tensor] | None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        *weights, weight_hr = [self._parameters.get(name) for name in self._names[number]]
+        if gates is None and weight_hr is None and self.reset_after:
+            output, *end = recurrent(x, states, weights, config)
+            return output, end
+        if states is None:
+            sizes = (self.proj_size or self.hidden_size, self.hidden_size)
+            count = 2 if self.mode == "LSTM" else 1
+            states = [zeros(1, x.shape[1], size, dtype=x.dtype) for size in sizes[:count]]
+        output, end, found = recurrent_steps(x, states, weights, config, weight_hr)
+        if gates is not None:
+            gates.append(found)
+        return output, end
+
+    def extra_repr(self) -> str:
+        """Return the arguments that are not the default."""
+        text = f"{self.input_size}, {self.hidden_size}"
+        defaults = {
+            "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
+            "bidirectional": False, "reset_after": True,
+        }  # fmt: skip
+        for name, default in defaults.items():
+            value = getattr(self, name)
+            text += "" if value == default else f", {name}={value}"
+        return text
+
+
+def reset_recurrent(module: Any) -> None:
+    """Draw all parameters of a recurrent layer or cell."""
+    bound = 1 / math.sqrt(module.hidden_size)
+    for parameter in module.parameters():
+        init.uniform_(parameter, -bound, bound)
+
+
+def _drop(x: Tensor, p: float) -> Tensor:
+    if p == 1:
+        return x * 0.0
+    kept = (rand(*x.shape, dtype=x.dtype) >= p).to(x.dtype)
+    return x * (kept * (1 / (1 - p)))
+
+
+def mode_of(name: str, nonlinearity: Any) -> str:
+    """Return the mode of a plain recurrent network."""
+    modes = {"tanh": "RNN_TANH", "relu": "RNN_RELU"}
+    if not isinstance(nonlinearity, str) or nonlinearity not in modes:
+        raise ValueError(f"{name}: nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
+    return modes[nonlinearity]
