@@ -30,6 +30,7 @@ MODES = ("plain", "carried")
 CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
 TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
+DIFFERENCES = ("mse_loss", "l1_loss", "smooth_l1_loss")
 WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
 
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
@@ -51,11 +52,13 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "instance_norm": ({"input": 4}, set()),
     "group_norm": ({"input": 4}, {"num_groups"}),
     "layer_norm": ({"input": 2}, set()),
+    **{op: ({"input": 2, "target": 2}, set()) for op in DIFFERENCES},
+    "embedding": ({"input": 1, "weight": 2}, set()),
     "cross_entropy": ({"input": 2}, set()),
     "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
 }
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
-BATCHED = set(OPS) - {"matmul", "sgd"}
+BATCHED = set(OPS) - {"matmul", "sgd", "embedding", *DIFFERENCES}
 REQUIRED = {
     "max_pool2d": ("kernel_size",),
     "unfold": ("kernel_size",),
@@ -90,6 +93,11 @@ class Problem:
             return TRAINING | given
         return {"normalized_shape": self.shapes[0][1:]} if self.op == "layer_norm" else given
 
+    @property
+    def constants(self) -> set[str]:
+        """Name the arrays that have no gradient."""
+        return {"target", "grad_output"} | ({"input"} if self.op == "embedding" else set())
+
     def with_batch(self, batch: int) -> Problem:
         """Return the problem with another batch size, which its name tells, where it has one."""
         if self.op not in BATCHED:
@@ -120,6 +128,8 @@ class Problem:
         if self.op == "cross_entropy":
             batch, classes = self.shapes[0]
             arrays["target"] = rng.integers(0, classes, batch)
+        elif self.op == "embedding":
+            arrays["input"] = rng.integers(0, self.shapes[1][0], self.shapes[0])
         elif self.op == "sgd":
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
         if direction != "forward":
@@ -139,6 +149,8 @@ class Problem:
             return (first[0], self.shapes[1][0], *self.positions(first[2:], self.shapes[1][2:]))
         if self.op in ("max_pool2d", "unfold", "fold"):
             return self._windowed_shape(self.each("kernel_size"))
+        if self.op == "embedding":
+            return (first[0], self.shapes[1][1])
         if self.op == "pad":
             widths = self.options["pad"]  # from the last axis on, before and after
             before, after = widths[-2::-2], widths[::-2]
@@ -149,7 +161,7 @@ class Problem:
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
             return (first[0], self.shapes[1][0])
-        return () if self.op == "cross_entropy" else first
+        return () if self.op in ("cross_entropy", *DIFFERENCES) else first
 
     def each(self, option: str, default: Any = None) -> tuple[int, ...]:
         """Return an option as a number for each axis of the image; "valid" padding is 0."""
@@ -204,6 +216,8 @@ class Problem:
         read, written = sum(map(prod, self.shapes)), prod(self.output_shape)
         if self.op == "sgd":  # param, gradient and momentum are read, two of them written
             return 4 * (5 if self.options.get("momentum") else 3) * read
+        if self.op == "embedding":  # the rows that are looked up, not the table
+            return 4 * written * (2 if direction == "forward" else 4)
         if direction == "backward":  # the inputs once more, their gradients, that of the output
             # What only picks, moves or adds elements does not need the inputs again.
             again = 0 if self.op in ("max_pool2d", "unfold", "fold", "pad") else read
@@ -215,7 +229,11 @@ class Problem:
         if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
         if self.op not in PRODUCTS:
-            if self.op.endswith("_norm") or self.op == "batch_norm_relu":
+            if self.op.endswith("_norm") or self.op in (
+                "batch_norm_relu",
+                "embedding",
+                *DIFFERENCES,
+            ):
                 return prod(self.shapes[0])  # of a mean: no more than that
             return self.shapes[0][-1] if self.op == "cross_entropy" else 3
         groups, output, kernel = (

@@ -203,6 +203,14 @@ def layer_norm_backward(
     /,
 ) -> tuple[_Array, _Array, _Array]: ...
 
+# ---- dropout, embedding ------------------------------------------------------------------------
+
+def dropout(input: _Array, p: float, seed: int, /) -> _Array: ...
+def embedding_forward(input: _Array, weight: _Array, /) -> tuple[_Array, _Array]: ...
+def embedding_backward(
+    grad_output: _Array, input: _Array, rows: int, padding_idx: int, /
+) -> _Array: ...
+
 # ---- elementwise, loss, optim ------------------------------------------------------------------
 
 def relu_forward(input: _Array, /) -> _Array: ...
@@ -222,6 +230,18 @@ def cross_entropy_backward(
     weight: _Array | None,
     ignore_index: int,
     label_smoothing: float,
+    /,
+) -> _Array: ...
+def difference_loss_forward(
+    op: str, input: _Array, target: _Array, beta: float, reduction: str, /
+) -> _Array: ...
+def difference_loss_backward(
+    op: str,
+    grad_output: _Array,
+    input: _Array,
+    target: _Array,
+    beta: float,
+    reduction: str,
     /,
 ) -> _Array: ...
 def sgd_step(

@@ -31,6 +31,8 @@ def fill(case: Case, dtype: Any) -> tuple[Arrays, dict[str, Any]]:
     arrays = {name: rng.standard_normal(shape) for name, shape in case.arrays.items()}
     if case.ties:
         arrays = {name: np.round(array) for name, array in arrays.items()}
+    if case.probabilities:
+        arrays = {name: 0.5 + np.tanh(array) / 4 for name, array in arrays.items()}
     options = {
         name: value.astype(dtype)
         if isinstance(value, np.ndarray) and value.dtype == float
@@ -97,15 +99,20 @@ def check(
     result = run(op, remade, options, remake(grad_output))
     terms = count_terms(op, arrays, options)
     slack = slack_of(op, arrays, options)
-    compare(result.output, truth.output, terms.output, arrays["input"].dtype, slack)
+    dtype = dtype_of(arrays)
+    compare(result.output, truth.output, terms.output, dtype, slack)
     assert result.grads.keys() == truth.grads.keys() == arrays.keys()
     for name, grad in truth.grads.items():
-        compare(result.grads[name], grad, terms.grads[name], arrays["input"].dtype, slack)
+        compare(result.grads[name], grad, terms.grads[name], dtype, slack)
+
+
+def dtype_of(arrays: Arrays) -> Any:
+    return next(iter(arrays.values())).dtype
 
 
 def draw_gradient(op: str, arrays: Arrays, options: dict[str, Any]) -> np.ndarray:
     shape = np.shape(getattr(reference, op)(**arrays, **options))
-    return np.asarray(np.random.default_rng(1).standard_normal(shape), arrays["input"].dtype)
+    return np.asarray(np.random.default_rng(1).standard_normal(shape), dtype_of(arrays))
 
 
 def slack_of(op: str, arrays: Arrays, options: dict[str, Any]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bad_conv
+import bad_loss
 import bad_norm
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ ERRORS = (ValueError, TypeError)
 
 GOOD: dict[str, dict[str, Any]] = {
     **bad_conv.GOOD,
+    **bad_loss.GOOD,
     **bad_norm.GOOD,
     "max_pool2d": {"input": ones(2, 4, 8, 8), "kernel_size": 2},
     "pad": {"input": ones(2, 4, 8), "pad": (1, 1)},
@@ -142,7 +144,9 @@ OTHER_NUMBERS = ("int64", "uint8", "bool", "float16", "longdouble")
     ("op", "wrong", "name", "shown"),
     [
         pytest.param(*row, id="-".join([row[0], row[2], str(i)]))
-        for i, row in enumerate(bad_conv.CONV + bad_norm.NORM + POOL + PAD + LINEAR + LOSS)
+        for i, row in enumerate(
+            bad_conv.CONV + bad_norm.NORM + bad_loss.LOSS + POOL + PAD + LINEAR + LOSS
+        )
     ],
 )
 def test_message_names_argument_and_value(

@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv import reference
 
-from ..problems import CONVS, TRANSPOSED, Problem
+from ..problems import CONVS, DIFFERENCES, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
@@ -52,7 +52,7 @@ def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
     def fetch(results: list[Any]) -> list[Any]:
         if problem.options.get("trans"):  # the gradient of the matrix as it is stored
             results = [*results[:2], results[2].T]
-        wanted = len(inputs) - ("target" in inputs)
+        wanted = len(inputs.keys() - problem.constants)
         return [np.asarray(result) for result in results[: 1 + wanted]]
 
     return Prepared(run, fetch)
@@ -189,6 +189,14 @@ def _norm(problem: Problem, arrays: Arrays) -> Any:
     return centred.reshape(problem.shapes[0])
 
 
+def _difference_loss(problem: Problem, arrays: Arrays) -> Any:
+    d = arrays["input"] - arrays["target"]
+    if problem.op == "mse_loss":
+        return np.square(d, out=d).mean()
+    np.abs(d, out=d)
+    return (d if problem.op == "l1_loss" else np.where(d < 1, d * d / 2, d - 0.5)).mean()
+
+
 NORMS = ("batch_norm", "batch_norm_relu", "instance_norm", "group_norm", "layer_norm")
 
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
@@ -202,6 +210,8 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     "relu": _relu,
     "max_pool2d": _max_pool2d,
     "cross_entropy": _cross_entropy,
+    "embedding": lambda problem, arrays: arrays["weight"][arrays["input"]],
+    **dict.fromkeys(DIFFERENCES, _difference_loss),
     **dict.fromkeys(NORMS, _norm),
 }
 

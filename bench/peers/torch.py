@@ -28,7 +28,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         tensors = {name: _channels_last(tensor) for name, tensor in tensors.items()}
     if problem.op == "sgd":
         return _sgd(problem, tensors)
-    leaves = [t for name, t in tensors.items() if name not in ("target", "grad_output")]
+    leaves = [t for name, t in tensors.items() if name not in problem.constants]
     function = FUNCTIONS.get(problem.op) or getattr(F, problem.op)
     options = problem.arguments
 

@@ -6,15 +6,18 @@ Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor
 from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, sub, where
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .dropout import dropout, dropout1d, dropout2d, dropout3d
 from .elementwise import abs, exp, log, relu, sqrt
 from .fold import fold, unfold
 from .layer_norm import layer_norm
+from .likelihood import binary_cross_entropy, binary_cross_entropy_with_logits, nll_loss
 from .linear import linear, matmul
 from .loss import cross_entropy
 from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
 from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, softmax, sum
+from .regression import l1_loss, mse_loss, smooth_l1_loss
 from .shape import (
     cat,
     expand,
@@ -27,6 +30,7 @@ from .shape import (
     transpose,
     unsqueeze,
 )
+from .sparse import embedding
 
 __all__ = [
     "abs",
@@ -34,6 +38,8 @@ __all__ = [
     "argmax",
     "batch_norm",
     "batch_norm_relu",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "cast",
     "cat",
     "conv1d",
@@ -44,6 +50,11 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "div",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "embedding",
     "eq",
     "exp",
     "expand",
@@ -54,6 +65,7 @@ __all__ = [
     "gt",
     "index",
     "instance_norm",
+    "l1_loss",
     "layer_norm",
     "le",
     "linear",
@@ -64,14 +76,17 @@ __all__ = [
     "max",
     "max_pool2d",
     "mean",
+    "mse_loss",
     "mul",
     "ne",
     "neg",
+    "nll_loss",
     "pad",
     "permute",
     "pow",
     "relu",
     "reshape",
+    "smooth_l1_loss",
     "softmax",
     "sqrt",
     "squeeze",

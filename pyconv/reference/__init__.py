@@ -28,8 +28,18 @@ from pyconv.reference.conv_transpose import (
     conv_transpose3d,
     conv_transpose3d_backward,
 )
+from pyconv.reference.dropout import dropout, dropout_backward, philox
 from pyconv.reference.elementwise import relu, relu_backward
+from pyconv.reference.embedding import embedding, embedding_backward
 from pyconv.reference.fold import fold, fold_backward, unfold, unfold_backward
+from pyconv.reference.likelihood import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward,
+    nll_loss,
+    nll_loss_backward,
+)
 from pyconv.reference.linear import linear, linear_backward, matmul, matmul_backward
 from pyconv.reference.loss import (
     cross_entropy,
@@ -55,6 +65,14 @@ from pyconv.reference.norm import (
 from pyconv.reference.optim import sgd_step
 from pyconv.reference.padding import pad, pad_backward
 from pyconv.reference.pool import max_pool2d, max_pool2d_backward
+from pyconv.reference.regression import (
+    l1_loss,
+    l1_loss_backward,
+    mse_loss,
+    mse_loss_backward,
+    smooth_l1_loss,
+    smooth_l1_loss_backward,
+)
 
 __all__ = [
     "batch_norm",
@@ -62,6 +80,10 @@ __all__ = [
     "batch_norm_relu",
     "batch_norm_relu_backward",
     "batch_norm_running",
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -77,12 +99,18 @@ __all__ = [
     "conv_transpose3d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "dropout",
+    "dropout_backward",
+    "embedding",
+    "embedding_backward",
     "fold",
     "fold_backward",
     "group_norm",
     "group_norm_backward",
     "instance_norm",
     "instance_norm_backward",
+    "l1_loss",
+    "l1_loss_backward",
     "layer_norm",
     "layer_norm_backward",
     "linear",
@@ -93,11 +121,18 @@ __all__ = [
     "matmul_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "mse_loss",
+    "mse_loss_backward",
+    "nll_loss",
+    "nll_loss_backward",
     "pad",
     "pad_backward",
+    "philox",
     "relu",
     "relu_backward",
     "sgd_step",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
     "softmax",
     "softmax_backward",
     "unfold",

@@ -16,9 +16,11 @@ class Case:
     arrays : the shapes of the arguments that have gradients, filled with normal random numbers
     options : the other arguments, as they are; arrays of floats get the type of the others
     ties : round the numbers, so that equal ones and zeros are common
+    probabilities : map the numbers to between 0.25 and 0.75
     """
 
     name: str
     arrays: dict[str, tuple[int, ...]]
     options: dict[str, Any] = field(default_factory=dict)
     ties: bool = False
+    probabilities: bool = False
