@@ -52,6 +52,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "instance_norm": ({"input": 4}, set()),
     "group_norm": ({"input": 4}, {"num_groups"}),
     "layer_norm": ({"input": 2}, set()),
+    "local_response_norm": ({"input": 4}, {"size"}),
     **{op: ({"input": 2, "target": 2}, set()) for op in DIFFERENCES},
     "embedding": ({"input": 1, "weight": 2}, set()),
     "cross_entropy": ({"input": 2}, set()),
@@ -65,6 +66,7 @@ REQUIRED = {
     "fold": ("output_size", "kernel_size"),
     "pad": ("pad",),
     "group_norm": ("num_groups",),
+    "local_response_norm": ("size",),
 }
 TRAINING = {"running_mean": None, "running_var": None, "training": True}
 

@@ -197,6 +197,13 @@ def _difference_loss(problem: Problem, arrays: Arrays) -> Any:
     return (d if problem.op == "l1_loss" else np.where(d < 1, d * d / 2, d - 0.5)).mean()
 
 
+def _local_response_norm(problem: Problem, arrays: Arrays) -> Any:
+    x, size = arrays["input"], problem.options["size"]
+    padded = np.pad(x * x, ((0, 0), (size // 2, (size - 1) // 2), (0, 0), (0, 0)))
+    total = sum(padded[:, i : i + x.shape[1]] for i in range(size))
+    return x * (np.float32(1e-4 / size) * total + 1) ** np.float32(-0.75)
+
+
 NORMS = ("batch_norm", "batch_norm_relu", "instance_norm", "group_norm", "layer_norm")
 
 BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
@@ -211,6 +218,7 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     "max_pool2d": _max_pool2d,
     "cross_entropy": _cross_entropy,
     "embedding": lambda problem, arrays: arrays["weight"][arrays["input"]],
+    "local_response_norm": _local_response_norm,
     **dict.fromkeys(DIFFERENCES, _difference_loss),
     **dict.fromkeys(NORMS, _norm),
 }

@@ -1,6 +1,6 @@
 // Random bits by counting: Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as
-// 1, 2, 3", SC 2011. Element i takes word i % 4 of the block to which the counter i / 4 is encrypted
-// by the key, the seed; so any part of the mask can be made again, by any thread.
+// 1, 2, 3", SC 2011. Element i takes word i % 4 of the block to which the counter i / 4 is
+// encrypted, with the seed as key; so any part of the mask can be made again, by any thread.
 #include "dropout/kernels.h"
 #include "simd/vec.h"
 

@@ -18,6 +18,7 @@ from .padding import pad
 from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, softmax, sum
 from .regression import l1_loss, mse_loss, smooth_l1_loss
+from .response import local_response_norm
 from .shape import (
     cat,
     expand,
@@ -69,6 +70,7 @@ __all__ = [
     "layer_norm",
     "le",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "lt",

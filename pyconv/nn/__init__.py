@@ -29,6 +29,7 @@ from .norm import (
     InstanceNorm2d,
     InstanceNorm3d,
     LayerNorm,
+    LocalResponseNorm,
 )
 from .padding import (
     CircularPad1d,
@@ -83,6 +84,7 @@ __all__ = [
     "L1Loss",
     "LayerNorm",
     "Linear",
+    "LocalResponseNorm",
     "MSELoss",
     "MaxPool2d",
     "Module",

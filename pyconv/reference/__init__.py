@@ -73,6 +73,7 @@ from pyconv.reference.regression import (
     smooth_l1_loss,
     smooth_l1_loss_backward,
 )
+from pyconv.reference.response import local_response_norm, local_response_norm_backward
 
 __all__ = [
     "batch_norm",
@@ -115,6 +116,8 @@ __all__ = [
     "layer_norm_backward",
     "linear",
     "linear_backward",
+    "local_response_norm",
+    "local_response_norm_backward",
     "log_softmax",
     "log_softmax_backward",
     "matmul",

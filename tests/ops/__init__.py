@@ -34,6 +34,7 @@ CASES = {
     "l1_loss": loss.DIFFERENCES,
     "layer_norm": norm.LAYER_NORM,
     "linear": linear.LINEAR,
+    "local_response_norm": norm.LOCAL_RESPONSE_NORM,
     "log_softmax": loss.LOG_SOFTMAX,
     "matmul": matmul.MATMUL,
     "max_pool2d": pool.MAX_POOL2D,
