@@ -31,9 +31,12 @@ void embedding_forward(int64_t rows, int64_t width, int64_t count, const int64_t
 template <class T>
 void embedding_backward(int64_t rows, int64_t width, int64_t count, const int64_t* index,
                         int64_t padding_idx, const T* grad_output, T* grad_weight) {
+  const int64_t size = rows * width;
+  parallel_for((size + chunk - 1) / chunk, [&](int64_t task) {
+    std::fill_n(grad_weight + task * chunk, std::min(chunk, size - task * chunk), T(0));
+  });
   parallel_for((width + columns - 1) / columns, [&](int64_t task) {
     const int64_t first = task * columns, n = std::min(columns, width - first);
-    for (int64_t r = 0; r < rows; ++r) std::fill_n(grad_weight + r * width + first, n, T(0));
     for (int64_t i = 0; i < count; ++i) {
       if (index[i] == padding_idx) continue;
       const T* const from = grad_output + i * width + first;

@@ -75,5 +75,6 @@ void test_conv();
 void test_pool();
 void test_pointwise();  // relu, cross_entropy, sgd
 void test_norm();
+void test_random();  // dropout, embedding, losses of differences
 
 }  // namespace pyconv::selftest

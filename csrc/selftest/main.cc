@@ -1,6 +1,7 @@
 // The kernels' tests without Python: for sanitizers, emulators and cross-compiled builds.
 //
-//   pyconv_selftest [name...]    memory threads fork gemm conv pool pointwise norm; all if none
+//   pyconv_selftest [name...]    memory threads fork gemm conv pool pointwise norm random;
+//   all if none
 #include <cstdio>
 #include <cstring>
 
@@ -18,7 +19,7 @@ struct Test {
 const Test tests[] = {
     {"memory", test_memory},       {"threads", test_threads}, {"fork", test_fork},
     {"gemm", test_gemm},           {"conv", test_conv},       {"pool", test_pool},
-    {"pointwise", test_pointwise}, {"norm", test_norm},
+    {"pointwise", test_pointwise}, {"norm", test_norm},       {"random", test_random},
 };
 
 bool wanted(const char* name, int count, char** names) {
