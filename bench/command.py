@@ -16,7 +16,7 @@ from pyconv.cli import Progress, above, check_outputs
 from . import files, regret, report
 from .measure import Peaks, Row, measure
 from .peers.pyconv import TABLE_OF, ops_with
-from .problems import MODES, Problem, load
+from .problems import MODES, STEPS, Problem, load
 from .worker import Worker
 
 # The modules that each library needs; NumPy and pyconv are always there.
@@ -168,7 +168,7 @@ def select(args: argparse.Namespace) -> list[tuple[Problem, str]]:
     if not problems:
         raise ValueError("no problem is left: see --filter, --quick, --algorithm and --mode")
     directions = ["forward", "backward"] if args.backward else ["forward"]
-    return [(p, d) for p in problems for d in directions if d == "forward" or p.op != "sgd"]
+    return [(p, d) for p in problems for d in directions if d == "forward" or p.op not in STEPS]
 
 
 def choose_peers(names: str | None) -> list[str]:

@@ -32,6 +32,12 @@ TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
 DIFFERENCES = ("mse_loss", "l1_loss", "smooth_l1_loss")
 WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
+RANKS = (1, 2, 3)
+POOLS = {f"{kind}_pool{n}d": n for kind in ("max", "avg", "lp") for n in RANKS}
+ADAPTIVE = {f"adaptive_{kind}_pool{n}d": n for kind in ("max", "avg") for n in RANKS}
+UNPOOLS = {f"max_unpool{n}d": n for n in RANKS}
+RESIZE = {"interpolate", *UNPOOLS}
+MOVING = {"unfold", "fold", "pad", "pixel_shuffle", "pixel_unshuffle"}  # and adding at most
 
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
@@ -46,7 +52,6 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     "relu": ({"input": 4}, set()),
-    "max_pool2d": ({"input": 4}, WINDOWS),
     "batch_norm": ({"input": 4}, set()),
     "batch_norm_relu": ({"input": 4}, set()),
     "instance_norm": ({"input": 4}, set()),
@@ -55,13 +60,27 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "local_response_norm": ({"input": 4}, {"size"}),
     **{op: ({"input": 2, "target": 2}, set()) for op in DIFFERENCES},
     "embedding": ({"input": 1, "weight": 2}, set()),
+    **{op: ({"input": n + 2}, WINDOWS | {"norm_type"}) for op, n in POOLS.items()},
+    **{op: ({"input": n + 2}, {"output_size"}) for op, n in ADAPTIVE.items()},
+    **{op: ({"input": n + 2}, {"kernel_size"}) for op, n in UNPOOLS.items()},
+    "interpolate": ({"input": 4}, {"scale_factor", "mode"}),
+    "pixel_shuffle": ({"input": 4}, {"upscale_factor"}),
+    "pixel_unshuffle": ({"input": 4}, {"downscale_factor"}),
     "cross_entropy": ({"input": 2}, set()),
+    "adam": ({"param": 1}, {"weight_decay"}),
+    "adamw": ({"param": 1}, {"weight_decay"}),
+    "rmsprop": ({"param": 1}, {"momentum", "weight_decay"}),
     "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
 }
+STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
-BATCHED = set(OPS) - {"matmul", "sgd", "embedding", *DIFFERENCES}
+BATCHED = set(OPS) - {"matmul", "embedding", *DIFFERENCES, *STEPS}
 REQUIRED = {
-    "max_pool2d": ("kernel_size",),
+    **dict.fromkeys((*POOLS, *UNPOOLS), ("kernel_size",)),
+    **dict.fromkeys(ADAPTIVE, ("output_size",)),
+    "interpolate": ("scale_factor",),
+    "pixel_shuffle": ("upscale_factor",),
+    "pixel_unshuffle": ("downscale_factor",),
     "unfold": ("kernel_size",),
     "fold": ("output_size", "kernel_size"),
     "pad": ("pad",),
@@ -98,7 +117,9 @@ class Problem:
     @property
     def constants(self) -> set[str]:
         """Name the arrays that have no gradient."""
-        return {"target", "grad_output"} | ({"input"} if self.op == "embedding" else set())
+        return {"target", "indices", "grad_output"} | (
+            {"input"} if self.op == "embedding" else set()
+        )
 
     def with_batch(self, batch: int) -> Problem:
         """Return the problem with another batch size, which its name tells, where it has one."""
@@ -132,12 +153,14 @@ class Problem:
             arrays["target"] = rng.integers(0, classes, batch)
         elif self.op == "embedding":
             arrays["input"] = rng.integers(0, self.shapes[1][0], self.shapes[0])
-        elif self.op == "sgd":
+        elif self.op in UNPOOLS:  # the first element of each window
+            arrays["indices"] = self._places()
+        elif self.op in STEPS:
             arrays["grad"] = rng.standard_normal(self.shapes[0], np.float32)
         if direction != "forward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
         if self.mode == "carried":
-            images = arrays.keys() & {"input", "grad_output"}
+            images = arrays.keys() & {"input", "indices", "grad_output"}
             arrays |= {name: channels_last(arrays[name]) for name in images}
         return arrays
 
@@ -149,7 +172,18 @@ class Problem:
             return (first[0], channels, *self._transposed_positions())
         if self.op in CONVS:
             return (first[0], self.shapes[1][0], *self.positions(first[2:], self.shapes[1][2:]))
-        if self.op in ("max_pool2d", "unfold", "fold"):
+        if self.op in ADAPTIVE:
+            return (*first[:2], *self.each("output_size"))
+        if self.op == "pixel_shuffle":
+            r = self.options["upscale_factor"]
+            return (first[0], first[1] // r**2, first[2] * r, first[3] * r)
+        if self.op == "pixel_unshuffle":
+            r = self.options["downscale_factor"]
+            return (first[0], first[1] * r**2, first[2] // r, first[3] // r)
+        if self.op in RESIZE:
+            factors = self.each("scale_factor" if self.op == "interpolate" else "kernel_size")
+            return (*first[:2], *(n * factor for n, factor in zip(first[2:], factors)))
+        if self.op in (*POOLS, "unfold", "fold"):
             return self._windowed_shape(self.each("kernel_size"))
         if self.op == "embedding":
             return (first[0], self.shapes[1][1])
@@ -184,9 +218,15 @@ class Problem:
         """Count the places of the kernel along each axis of the image."""
         if self.options.get("padding") == "same":
             return list(image)
-        steps = self.each("stride", kernel if self.op == "max_pool2d" else 1)
+        steps = self.each("stride", kernel if self.op in POOLS else 1)
         sizes = zip(image, kernel, steps, self.each("padding", 0), self.each("dilation", 1))
         return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
+
+    def _places(self) -> Any:
+        shape, sizes = self.shapes[0], self.output_shape[2:]
+        axes = (np.arange(n) * k for n, k in zip(shape[2:], self.each("kernel_size")))
+        places = np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), sizes)
+        return np.broadcast_to(places, shape).copy()
 
     def _transposed_positions(self) -> list[int]:
         """Return the size of which `positions` would be that of the image."""
@@ -209,25 +249,32 @@ class Problem:
             gradients = 2 if direction == "backward" else 0
             depth = self.shapes[0][1] if self.op == "matmul" else prod(self.shapes[1][1:])
             return 2 * size * depth * (1 + gradients)
-        if self.op == "max_pool2d":
+        if self.op in POOLS:
             return size * self.terms()
-        return max(size, prod(self.shapes[0])) * {"cross_entropy": 4, "sgd": 4}.get(self.op, 1)
+        per_element = {"cross_entropy": 4, "sgd": 4, "rmsprop": 8, "adam": 12, "adamw": 12}
+        return max(size, prod(self.shapes[0])) * per_element.get(self.op, 1)
 
     def bytes(self, direction: str = "forward") -> int:
         """Count the bytes to move if each array is read or written once."""
         read, written = sum(map(prod, self.shapes)), prod(self.output_shape)
-        if self.op == "sgd":  # param, gradient and momentum are read, two of them written
-            return 4 * (5 if self.options.get("momentum") else 3) * read
+        if self.op in STEPS:  # all is read, and written but for the gradient
+            kept = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}[self.op]
+            return 4 * (3 + 2 * (kept + ("momentum" in self.options))) * read
         if self.op == "embedding":  # the rows that are looked up, not the table
             return 4 * written * (2 if direction == "forward" else 4)
         if direction == "backward":  # the inputs once more, their gradients, that of the output
             # What only picks, moves or adds elements does not need the inputs again.
-            again = 0 if self.op in ("max_pool2d", "unfold", "fold", "pad") else read
+            moving = {*POOLS, *ADAPTIVE, *RESIZE, *MOVING}
+            again = 0 if self.op in moving else read
             return 4 * (read + written + again + read + written)
         return 4 * (read + written)
 
     def terms(self, result: int = 0) -> int:
         """Count the terms of the sums in a result: 0 is the output, then come the gradients."""
+        if self.op in ADAPTIVE:
+            return -(-prod(self.shapes[0][2:]) // prod(self.each("output_size")))
+        if self.op == "interpolate":
+            return 4
         if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
         if self.op not in PRODUCTS:

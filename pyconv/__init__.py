@@ -3,6 +3,7 @@
 from . import autograd, data, functional, nn, optim
 from ._core import __version__
 from .autograd import enable_grad, is_grad_enabled, no_grad
+from .backend import backend
 from .config import (
     algorithm,
     get_num_threads,
@@ -37,6 +38,7 @@ __all__ = [
     "arange",
     "as_tensor",
     "autograd",
+    "backend",
     "cat",
     "data",
     "empty",

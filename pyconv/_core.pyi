@@ -129,25 +129,9 @@ def fold(
 
 # ---- pool --------------------------------------------------------------------------------------
 
-class PoolShape:
-    @property
-    def batch(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def input(self) -> tuple[int, int, int]: ...
-    @property
-    def kernel(self) -> tuple[int, int, int]: ...
-    @property
-    def output(self) -> tuple[int, int, int]: ...
-    @property
-    def stride(self) -> tuple[int, int, int]: ...
-    @property
-    def padding(self) -> tuple[int, int, int]: ...
-    @property
-    def dilation(self) -> tuple[int, int, int]: ...
+class PoolShape: ...
 
-def max_pool_forward(
+def max_pool(
     ndim: int,
     input: _Array,
     kernel_size: _Ints,
@@ -155,9 +139,48 @@ def max_pool_forward(
     padding: _Ints,
     dilation: _Ints,
     ceil_mode: bool,
+    with_indices: bool,
     /,
-) -> tuple[_Array, _Array, PoolShape]: ...
+) -> tuple[_Array, _Array | None, PoolShape]: ...
+def adaptive_max_pool(
+    ndim: int, input: _Array, output_size: Any, with_indices: bool, /
+) -> tuple[_Array, _Array | None, PoolShape]: ...
 def max_pool_backward(shape: PoolShape, grad_output: _Array, indices: _Array, /) -> _Array: ...
+def max_unpool(
+    ndim: int,
+    input: _Array,
+    indices: _Array,
+    kernel_size: _Ints,
+    stride: _Ints | None,
+    padding: _Ints,
+    output_size: tuple[int, ...] | None,
+    /,
+) -> tuple[_Array, PoolShape]: ...
+def take_places(shape: PoolShape, input: _Array, indices: _Array, /) -> _Array: ...
+def avg_pool(
+    ndim: int,
+    input: _Array,
+    kernel_size: _Ints,
+    stride: _Ints | None,
+    padding: _Ints,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+    /,
+) -> tuple[_Array, Separable]: ...
+def adaptive_avg_pool(
+    ndim: int, input: _Array, output_size: Any, /
+) -> tuple[_Array, Separable]: ...
+
+# ---- separable: average pooling and resizing ---------------------------------------------------
+
+class Separable: ...
+
+def separable_apply(map: Separable, array: _Array, transposed: bool, /) -> _Array: ...
+def resize(
+    input: _Array, size: _Ints, scale: tuple[float, ...], mode: str, align_corners: bool, /
+) -> tuple[_Array, Separable]: ...
+def c_ordered(array: _Array, /) -> _Array: ...
 
 # ---- norm --------------------------------------------------------------------------------------
 
@@ -245,9 +268,9 @@ def difference_loss_backward(
     /,
 ) -> _Array: ...
 def sgd_step(
-    param: _Array,
-    grad: _Array,
-    momentum_buffer: _Array | None,
+    params: list[_Array],
+    grads: list[_Array],
+    momentum_buffers: list[_Array] | None,
     lr: float,
     momentum: float,
     dampening: float,
@@ -255,5 +278,35 @@ def sgd_step(
     nesterov: bool,
     maximize: bool,
     first_step: bool,
+    /,
+) -> None: ...
+def adam_step(
+    params: list[_Array],
+    grads: list[_Array],
+    exp_avgs: list[_Array],
+    exp_avg_sqs: list[_Array],
+    max_exp_avg_sqs: list[_Array] | None,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+    step: float,
+    /,
+) -> None: ...
+def rmsprop_step(
+    params: list[_Array],
+    grads: list[_Array],
+    square_avgs: list[_Array],
+    momentum_buffers: list[_Array] | None,
+    grad_avgs: list[_Array] | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    maximize: bool,
     /,
 ) -> None: ...

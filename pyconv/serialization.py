@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .creation import as_tensor
-from .tensor import Tensor
+from .tensor import Array, Tensor
 
+_KINDS = "fiub"  # of NumPy's dtypes
 _NEEDS = "save and load need safetensors: pip install 'pyconv[weights]'"
 
 
@@ -27,7 +28,7 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If `obj` is not such a mapping.
+        If `obj` is not such a mapping, or an array is neither of numbers nor of bool.
     ImportError
         If safetensors is not installed: ``pip install 'pyconv[weights]'``.
 
@@ -47,11 +48,18 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     except ImportError as error:
         raise ImportError(_NEEDS) from error
     arrays = {name: as_tensor(value, name)._array for name, value in obj.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
+            raise TypeError(f"save: {name} has dtype {array.dtype}, expected numbers or bool")
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
-    new = f"{os.fspath(path)}.new"
-    save_file(plain, new)
-    os.replace(new, path)
+    new = f"{os.fsdecode(path)}.new"
+    try:
+        save_file(plain, new)
+        os.replace(new, path)
+    finally:
+        if os.path.exists(new):  # only if one of them failed
+            os.remove(new)
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -69,9 +77,10 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises
     ------
     ValueError
-        If the file is damaged or no safetensors file, or holds a dtype that NumPy lacks.
+        If it is no regular file, damaged or no safetensors file, or holds a dtype that Tensors
+        lack.
     OSError
-        If it cannot be read.
+        If it is missing or cannot be read.
     ImportError
         If safetensors is not installed: ``pip install 'pyconv[weights]'``.
 
@@ -85,8 +94,21 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         from safetensors.numpy import load_file
     except ImportError as error:
         raise ImportError(_NEEDS) from error
+    name = os.fsdecode(path)
+    if os.path.exists(name) and not os.path.isfile(name):  # a pipe would be waited for
+        raise ValueError(f"load: {name} is no regular file")
     try:
-        arrays = load_file(os.fspath(path))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"load: {os.fspath(path)} is no good safetensors file: {error}") from None
-    return {name: Tensor(array) for name, array in arrays.items()}
+        arrays = load_file(name)
+        for key, array in arrays.items():
+            _check(key, array)
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"load: {name} is no good safetensors file: {error}") from None
+    return {key: Tensor(array) for key, array in arrays.items()}
+
+
+def _check(key: str, array: Array) -> None:
+    if array.dtype.kind not in _KINDS:
+        raise ValueError(f"{key!r} has dtype {array.dtype}")
+    # NumPy takes a bool to be 0 or 1, and computes nonsense with others.
+    if array.dtype.kind == "b" and array.size and array.view(np.uint8).max() > 1:
+        raise ValueError(f"{key!r} is of bool, but a byte is neither 0 nor 1")

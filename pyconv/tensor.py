@@ -61,7 +61,9 @@ class Tensor:
     tensor([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_array", "_index", "_node", "_requires_grad", "_version", "grad")
+    __slots__ = (
+        "__weakref__", "_array", "_hooks", "_index", "_node", "_requires_grad", "_version", "grad",
+    )  # fmt: skip
 
     # Above ndarray's: `array + tensor` is then left to `Tensor.__radd__`.
     __array_priority__ = 1000
@@ -70,6 +72,7 @@ class Tensor:
     _requires_grad: bool
     _node: Any  # the Node that computed this tensor, None for a leaf
     _index: int  # which output of that node this is; set together with _node
+    _hooks: dict[Any, Any]  # of a leaf; not set until there is one
     _version: list[int] | None  # counts changes in place; made when a tensor is saved for backward
     grad: Tensor | None
 
@@ -227,22 +230,20 @@ class Tensor:
         create_graph : bool
             Record the computation of the gradients too, for derivatives of higher order.
 
-        Raises
-        ------
-        RuntimeError
-            If the tensor does not require grad, or its graph was freed by an earlier `backward`.
-        ValueError
-            If `gradient` is missing or its shape is wrong.
-
-        Examples
-        --------
-        >>> import pyconv
-        >>> x = pyconv.tensor(3.0, requires_grad=True)
-        >>> (x * x).backward()
-        >>> x.grad
-        tensor(6.)
+        Errors are those of `pyconv.autograd.backward`.
         """
         pyconv.autograd.backward(self, gradient, retain_graph, create_graph)
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> Any:
+        """Call ``hook(grad)`` in backward; what it returns, unless None, replaces the gradient.
+
+        The result's ``remove()`` ends it. RuntimeError if the tensor does not require grad.
+        """
+        return pyconv.autograd.hooks.register_hook(self, hook)
+
+    def retain_grad(self) -> None:
+        """Let backward keep the gradient of this tensor in ``.grad`` though it is no leaf."""
+        pyconv.autograd.hooks.retain_grad(self)
 
     # ---- changes in place --------------------------------------------------------------------
 

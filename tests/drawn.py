@@ -89,23 +89,48 @@ def _conv_transpose(rng: Rng, ndim: int) -> Case:
     return Case("", arrays, options)
 
 
-def _pool(rng: Rng) -> Case:
-    kernel, stride = _ints(rng, 1, 5), _ints(rng, 1, 6)
+def _pool(rng: Rng, ndim: int, average: bool) -> Case:
+    kernel, stride = _ints(rng, 1, 5, ndim), _ints(rng, 1, 6, ndim)
     padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)
     # Dilated and padded windows may see no input at all: they have their own test.
-    dilation = (1, 1) if any(padding) else _ints(rng, 1, 3)
+    dilation = (1,) * ndim if any(padding) or average else _ints(rng, 1, 3, ndim)
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
-    image = [max(1, r - 2 * p) + int(rng.integers(0, 15)) for r, p in zip(reach, padding)]
+    room = LARGEST[ndim] + 3
+    image = [max(1, r - 2 * p) + int(rng.integers(0, room)) for r, p in zip(reach, padding)]
     batch = () if rng.random() < 0.2 else _ints(rng, 0, 4, 1)
-    options = {
-        "kernel_size": kernel,
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-    }
+    options: dict[str, object] = {"kernel_size": kernel, "stride": stride, "padding": padding}
     options["ceil_mode"] = bool(rng.random() < 0.5)
+    if average:
+        options["count_include_pad"] = bool(rng.random() < 0.5)
+    else:
+        options["dilation"] = dilation
     arrays = {"input": (*batch, int(rng.integers(1, 20)), *image)}
-    return Case("", arrays, options, ties=bool(rng.random() < 0.3))
+    return Case("", arrays, options, ties=not average and bool(rng.random() < 0.3))
+
+
+def _adaptive(rng: Rng, ndim: int) -> Case:
+    sizes: list[int | None] = [int(n) for n in rng.integers(1, LARGEST[ndim] + 4, ndim)]
+    if rng.random() < 0.2:
+        sizes[0] = None
+    batch = () if rng.random() < 0.2 else _ints(rng, 0, 3, 1)
+    image = (*batch, int(rng.integers(1, 20)), *_ints(rng, 1, LARGEST[ndim], ndim))
+    return Case("", {"input": image}, {"output_size": tuple(sizes)})
+
+
+def _interpolate(rng: Rng) -> Case:
+    ndim = int(rng.integers(1, 4))
+    smooth = {1: ["linear"], 2: ["bilinear", "bicubic"], 3: ["trilinear"]}[ndim]
+    mode = str(rng.choice(["nearest", "nearest-exact", "area", *smooth]))
+    image = _ints(rng, 1, LARGEST[ndim], ndim)
+    options: dict[str, object] = {"mode": mode}
+    if rng.random() < 0.5:
+        options["size"] = _ints(rng, 1, 2 * LARGEST[ndim], ndim)
+    else:
+        halves = rng.integers(1, 7, ndim) / 2 if rng.random() < 0.5 else rng.uniform(0.3, 3, ndim)
+        options["scale_factor"] = tuple(max(float(f), 1 / n) for f, n in zip(halves, image))
+    if mode in smooth:
+        options["align_corners"] = bool(rng.random() < 0.5)
+    return Case("", {"input": (*_ints(rng, 1, 20), *image)}, options)
 
 
 def _linear(rng: Rng) -> Case:
@@ -154,7 +179,11 @@ def _fold(rng: Rng) -> Case:
 DRAW: dict[str, Callable[[Rng], Case]] = {
     **{f"conv{n}d": partial(_conv, ndim=n) for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": partial(_conv_transpose, ndim=n) for n in (1, 2, 3)},
-    "max_pool2d": _pool,
+    **{f"max_pool{n}d": partial(_pool, ndim=n, average=False) for n in (1, 2, 3)},
+    **{f"avg_pool{n}d": partial(_pool, ndim=n, average=True) for n in (2, 3)},
+    "adaptive_avg_pool2d": partial(_adaptive, ndim=2),
+    "adaptive_max_pool2d": partial(_adaptive, ndim=2),
+    "interpolate": _interpolate,
     "pad": _pad,
     "unfold": _unfold,
     "fold": _fold,

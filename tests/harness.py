@@ -22,6 +22,8 @@ Arrays = dict[str, np.ndarray]
 DTYPES = [np.float32, np.float64]
 ISAS = _core.available_isas()
 NORMS = [op for op in CASES if op.endswith("_norm") or op == "batch_norm_relu"]
+# How many terms a sum has whose weights come to 1, which sums of ones do not tell.
+WEIGHTS = {"linear": 2, "bilinear": 4, "trilinear": 8, "bicubic": 16}
 CONVOLUTIONS = [f"{kind}{n}d" for kind in ("conv", "conv_transpose") for n in (1, 2, 3)]
 
 
@@ -70,7 +72,10 @@ def count_terms(op: str, arrays: Arrays, options: dict[str, Any]) -> Result:
         return Result(count, dict.fromkeys(arrays, count))
     ones = {name: np.ones(array.shape) for name, array in arrays.items()}
     output = getattr(reference, op)(**ones, **options)
-    return expect(op, ones, options, np.ones(np.shape(output)))
+    result = expect(op, ones, options, np.ones(np.shape(output)))
+    weights = WEIGHTS.get(options.get("mode", ""), 1)
+    grads = {name: weights * grad for name, grad in result.grads.items()}
+    return Result(weights * result.output, grads)
 
 
 def run(op: str, arrays: Arrays, options: dict[str, Any], grad_output: np.ndarray) -> Result:

@@ -39,12 +39,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"functional", "tensor", "creation", "random"},
     "models": {"nn"},
 }
-SEE_ALL = {"__init__", "__main__", "cli", "config", "explain", "serialization"}
+SEE_ALL = {"__init__", "__main__", "backend", "cli", "config", "explain", "serialization"}
 # Loaded only inside the function that needs them, so that importing pyconv needs NumPy alone.
 OPTIONAL = {"matplotlib", "ml_dtypes", "safetensors", "sklearn", "tqdm"}
 PEERS = {"MNN", "jax", "mkl", "ncnn", "onnxruntime", "openvino", "scipy", "tensorflow", "torch"}
 
-CPP_LAYER = {"core": 0, "simd": 1, "gemm": 2, "bind": 4, "selftest": 4}
+CPP_LAYER = {"core": 0, "simd": 1, "gemm": 2, "separable": 2, "bind": 4, "selftest": 4}
 OP_LAYER = 3
 SEALED_HEADERS = {
     "cmath",

@@ -109,6 +109,33 @@ OPERATIONS = {
     "pad-circular": lambda: (lambda x: F.pad(x, (2, 1, 1, 2), "circular") ** 2, drawn(1, 2, 2)),
     "max_pool2d": lambda: (lambda x: F.max_pool2d(x, 2, 1, 1) ** 2, drawn(1, 2, 3, 3)),
     "max_pool2d-unbatched": lambda: (lambda x: F.max_pool2d(x, 2) ** 2, drawn(2, 4, 2)),
+    "max_pool1d": lambda: (lambda x: F.max_pool1d(x, 3, 1, 1) ** 2, drawn(2, 2, 5)),
+    "max_pool3d": lambda: (lambda x: F.max_pool3d(x, 2, 1) ** 2, drawn(1, 2, 2, 3, 2)),
+    "max_unpool2d": lambda: (
+        lambda x: F.max_unpool2d(x, np.array([[[1, 0], [15, 6]]]), 2) ** 2,
+        drawn(1, 2, 2),
+    ),
+    "avg_pool2d": lambda: (
+        lambda x: F.avg_pool2d(x, 2, 1, 1, count_include_pad=False) ** 2,
+        drawn(1, 2, 3, 3),
+    ),
+    "avg_pool3d": lambda: (lambda x: F.avg_pool3d(x, 2, 1) ** 2, drawn(1, 1, 2, 3, 2)),
+    "adaptive_avg_pool2d": lambda: (
+        lambda x: F.adaptive_avg_pool2d(x, (2, 1)) ** 2,
+        drawn(2, 3, 3),
+    ),
+    "adaptive_max_pool2d": lambda: (
+        lambda x: F.adaptive_max_pool2d(x, (2, 1)) ** 2,
+        drawn(2, 3, 3),
+    ),
+    "lp_pool2d": lambda: (lambda x: F.lp_pool2d(x.abs(), 3, 2), drawn(1, 2, 4)),
+    "interpolate": lambda: (lambda x: F.interpolate(x, scale_factor=1.5) ** 2, drawn(1, 2, 3)),
+    "interpolate-bicubic": lambda: (
+        lambda x: F.interpolate(x, (3, 4), mode="bicubic") ** 2,
+        drawn(1, 1, 2, 3),
+    ),
+    "pixel_shuffle": lambda: (lambda x: F.pixel_shuffle(x, 2) ** 2, drawn(4, 2, 1)),
+    "pixel_unshuffle": lambda: (lambda x: F.pixel_unshuffle(x, 2) ** 2, drawn(2, 2, 4)),
     "cross_entropy": lambda: (
         lambda x: F.cross_entropy(x, [0, 2, -100], [1.0, 2.0, 0.5], label_smoothing=0.2),
         drawn(3, 3),

@@ -9,9 +9,10 @@ from typing import Any
 import bad_conv
 import bad_loss
 import bad_norm
+import bad_pool
 import numpy as np
 import pytest
-from bad_values import TOO_LARGE, Bad, bad_numbers, not_ints, ones
+from bad_values import TOO_LARGE, Bad, not_ints, ones
 from fresh import python
 
 import pyconv
@@ -24,28 +25,13 @@ GOOD: dict[str, dict[str, Any]] = {
     **bad_conv.GOOD,
     **bad_loss.GOOD,
     **bad_norm.GOOD,
-    "max_pool2d": {"input": ones(2, 4, 8, 8), "kernel_size": 2},
+    **bad_pool.GOOD,
     "pad": {"input": ones(2, 4, 8), "pad": (1, 1)},
     "linear": {"input": ones(5, 4), "weight": ones(6, 4)},
     "matmul": {"input": ones(5, 4), "other": ones(4, 6)},
     "cross_entropy": {"input": ones(5, 4), "target": np.zeros(5, np.int64)},
     "relu": {"input": ones(5)},
 }
-
-POOL: list[Bad] = [
-    *bad_numbers("max_pool2d", "kernel_size", 1),
-    *bad_numbers("max_pool2d", "stride", 1, skip=(None,)),
-    *bad_numbers("max_pool2d", "padding", 0),
-    *bad_numbers("max_pool2d", "dilation", 1),
-    *[("max_pool2d", {"kernel_size": n}, "kernel_size", str(n)) for n in (9, *TOO_LARGE)],
-    *[("max_pool2d", {"padding": n}, "padding", str(n)) for n in (2, *TOO_LARGE)],
-    *[("max_pool2d", {"dilation": n}, "dilation", str(n)) for n in (8, *TOO_LARGE)],
-    *[("max_pool2d", {"stride": n}, "stride", str(n)) for n in TOO_LARGE if n >= 2**63],
-    ("max_pool2d", {"input": ones(8, 8)}, "input", "(8, 8)"),
-    ("max_pool2d", {"input": ones(1, 2, 4, 8, 8)}, "input", "(1, 2, 4, 8, 8)"),
-    ("max_pool2d", {"input": ones(2, 4, 0, 8)}, "input", "0"),
-    ("max_pool2d", {"padding": "same"}, "padding", "same"),
-]
 
 PAD: list[Bad] = [
     *[("pad", {"pad": (1, value)}, "pad", shown) for value, shown in not_ints(2)],
@@ -145,7 +131,14 @@ OTHER_NUMBERS = ("int64", "uint8", "bool", "float16", "longdouble")
     [
         pytest.param(*row, id="-".join([row[0], row[2], str(i)]))
         for i, row in enumerate(
-            bad_conv.CONV + bad_norm.NORM + bad_loss.LOSS + POOL + PAD + LINEAR + LOSS
+            bad_conv.CONV
+            + bad_loss.LOSS
+            + bad_norm.NORM
+            + bad_pool.POOL
+            + bad_pool.RESIZE
+            + PAD
+            + LINEAR
+            + LOSS
         )
     ],
 )
@@ -170,8 +163,10 @@ def test_message_names_argument_and_value(
     ],
 )
 def test_arrays_of_wrong_type(op: str, name: str, kind: str) -> None:
-    if op == "pad" and kind in OTHER_NUMBERS:
-        pytest.skip("pad moves numbers of every dtype")
+    if op in ("pad", "pixel_shuffle", "pixel_unshuffle") and kind in OTHER_NUMBERS:
+        pytest.skip("it moves numbers of every dtype")
+    if name == "indices" and kind == "int64":
+        pytest.skip("int64 is what indices are")
     make, shown = WRONG_ARRAYS[kind]
     with pytest.raises(ERRORS) as caught:
         getattr(F, op)(**(GOOD[op] | {name: make(GOOD[op][name])}))
@@ -217,6 +212,13 @@ SIZES_BEYOND_MEMORY = [
     "F.pad(image, (2**30, 2**30), 'replicate')",
     "F.pad(claim(2**20, 2**20), (1, 1))",
     "F.max_pool2d(claim(2**20, 1, 2**20, 2**20), 1)",
+    "F.avg_pool2d(claim(2**20, 1, 2**20, 2**20), 1)",
+    "F.adaptive_avg_pool2d(image, 2**31 - 1)",
+    "F.adaptive_max_pool2d(image, (1, 2**31 - 1))",
+    "F.max_unpool2d(image, claim(2, 4, 8, 8).astype(np.int64), 2**30)",
+    "F.interpolate(image, size=2**31 - 1)",
+    "F.interpolate(image, scale_factor=2**27, mode='bilinear')",
+    "F.interpolate(claim(2**20, 1, 2**20, 2**20), scale_factor=1)",
     "F.matmul(claim(2**31, 1), claim(1, 2**31))",
     "F.linear(claim(2**31, 2**20), claim(2**31, 2**20))",
     "F.relu(claim(2**30, 2**30))",

@@ -183,7 +183,7 @@ def test_json_holds_everything(result: tuple[str, dict[str, Any], Path]) -> None
     assert {"cpu", "isa", "threads", "peak_gflops", "numpy"} <= data["machine"].keys()
     assert data["machine"]["threads"] == 1
     lenet = [problem for problem in problems.load() if problem.name.startswith("lenet")]
-    assert len(data["rows"]) == 2 * len(lenet) - 1  # sgd has no backward
+    assert len(data["rows"]) == 2 * len(lenet) - 1  # a step has no backward
     for row in data["rows"]:
         assert row["wrong"] == {}
         assert len(row["rounds_ms"]["pyconv"]) == command.ROUNDS

@@ -75,6 +75,7 @@ def test_batch_is_changed_where_there_is_one() -> None:
         ("matmul a 8x3 9x3 trans=1", 2 * 8 * 9 * 3, 4 * (24 + 27 + 72)),
         ("relu a 1x2x3x4", 24, 4 * 48),
         ("sgd a 100 momentum=0.9", 400, 4 * 500),
+        ("adam a 100", 1200, 4 * 700),
     ],
 )
 def test_cost_is_counted(line: str, flops: int, size: int) -> None:
@@ -152,6 +153,13 @@ def small_problems() -> list[Any]:
         "conv_transpose2d image 2x4x5x6 4x3x3x2 stride=2,1 padding=1,0 dilation=1,2 bias=1",
         "conv_transpose2d odd 2x4x5x5 4x3x3x3 stride=2 padding=1 output_padding=1",
         "conv_transpose3d volume 1x4x2x3x3 4x2x2x2x2 stride=2",
+        "max_pool3d volume 1x4x4x6x6 kernel_size=3 stride=2 padding=1",
+        "max_unpool2d image 2x4x3x5 kernel_size=2",
+        "avg_pool2d image 2x4x9x8 kernel_size=3 stride=2 padding=1",
+        "adaptive_avg_pool2d image 2x4x9x8 output_size=3,5",
+        "adaptive_max_pool1d sequence 2x4x19 output_size=5",
+        "lp_pool2d image 2x4x8x8 norm_type=2 kernel_size=2",
+        "interpolate image 2x4x5x6 scale_factor=2 mode=bilinear",
     ]
     return [*lenet, *map(problems.parse, lines)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -54,9 +55,29 @@ def test_what_a_user_hands_in_is_shared() -> None:
 
 
 def test_functions_of_elements_and_pools_keep_the_layout() -> None:
-    for function in (F.relu, lambda x: F.max_pool2d(x, 2), lambda x: x + 1, lambda x: x * x):
+    for function in (
+        F.relu,
+        lambda x: F.max_pool2d(x, 2),
+        lambda x: F.avg_pool2d(x, 2),
+        lambda x: F.adaptive_avg_pool2d(x, (2, 3)),
+        lambda x: F.adaptive_max_pool2d(x, (2, 3)),
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+        lambda x: x + 1,
+        lambda x: x * x,
+    ):
         tensor = function(convolved())
         assert tensor._array.strides[1] == tensor._array.itemsize, function
+
+
+@pytest.mark.parametrize("pool", [F.adaptive_avg_pool2d, F.adaptive_max_pool2d])
+def test_the_gradient_of_one_pixel_lies_as_the_input(pool: Callable[..., pyconv.Tensor]) -> None:
+    """The result of a global pool has one pixel, and lies in both layouts."""
+    plain = np.random.rand(2, 5, 3, 4)
+    for x in (plain, channels_last(plain)):
+        leaf = pyconv.from_numpy(x)
+        leaf.requires_grad = True
+        pool(leaf, 1).backward(np.ones((2, 5, 1, 1)))
+        assert leaf.grad._array.strides == x.strides
 
 
 @pytest.mark.parametrize("shape", [(2, -1), (8, 3, 4), (-1,), (2, 4, 12)])

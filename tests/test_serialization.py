@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
 
@@ -50,11 +51,17 @@ def test_model(path):
     np.testing.assert_array_equal(a.weight.detach().numpy(), b.weight.detach().numpy())
 
 
-@pytest.mark.parametrize("wrong", [[1.0], 3, None, {1: np.ones(2)}, {"a": {"b": np.ones(1)}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [1.0], 3, None, {1: np.ones(2)}, {"a": {"b": np.ones(1)}}, {"a": None}, {"a": "text"},
+        {"a": np.ones(2, complex)}, {"a": np.array([None])}, {"a": np.ones(2, np.longdouble)},
+    ],
+)  # fmt: skip
 def test_what_cannot_be_saved(path, wrong):
     with pytest.raises(TypeError):
         pyconv.save(wrong, path)
-    assert not path.exists()
+    assert not list(path.parent.iterdir())
 
 
 def with_header(header, data=b""):
@@ -62,9 +69,37 @@ def with_header(header, data=b""):
     return struct.pack("<Q", len(text)) + text + data
 
 
+def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+
 @pytest.mark.parametrize(
     "content",
     [
+        struct.pack("<Q", 2**60) + b"{}",
+        struct.pack("<Q", 2**31) + b"{}",
+        bytes(100),
+        with_header([1, 2, 3]),
+        with_header(b"[" * 100_000),
+        with_header(b'{"\xff": 1}'),
+        with_header({"a": {"a": {"a": 1}}}),
+        with_header({"__metadata__": 3, "a": entry()}, b"1234"),
+        with_header({"a": entry()}, b"12345"),
+        with_header({"a": entry(), "b": entry()}, b"1234"),
+        with_header({"a": entry(), "b": entry(offsets=(2, 6))}, b"123456"),
+        with_header({"a": entry(), "b": entry(offsets=(8, 12))}, b"1" * 12),
+        with_header({"a": entry(offsets=(-4, 0))}, b"1234"),
+        with_header({"a": entry(offsets=(2**63, 2**63 + 4))}, b"1234"),
+        with_header({"a": entry(offsets=(0, 4, 8))}, b"1234"),
+        with_header({"a": entry(shape=(1.5,))}, b"1234"),
+        with_header({"a": entry(shape=(-1, -1))}, b"1234"),
+        with_header({"a": entry(shape=[1] * 70)}, b"1234"),
+        with_header({"a": entry(shape=(0, 2**62), offsets=(0, 0))}),
+        with_header({"a": entry(dtype=None)}, b"1234"),
+        with_header({"a": entry(dtype="I64")}, b"1234"),
+        with_header({"a": entry(dtype="F8_E4M3", offsets=(0, 1))}, b"1"),
+        with_header({"a": entry(dtype="C64", offsets=(0, 8))}, b"12345678"),
+        with_header({"a": entry(dtype="BOOL", shape=(4,))}, b"\x00\x01\x02\xff"),
         b"",
         b"short",
         b"\x80\x04\x95pickle",
@@ -82,6 +117,28 @@ def test_damaged_files(path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="weights.safetensors"):
         pyconv.load(path)
+
+
+def test_truncated_anywhere(path):
+    pyconv.save({"a": np.ones(3, np.float32), "b": np.arange(2)}, path)
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="weights.safetensors"):
+            pyconv.load(path)
+
+
+def test_numbers_that_are_none(path):
+    values = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
+    pyconv.save({"a": values}, path)
+    assert pyconv.load(os.fsencode(path))["a"].numpy().tobytes() == values.tobytes()
+
+
+def test_what_is_no_file(path):
+    os.mkfifo(path)
+    for wrong in (path, path.parent, "/dev/null"):
+        with pytest.raises(ValueError, match="no regular file"):
+            pyconv.load(wrong)
 
 
 def test_missing_file(path):

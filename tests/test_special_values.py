@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import DTYPES, ISAS, algorithms, applies, check, fill, run
-from ops import CASES, SGD
+from ops import CASES
 from ops.case import Case
 
 import pyconv
@@ -29,31 +29,100 @@ def test_relu_special_values(isa: str, dtype: Any) -> None:
     )
 
 
+def _with_specials(value: float, share: float, shape: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    return np.where(rng.random(shape) < share, value, rng.standard_normal(shape))
+
+
+MAXIMA: list[tuple[str, dict[str, Any]]] = [
+    ("max_pool2d", {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("max_pool2d", {"kernel_size": 2}),
+    ("adaptive_max_pool2d", {"output_size": (5, 7)}),
+]
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
 @pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf])
-def test_max_pool2d_special_values(isa: str, dtype: Any, share: float, value: float) -> None:
-    rng = np.random.default_rng(3)
-    x = np.where(rng.random((2, 5, 21, 19)) < share, value, rng.standard_normal((2, 5, 21, 19)))
-    options = {"kernel_size": 3, "stride": 2, "padding": 1}
-    truth, places = reference.max_pool2d(x, **options, return_indices=True)
-    with force(isa=isa):
-        output, indices = F.max_pool2d(x.astype(dtype), **options, return_indices=True)
-    np.testing.assert_array_equal(output.numpy(), truth.astype(dtype))
-    np.testing.assert_array_equal(indices.numpy(), places)
+@pytest.mark.parametrize(("op", "options"), MAXIMA)
+def test_max_pool_special_values(
+    op: str, options: dict[str, Any], isa: str, dtype: Any, share: float, value: float
+) -> None:
+    """In both layouts, with places and without."""
+    x = _with_specials(value, share, (2, 17, 21, 19))
+    truth, places = getattr(reference, op)(x, **options, return_indices=True)
+    last = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
+    for images in (x.astype(dtype), last.astype(dtype)):
+        with force(isa=isa):
+            output, indices = getattr(F, op)(images, **options, return_indices=True)
+            alone = getattr(F, op)(images, **options)
+        np.testing.assert_array_equal(output.numpy(), truth.astype(dtype))
+        np.testing.assert_array_equal(indices.numpy(), places)
+        np.testing.assert_array_equal(alone.numpy(), output.numpy())
+
+
+MAX_POOLS = [f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3)]
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES["max_pool2d"]])
-def test_max_pool2d_indices(case: Case, isa: str) -> None:
+@pytest.mark.parametrize(
+    ("op", "case"),
+    [pytest.param(op, c, id=f"{op}-{c.name}") for op in MAX_POOLS for c in CASES[op]],
+)
+def test_max_pool_indices(op: str, case: Case, isa: str) -> None:
     arrays, options = fill(case, np.float32)
-    truth, places = reference.max_pool2d(**arrays, **options, return_indices=True)
+    truth, places = getattr(reference, op)(**arrays, **options, return_indices=True)
     with force(isa=isa):
-        output, indices = F.max_pool2d(**arrays, **options, return_indices=True)
+        output, indices = getattr(F, op)(**arrays, **options, return_indices=True)
     np.testing.assert_array_equal(output.numpy(), truth.astype(np.float32))
     np.testing.assert_array_equal(indices.numpy(), places)
     assert indices.dtype == np.int64
+
+
+LINEAR_MAPS: list[tuple[str, dict[str, Any]]] = [
+    ("avg_pool2d", {"kernel_size": 2}),
+    ("avg_pool2d", {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
+    ("adaptive_avg_pool2d", {"output_size": (5, 7)}),
+    ("adaptive_avg_pool2d", {"output_size": 1}),
+    ("interpolate", {"scale_factor": 2}),
+    ("interpolate", {"scale_factor": 2, "mode": "bilinear"}),
+]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("op", "options"), LINEAR_MAPS, ids=str)
+def test_nan_and_infinity_stay_in_their_windows(
+    op: str, options: dict[str, Any], value: float, isa: str
+) -> None:
+    """What a special element reaches is what a change of it reaches, in both directions."""
+    x = _with_specials(0, 1, (1, 17, 18, 20))
+    x[0, 3, 4, 5] = x[0, 16, 17, 19] = 1
+    for images in (x, np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)):
+        reached = getattr(reference, op)(images, **options) != 0
+        with force(isa=isa):
+            output = getattr(F, op)(np.where(images == 1, value, images), **options)
+        np.testing.assert_array_equal(~np.isfinite(output.numpy()), reached)
+
+
+def test_nearest_copies_every_bit() -> None:
+    x = np.array([[[[-0.0, np.nan, np.inf, 0.0] * 9]]], np.float32)
+    for images in (x, np.moveaxis(np.repeat(x, 16, 1).swapaxes(1, 3).copy(), 3, 1)):
+        output = F.interpolate(images, scale_factor=2).numpy()
+        expected = np.repeat(np.repeat(images, 2, 2), 2, 3)
+        np.testing.assert_array_equal(np.signbit(output), np.signbit(expected))
+        np.testing.assert_array_equal(output, expected)
+
+
+@pytest.mark.parametrize("op", ["adaptive_avg_pool2d", "adaptive_max_pool2d"])
+def test_adaptive_pool_to_nothing(op: str) -> None:
+    options = {"output_size": (0, 4)}
+    for channels in (3, 20):
+        arrays = {"input": np.ones((2, channels, 5, 6), np.float32)}
+        result = run(op, arrays, options, np.ones((2, channels, 0, 4), np.float32))
+        assert result.output.shape == (2, channels, 0, 4)
+        assert not result.grads["input"].any()
 
 
 def test_max_pool2d_window_without_input() -> None:
@@ -113,24 +182,6 @@ def test_conv2d_nan_reaches_only_its_windows(case: Case, isa: str, strict: None)
             with force(isa=isa, algorithm={"conv2d": name} if name else None):
                 output = F.conv2d(**arrays, **options).numpy()
             np.testing.assert_array_equal(np.isnan(output), truth)
-
-
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("settings", SGD, ids=str)
-def test_sgd_equals_reference(settings: dict[str, Any], dtype: Any, isa: str) -> None:
-    rng = np.random.default_rng(4)
-    start = rng.standard_normal((7, 11)).astype(dtype)
-    param = pyconv.nn.Parameter(pyconv.tensor(start))
-    optimizer = pyconv.optim.SGD([param], **settings)
-    truth, buffer = start.astype(float), None
-    for step in range(1, 5):
-        grad = rng.standard_normal((7, 11)).astype(dtype)
-        param.grad = pyconv.tensor(grad)
-        with force(isa=isa):
-            optimizer.step()
-        truth, buffer = reference.sgd_step(truth, grad, buffer, **settings)
-        assert_close(param.detach().numpy(), truth, 8 * step)
 
 
 # ---- the product under them all ----------------------------------------------------------------

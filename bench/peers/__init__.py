@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 Arrays = dict[str, Any]
 
-LEARNING_RATE = 1e-3  # of the steps of sgd
+LEARNING_RATE = 1e-3  # of the steps of optimisers
 
 
 class Prepared(NamedTuple):

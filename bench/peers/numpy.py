@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv import reference
 
-from ..problems import CONVS, DIFFERENCES, TRANSPOSED, Problem
+from ..problems import CONVS, DIFFERENCES, STEPS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
@@ -26,13 +26,28 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         arrays = {**arrays, "other": arrays["other"].T}
     if variant == "numpy":
         return _best(problem, arrays, direction)
-    if problem.op == "sgd":
-        param, grad, options = arrays["param"], arrays["grad"], problem.arguments
-        return Prepared(
-            lambda: reference.sgd_step(param, grad, None, LEARNING_RATE, **options),
-            lambda result: [result[0]],
-        )
+    if problem.op in STEPS:
+        return _reference_step(problem, arrays["param"], arrays["grad"])
     return _reference(problem, arrays, direction)
+
+
+def _reference_step(problem: Problem, param: Any, grad: Any) -> Prepared:
+    """Prepare the first step, which finds no state."""
+    options: Any = {"lr": LEARNING_RATE, **problem.arguments}
+    zeros = np.zeros(param.shape)
+    momentum = zeros if options.get("momentum") else None
+
+    def run() -> Any:
+        if problem.op == "sgd":
+            return reference.sgd_step(param, grad, None, **options)
+        if problem.op == "rmsprop":
+            return reference.rmsprop_step(param, grad, zeros, momentum, None, **options)
+        decoupled = problem.op == "adamw"
+        return reference.adam_step(
+            param, grad, zeros, zeros, None, 1, decoupled=decoupled, **options
+        )
+
+    return Prepared(run, lambda result: [result[0]])
 
 
 def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
@@ -66,6 +81,10 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
         raise NotImplementedError("the fast NumPy formulations have no backward")
     if problem.op == "sgd":
         return _sgd(problem, arrays)
+    if problem.op in STEPS:
+        raise NotImplementedError("of the optimisers NumPy has SGD alone")
+    if problem.op not in BEST:
+        raise NotImplementedError(f"no fast NumPy formulation of {problem.op}")
     function = BEST[problem.op]
     if function is _conv:
         size = 4 * prod(problem.output_shape) * prod(problem.shapes[1][2:])
@@ -151,22 +170,22 @@ def _relu(problem: Problem, arrays: Arrays) -> Any:
     return np.maximum(arrays["input"], 0)
 
 
-def _max_pool2d(problem: Problem, arrays: Arrays) -> Any:
-    """Take a running maximum over the offsets of the kernel."""
-    each = problem.each
+def _pool(problem: Problem, arrays: Arrays) -> Any:
+    """Take a running maximum, or a sum, over the offsets of the kernel."""
+    each, largest = problem.each, problem.op.startswith("max")
     kernel, pad = each("kernel_size"), each("padding", 0)
     step, spread = each("stride", kernel), each("dilation", 1)
-    x, (rows, columns) = arrays["input"], problem.output_shape[2:]
+    x, places = arrays["input"], problem.output_shape[2:]
     if any(pad):
-        widths = ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1]))
-        x = np.pad(x, widths, constant_values=-np.inf)
-    result = None
-    for r, c in np.ndindex(*kernel):
-        r, c = r * spread[0], c * spread[1]
-        bottom, right = r + step[0] * (rows - 1) + 1, c + step[1] * (columns - 1) + 1
-        window = x[:, :, r : bottom : step[0], c : right : step[1]]
-        result = window.copy() if result is None else np.maximum(result, window, out=result)
-    return result
+        widths = ((0, 0), (0, 0), *((p, p) for p in pad))
+        x = np.pad(x, widths, constant_values=-np.inf if largest else 0)
+    join, result = np.maximum if largest else np.add, None
+    for offset in np.ndindex(*kernel):
+        starts = [r * d for r, d in zip(offset, spread)]
+        stops = [a + s * (n - 1) + 1 for a, s, n in zip(starts, step, places)]
+        window = x[(..., *map(slice, starts, stops, step))]
+        result = window.copy() if result is None else join(result, window, out=result)
+    return result if largest else np.divide(result, np.float32(prod(kernel)), out=result)
 
 
 def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
@@ -215,7 +234,7 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     "linear": _linear,
     "matmul": _matmul,
     "relu": _relu,
-    "max_pool2d": _max_pool2d,
+    **{f"{kind}_pool{n}d": _pool for kind in ("max", "avg") for n in (1, 2, 3)},
     "cross_entropy": _cross_entropy,
     "embedding": lambda problem, arrays: arrays["weight"][arrays["input"]],
     "local_response_norm": _local_response_norm,

@@ -10,7 +10,7 @@ import pyconv
 import pyconv.functional as F
 from pyconv import _core
 
-from ..problems import CONVS, TRANSPOSED, Problem
+from ..problems import CONVS, STEPS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("pyconv",)
@@ -56,8 +56,8 @@ def call(problem: Problem, tensors: Arrays) -> tuple[Any, tuple[Any, ...]]:
 
 
 def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:
-    if problem.op == "sgd":
-        return _sgd(problem, arrays)
+    if problem.op in STEPS:
+        return _step(problem, arrays)
     tensors = {name: pyconv.from_numpy(array) for name, array in arrays.items()}
     algorithm = chosen(problem, arrays, direction)
     if direction == "backward":
@@ -92,10 +92,12 @@ def _backward(problem: Problem, tensors: Arrays, algorithm: str) -> Prepared:
     return Prepared(run, fetch, algorithm)
 
 
-def _sgd(problem: Problem, arrays: Arrays) -> Prepared:
+def _step(problem: Problem, arrays: Arrays) -> Prepared:
     param = pyconv.nn.Parameter(pyconv.from_numpy(arrays["param"]))
     param.grad = pyconv.from_numpy(arrays["grad"])
-    optimizer = pyconv.optim.SGD([param], lr=LEARNING_RATE, **problem.arguments)
+    optimizer = getattr(pyconv.optim, STEPS[problem.op])(
+        [param], lr=LEARNING_RATE, **problem.arguments
+    )
     return Prepared(optimizer.step, lambda _: [param.detach().numpy()])
 
 

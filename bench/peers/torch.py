@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ..problems import Problem
+from ..problems import STEPS, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("torch",)
@@ -26,8 +26,8 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if problem.mode == "carried":
         tensors = {name: _channels_last(tensor) for name, tensor in tensors.items()}
-    if problem.op == "sgd":
-        return _sgd(problem, tensors)
+    if problem.op in STEPS:
+        return _step(problem, tensors)
     leaves = [t for name, t in tensors.items() if name not in problem.constants]
     function = FUNCTIONS.get(problem.op) or getattr(F, problem.op)
     options = problem.arguments
@@ -62,8 +62,10 @@ def _channels_last(tensor: Any) -> Any:
     return tensor.clone(memory_format=format)
 
 
-def _sgd(problem: Problem, tensors: Arrays) -> Prepared:
+def _step(problem: Problem, tensors: Arrays) -> Prepared:
     param = torch.nn.Parameter(tensors["param"].clone())
     param.grad = tensors["grad"]
-    optimizer = torch.optim.SGD([param], lr=LEARNING_RATE, **problem.arguments)
+    optimizer = getattr(torch.optim, STEPS[problem.op])(
+        [param], lr=LEARNING_RATE, **problem.arguments
+    )
     return Prepared(optimizer.step, lambda _: [param.detach().numpy()])

@@ -1,117 +1,267 @@
 #include <algorithm>
 #include <string>
-#include <vector>
+#include <utility>
 
-#include "bind/array.h"
+#include "bind/image.h"
 #include "bind/report.h"
+#include "bind/separable.h"
 #include "pool/pool.h"
 
 namespace pyconv {
 namespace {
 
-std::string op_name(int ndim) { return "max_pool" + std::to_string(ndim) + "d"; }
-py::tuple triple(const int64_t (&v)[3]) { return py::make_tuple(v[0], v[1], v[2]); }
+std::string op_name(const char* op, int ndim) { return op + std::to_string(ndim) + "d"; }
 
-// The shape of the input or output: with or without the batch, as the user has it.
-std::vector<int64_t> array_shape(const PoolShape& s, const int64_t (&spatial)[3], bool batched) {
-  std::vector<int64_t> shape(spatial + 3 - s.ndim, spatial + 3);
-  shape.insert(shape.begin(), s.channels);
-  if (batched) shape.insert(shape.begin(), s.batch);
-  return shape;
+// All that windows do not say.
+PoolShape request_for(const char* op, const Image& input) {
+  PoolShape s{op,
+              input.ndim,
+              false,
+              input.channels_last,
+              input.batch(),
+              input.channels(),
+              {1, 1, 1},
+              {1, 1, 1},
+              {1, 1, 1},
+              {1, 1, 1},
+              {},
+              {1, 1, 1}};
+  std::copy_n(input.size(), input.ndim, s.input + 3 - input.ndim);
+  return s;
 }
 
-py::array move_axis(const py::array& array, int from, int to) {
-  return py::module_::import("numpy").attr("moveaxis")(array, from, to);
-}
-// Channels last: in memory only; the array's dimensions are in the usual order.
-py::array new_result(const py::dtype& dtype, std::vector<int64_t> shape, int channel,
-                     bool channels_last) {
-  const int ndim = static_cast<int>(shape.size());
-  if (!channels_last) return new_array(dtype, shape.data(), ndim);
-  std::rotate(shape.begin() + channel, shape.begin() + channel + 1, shape.end());
-  return move_axis(new_array(dtype, shape.data(), ndim), -1, channel);
-}
-
-PoolShape read_shape(int ndim, const TensorView& input, py::handle kernel_size, py::handle stride,
+PoolShape windows_of(const char* op, const Image& input, py::handle kernel_size, py::handle stride,
                      py::handle padding, py::handle dilation, bool ceil_mode) {
-  const std::string op = op_name(ndim);
-  const int channel = input.ndim - ndim - 1;
-  check(channel == 0 || channel == 1, op, ": input has shape ", shape_text(input), ", expected ",
-        ndim + 2, " dimensions, or ", ndim + 1, " unbatched");
-  const int64_t batch = channel ? input.shape[0] : 1;
-  PoolShape request{ndim, batch, input.shape[channel], {1, 1, 1}, {}, {}, {}, {}, {}};
-  std::copy_n(input.shape + channel + 1, ndim, request.input + 3 - ndim);
-  read_ints(op.c_str(), "kernel_size", kernel_size, ndim, 1, request.kernel);
-  read_ints(op.c_str(), "stride", stride.is_none() ? kernel_size : stride, ndim, 1, request.stride);
-  read_ints(op.c_str(), "padding", padding, ndim, 0, request.padding);
-  read_ints(op.c_str(), "dilation", dilation, ndim, 1, request.dilation);
-  return make_pool_shape(request, ceil_mode);
+  const int n = input.ndim;
+  const std::string name = op_name(op, n);
+  PoolShape s = request_for(op, input);
+  read_ints(name.c_str(), "kernel_size", kernel_size, n, 1, s.kernel);
+  read_ints(name.c_str(), "stride", stride.is_none() ? kernel_size : stride, n, 1, s.stride);
+  read_ints(name.c_str(), "padding", padding, n, 0, s.padding);
+  if (dilation) read_ints(name.c_str(), "dilation", dilation, n, 1, s.dilation);
+  return make_pool_shape(s, ceil_mode);
 }
 
-py::tuple forward(int ndim, py::handle input_value, py::handle kernel_size, py::handle stride,
-                  py::handle padding, py::handle dilation, bool ceil_mode) {
-  const Argument input = read(op_name(ndim).c_str(), "input", input_value);
-  const PoolShape s =
-      read_shape(ndim, input.view, kernel_size, stride, padding, dilation, ceil_mode);
-  const int channel = input.view.ndim - ndim - 1;
-  const bool channels_last = s.channels > 1 && input.view.stride[channel] == 1;
-  const auto shape = array_shape(s, s.output, channel == 1);
-  py::array output = new_result(input.array.dtype(), shape, channel, channels_last);
-  py::array indices = new_result(py::dtype::of<int64_t>(), shape, channel, channels_last);
-  void* const values = output.mutable_data();
-  auto* const places = static_cast<int64_t*>(indices.mutable_data());
+// None keeps the input's size, for all dimensions or one of them.
+PoolShape bins_of(const char* op, const Image& input, py::handle output_size) {
+  PoolShape s = request_for(op, input);
+  s.adaptive = true;
+  const int n = input.ndim;
+  py::list sizes;
+  const bool several = PyTuple_Check(output_size.ptr()) || PyList_Check(output_size.ptr());
+  const py::ssize_t count = several ? PySequence_Size(output_size.ptr()) : 1;
+  for (py::ssize_t i = 0; i < (count == 1 ? n : count); ++i) {
+    const py::object size = several ? output_size[py::int_(count == 1 ? 0 : i)].cast<py::object>()
+                                    : py::reinterpret_borrow<py::object>(output_size);
+    sizes.append(size.is_none() && i < n ? py::int_(input.size()[i]) : size);
+  }
+  read_ints(op_name(op, n).c_str(), "output_size", sizes, n, 1, s.output);
+  return make_pool_shape(s, false);
+}
+
+py::array new_output(const py::dtype& dtype, const PoolShape& s, bool batched) {
+  return new_image(dtype, batched, s.batch, s.channels, s.ndim, s.output, s.channels_last);
+}
+
+// ---- maxima -------------------------------------------------------------------------------------
+
+// The output; the places of the maxima, or None; the shape.
+py::tuple largest(const PoolShape& s, const Image& input, bool with_indices) {
+  py::array output = new_output(input.array.dtype(), s, input.batched);
+  py::object indices = py::none();
+  int64_t* places = nullptr;
+  if (with_indices) {
+    py::array array = new_output(py::dtype::of<int64_t>(), s, input.batched);
+    places = static_cast<int64_t*>(array.mutable_data());
+    indices = std::move(array);
+  }
+  void* const to = output.mutable_data();
   compute(input.view.dtype, [&](auto zero) {
-    max_pool_forward(s, input.view, channels_last, static_cast<decltype(zero)*>(values), places);
+    max_pool_forward(s, input.view, static_cast<decltype(zero)*>(to), places);
   });
   return py::make_tuple(output, indices, s);
 }
 
-py::array backward(const PoolShape& s, py::handle grad_value, py::handle indices_value) {
-  const std::string op = op_name(s.ndim);
-  Argument grad = read(op.c_str(), "grad_output", grad_value);
-  check<WrongType>(py::isinstance<py::array_t<int64_t>>(indices_value), op,
-                   ": indices is no array of int64, expected the one that forward returned");
-  auto indices = py::reinterpret_borrow<py::array>(indices_value);
-  const int channel = grad.view.ndim - s.ndim - 1;
-  const auto shape = array_shape(s, s.output, channel == 1);
-  const auto fits = [&](const py::array& a) {
-    return std::equal(a.shape(), a.shape() + a.ndim(), shape.begin(), shape.end());
-  };
-  check(fits(grad.array) && fits(indices) && (channel == 1 || s.batch == 1), op,
-        ": grad_output has shape ", shape_text(grad.view), " and indices ",
-        text_of(indices, "shape"), ", expected those of the output");
-  const bool channels_last = s.channels > 1 && indices.strides(channel) == indices.itemsize();
-  if (channels_last) {
-    grad.array = move_axis(grad.array, channel, -1);
-    indices = move_axis(indices, channel, -1);
+py::tuple max_pool(int ndim, py::handle input_value, py::handle kernel_size, py::handle stride,
+                   py::handle padding, py::handle dilation, bool ceil_mode, bool with_indices) {
+  const Image input = read_image(op_name("max_pool", ndim), "input", input_value, ndim);
+  return largest(windows_of("max_pool", input, kernel_size, stride, padding, dilation, ceil_mode),
+                 input, with_indices);
+}
+
+py::tuple adaptive_max_pool(int ndim, py::handle input_value, py::handle output_size,
+                            bool with_indices) {
+  const Image input = read_image(op_name("adaptive_max_pool", ndim), "input", input_value, ndim);
+  return largest(bins_of("adaptive_max_pool", input, output_size), input, with_indices);
+}
+
+// An array of `size` per plane, and indices of the output's, both in the layout of the shape.
+struct Placed {
+  Image values;
+  py::array indices;
+  const int64_t* places;
+
+  Placed(const PoolShape& s, const char* name, py::handle value, const int64_t (&size)[3],
+         py::handle index_value)
+      : values(read_image(op_name(s.op, s.ndim), name, value, s.ndim)) {
+    const std::string op = op_name(s.op, s.ndim);
+    check<WrongType>(py::isinstance<py::array_t<int64_t>>(index_value), op, ": indices.dtype is ",
+                     text_of(index_value, "dtype"), ", expected int64");
+    indices = py::reinterpret_borrow<py::array>(index_value);
+    const auto fits = [&](auto ndim, const auto* shape, const int64_t (&spatial)[3]) {
+      return ndim == values.view.ndim && shape[values.channel()] == s.channels &&
+             (!values.batched || shape[0] == s.batch) &&
+             std::equal(spatial + 3 - s.ndim, spatial + 3, shape + values.channel() + 1);
+    };
+    check(
+        fits(values.view.ndim, values.view.shape, size) &&
+            fits(indices.ndim(), indices.shape(), s.output) && (values.batched || s.batch == 1),
+        op, ": ", name, " has shape ", [&] { return shape_text(values.view); },
+        " and indices has shape ", text_of(indices, "shape"),
+        ", expected those that belong to one pooling");
+    values = dense_image(values, s.channels_last);
+    py::array dense = new_output(py::dtype::of<int64_t>(), s, values.batched);
+    bool same = true;
+    for (py::ssize_t i = 0; i < dense.ndim(); ++i)
+      same = same && (dense.shape(i) <= 1 || dense.strides(i) == indices.strides(i));
+    if (!same || reinterpret_cast<uintptr_t>(indices.data()) % sizeof(int64_t) != 0) {
+      dense[py::ellipsis()] = indices;
+      indices = dense;
+    }
+    places = static_cast<const int64_t*>(indices.data());
   }
-  grad = read_contiguous(op.c_str(), "grad_output", grad.array);
-  indices = py::array_t<int64_t, py::array::c_style>::ensure(indices);
-  py::array grad_input =
-      new_result(grad.array.dtype(), array_shape(s, s.input, channel == 1), channel, channels_last);
-  void* const to = grad_input.mutable_data();
-  const auto* const places = static_cast<const int64_t*>(indices.data());
-  compute(grad.view.dtype, [&](auto zero) {
+  py::array result(const PoolShape& s, const int64_t (&size)[3]) const {
+    return new_image(values.array.dtype(), values.batched, s.batch, s.channels, s.ndim, size,
+                     s.channels_last);
+  }
+};
+
+py::array max_backward(const PoolShape& s, py::handle grad_value, py::handle index_value) {
+  const Placed grad(s, "grad_output", grad_value, s.output, index_value);
+  py::array result = grad.result(s, s.input);
+  void* const to = result.mutable_data();
+  compute(grad.values.view.dtype, [&](auto zero) {
     using T = decltype(zero);
-    max_pool_backward(s, channels_last, grad.view.as<const T>(), places, static_cast<T*>(to));
+    max_pool_backward(s, grad.values.view.as<const T>(), grad.places, static_cast<T*>(to));
   });
-  return grad_input;
+  return result;
+}
+
+py::array take_places(const PoolShape& s, py::handle value, py::handle index_value) {
+  const Placed from(s, "input", value, s.input, index_value);
+  py::array result = from.result(s, s.output);
+  void* const to = result.mutable_data();
+  compute(from.values.view.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    take(s, from.values.view.as<const T>(), from.places, static_cast<T*>(to));
+  });
+  return result;
+}
+
+void check_from(const std::string& op, const char* name, const int64_t (&values)[3],
+                int64_t least) {
+  constexpr int64_t largest = (int64_t{1} << 31) - 1;
+  for (int64_t value : values)
+    check(value >= least && value <= largest, op, ": ", name, " is ", value,
+          " along one dimension, expected from ", least, " to ", largest);
+}
+
+// The large image that was pooled: of several sizes that give the same, the smallest, unless the
+// user names it, with or without batch and channels.
+void read_unpooled_size(const std::string& op, const Image& input, const PoolShape& s,
+                        py::handle output_size, int64_t (&size)[3]) {
+  const int n = input.ndim;
+  for (int i = 0; i < 3; ++i)
+    size[i] = (s.output[i] - 1) * s.stride[i] + s.kernel[i] - 2 * s.padding[i];
+  if (!output_size.is_none()) {
+    int64_t wanted[3];
+    py::object given = py::reinterpret_borrow<py::object>(output_size);
+    const bool several = PyTuple_Check(given.ptr()) || PyList_Check(given.ptr());
+    if (several && PySequence_Size(given.ptr()) == n + 2)
+      given = given[py::slice(2, n + 2, 1)].cast<py::object>();
+    read_ints(op.c_str(), "output_size", given, n, 1, wanted);
+    for (int i = 3 - n; i < 3; ++i) {
+      check(wanted[i] > size[i] - s.stride[i] && wanted[i] < size[i] + s.stride[i], op,
+            ": output_size is ", wanted[i], " along one dimension, expected from ",
+            size[i] - s.stride[i] + 1, " to ", size[i] + s.stride[i] - 1);
+      size[i] = wanted[i];
+    }
+  }
+  check_from(op, "output_size", size, 1);
+}
+
+py::tuple unpool(int ndim, py::handle value, py::handle index_value, py::handle kernel_size,
+                 py::handle stride, py::handle padding, py::handle output_size) {
+  const std::string op = op_name("max_unpool", ndim);
+  const Image input = read_image(op, "input", value, ndim);
+  PoolShape s = request_for("max_unpool", input);
+  read_ints(op.c_str(), "kernel_size", kernel_size, ndim, 1, s.kernel);
+  read_ints(op.c_str(), "stride", stride.is_none() ? kernel_size : stride, ndim, 1, s.stride);
+  read_ints(op.c_str(), "padding", padding, ndim, 0, s.padding);
+  check_from(op, "kernel_size", s.kernel, 1);
+  check_from(op, "stride", s.stride, 1);
+  check_from(op, "padding", s.padding, 0);
+  check_from(op, "input's spatial size", s.input, 1);
+  std::copy_n(s.input, 3, s.output);
+  read_unpooled_size(op, input, s, output_size, s.input);
+  const Placed from(s, "input", value, s.output, index_value);
+  py::array result = from.result(s, s.input);
+  void* const to = result.mutable_data();
+  bool good = true;
+  compute(from.values.view.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    good = max_unpool(s, from.values.view.as<const T>(), from.places, static_cast<T*>(to));
+  });
+  if (!good) {
+    const py::object low = from.indices.attr("min")(), high = from.indices.attr("max")();
+    throw InvalidArgument(sentence(op, ": indices are from ", std::string(py::str(low)), " to ",
+                                   std::string(py::str(high)), ", expected from 0 to ",
+                                   s.in_pixels() - 1, ", the places in a plane of the output"));
+  }
+  return py::make_tuple(result, s);
+}
+
+// ---- averages -----------------------------------------------------------------------------------
+
+py::tuple mean(const PoolShape& s, const Image& input, bool count_include_pad, int64_t divisor) {
+  py::array output = new_output(input.array.dtype(), s, input.batched);
+  Separable map = average(s, count_include_pad, divisor);
+  map.op = op_name(s.op, s.ndim);
+  apply(map, false, input, output);
+  return py::make_tuple(output, std::move(map));
+}
+
+py::tuple avg_pool(int ndim, py::handle input_value, py::handle kernel_size, py::handle stride,
+                   py::handle padding, bool ceil_mode, bool count_include_pad,
+                   py::handle divisor_override) {
+  const std::string op = op_name("avg_pool", ndim);
+  const Image input = read_image(op, "input", input_value, ndim);
+  const PoolShape s =
+      windows_of("avg_pool", input, kernel_size, stride, padding, py::handle(), ceil_mode);
+  int64_t divisor = 0;
+  if (!divisor_override.is_none()) {
+    divisor = read_int(op.c_str(), "divisor_override", divisor_override);
+    check(divisor != 0, op, ": divisor_override is 0, expected another number");
+  }
+  return mean(s, input, count_include_pad, divisor);
+}
+
+py::tuple adaptive_avg_pool(int ndim, py::handle input_value, py::handle output_size) {
+  const Image input = read_image(op_name("adaptive_avg_pool", ndim), "input", input_value, ndim);
+  return mean(bins_of("adaptive_avg_pool", input, output_size), input, true, 0);
 }
 
 }  // namespace
 
 void bind_pool(py::module_& module) {
-  py::class_<PoolShape>(module, "PoolShape")
-      .def_readonly("batch", &PoolShape::batch)
-      .def_readonly("channels", &PoolShape::channels)
-      .def_property_readonly("input", [](const PoolShape& s) { return triple(s.input); })
-      .def_property_readonly("kernel", [](const PoolShape& s) { return triple(s.kernel); })
-      .def_property_readonly("output", [](const PoolShape& s) { return triple(s.output); })
-      .def_property_readonly("stride", [](const PoolShape& s) { return triple(s.stride); })
-      .def_property_readonly("padding", [](const PoolShape& s) { return triple(s.padding); })
-      .def_property_readonly("dilation", [](const PoolShape& s) { return triple(s.dilation); });
-  module.def("max_pool_forward", &forward);
-  module.def("max_pool_backward", &backward);
+  py::class_<PoolShape>(module, "PoolShape");
+  module.def("max_pool", &max_pool);
+  module.def("adaptive_max_pool", &adaptive_max_pool);
+  module.def("max_pool_backward", &max_backward);
+  module.def("max_unpool", &unpool);
+  module.def("take_places", &take_places);
+  module.def("avg_pool", &avg_pool);
+  module.def("adaptive_avg_pool", &adaptive_avg_pool);
 }
 
 }  // namespace pyconv

@@ -16,6 +16,7 @@ void bind_dropout(py::module_& module);
 void bind_elementwise(py::module_& module);
 void bind_embedding(py::module_& module);
 void bind_pool(py::module_& module);
+void bind_separable(py::module_& module);
 void bind_loss(py::module_& module);
 void bind_norm(py::module_& module);
 void bind_optim(py::module_& module);
@@ -45,6 +46,7 @@ PYBIND11_MODULE(_core, module) {
   bind_elementwise(module);
   bind_embedding(module);
   bind_pool(module);
+  bind_separable(module);
   bind_loss(module);
   bind_norm(module);
   bind_optim(module);

@@ -6,8 +6,10 @@
 //                   implicit_gemm.cc, whose product lies the other way
 //
 // A row of columns is a few long stretches of memory, so forming it is nearly a plain copy, and the
-// result is written in whole vectors of channels. The weights are repacked on each call. An input
-// in another layout is copied first. The gradient of the weights: channels_last_weight.cc.
+// result is written in whole vectors of channels. Taps that a task's pixels meet only in the
+// padding are left out, as far as they are at the ends of the sum. The weights are repacked on each
+// call. An input in another layout is copied first. The gradient of the weights:
+// channels_last_weight.cc.
 #include <algorithm>
 
 #include "conv/algorithms.h"
@@ -78,6 +80,33 @@ struct PixelProduct {
   void run(int64_t groups) const;
 };
 
+struct Range {
+  int64_t first, end;
+};
+
+// The part of the sum that pixels [j0, j0 + count) meet inside the source. Taps are told apart
+// along the outermost dimension that has several: those of an outer one are a stretch of the sum.
+template <class T>
+Range depth_met(const Columns<T>& c, int64_t j0, int64_t count) {
+  int i = 0;
+  while (i < 2 && c.taps[i] == 1) ++i;
+  int64_t inner = 1, stretch = c.channels;
+  for (int k = i + 1; k < 3; ++k) {
+    inner *= c.pixels[k];
+    stretch *= c.taps[k];
+  }
+  int64_t low = j0 / inner, high = (j0 + count - 1) / inner;
+  const bool one = low / c.pixels[i] == high / c.pixels[i];  // of what lies outside the dimension
+  low = one ? low % c.pixels[i] : 0;
+  high = one ? high % c.pixels[i] : c.pixels[i] - 1;
+  const int64_t *const begin = c.offset[i], *const last = begin + c.taps[i] - 1;
+  const int64_t* first = begin;
+  const int64_t* end = last + 1;  // offsets ascend
+  while (first < last && high * c.step[i] + *first < 0) ++first;
+  while (end > first + 1 && low * c.step[i] + end[-1] >= c.size[i]) --end;
+  return {(first - begin) * stretch, (end - begin) * stretch};
+}
+
 // Pixels [j0, j0 + count) of one group times the panels [n0, n1) of output channels.
 template <class T>
 class Block {
@@ -93,7 +122,8 @@ class Block {
         count_(count),
         n0_(n0),
         panels_(count, kernels_.mr),
-        kc_(balanced(product.depth(), sum_block<T>)),
+        met_(depth_met(from_, j0, count)),
+        kc_(balanced(depth(), sum_block<T>)),
         direct_(in_place(from_)),
         row_(direct_ ? from_.stride[2] : kc_ + 64 / static_cast<int64_t>(sizeof(T))),
         part_(all_parts ? count * row_ : 0),
@@ -101,14 +131,16 @@ class Block {
         beside_row_((n1 - n0) * kernels_.nr),
         beside_(product.target.dense ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
 
-  int64_t parts() const { return ceil_div(product_.depth(), kc_); }
+  int64_t depth() const { return met_.end - met_.first; }
+  int64_t parts() const { return ceil_div(depth(), kc_); }
   int64_t panels() const { return panels_.count; }
 
   // Forms part k of the columns, panels [i0, i1) of pixels.
   void form(int64_t k, int64_t i0, int64_t i1) const {
     if (direct_) return;
     const int64_t first = panels_.first_row(i0), end = panels_.first_row(i1);
-    pixel_table().of<T>().pack_pixels(from_, j0_ + first, end - first, k * kc_, depth_of(k),
+    pixel_table().of<T>().pack_pixels(from_, j0_ + first, end - first, met_.first + k * kc_,
+                                      depth_of(k),
                                       packed_.template as<T>() + k * part_ + first * row_, row_);
   }
 
@@ -125,7 +157,7 @@ class Block {
     tile.depth = depth_of(k);
     tile.a_row = row_;
     tile.a_column = 1;
-    tile.b = weight + k * kc_ * nr;
+    tile.b = weight + (met_.first + k * kc_) * nr;
     tile.b_row = nr;
     tile.c_row = target.dense ? target.row : beside_row_;
     tile.accumulate = k > 0;
@@ -157,13 +189,14 @@ class Block {
   }
 
  private:
-  int64_t depth_of(int64_t k) const { return std::min(kc_, product_.depth() - k * kc_); }
+  int64_t depth_of(int64_t k) const { return std::min(kc_, depth() - k * kc_); }
 
   const GemmKernels<T>& kernels_;
   const PixelProduct<T>& product_;
   const Columns<T> from_;
   const int64_t group_, j0_, count_, n0_;
   const Panels panels_;
+  const Range met_;
   const int64_t kc_;
   const bool direct_;
   const int64_t row_, part_;

@@ -14,8 +14,8 @@ namespace pyconv::PYCONV_ISA {
 namespace {
 
 // Pixels of a segment: their sums, 3 or 4 weights and a vector of the source fill the registers. A
-// kernel for each length would take minutes to compile; all rows of 4 pixels or more can do without a
-// segment shorter than 4, but those of 6. 14 instead of 8 gain 10 % in the common case, depthwise
+// kernel for each length would take minutes to compile; all rows of 4 pixels or more can do without
+// a segment shorter than 4, but those of 6. 14 instead of 8 gain 10 % in the common case, depthwise
 // convolution with stride 1.
 constexpr int segment_pixels[] = {14, 8, 7, 5, 4, 2, 1};
 constexpr int segment_lengths = sizeof segment_pixels / sizeof *segment_pixels;

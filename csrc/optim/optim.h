@@ -1,11 +1,13 @@
 // Steps of optimisers, in place.
 #pragma once
+#include <vector>
+
 #include "optim/kernels.h"
 
 namespace pyconv {
 
-// n elements each; buffer is null without momentum.
-template <class T>
-void sgd_step(const SgdSettings& settings, int64_t n, T* param, const T* grad, T* buffer);
+// One step for all these parameters, which share the threads.
+template <class T, class Settings>
+void optim_step(const Settings& settings, const std::vector<Piece<T>>& params);
 
 }  // namespace pyconv

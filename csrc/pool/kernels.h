@@ -9,18 +9,33 @@ namespace pyconv {
 
 template <class T>
 struct MaxPool {
-  PoolShape shape;     // output not empty; no taps that see padding only
-  const T* input;      // (N, C, D, H, W)
-  int64_t stride[5];   // of input
-  T* output;           // (N, C, O, P, Q), or (N, O, P, Q, C) if channels_last
-  int64_t* indices;    // the same; place of the maximum in the plane of D*H*W, -1 if there is none
-  bool channels_last;  // then the input's channels are neighbours
+  PoolShape shape;      // output not empty
+  const Seen* seen[3];  // of each window along each axis
+  int64_t whole[2];     // the range of columns that see a whole kernel: none if adaptive
+  const T* input;       // (N, C, D, H, W)
+  int64_t stride[5];    // of input; that of the channels is 1 if channels_last
+  T* output;            // (N, C, O, P, Q), or (N, O, P, Q, C) if channels_last
+  int64_t* indices;     // the same; place of the maximum in the plane of D*H*W, -1 if there is
+                        // none. Null: nobody asks
+};
+
+// The gradient, channels last: each element of the input looks at the windows that may have taken
+// it.
+template <class T>
+struct MaxPoolBackward {
+  PoolShape shape;
+  const Seen* meeting[3];  // windows, of each element along each axis
+  const T* grad_output;    // (N, O, P, Q, C)
+  const int64_t* indices;  // the same
+  T* grad_input;           // (N, D, H, W, C)
 };
 
 template <class T>
 struct PoolKernels {
   // Rows [first, last) of the output: of N*C*O*P, or of N*O*P if channels_last.
   void (*max_forward)(const MaxPool<T>& p, int64_t first, int64_t last);
+  // Rows [first, last) of N*D*H.
+  void (*max_backward)(const MaxPoolBackward<T>& p, int64_t first, int64_t last);
 };
 
 using PoolTable = ByType<PoolKernels>;

@@ -10,82 +10,147 @@ PYCONV_DEFINE_PICK(PoolTable, pool_table)
 
 namespace {
 
-constexpr int64_t chunk = 32768;  // elements of input per task
-constexpr int64_t block = 64;     // channels of a task in backward, if they are neighbours
+constexpr int64_t chunk = 32768;      // elements of input per task
+constexpr int64_t block = 64;         // channels of a task, if they are neighbours
+constexpr int64_t most_meeting = 16;  // windows per element, up to which the elements look for them
+constexpr int64_t most_places = int64_t{1} << 31;
 
-// Drops the first and last taps as far as no window sees the input through them, so that a huge
-// kernel costs no more than the input. The padding then counts to the first tap that is left.
-PoolShape without_unseen_taps(const PoolShape& shape) {
-  PoolShape s = shape;
-  for (int i = 0; i < 3; ++i) {
-    const int64_t missing = s.padding[i] - (s.output[i] - 1) * s.stride[i];
-    const int64_t first = missing > 0 ? (missing + s.dilation[i] - 1) / s.dilation[i] : 0;
-    const int64_t last = std::min(s.kernel[i] - 1, (s.input[i] - 1 + s.padding[i]) / s.dilation[i]);
-    s.kernel[i] = std::max<int64_t>(0, last - first + 1);
-    s.padding[i] -= first * s.dilation[i];
-  }
-  return s;
+int64_t tasks(int64_t n, int64_t per_task) { return (n + per_task - 1) / per_task; }
+
+// Calls body(offset in the array of `in` pixels per plane, offset in that of `out`, width, step)
+// for the planes, or for blocks of neighbouring channels. body returns whether all was well.
+template <class F>
+bool for_planes(const PoolShape& s, const F& body) {
+  const int64_t in = s.in_pixels(), out = s.out_pixels();
+  const int64_t width = s.channels_last ? block : 1;
+  const int64_t blocks = (s.channels + width - 1) / width;  // of an image
+  const int64_t all = s.batch * blocks;
+  const int64_t per_task =
+      std::max<int64_t>(1, chunk / std::max<int64_t>(1, std::max(in, out) * width));
+  std::vector<char> good(static_cast<size_t>(tasks(all, per_task)), true);
+  parallel_for(tasks(all, per_task), [&](int64_t task) {
+    for (int64_t i = task * per_task; i < std::min(all, (task + 1) * per_task); ++i) {
+      const int64_t n = i / blocks, c = i % blocks * width;
+      const int64_t pitch = s.channels_last ? 1 : in, other_pitch = s.channels_last ? 1 : out;
+      const bool fine =
+          body(n * in * s.channels + c * pitch, n * out * s.channels + c * other_pitch,
+               std::min(width, s.channels - c), s.channels_last ? s.channels : 1);
+      good[task] = good[task] && fine;
+    }
+  });
+  return std::find(good.begin(), good.end(), false) == good.end();
 }
 
-// The gradient of `width` neighbouring channels; `step`: from one pixel to the next.
-template <class T>
-inline void scatter(int64_t in, int64_t out, int64_t step, int64_t width, const T* grad_output,
-                    const int64_t* indices, T* grad_input) {
-  for (int64_t j = 0; j < in; ++j) std::fill_n(grad_input + j * step, width, T(0));
+// put(to, from) for the elements of `width` neighbouring channels and their places; step: from one
+// pixel to the next.
+template <class T, class F>
+inline bool scatter(const PoolShape& s, int64_t width, int64_t step, const T* from,
+                    const int64_t* indices, T* to, const F& put) {
+  const int64_t in = s.in_pixels(), out = s.out_pixels();
+  bool good = true;
+  for (int64_t j = 0; j < in; ++j) std::fill_n(to + j * step, width, T(0));
   for (int64_t j = 0; j < out; ++j)
     for (int64_t c = 0; c < width; ++c) {
       const int64_t at = indices[j * step + c];
-      if (at >= 0 && at < in) grad_input[at * step + c] += grad_output[j * step + c];
+      const bool inside = at >= 0 && at < in;
+      if (inside) put(to[at * step + c], from[j * step + c]);
+      good = good && inside;
     }
+  return good;
 }
 
 }  // namespace
 
 template <class T>
-void max_pool_forward(const PoolShape& shape, const TensorView& input, bool channels_last,
-                      T* output, int64_t* indices) {
-  MaxPool<T> p{without_unseen_taps(shape), input.as<const T>(), {}, output, indices, channels_last};
-  const PoolShape& s = p.shape;
+void max_pool_forward(const PoolShape& s, const TensorView& input, T* output, int64_t* indices) {
+  if (s.batch * s.channels * s.out_pixels() == 0) return;
+  std::vector<Seen> seen[3];
+  MaxPool<T> p{s, {}, {}, input.as<const T>(), {}, output, indices};
+  for (int i = 0; i < 3; ++i) {
+    seen[i] = seen_along(s, i);
+    p.seen[i] = seen[i].data();
+  }
+  const auto whole = [&](int64_t q) { return !s.adaptive && seen[2][q].count == s.kernel[2]; };
+  while (p.whole[0] < s.output[2] && !whole(p.whole[0])) ++p.whole[0];
+  p.whole[1] = p.whole[0];
+  while (p.whole[1] < s.output[2] && whole(p.whole[1])) ++p.whole[1];
   const int channel = input.ndim - s.ndim - 1;
   p.stride[0] = channel > 0 ? input.stride[0] : 0;
   p.stride[1] = input.stride[channel];
   std::copy(input.stride + channel + 1, input.stride + input.ndim, p.stride + 5 - s.ndim);
-  const int64_t lines = p.channels_last ? s.batch : s.batch * s.channels;
+  const int64_t lines = s.channels_last ? s.batch : s.batch * s.channels;
   const int64_t rows = lines * s.output[0] * s.output[1];
-  const int64_t row_work = s.input[2] * std::max<int64_t>(1, s.kernel[0] * s.kernel[1]) *
-                           (p.channels_last ? s.channels : 1);
+  const int64_t row_work = s.input[2] * std::max<int64_t>(1, seen[0][0].count * seen[1][0].count) *
+                           (s.channels_last ? s.channels : 1);
   const int64_t per_task = std::max<int64_t>(1, chunk / row_work);
   const auto kernel = pool_table().of<T>().max_forward;
-  parallel_for((rows + per_task - 1) / per_task, [&](int64_t task) {
+  parallel_for(tasks(rows, per_task), [&](int64_t task) {
     kernel(p, task * per_task, std::min(rows, (task + 1) * per_task));
   });
 }
 
 template <class T>
-void max_pool_backward(const PoolShape& s, bool channels_last, const T* grad_output,
-                       const int64_t* indices, T* grad_input) {
-  const int64_t in = s.in_pixels(), out = s.out_pixels();
-  const int64_t width = channels_last ? block : 1;
-  const int64_t blocks = (s.channels + width - 1) / width;  // of an image
-  const int64_t all = s.batch * blocks;
-  const int64_t per_task = std::max<int64_t>(1, chunk / (in * width));
-  parallel_for((all + per_task - 1) / per_task, [&](int64_t task) {
-    for (int64_t i = task * per_task; i < std::min(all, (task + 1) * per_task); ++i) {
-      const int64_t n = i / blocks, c = i % blocks * width;
-      if (channels_last) {
-        const int64_t from = n * out * s.channels + c, to = n * in * s.channels + c;
-        scatter(in, out, s.channels, std::min(width, s.channels - c), grad_output + from,
-                indices + from, grad_input + to);
-      } else {
-        scatter(in, out, 1, 1, grad_output + i * out, indices + i * out, grad_input + i * in);
-      }
-    }
+void max_pool_backward(const PoolShape& s, const T* grad_output, const int64_t* indices,
+                       T* grad_input) {
+  std::vector<Seen> meeting[3];
+  int64_t most = s.channels_last && s.in_pixels() <= most_places ? 1 : most_meeting + 1;
+  for (int i = 0; i < 3 && most <= most_meeting; ++i) {
+    meeting[i] = meeting_along(s, i);
+    most *= std::max_element(meeting[i].begin(), meeting[i].end(), [](Seen a, Seen b) {
+              return a.count < b.count;
+            })->count;
+  }
+  if (most > most_meeting) {
+    for_planes(s, [&](int64_t in, int64_t out, int64_t width, int64_t step) {
+      return scatter(s, width, step, grad_output + out, indices + out, grad_input + in,
+                     [](T& sum, T value) { sum += value; });
+    });
+    return;
+  }
+  const MaxPoolBackward<T> p{s,
+                             {meeting[0].data(), meeting[1].data(), meeting[2].data()},
+                             grad_output,
+                             indices,
+                             grad_input};
+  const int64_t rows = s.batch * s.input[0] * s.input[1];
+  const int64_t per_task =
+      std::max<int64_t>(1, chunk / std::max<int64_t>(1, s.input[2] * s.channels));
+  const auto kernel = pool_table().of<T>().max_backward;
+  parallel_for(tasks(rows, per_task), [&](int64_t task) {
+    kernel(p, task * per_task, std::min(rows, (task + 1) * per_task));
   });
 }
 
-template void max_pool_forward(const PoolShape&, const TensorView&, bool, float*, int64_t*);
-template void max_pool_forward(const PoolShape&, const TensorView&, bool, double*, int64_t*);
-template void max_pool_backward(const PoolShape&, bool, const float*, const int64_t*, float*);
-template void max_pool_backward(const PoolShape&, bool, const double*, const int64_t*, double*);
+template <class T>
+bool max_unpool(const PoolShape& s, const T* from, const int64_t* indices, T* to) {
+  return for_planes(s, [&](int64_t in, int64_t out, int64_t width, int64_t step) {
+    return scatter(s, width, step, from + out, indices + out, to + in,
+                   [](T& element, T value) { element = value; });
+  });
+}
+
+template <class T>
+bool take(const PoolShape& s, const T* from, const int64_t* indices, T* to) {
+  return for_planes(s, [&](int64_t in, int64_t out, int64_t width, int64_t step) {
+    bool good = true;
+    for (int64_t j = 0; j < s.out_pixels(); ++j)
+      for (int64_t c = 0; c < width; ++c) {
+        const int64_t at = indices[out + j * step + c];
+        const bool inside = at >= 0 && at < s.in_pixels();
+        to[out + j * step + c] = inside ? from[in + at * step + c] : 0;
+        good = good && (inside || at == -1);
+      }
+    return good;
+  });
+}
+
+template void max_pool_forward(const PoolShape&, const TensorView&, float*, int64_t*);
+template void max_pool_forward(const PoolShape&, const TensorView&, double*, int64_t*);
+template void max_pool_backward(const PoolShape&, const float*, const int64_t*, float*);
+template void max_pool_backward(const PoolShape&, const double*, const int64_t*, double*);
+template bool max_unpool(const PoolShape&, const float*, const int64_t*, float*);
+template bool max_unpool(const PoolShape&, const double*, const int64_t*, double*);
+template bool take(const PoolShape&, const float*, const int64_t*, float*);
+template bool take(const PoolShape&, const double*, const int64_t*, double*);
 
 }  // namespace pyconv

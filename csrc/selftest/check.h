@@ -73,8 +73,9 @@ void test_fork();  // apart: QEMU 7 cannot start threads after a fork
 void test_gemm();
 void test_conv();
 void test_pool();
-void test_pointwise();  // relu, cross_entropy, sgd
+void test_pointwise();  // relu, cross_entropy, steps of optimisers
 void test_norm();
+void test_separable();
 void test_random();  // dropout, embedding, losses of differences
 
 }  // namespace pyconv::selftest

@@ -1,7 +1,6 @@
 // The kernels' tests without Python: for sanitizers, emulators and cross-compiled builds.
 //
-//   pyconv_selftest [name...]    memory threads fork gemm conv pool pointwise norm random;
-//   all if none
+//   pyconv_selftest [name...]    names: those of the table below; all if none
 #include <cstdio>
 #include <cstring>
 
@@ -17,9 +16,16 @@ struct Test {
   void (*run)();
 };
 const Test tests[] = {
-    {"memory", test_memory},       {"threads", test_threads}, {"fork", test_fork},
-    {"gemm", test_gemm},           {"conv", test_conv},       {"pool", test_pool},
-    {"pointwise", test_pointwise}, {"norm", test_norm},       {"random", test_random},
+    {"memory", test_memory},        //
+    {"threads", test_threads},      //
+    {"fork", test_fork},            //
+    {"gemm", test_gemm},            //
+    {"conv", test_conv},            //
+    {"pool", test_pool},            //
+    {"separable", test_separable},  //
+    {"pointwise", test_pointwise},  //
+    {"norm", test_norm},            //
+    {"random", test_random},        //
 };
 
 bool wanted(const char* name, int count, char** names) {

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <type_traits>
 
 #include "core/error.h"
 #include "elementwise/elementwise.h"
@@ -73,25 +75,72 @@ void test_bad_target() {
   }
 }
 
-template <class T>
-void test_sgd(Random& random, int64_t n, const std::string& where) {
-  std::vector<T> param = random.numbers<T>(n), buffer(param.size());
-  std::vector<double> truth(param.begin(), param.end()), buffer_truth(param.size());
-  SgdSettings s{0.1, 0.9, 0, 0.01, random.yes(), random.yes(), true};
-  const bool momentum = random.yes();
-  if (!s.nesterov) s.dampening = 0.2;
-  for (int step = 0; step < 3; ++step) {
-    const std::vector<T> grad = random.numbers<T>(n);
-    s.first_step = step == 0;
-    sgd_step(s, n, param.data(), grad.data(), momentum ? buffer.data() : nullptr);
-    for (size_t i = 0; i < param.size(); ++i) {
-      const double g = (s.maximize ? -1 : 1) * double(grad[i]) + s.weight_decay * truth[i];
-      double& b = buffer_truth[i];
-      b = s.first_step ? g : s.momentum * b + (1 - s.dampening) * g;
-      truth[i] -= s.lr * (!momentum ? g : s.nesterov ? g + s.momentum * b : b);
+// Two parameters, so that pieces end within a task; three steps, so that the state is read.
+template <class T, class Settings, class Truth>
+void test_step(Random& random, int64_t n, Settings settings, int states, const std::string& where,
+               const Truth& truth_of) {
+  const int64_t sizes[] = {n / 3, n - n / 3};
+  std::vector<T> param[2], state[2][max_states];
+  std::vector<double> truth[2], kept[2][max_states];
+  for (int p = 0; p < 2; ++p) {
+    param[p] = random.numbers<T>(sizes[p]);
+    truth[p].assign(param[p].begin(), param[p].end());
+    for (int k = 0; k < states; ++k) {
+      state[p][k].resize(param[p].size());
+      kept[p][k].resize(param[p].size());
     }
   }
-  expect_close(param, truth, 9, "sgd: " + where);
+  for (int step = 0; step < 3; ++step) {
+    if constexpr (std::is_same_v<Settings, SgdSettings>) settings.first_step = step == 0;
+    std::vector<T> grad[2];
+    std::vector<Piece<T>> pieces;
+    for (int p = 0; p < 2; ++p) {
+      grad[p] = random.numbers<T>(sizes[p]);
+      Piece<T> piece{sizes[p], param[p].data(), grad[p].data(), {}};
+      for (int k = 0; k < states; ++k) piece.state[k] = state[p][k].data();
+      pieces.push_back(piece);
+      for (size_t i = 0; i < grad[p].size(); ++i) {
+        double s[max_states] = {};
+        for (int k = 0; k < states; ++k) s[k] = kept[p][k][i];
+        const double g = (settings.maximize ? -1 : 1) * double(grad[p][i]);
+        truth_of(settings, g + settings.weight_decay * truth[p][i], truth[p][i], s);
+        for (int k = 0; k < states; ++k) kept[p][k][i] = s[k];
+      }
+    }
+    optim_step(settings, pieces);
+  }
+  for (int p = 0; p < 2; ++p) expect_close(param[p], truth[p], 30, where);
+}
+
+template <class T>
+void test_steps(Random& random, int64_t n, const std::string& where) {
+  const bool momentum = random.yes(), nesterov = momentum && random.yes();
+  test_step<T>(
+      random, n, SgdSettings{0.1, 0.9, nesterov ? 0 : 0.2, 0.01, nesterov, random.yes(), true},
+      momentum, "sgd: " + where, [&](const SgdSettings& s, double g, double& param, double* state) {
+        double& b = state[0];
+        b = s.first_step ? g : s.momentum * b + (1 - s.dampening) * g;
+        param -= s.lr * (!momentum ? g : s.nesterov ? g + s.momentum * b : b);
+      });
+  const int states = random.yes() ? 3 : 2;
+  test_step<T>(random, n, AdamSettings{0.1, 0.9, 0.8, 0.01, 0.1, false, random.yes(), 0.1, 0.2},
+               states, "adam: " + where,
+               [&](const AdamSettings& s, double g, double& param, double* state) {
+                 state[0] = s.beta1 * state[0] + (1 - s.beta1) * g;
+                 state[1] = s.beta2 * state[1] + (1 - s.beta2) * g * g;
+                 state[2] = std::max(state[2], state[1]);
+                 const double root = std::sqrt(state[states - 1] / s.correction2);
+                 param -= s.lr / s.correction1 * state[0] / (root + s.eps);
+               });
+  test_step<T>(random, n, RmspropSettings{0.1, 0.8, 0.01, 0.1, 0.9, true, random.yes()}, 3,
+               "rmsprop: " + where,
+               [&](const RmspropSettings& s, double g, double& param, double* state) {
+                 state[0] = s.alpha * state[0] + (1 - s.alpha) * g * g;
+                 state[2] = s.alpha * state[2] + (1 - s.alpha) * g;
+                 const double root = std::sqrt(state[0] - state[2] * state[2]);
+                 state[1] = s.momentum * state[1] + g / (root + s.eps);
+                 param -= s.lr * state[1];
+               });
 }
 
 }  // namespace
@@ -102,7 +151,7 @@ void test_pointwise() {
     Random random(4);
     for (int64_t n : {0, 1, 7, 16, 63, 100, 40000, 70001}) {
       test_relu<T>(random, n, where);
-      test_sgd<T>(random, n, where);
+      test_steps<T>(random, n, where);
     }
     for (int i = 0; i < 40; ++i) {
       const int64_t size[] = {random.whole(0, 30), random.whole(1, 70)};

@@ -16,8 +16,9 @@ import numpy as np
 
 from ..creation import as_tensor
 from ..tensor import Tensor, changed
-from .function import Edge, Node, edge_of
+from .function import Edge, Node, Observer, edge_of
 from .grad_mode import state
+from .hooks import call_hooks, hooks_of
 
 
 def backward(
@@ -136,6 +137,7 @@ class _Run:
         self.captured: dict[Edge, Tensor] = {}
         self.heap: list[tuple[int, Node]] = []
         self.arrived: dict[Node, list[Tensor | None]] = {}
+        self.hooked: dict[Tensor, Tensor] = {}  # leaves with hooks: what arrived there
 
     def start(self, tensors: Tensor | Sequence[Tensor], gradients: Any) -> None:
         roots = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
@@ -152,6 +154,7 @@ class _Run:
                 self.deliver(edge, gradient, owned=False)
             while self.heap:
                 self.step(heapq.heappop(self.heap)[1])
+            self.finish_hooks()
         finally:
             state.enabled = previous
 
@@ -161,7 +164,10 @@ class _Run:
         if self.wanted is not None:
             node.needs_input_grad = tuple(e is not None and self.goes_on(e) for e in node.edges)
         try:
-            gradients = _call(node, self.arrived.pop(node))
+            arrived = self.arrived.pop(node)
+            if node._hooks or node._retained:
+                self.run_hooks(node, arrived)
+            gradients = _call(node, arrived)
             for i, edge in enumerate(node.edges):
                 if edge is not None and node.needs_input_grad[i] and gradients[i] is not None:
                     self.deliver(edge, gradients[i], _only_here(gradients, i))
@@ -169,6 +175,31 @@ class _Run:
             node.needs_input_grad = needs
         if not self.retain_graph and node._saved:
             node._saved = None
+
+    def run_hooks(self, node: Node, gradients: list[Tensor | None]) -> None:
+        """Show the gradients of a node's outputs, now complete, to those who asked."""
+        for index, gradient in enumerate(gradients):
+            if gradient is None:
+                continue
+            hooks = (node._hooks or {}).get(index)
+            if hooks:
+                gradient = gradients[index] = call_hooks(hooks, gradient)
+                if (node, index) in self.captured:
+                    self.captured[node, index] = gradient
+            tensor = (node._retained or {}).get(index, lambda: None)()
+            if tensor is not None and self.wanted is None:
+                tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+
+    def finish_hooks(self) -> None:
+        """Do the same for leaves, and for what was asked for and not passed by."""
+        for edge, gradient in self.captured.items():
+            target, index = edge
+            if target not in self.useful:
+                hooks = (target._hooks or {}).get(index) if isinstance(target, Node) else None
+                hooks = hooks_of(target) if isinstance(target, Tensor) else hooks
+                self.captured[edge] = call_hooks(hooks, gradient) if hooks else gradient
+        for leaf, gradient in self.hooked.items():
+            self.add_to_leaf(leaf, call_hooks(hooks_of(leaf), gradient), owned=False)
 
     def goes_on(self, edge: Edge) -> bool:
         return self.wanted is None or edge in self.wanted or edge[0] in self.useful
@@ -194,6 +225,13 @@ class _Run:
         slots[index] = gradient if before is None else before + gradient
 
     def deliver_to_leaf(self, leaf: Tensor, gradient: Tensor, owned: bool) -> None:
+        if hooks_of(leaf):  # they see the sum of all that arrives
+            before = self.hooked.get(leaf)
+            self.hooked[leaf] = gradient if before is None else before + gradient
+        else:
+            self.add_to_leaf(leaf, gradient, owned)
+
+    def add_to_leaf(self, leaf: Tensor, gradient: Tensor, owned: bool) -> None:
         if self.create_graph:
             leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
         elif leaf.grad is None:
@@ -239,7 +277,10 @@ def _call(node: Node, gradients: list[Tensor | None]) -> tuple[Any, ...]:
         for i, (shape, dtype) in enumerate(node.outputs):
             if gradients[i] is None:
                 gradients[i] = Tensor(np.zeros(shape, dtype))
-    result = node.function.backward(node, *gradients)
+    if Observer.call is None:
+        result = node.function.backward(node, *gradients)
+    else:
+        result = _observed(node, gradients)
     if not isinstance(result, tuple):
         result = (result,)
     if len(result) != len(node.edges):
@@ -251,6 +292,18 @@ def _call(node: Node, gradients: list[Tensor | None]) -> tuple[Any, ...]:
         gradient if gradient is None or edge is None else _checked(node, edge, gradient)
         for edge, gradient in zip(node.edges, result)
     )
+
+
+def _observed(node: Node, gradients: list[Tensor | None]) -> Any:
+    """Run a node's backward under `detect_anomaly`."""
+    outer, Observer.in_backward = Observer.in_backward, True
+    try:
+        result = node.function.backward(node, *gradients)
+    finally:
+        Observer.in_backward = outer
+    if Observer.call is not None:
+        Observer.call(node, tuple(gradients), result)
+    return result
 
 
 def _checked(node: Node, edge: Edge, gradient: Any) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from ..tensor import Tensor, version_of
@@ -12,6 +13,13 @@ from .grad_mode import state
 Edge = tuple[Any, int]
 
 _sequence = itertools.count()
+
+
+class Observer:
+    """What `detect_anomaly` installs: called with each result, None while there is none."""
+
+    call: Callable[[Any, tuple[Any, ...], Any], None] | None = None
+    in_backward = False
 
 
 class Node:
@@ -29,7 +37,9 @@ class Node:
     _to_save: tuple[Tensor | None, ...] = ()
     _non_differentiable: tuple[Tensor, ...] = ()
     _materialize = True
-    _saved: tuple[Any, ...] | None = ()
+    _saved: Any = ()  # a tuple; a checkpoint.Deferred; None when it was freed
+    _hooks: dict[int, dict[Any, Callable[..., Any]]] | None = None  # per output
+    _retained: dict[int, Any] | None = None  # per output: weak reference to what keeps its gradient
 
     function: type[Function]
     sequence: int  # grows with every node: a node is newer than all it depends on
@@ -62,6 +72,8 @@ class Node:
                 "backward through the same graph a second time: what it saved was freed; "
                 "use backward(retain_graph=True) the first time"
             )
+        if self._saved.__class__ is not tuple:
+            self._saved = self._saved.compute_again()
         return tuple(None if entry is None else self._unpack(*entry) for entry in self._saved)
 
     def _unpack(self, tensor: Tensor, output: int | None, version: int) -> Tensor:
@@ -93,6 +105,8 @@ class Node:
             entries.append((tensor, output, version_of(tensor)[0]))
         self._saved = tuple(entries)
         self._to_save = ()
+        if state.segment is not None:
+            state.segment.add(self)
 
 
 class Function:
@@ -140,6 +154,8 @@ class Function:
         result: Tensor
         if not state.enabled:
             result = cls.forward(Node(), *args)
+            if Observer.call is not None:
+                Observer.call(cls, args, result)
             return result
         record = False
         for arg in args:
@@ -151,6 +167,8 @@ class Function:
             result = _record(cls, args) if record else cls.forward(Node(), *args)
         finally:
             state.enabled = True
+        if Observer.call is not None:
+            Observer.call(cls, args, result)
         return result
 
 

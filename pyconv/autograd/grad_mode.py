@@ -12,6 +12,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 class _State(threading.local):
     enabled = True
+    segment: Any = None  # the checkpointed computation that is running, see checkpoint.py
 
 
 state = _State()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
+
+from ..tensor import Tensor
 
 
 class RemovableHandle:
@@ -16,3 +19,47 @@ class RemovableHandle:
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
         self._hooks.pop(self, None)
+
+
+def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+    """Call the hook with each gradient of the tensor; see `Tensor.register_hook`."""
+    if not tensor.requires_grad:
+        raise RuntimeError("register_hook: the tensor does not require grad")
+    if tensor._node is None:
+        if not hooks_of(tensor):
+            tensor._hooks = {}
+        return RemovableHandle(tensor._hooks, hook)
+    if tensor._node._hooks is None:
+        tensor._node._hooks = {}
+    return RemovableHandle(tensor._node._hooks.setdefault(tensor._index, {}), hook)
+
+
+def retain_grad(tensor: Tensor) -> None:
+    """Let backward keep the gradient of a computed tensor; see `Tensor.retain_grad`."""
+    if not tensor.requires_grad:
+        raise RuntimeError("retain_grad: the tensor does not require grad")
+    if tensor._node is not None:
+        if tensor._node._retained is None:
+            tensor._node._retained = {}
+        tensor._node._retained[tensor._index] = weakref.ref(tensor)
+
+
+def hooks_of(leaf: Tensor) -> dict[Any, Callable[..., Any]]:
+    """Return the hooks of a leaf; few have any, so the slot is empty until one comes."""
+    return getattr(leaf, "_hooks", {})
+
+
+def call_hooks(hooks: dict[Any, Callable[..., Any]], gradient: Tensor) -> Tensor:
+    """Return the gradient after each hook could replace it."""
+    for hook in list(hooks.values()):
+        replaced = hook(gradient)
+        if replaced is None:
+            continue
+        if not isinstance(replaced, Tensor) or replaced.shape != gradient.shape:
+            found = getattr(replaced, "shape", type(replaced).__name__)
+            raise ValueError(
+                f"a hook returned {found} for a gradient of shape {gradient.shape}, expected a "
+                "Tensor of that shape or None"
+            )
+        gradient = replaced.to(gradient.dtype)
+    return gradient

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..creation import as_tensor
+from ..random import default_generator
 
 
 class Dataset:
@@ -67,3 +72,111 @@ class TensorDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.tensors[0])
+
+
+class Subset(Dataset):
+    """Some samples of a dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    indices : sequence of int
+        Which, in this order.
+
+    Examples
+    --------
+    >>> from pyconv.data import Subset
+    >>> Subset(["a", "b", "c"], [2, 0])[0]
+    'c'
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+
+    def __getitem__(self, index: int) -> Any:
+        return self.dataset[self.indices[index]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class TransformedDataset(Dataset):
+    """A dataset whose samples pass through a function.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of tuples.
+    transform : callable
+        Gets the first parts of a sample, and returns what takes their place.
+    arrays : int
+        How many parts it gets: 1 for an image, 2 for an image and its mask.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> plain = pyconv.data.TensorDataset(pyconv.ones(2, 1, 4, 4), [5, 6])
+    >>> crop = pyconv.data.transforms.CenterCrop(2)
+    >>> image, label = pyconv.data.TransformedDataset(plain, crop)[0]
+    >>> image.shape
+    (1, 2, 2)
+    """
+
+    def __init__(self, dataset: Any, transform: Callable[..., Any], arrays: int = 1) -> None:
+        self.dataset = dataset
+        self.transform = transform
+        self.arrays = arrays
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        sample = self.dataset[index]
+        result = self.transform(*sample[: self.arrays])
+        changed = result if self.arrays > 1 else (result,)
+        return (*changed, *sample[self.arrays :])
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
+def random_split(
+    dataset: Any, lengths: Sequence[float], generator: np.random.Generator | None = None
+) -> list[Subset]:
+    """Split a dataset at random into parts that do not overlap.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    lengths : sequence of int, or of float
+        Sizes of the parts; or their shares, which add up to 1: what rounding leaves over goes to
+        the first parts.
+    generator : numpy.random.Generator, optional
+        Source of the order; that of `pyconv.manual_seed` if left out.
+
+    Returns
+    -------
+    list of Subset
+
+    Raises
+    ------
+    ValueError
+        If a length is negative, or they do not add up.
+
+    Examples
+    --------
+    >>> from pyconv.data import random_split
+    >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
+    [8, 2]
+    """
+    count, sizes = len(dataset), list(lengths)
+    if sizes and math.isclose(sum(sizes), 1):
+        sizes = [math.floor(count * share) for share in sizes]
+        for i in range(count - int(sum(sizes))):
+            sizes[i % len(sizes)] += 1
+    if any(size < 0 or size != int(size) for size in sizes) or sum(sizes) != count:
+        raise ValueError(
+            f"random_split: lengths is {list(lengths)}, expected sizes with the sum {count}, or "
+            "shares with the sum 1"
+        )
+    order = (generator or default_generator()).permutation(count).tolist()
+    ends = np.cumsum(sizes).astype(int)
+    return [Subset(dataset, order[end - int(n) : end]) for n, end in zip(sizes, ends)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..functional import stack
 from ..random import default_generator, manual_seed
+from .dataset import TensorDataset
 
 PREFETCHED = 2  # batches per worker that are being loaded ahead
 
@@ -38,6 +39,8 @@ class DataLoader:
         after the same seed, whichever process loads it.
     generator : numpy.random.Generator, optional
         Source of the order; that of `pyconv.manual_seed` if left out.
+    collate_fn : callable, optional
+        Makes a batch of a list of samples, instead of stacking them.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class DataLoader:
         drop_last: bool = False,
         num_workers: int = 0,
         generator: np.random.Generator | None = None,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}, must be at least 1")
@@ -74,6 +78,7 @@ class DataLoader:
         self.drop_last = drop_last
         self.num_workers = num_workers
         self.generator = generator
+        self.collate_fn = collate_fn
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.dataset), self.batch_size)
@@ -81,10 +86,11 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         batches = self._batches()
+        source = self.dataset, self.collate_fn
         if self.num_workers:
             seed = int((self.generator or default_generator()).integers(2**31))
-            return _from_workers(self.dataset, batches, self.num_workers, seed)
-        return (_load(self.dataset, batch) for batch in batches)
+            return _from_workers(source, batches, self.num_workers, seed)
+        return (_load(source, batch) for batch in batches)
 
     def _batches(self) -> list[Sequence[int]]:
         """Return the indices of each batch."""
@@ -96,8 +102,11 @@ class DataLoader:
         return [order[start : start + self.batch_size] for start in starts]
 
 
-def _load(dataset: Any, indices: Sequence[int]) -> Any:
-    return _collate([dataset[i] for i in indices])
+def _load(source: Any, indices: Sequence[int]) -> Any:
+    dataset, collate = source
+    if collate is None and type(dataset) is TensorDataset:  # a batch is one indexing
+        return [t[np.asarray(indices)] for t in dataset.tensors]
+    return (collate or _collate)([dataset[i] for i in indices])
 
 
 def _collate(samples: list[Any]) -> Any:
@@ -112,12 +121,12 @@ def _collate(samples: list[Any]) -> Any:
 
 # ---- workers -----------------------------------------------------------------------------------
 
-_dataset: Any = None  # in a worker: what it loads from
+_source: Any = None  # in a worker: the dataset, and what makes batches
 
 
-def _start_worker(dataset: Any) -> None:
-    global _dataset
-    _dataset = dataset
+def _start_worker(source: Any) -> None:
+    global _source
+    _source = source
 
 
 def _load_in_worker(indices: Sequence[int], seed: int) -> Any:
@@ -125,11 +134,11 @@ def _load_in_worker(indices: Sequence[int], seed: int) -> Any:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (what a dataset may use)
     manual_seed(seed)
-    return _load(_dataset, indices)
+    return _load(_source, indices)
 
 
 def _from_workers(
-    dataset: Any, batches: list[Sequence[int]], num_workers: int, seed: int
+    source: Any, batches: list[Sequence[int]], num_workers: int, seed: int
 ) -> Iterator[Any]:
     import multiprocessing
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -137,7 +146,7 @@ def _from_workers(
 
     # An executor notices when a worker is killed; multiprocessing.Pool would wait for ever.
     executor = ProcessPoolExecutor(
-        num_workers, multiprocessing.get_context("fork"), _start_worker, (dataset,)
+        num_workers, multiprocessing.get_context("fork"), _start_worker, (source,)
     )
     waiting: deque[Future[Any]] = deque()
     try:

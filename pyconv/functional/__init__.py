@@ -4,6 +4,17 @@ Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor
 """
 
 from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, sub, where
+from .avg_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+)
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout, dropout1d, dropout2d, dropout3d
@@ -13,11 +24,20 @@ from .layer_norm import layer_norm
 from .likelihood import binary_cross_entropy, binary_cross_entropy_with_logits, nll_loss
 from .linear import linear, matmul
 from .loss import cross_entropy
+from .max_pool import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
+from .max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
 from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
-from .pool import max_pool2d
 from .reduce import argmax, log_softmax, max, mean, softmax, sum
 from .regression import l1_loss, mse_loss, smooth_l1_loss
+from .resize import interpolate, pixel_shuffle, pixel_unshuffle
 from .response import local_response_norm
 from .shape import (
     cat,
@@ -35,8 +55,17 @@ from .sparse import embedding
 
 __all__ = [
     "abs",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "add",
     "argmax",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "batch_norm_relu",
     "binary_cross_entropy",
@@ -66,6 +95,7 @@ __all__ = [
     "gt",
     "index",
     "instance_norm",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "le",
@@ -73,10 +103,18 @@ __all__ = [
     "local_response_norm",
     "log",
     "log_softmax",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "lt",
     "matmul",
     "max",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mean",
     "mse_loss",
     "mul",
@@ -85,6 +123,8 @@ __all__ = [
     "nll_loss",
     "pad",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
     "relu",
     "reshape",

@@ -79,6 +79,101 @@ def ones_(tensor: Tensor) -> Tensor:
     return _fill(tensor, 1)
 
 
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """Return by how much weights have to be larger because of what follows the layer.
+
+    Parameters
+    ----------
+    nonlinearity : str
+        "linear", "conv1d" to "conv3d", "conv_transpose1d" to "conv_transpose3d", "sigmoid", "tanh",
+        "relu", "leaky_relu" or "selu".
+    param : float, optional
+        Negative slope of the leaky ReLU; 0.01 if left out.
+
+    Raises
+    ------
+    ValueError
+        If the name is another, or the slope no number.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.init.calculate_gain("tanh")
+    1.6666666666666667
+    """
+    slope = 0.01 if param is None else param
+    if isinstance(slope, bool) or not isinstance(slope, (int, float)):
+        raise ValueError(f"calculate_gain: param is {param!r}, expected a number")
+    gains = {
+        "linear": 1.0,
+        "sigmoid": 1.0,
+        "tanh": 5 / 3,
+        "relu": math.sqrt(2),
+        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+        "selu": 3 / 4,
+        **{f"conv{kind}{n}d": 1.0 for kind in ("", "_transpose") for n in (1, 2, 3)},
+    }
+    if nonlinearity not in gains:
+        raise ValueError(f"nonlinearity is {nonlinearity!r}, expected one of {', '.join(gains)}")
+    return gains[nonlinearity]
+
+
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None
+) -> Tensor:
+    """Fill with uniform numbers within ``gain * sqrt(6 / (fan_in + fan_out))``.
+
+    Parameters
+    ----------
+    tensor : Tensor of shape (outputs, inputs, ...)
+        Changed in place.
+    gain : float
+        See `calculate_gain`.
+    generator : numpy.random.Generator, optional
+        Source of the numbers; that of `pyconv.manual_seed` if left out.
+
+    Returns
+    -------
+    Tensor
+        `tensor` itself.
+
+    Raises
+    ------
+    ValueError
+        If `tensor` has fewer than two dimensions.
+
+    References
+    ----------
+    Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*,
+    2010.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> w = pyconv.nn.init.xavier_uniform_(pyconv.empty(8, 16))
+    >>> bool(w.abs().max() <= 0.5)
+    True
+    """
+    bound = math.sqrt(3) * _xavier_std(tensor, gain)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(
+    tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None
+) -> Tensor:
+    """Fill with normal numbers of standard deviation ``gain * sqrt(2 / (fan_in + fan_out))``.
+
+    Arguments, errors and source are those of `xavier_uniform_`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.init.xavier_normal_(pyconv.empty(8, 16)).shape
+    (8, 16)
+    """
+    return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
+
+
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0,
@@ -88,8 +183,7 @@ def kaiming_uniform_(
 ) -> Tensor:
     """Fill with uniform numbers that keep the variance of activations through a layer.
 
-    The bound is ``gain * sqrt(3 / fan)``, with a gain of ``sqrt(2 / (1 + a**2))`` for a leaky
-    ReLU of negative slope `a`, sqrt(2) for a ReLU and 1 for none.
+    The bound is ``gain * sqrt(3 / fan)``.
 
     Parameters
     ----------
@@ -99,8 +193,8 @@ def kaiming_uniform_(
         Negative slope of the leaky ReLU.
     mode : {"fan_in", "fan_out"}
         Keep the variance forward or backward.
-    nonlinearity : {"leaky_relu", "relu", "linear", "conv2d"}
-        What follows the layer.
+    nonlinearity : str
+        What follows the layer, see `calculate_gain`.
     generator : numpy.random.Generator, optional
         Source of the numbers; that of `pyconv.manual_seed` if left out.
 
@@ -125,16 +219,62 @@ def kaiming_uniform_(
     >>> bool(w.abs().max() <= 0.5)
     True
     """
-    gains = {
-        "leaky_relu": math.sqrt(2 / (1 + a**2)),
-        "relu": math.sqrt(2),
-        "linear": 1.0,
-        "conv2d": 1.0,
-    }
-    if nonlinearity not in gains:
-        raise ValueError(f"nonlinearity is {nonlinearity!r}, expected one of {', '.join(gains)}")
-    bound = gains[nonlinearity] * math.sqrt(3 / max(fan_of(tensor, mode), 1))
+    bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: np.random.Generator | None = None,
+) -> Tensor:
+    """Fill with normal numbers of standard deviation ``gain / sqrt(fan)``.
+
+    Arguments, errors and source are those of `kaiming_uniform_`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.init.kaiming_normal_(pyconv.empty(8, 3, 3, 3), mode="fan_out").shape
+    (8, 3, 3, 3)
+    """
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(
+    tensor: Tensor, gain: float = 1, generator: np.random.Generator | None = None
+) -> Tensor:
+    """Fill with a random matrix whose rows, or else columns, are orthogonal and of length `gain`.
+
+    Dimensions but the first are joined.
+
+    Raises
+    ------
+    ValueError
+        If `tensor` has fewer than two dimensions.
+
+    References
+    ----------
+    Saxe, McClelland and Ganguli, *Exact solutions to the nonlinear dynamics of learning in deep
+    linear neural networks*, arXiv:1312.6120.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> w = pyconv.nn.init.orthogonal_(pyconv.empty(2, 5))
+    >>> bool(((w @ w.transpose(0, 1) - pyconv.tensor([[1, 0], [0, 1]])).abs() < 1e-6).numpy().all())
+    True
+    """
+    fan_of(tensor)
+    if not tensor.numel():
+        return tensor
+    rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
+    draw = (generator or default_generator()).standard_normal
+    q, r = np.linalg.qr(draw((max(rows, columns), min(rows, columns))))
+    q = q * np.where(np.diag(r) < 0, -1, 1)  # else not every such matrix is as likely
+    return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
 
 
 def fan_of(tensor: Tensor, mode: str = "fan_in") -> int:
@@ -145,6 +285,15 @@ def fan_of(tensor: Tensor, mode: str = "fan_in") -> int:
         raise ValueError(f"mode is {mode!r}, expected 'fan_in' or 'fan_out'")
     units = tensor.shape[1 if mode == "fan_in" else 0]
     return units * math.prod(tensor.shape[2:])
+
+
+def _xavier_std(tensor: Tensor, gain: float) -> float:
+    both = fan_of(tensor, "fan_in") + fan_of(tensor, "fan_out")
+    return gain * math.sqrt(2 / max(both, 1))
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    return calculate_gain(nonlinearity, a) / math.sqrt(max(fan_of(tensor, mode), 1))
 
 
 def _fill(tensor: Tensor, values: Array | float) -> Tensor:

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from .pool_base import (
+    AdaptiveAvgPoolBase,
+    AdaptiveMaxPoolBase,
+    AvgPoolBase,
+    LPPoolBase,
+    MaxPoolBase,
+    MaxUnpoolBase,
+)
 
-from ..functional import max_pool2d
-from .conv import ints_at_least
-from .module import Module
+
+class MaxPool1d(MaxPoolBase):
+    """The largest element of each window; see `pyconv.functional.max_pool1d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, return_indices, ceil_mode
+        As in `pyconv.functional.max_pool1d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.MaxPool1d(2)(pyconv.zeros(1, 3, 8)).shape
+    (1, 3, 4)
+    """
+
+    _ndim = 1
 
 
-class MaxPool2d(Module):
+class MaxPool2d(MaxPoolBase):
     """The largest element of each window; see `pyconv.functional.max_pool2d`.
 
     Parameters
     ----------
     kernel_size, stride, padding, dilation, return_indices, ceil_mode
-        As in `pyconv.functional.max_pool2d`; `stride` is the size of the window if left out.
+        As in `pyconv.functional.max_pool2d`. `stride` is the size of the window if left out.
 
     Examples
     --------
@@ -24,44 +45,295 @@ class MaxPool2d(Module):
     (1, 3, 4, 4)
     """
 
-    def __init__(
-        self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = _checked("kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else _checked("stride", stride, 1)
-        self.padding = _checked("padding", padding, 0)
-        self.dilation = _checked("dilation", dilation, 1)
-        self.return_indices = return_indices
-        self.ceil_mode = ceil_mode
-
-    def forward(self, input: Any) -> Any:
-        """Pool images (N, C, H, W) or one image (C, H, W)."""
-        return max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.return_indices,
-        )
-
-    def extra_repr(self) -> str:
-        """Return the arguments."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
-        )
+    _ndim = 2
 
 
-def _checked(name: str, value: Any, least: int) -> Any:
-    """Check an integer or a pair, and keep which it was."""
-    ints_at_least(f"MaxPool2d: {name}", value, 2, least)
-    return value
+class MaxPool3d(MaxPoolBase):
+    """The largest element of each window; see `pyconv.functional.max_pool3d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, return_indices, ceil_mode
+        As in `pyconv.functional.max_pool3d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.MaxPool3d(2)(pyconv.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 4, 4, 4)
+    """
+
+    _ndim = 3
+
+
+class MaxUnpool1d(MaxUnpoolBase):
+    """Elements put where max pooling found them; see `pyconv.functional.max_unpool1d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding
+        As in `pyconv.functional.max_unpool1d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> x, indices = pyconv.nn.MaxPool1d(2, return_indices=True)(pyconv.zeros(1, 3, 8))
+    >>> pyconv.nn.MaxUnpool1d(2)(x, indices).shape
+    (1, 3, 8)
+    """
+
+    _ndim = 1
+
+
+class MaxUnpool2d(MaxUnpoolBase):
+    """Elements put where max pooling found them; see `pyconv.functional.max_unpool2d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding
+        As in `pyconv.functional.max_unpool2d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> x, indices = pyconv.nn.MaxPool2d(2, return_indices=True)(pyconv.zeros(1, 3, 8, 8))
+    >>> pyconv.nn.MaxUnpool2d(2)(x, indices).shape
+    (1, 3, 8, 8)
+    """
+
+    _ndim = 2
+
+
+class MaxUnpool3d(MaxUnpoolBase):
+    """Elements put where max pooling found them; see `pyconv.functional.max_unpool3d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding
+        As in `pyconv.functional.max_unpool3d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> x, indices = pyconv.nn.MaxPool3d(2, return_indices=True)(pyconv.zeros(1, 3, 8, 8, 8))
+    >>> pyconv.nn.MaxUnpool3d(2)(x, indices).shape
+    (1, 3, 8, 8, 8)
+    """
+
+    _ndim = 3
+
+
+class AvgPool1d(AvgPoolBase):
+    """The mean of each window; see `pyconv.functional.avg_pool1d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        As in `pyconv.functional.avg_pool1d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AvgPool1d(2)(pyconv.zeros(1, 3, 8)).shape
+    (1, 3, 4)
+    """
+
+    _ndim = 1
+
+
+class AvgPool2d(AvgPoolBase):
+    """The mean of each window; see `pyconv.functional.avg_pool2d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        As in `pyconv.functional.avg_pool2d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AvgPool2d(2)(pyconv.zeros(1, 3, 8, 8)).shape
+    (1, 3, 4, 4)
+    """
+
+    _ndim = 2
+
+
+class AvgPool3d(AvgPoolBase):
+    """The mean of each window; see `pyconv.functional.avg_pool3d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        As in `pyconv.functional.avg_pool3d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AvgPool3d(2)(pyconv.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 4, 4, 4)
+    """
+
+    _ndim = 3
+
+
+class AdaptiveAvgPool1d(AdaptiveAvgPoolBase):
+    """The mean of each of some bins; see `pyconv.functional.adaptive_avg_pool1d`.
+
+    Parameters
+    ----------
+    output_size
+        As in `pyconv.functional.adaptive_avg_pool1d`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AdaptiveAvgPool1d(4)(pyconv.zeros(1, 3, 8)).shape
+    (1, 3, 4)
+    """
+
+    _ndim = 1
+
+
+class AdaptiveAvgPool2d(AdaptiveAvgPoolBase):
+    """The mean of each of some bins; see `pyconv.functional.adaptive_avg_pool2d`.
+
+    Parameters
+    ----------
+    output_size
+        As in `pyconv.functional.adaptive_avg_pool2d`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AdaptiveAvgPool2d(4)(pyconv.zeros(1, 3, 8, 8)).shape
+    (1, 3, 4, 4)
+    """
+
+    _ndim = 2
+
+
+class AdaptiveAvgPool3d(AdaptiveAvgPoolBase):
+    """The mean of each of some bins; see `pyconv.functional.adaptive_avg_pool3d`.
+
+    Parameters
+    ----------
+    output_size
+        As in `pyconv.functional.adaptive_avg_pool3d`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AdaptiveAvgPool3d(4)(pyconv.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 4, 4, 4)
+    """
+
+    _ndim = 3
+
+
+class AdaptiveMaxPool1d(AdaptiveMaxPoolBase):
+    """The largest element of each of some bins; see `pyconv.functional.adaptive_max_pool1d`.
+
+    Parameters
+    ----------
+    output_size, return_indices
+        As in `pyconv.functional.adaptive_max_pool1d`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AdaptiveMaxPool1d(4)(pyconv.zeros(1, 3, 8)).shape
+    (1, 3, 4)
+    """
+
+    _ndim = 1
+
+
+class AdaptiveMaxPool2d(AdaptiveMaxPoolBase):
+    """The largest element of each of some bins; see `pyconv.functional.adaptive_max_pool2d`.
+
+    Parameters
+    ----------
+    output_size, return_indices
+        As in `pyconv.functional.adaptive_max_pool2d`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AdaptiveMaxPool2d(4)(pyconv.zeros(1, 3, 8, 8)).shape
+    (1, 3, 4, 4)
+    """
+
+    _ndim = 2
+
+
+class AdaptiveMaxPool3d(AdaptiveMaxPoolBase):
+    """The largest element of each of some bins; see `pyconv.functional.adaptive_max_pool3d`.
+
+    Parameters
+    ----------
+    output_size, return_indices
+        As in `pyconv.functional.adaptive_max_pool3d`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.AdaptiveMaxPool3d(4)(pyconv.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 4, 4, 4)
+    """
+
+    _ndim = 3
+
+
+class LPPool1d(LPPoolBase):
+    """The p-norm of each window; see `pyconv.functional.lp_pool1d`.
+
+    Parameters
+    ----------
+    norm_type, kernel_size, stride, ceil_mode
+        As in `pyconv.functional.lp_pool1d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.LPPool1d(2, 2)(pyconv.zeros(1, 3, 8)).shape
+    (1, 3, 4)
+    """
+
+    _ndim = 1
+
+
+class LPPool2d(LPPoolBase):
+    """The p-norm of each window; see `pyconv.functional.lp_pool2d`.
+
+    Parameters
+    ----------
+    norm_type, kernel_size, stride, ceil_mode
+        As in `pyconv.functional.lp_pool2d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.LPPool2d(2, 2)(pyconv.zeros(1, 3, 8, 8)).shape
+    (1, 3, 4, 4)
+    """
+
+    _ndim = 2
+
+
+class LPPool3d(LPPoolBase):
+    """The p-norm of each window; see `pyconv.functional.lp_pool3d`.
+
+    Parameters
+    ----------
+    norm_type, kernel_size, stride, ceil_mode
+        As in `pyconv.functional.lp_pool3d`. `stride` is the size of the window if left out.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.LPPool3d(2, 2)(pyconv.zeros(1, 3, 8, 8, 8)).shape
+    (1, 3, 4, 4, 4)
+    """
+
+    _ndim = 3

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..autograd.engine import clear_grad
 from ..autograd.grad_mode import enable_grad, no_grad
-from ..tensor import Tensor, changed
+from ..tensor import Array, Tensor, changed
 
 
 class Optimizer:
-    """Base class of optimizers; a subclass defines `update` for one parameter.
+    """Base class of optimizers; a subclass defines `update`, or `update_all`.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ class Optimizer:
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add a dict with ``"params"``, and settings that differ from the defaults."""
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise ValueError(f"a group is {group!r}, expected a dict with 'params'")
         params = group["params"]
         params = [params] if isinstance(params, Tensor) else list(params)
         known = set(chain.from_iterable(g["params"] for g in self.param_groups))
@@ -74,6 +77,11 @@ class Optimizer:
         """Change one parameter by its gradient."""
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
+    def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
+        """Change the parameters of a group that have gradients; calls `update` for each."""
+        for param in params:
+            self.update(param, group, self.state.setdefault(param, {}))
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change each parameter that has a gradient.
 
@@ -88,10 +96,10 @@ class Optimizer:
                 loss = closure()
         with no_grad():
             for group in self.param_groups:
-                for param in group["params"]:
-                    if param.grad is not None:
-                        self.update(param, group, self.state.setdefault(param, {}))
-                        changed(param)
+                params = [param for param in group["params"] if param.grad is not None]
+                self.update_all(params, group)
+                for param in params:
+                    changed(param)
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -117,7 +125,7 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the groups have other sizes.
+            If the groups have other sizes, or there is state of other parameters.
         """
         groups = state_dict["param_groups"]
         sizes = [len(group["params"]) for group in groups]
@@ -126,6 +134,9 @@ class Optimizer:
             raise ValueError(f"load_state_dict: groups of {sizes} parameters, expected {own}")
         numbers = chain.from_iterable(group["params"] for group in groups)
         params = dict(zip(numbers, self._params()))
+        strangers = state_dict["state"].keys() - params.keys()
+        if strangers:
+            raise ValueError(f"load_state_dict: state of {sorted(strangers)}, in no group")
         for group, new in zip(self.param_groups, groups):
             group.update({name: value for name, value in new.items() if name != "params"})
         self.state = {
@@ -144,6 +155,25 @@ class Optimizer:
             for i, group in enumerate(self.param_groups)
         ]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+def arrays_of(params: list[Tensor]) -> tuple[list[Array], list[Array]]:
+    """Return the arrays of parameters and of their gradients."""
+    return [p._array for p in params], [p.grad._array for p in params]  # type: ignore[union-attr]
+
+
+def zeros_like(param: Tensor) -> Tensor:
+    """Return what a state begins with, in a block of the kernels' own allocator."""
+    array = _core.empty(param.shape, param.dtype)
+    array.fill(0)
+    return Tensor(array)
+
+
+def check_not_negative(owner: str, group: Mapping[str, Any], *names: str) -> None:
+    """Raise ValueError for a setting below 0, or NaN."""
+    for name in names:
+        if not group[name] >= 0:
+            raise ValueError(f"{owner}: {name} is {group[name]!r}, must not be negative")
 
 
 def _copy(value: Any) -> Any:

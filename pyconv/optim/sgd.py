@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 from ..tensor import Tensor
-from .optimizer import Optimizer
+from .optimizer import Optimizer, arrays_of, check_not_negative, zeros_like
 
 
 class SGD(Optimizer):
@@ -79,26 +77,33 @@ class SGD(Optimizer):
 
     def check(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""
-        for name in ("lr", "momentum", "weight_decay"):
-            if not group[name] >= 0:
-                raise ValueError(f"SGD: {name} is {group[name]!r}, must not be negative")
+        check_not_negative("SGD", group, "lr", "momentum", "weight_decay")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError(
                 f"SGD: nesterov needs momentum and no dampening, got momentum "
                 f"{group['momentum']!r} and dampening {group['dampening']!r}"
             )
 
-    def update(self, param: Tensor, group: Mapping[str, Any], state: dict[str, Any]) -> None:
-        """Change one parameter by its gradient."""
-        assert param.grad is not None
-        first = group["momentum"] != 0 and "momentum_buffer" not in state
-        if first:
-            state["momentum_buffer"] = Tensor(np.empty_like(param._array))
-        buffer = state["momentum_buffer"]._array if group["momentum"] != 0 else None
+    def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
+        """Change the parameters of a group that have gradients."""
+        if group["momentum"] == 0:
+            self._step(params, None, group, first=False)
+            return
+        states = [self.state.setdefault(param, {}) for param in params]
+        new = [p for p, state in zip(params, states) if "momentum_buffer" not in state]
+        for param in new:
+            self.state[param]["momentum_buffer"] = zeros_like(param)
+        if new:
+            known = set(params).difference(new)
+            self._step(new, [self.state[p] for p in new], group, first=True)
+            params = [p for p in params if p in known]
+            states = [self.state[p] for p in params]
+        self._step(params, states, group, first=False)
+
+    def _step(self, params: list[Tensor], states: Any, group: Any, first: bool) -> None:
         _core.sgd_step(
-            param._array,
-            param.grad._array,
-            buffer,
+            *arrays_of(params),
+            None if states is None else [state["momentum_buffer"]._array for state in states],
             group["lr"],
             group["momentum"],
             group["dampening"],

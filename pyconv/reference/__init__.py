@@ -11,6 +11,20 @@ with respect to the arrays among them. Arguments are taken as they are: the chec
 for bad ones, are those of `pyconv.functional`.
 """
 
+from pyconv.reference.avg_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool1d_backward,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    adaptive_avg_pool3d,
+    adaptive_avg_pool3d_backward,
+    avg_pool1d,
+    avg_pool1d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    avg_pool3d,
+    avg_pool3d_backward,
+)
 from pyconv.reference.conv import (
     conv1d,
     conv1d_backward,
@@ -49,6 +63,28 @@ from pyconv.reference.loss import (
     softmax,
     softmax_backward,
 )
+from pyconv.reference.lp_pool import (
+    lp_pool1d,
+    lp_pool1d_backward,
+    lp_pool2d,
+    lp_pool2d_backward,
+    lp_pool3d,
+    lp_pool3d_backward,
+)
+from pyconv.reference.max_unpool import (
+    adaptive_max_pool1d,
+    adaptive_max_pool1d_backward,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_backward,
+    adaptive_max_pool3d,
+    adaptive_max_pool3d_backward,
+    max_unpool1d,
+    max_unpool1d_backward,
+    max_unpool2d,
+    max_unpool2d_backward,
+    max_unpool3d,
+    max_unpool3d_backward,
+)
 from pyconv.reference.norm import (
     batch_norm,
     batch_norm_backward,
@@ -62,9 +98,16 @@ from pyconv.reference.norm import (
     layer_norm,
     layer_norm_backward,
 )
-from pyconv.reference.optim import sgd_step
+from pyconv.reference.optim import adam_step, rmsprop_step, sgd_step
 from pyconv.reference.padding import pad, pad_backward
-from pyconv.reference.pool import max_pool2d, max_pool2d_backward
+from pyconv.reference.pool import (
+    max_pool1d,
+    max_pool1d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    max_pool3d,
+    max_pool3d_backward,
+)
 from pyconv.reference.regression import (
     l1_loss,
     l1_loss_backward,
@@ -73,9 +116,36 @@ from pyconv.reference.regression import (
     smooth_l1_loss,
     smooth_l1_loss_backward,
 )
+from pyconv.reference.resize import (
+    interpolate,
+    interpolate_backward,
+    pixel_shuffle,
+    pixel_shuffle_backward,
+    pixel_unshuffle,
+    pixel_unshuffle_backward,
+)
 from pyconv.reference.response import local_response_norm, local_response_norm_backward
 
 __all__ = [
+    "adam_step",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool1d_backward",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_avg_pool3d",
+    "adaptive_avg_pool3d_backward",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_backward",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_backward",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_backward",
+    "avg_pool1d",
+    "avg_pool1d_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "avg_pool3d",
+    "avg_pool3d_backward",
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_relu",
@@ -110,6 +180,8 @@ __all__ = [
     "group_norm_backward",
     "instance_norm",
     "instance_norm_backward",
+    "interpolate",
+    "interpolate_backward",
     "l1_loss",
     "l1_loss_backward",
     "layer_norm",
@@ -120,10 +192,26 @@ __all__ = [
     "local_response_norm_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lp_pool1d",
+    "lp_pool1d_backward",
+    "lp_pool2d",
+    "lp_pool2d_backward",
+    "lp_pool3d",
+    "lp_pool3d_backward",
     "matmul",
     "matmul_backward",
+    "max_pool1d",
+    "max_pool1d_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "max_pool3d",
+    "max_pool3d_backward",
+    "max_unpool1d",
+    "max_unpool1d_backward",
+    "max_unpool2d",
+    "max_unpool2d_backward",
+    "max_unpool3d",
+    "max_unpool3d_backward",
     "mse_loss",
     "mse_loss_backward",
     "nll_loss",
@@ -131,8 +219,13 @@ __all__ = [
     "pad",
     "pad_backward",
     "philox",
+    "pixel_shuffle",
+    "pixel_shuffle_backward",
+    "pixel_unshuffle",
+    "pixel_unshuffle_backward",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "sgd_step",
     "smooth_l1_loss",
     "smooth_l1_loss_backward",

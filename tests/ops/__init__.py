@@ -1,6 +1,7 @@
 """The cases of every op: data and names only. The checks over them are in test_ops.py."""
 
 from ops import (
+    avg_pool,
     conv,
     conv_transpose,
     elementwise,
@@ -13,11 +14,21 @@ from ops import (
     optim,
     padding,
     pool,
+    resize,
 )
 
 CASES = {
     "batch_norm": norm.BATCH_NORM,
     "batch_norm_relu": norm.BATCH_NORM_RELU,
+    "adaptive_avg_pool1d": avg_pool.ADAPTIVE_AVG_POOL1D,
+    "adaptive_avg_pool2d": avg_pool.ADAPTIVE_AVG_POOL2D,
+    "adaptive_avg_pool3d": avg_pool.ADAPTIVE_AVG_POOL3D,
+    "adaptive_max_pool1d": pool.ADAPTIVE_MAX_POOL1D,
+    "adaptive_max_pool2d": pool.ADAPTIVE_MAX_POOL2D,
+    "adaptive_max_pool3d": pool.ADAPTIVE_MAX_POOL3D,
+    "avg_pool1d": avg_pool.AVG_POOL1D,
+    "avg_pool2d": avg_pool.AVG_POOL2D,
+    "avg_pool3d": avg_pool.AVG_POOL3D,
     "binary_cross_entropy": loss.BINARY_CROSS_ENTROPY,
     "binary_cross_entropy_with_logits": loss.BINARY_CROSS_ENTROPY_WITH_LOGITS,
     "conv1d": conv.CONV1D,
@@ -33,17 +44,28 @@ CASES = {
     "instance_norm": norm.INSTANCE_NORM,
     "l1_loss": loss.DIFFERENCES,
     "layer_norm": norm.LAYER_NORM,
+    "interpolate": resize.INTERPOLATE,
     "linear": linear.LINEAR,
     "local_response_norm": norm.LOCAL_RESPONSE_NORM,
     "log_softmax": loss.LOG_SOFTMAX,
+    "lp_pool1d": avg_pool.LP_POOL1D,
+    "lp_pool2d": avg_pool.LP_POOL2D,
+    "lp_pool3d": avg_pool.LP_POOL3D,
     "matmul": matmul.MATMUL,
+    "max_pool1d": pool.MAX_POOL1D,
     "max_pool2d": pool.MAX_POOL2D,
+    "max_pool3d": pool.MAX_POOL3D,
+    "max_unpool1d": pool.MAX_UNPOOL1D,
+    "max_unpool2d": pool.MAX_UNPOOL2D,
+    "max_unpool3d": pool.MAX_UNPOOL3D,
     "mse_loss": loss.DIFFERENCES,
     "nll_loss": loss.NLL_LOSS,
     "pad": padding.PAD,
+    "pixel_shuffle": resize.PIXEL_SHUFFLE,
+    "pixel_unshuffle": resize.PIXEL_UNSHUFFLE,
     "relu": elementwise.RELU,
     "smooth_l1_loss": loss.SMOOTH,
     "softmax": loss.SOFTMAX,
     "unfold": fold.UNFOLD,
 }
-SGD = optim.SGD
+STEPS = optim.STEPS

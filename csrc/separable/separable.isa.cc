@@ -1,0 +1,258 @@
+// A separable map, in C order: sums of rows, vector by vector, then sums along the row. Channels
+// last: sums of pixels, whose channels are the vectors.
+//
+// Sums begin with -0.0, so that a copy (a single weight of 1) keeps the sign of zero.
+#include "separable/kernels.h"
+#include "simd/lanes.h"
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+template <class T, int N>
+inline __attribute__((always_inline)) typename LanesOf<T, N>::Values nothing() {
+  return T(-0.0) - typename LanesOf<T, N>::Values{};
+}
+
+// ---- C order ------------------------------------------------------------------------------------
+
+// The rows of x that make a row of the result: bands along the first two axes.
+template <class T>
+struct Rows {
+  Band depth, height;
+  const T *depth_weights, *height_weights;
+  int64_t depth_step, height_step;
+
+  bool one() const {
+    return depth.count == 1 && height.count == 1 && depth_weights[0] == 1 && height_weights[0] == 1;
+  }
+};
+
+template <class T, int N>
+inline __attribute__((always_inline)) void add_rows_at(const Rows<T>& rows, const T* x, T* sum) {
+  typename LanesOf<T, N>::Values all = nothing<T, N>();
+  for (int64_t r = 0; r < rows.depth.count; ++r)
+    for (int64_t t = 0; t < rows.height.count; ++t)
+      all += rows.depth_weights[r] * rows.height_weights[t] *
+             read<T, N, 1>(x + r * rows.depth_step + t * rows.height_step);
+  write(sum, all);
+}
+
+template <class T>
+void add_rows(const Rows<T>& rows, int64_t n, const T* x, T* sum) {
+  const bool done = with_lanes<T>(n, [&](auto width) {
+    constexpr int N = decltype(width)::value;
+    for (int64_t i = 0; i < n; i += N) {
+      if (i + N > n) i = n - N;
+      add_rows_at<T, N>(rows, x + i, sum + i);
+    }
+  });
+  if (done) return;
+  for (int64_t i = 0; i < n; ++i) {
+    T all = T(-0.0);
+    for (int64_t r = 0; r < rows.depth.count; ++r)
+      for (int64_t t = 0; t < rows.height.count; ++t)
+        all += rows.depth_weights[r] * rows.height_weights[t] *
+               x[r * rows.depth_step + t * rows.height_step + i];
+    sum[i] = all;
+  }
+}
+
+// One sum along a row: of the vectors in it, and of what is left.
+template <class T>
+inline T sum_along(int64_t n, const T* weights, const T* x) {
+  if (n == 0) return 0;
+  constexpr int L = lanes<T>;
+  T all = T(-0.0);
+  int64_t t = 0;
+  if (n >= L) {
+    Vec<T> sums{};
+    for (; t + L <= n; t += L) sums += load(weights + t) * load(x + t);
+    all = sum_lanes<T>(sums);
+  }
+  for (; t < n; ++t) all += weights[t] * x[t];
+  return all;
+}
+
+template <class T>
+inline void along_singly(const AxisView<T>& a, int64_t begin, int64_t end, const T* x, T* y) {
+  for (int64_t o = begin; o < end; ++o) {
+    const Band& band = a.bands[o];
+    y[o] = sum_along(band.count, a.weights + band.weight, x + band.first);
+  }
+}
+
+// `steps` >= N repetitions, N at a time. The last N may be computed twice.
+template <class T, int N, int Up, int Down>
+inline void along_repeated(const AxisView<T>& a, int64_t steps, const T* x, T* y) {
+  constexpr auto all = std::make_index_sequence<N>();
+  Band band[Up];
+  for (int u = 0; u < Up; ++u) band[u] = a.bands[a.repeat.begin + u];
+  T* const to = y + a.repeat.begin;
+  for (int64_t j = 0; j < steps; j += N) {
+    if (j + N > steps) j = steps - N;
+    typename LanesOf<T, N>::Values sum[Up];
+#pragma GCC unroll 2
+    for (int u = 0; u < Up; ++u) {
+      const T* from = x + band[u].first + j * Down;
+      const T* weights = a.weights + band[u].weight;
+      sum[u] = weights[0] * read<T, N, Down>(from);
+      for (int64_t t = 1; t < band[u].count; ++t) sum[u] += weights[t] * read<T, N, Down>(from + t);
+    }
+    if constexpr (Up == 1)
+      write(to + j, sum[0]);
+    else
+      write_in_turn<T, N>(to + 2 * j, sum[0], sum[1], all);
+  }
+}
+
+template <class T>
+void along(const AxisView<T>& a, const T* x, T* y) {
+  const Repeat& r = a.repeat;
+  const int64_t steps = r.up ? (r.end - r.begin) / r.up : 0;
+  const bool done = with_lanes<T>(steps, [&](auto width) {
+    constexpr int N = decltype(width)::value;
+    if (r.up == 2 && r.down == 1) along_repeated<T, N, 2, 1>(a, steps, x, y);
+    if (r.up == 2 && r.down == 0) along_repeated<T, N, 2, 0>(a, steps, x, y);
+    if (r.up == 1 && r.down == 0) along_repeated<T, N, 1, 0>(a, steps, x, y);
+    if (r.up == 1 && r.down == 1) along_repeated<T, N, 1, 1>(a, steps, x, y);
+    if (r.up == 1 && r.down == 2) along_repeated<T, N, 1, 2>(a, steps, x, y);
+  });
+  along_singly(a, 0, done ? r.begin : a.out, x, y);
+  if (done) along_singly(a, r.end, a.out, x, y);
+}
+
+template <class T>
+inline void divide(int64_t n, T by, const T* divisors, T* y) {
+  const bool done = with_lanes<T>(n, [&](auto width) {
+    constexpr int N = decltype(width)::value;
+    int64_t i = 0;
+    for (; i + N <= n; i += N)
+      write(y + i, read<T, N, 1>(y + i) / (by * read<T, N, 1>(divisors + i)));
+    for (; i < n; ++i) y[i] /= by * divisors[i];
+  });
+  if (!done)
+    for (int64_t i = 0; i < n; ++i) y[i] /= by * divisors[i];
+}
+
+template <class T>
+void planes(const SeparableMap<T>& m, int64_t first, int64_t last, T* buffer) {
+  const auto& [depth, height, width] = m.axis;
+  const int64_t row = width.in, plane = height.in * row;
+  for (int64_t i = first; i < last; ++i) {
+    const int64_t p = i % height.out, o = i / height.out % depth.out;
+    const Band &d = depth.bands[o], &h = height.bands[p];
+    const Rows<T> rows{d, h, depth.weights + d.weight, height.weights + h.weight, plane, row};
+    const T* from =
+        m.x + i / (depth.out * height.out) * depth.in * plane + d.first * plane + h.first * row;
+    T* const y = m.y + i * width.out;
+    if (d.count * h.count == 0) {
+      for (int64_t q = 0; q < width.out; ++q) y[q] = 0;
+      continue;
+    }
+    if (!rows.one()) {
+      add_rows(rows, row, from, buffer);
+      from = buffer;
+    }
+    along(width, from, y);
+    if (width.divisors) {
+      const T by = (depth.divisors ? depth.divisors[o] : T(1)) *
+                   (height.divisors ? height.divisors[p] : T(1));
+      divide(width.out, by, width.divisors, y);
+    }
+  }
+}
+
+// ---- channels last ------------------------------------------------------------------------------
+
+template <class T>
+struct Pixels {
+  Rows<T> rows;
+  Band width;
+  const T* width_weights;
+  int64_t step;  // from one pixel to the next
+  T divisor;
+};
+
+// Count vectors of N channels.
+template <class T, int N, int Count>
+inline __attribute__((always_inline)) void add_pixels_at(const Pixels<T>& p, const T* x, T* y) {
+  const Rows<T>& rows = p.rows;
+  typename LanesOf<T, N>::Values sum[Count];
+#pragma GCC unroll 4
+  for (int i = 0; i < Count; ++i) sum[i] = nothing<T, N>();
+  for (int64_t r = 0; r < rows.depth.count; ++r)
+    for (int64_t t = 0; t < rows.height.count; ++t) {
+      const T weight = rows.depth_weights[r] * rows.height_weights[t];
+      const T* from = x + r * rows.depth_step + t * rows.height_step;
+      for (int64_t u = 0; u < p.width.count; ++u, from += p.step) {
+        const T w = weight * p.width_weights[u];
+#pragma GCC unroll 4
+        for (int i = 0; i < Count; ++i) sum[i] += w * read<T, N, 1>(from + i * N);
+      }
+    }
+#pragma GCC unroll 4
+  for (int i = 0; i < Count; ++i) write(y + i * N, sum[i] / p.divisor);
+}
+
+template <class T>
+void add_pixels(const Pixels<T>& p, int64_t channels, const T* x, T* y) {
+  const bool done = with_lanes<T>(channels, [&](auto width) {
+    constexpr int N = decltype(width)::value;
+    int64_t c = 0;
+    for (; c + 4 * N <= channels; c += 4 * N) add_pixels_at<T, N, 4>(p, x + c, y + c);
+    for (; c < channels; c += N) {
+      if (c + N > channels) c = channels - N;
+      add_pixels_at<T, N, 1>(p, x + c, y + c);
+    }
+  });
+  if (done) return;
+  for (int64_t c = 0; c < channels; ++c) {
+    T all = T(-0.0);
+    for (int64_t r = 0; r < p.rows.depth.count; ++r)
+      for (int64_t t = 0; t < p.rows.height.count; ++t)
+        for (int64_t u = 0; u < p.width.count; ++u)
+          all += p.rows.depth_weights[r] * p.rows.height_weights[t] * p.width_weights[u] *
+                 x[r * p.rows.depth_step + t * p.rows.height_step + u * p.step + c];
+    y[c] = all / p.divisor;
+  }
+}
+
+template <class T>
+void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
+  const auto& [depth, height, width] = m.axis;
+  const int64_t step = m.channels, row = width.in * step, plane = height.in * row;
+  for (int64_t i = first; i < last; ++i) {
+    const int64_t p = i % height.out, o = i / height.out % depth.out;
+    const Band &d = depth.bands[o], &h = height.bands[p];
+    const T by =
+        (depth.divisors ? depth.divisors[o] : T(1)) * (height.divisors ? height.divisors[p] : T(1));
+    const T* from =
+        m.x + i / (depth.out * height.out) * depth.in * plane + d.first * plane + h.first * row;
+    Pixels<T> pixel{{d, h, depth.weights + d.weight, height.weights + h.weight, plane, row},
+                    {},
+                    nullptr,
+                    step,
+                    by};
+    for (int64_t q = 0; q < width.out; ++q) {
+      T* const y = m.y + (i * width.out + q) * step;
+      const Band& w = width.bands[q];
+      if (d.count * h.count * w.count == 0) {
+        for (int64_t c = 0; c < step; ++c) y[c] = 0;
+        continue;
+      }
+      pixel.width = w;
+      pixel.width_weights = width.weights + w.weight;
+      pixel.divisor = width.divisors ? by * width.divisors[q] : by;
+      add_pixels(pixel, step, from + w.first * step, y);
+    }
+  }
+}
+
+template <class T>
+constexpr SeparableKernels<T> kernels = {planes<T>, pixels<T>};
+
+}  // namespace
+
+const SeparableTable separable_table = {kernels<float>, kernels<double>};
+
+}  // namespace pyconv::PYCONV_ISA

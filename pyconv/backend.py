@@ -1,0 +1,170 @@
+"""The switch between the kernels and their twins in NumPy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from . import functional, reference
+from .autograd.function import Function
+from .autograd.grad_mode import is_grad_enabled
+from .creation import as_tensor
+from .tensor import Tensor
+
+_depth = 0
+
+
+@contextmanager
+def backend(name: str) -> Iterator[None]:
+    """Run every op that has a twin in `pyconv.reference` on that twin, forward and backward.
+
+    Results are those of the twin, which computes in float64, rounded to the dtype of the input.
+    Twins are slow, do not check what they are given as the kernels do, and have first derivatives
+    only. Optimizers keep their kernels. The choice holds for all threads.
+
+    Parameters
+    ----------
+    name : {"cpu", "reference"}
+        "cpu" changes nothing.
+
+    Raises
+    ------
+    ValueError
+        If the name is another.
+    NotImplementedError
+        When an op is given an argument that its twin does not have, or backward is to be recorded.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> import pyconv.functional as F
+    >>> with pyconv.backend("reference"):
+    ...     F.relu([-1.0, 2.0])
+    tensor([0., 2.])
+    """
+    global _depth
+    if name not in ("cpu", "reference"):
+        raise ValueError(f"backend: name is {name!r}, expected 'cpu' or 'reference'")
+    if name == "cpu":
+        yield
+        return
+    _depth += 1
+    if _depth == 1:
+        _exchange_all()
+    try:
+        yield
+    finally:
+        _depth -= 1
+        if _depth == 0:
+            _exchange_all()
+
+
+# ---- exchanging functions ----------------------------------------------------------------------
+#
+# A public function may be held anywhere: by a layer, another function, a user's module. So it is
+# its code that is exchanged, which costs nothing while the kernels run.
+
+_code: dict[str, tuple[CodeType, Any, Any]] = {}
+
+
+def _exchange_all() -> None:
+    """Exchange the code of every function that has a twin with what `_code` holds."""
+    for op in functional.__all__:
+        if hasattr(reference, op) and hasattr(reference, f"{op}_backward"):
+            function: FunctionType = getattr(functional, op)
+            _signature(op)  # kept from before the exchange
+            other = _code.get(op) or (_caller_of_twin(op), None, None)
+            _code[op] = function.__code__, function.__defaults__, function.__kwdefaults__
+            function.__defaults__ = None  # never more of them than the code has arguments
+            function.__code__, function.__defaults__, function.__kwdefaults__ = other
+
+
+def _caller_of_twin(op: str) -> CodeType:
+    names: dict[str, Any] = {}
+    exec(
+        f"def {op}(*args, **kwargs):\n"
+        "    from pyconv.backend import call_twin\n"
+        f"    return call_twin({op!r}, args, kwargs)",
+        names,
+    )
+    code: CodeType = names[op].__code__
+    return code
+
+
+@cache
+def _signature(op: str) -> inspect.Signature:
+    return inspect.signature(getattr(functional, op))
+
+
+# ---- running a twin ----------------------------------------------------------------------------
+
+
+def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call the twin with the arguments of the public function."""
+    signature, twin = _signature(op), getattr(reference, op)
+    given = signature.bind(*args, **kwargs).arguments
+    known = inspect.signature(twin).parameters
+    for name in [name for name in given if name not in known]:
+        if given[name] is not signature.parameters[name].default:
+            raise NotImplementedError(f"backend('reference'): {op} has no {name} there")
+        del given[name]
+    arrays = {
+        name: as_tensor(value, name)
+        for name, value in given.items()
+        if name in _ARRAYS or isinstance(value, (Tensor, np.ndarray))
+        if value is not None
+    }
+    options = {name: value for name, value in given.items() if name not in arrays}
+    return _Twin.apply(op, tuple(arrays), options, *arrays.values())
+
+
+_ARRAYS = ("input", "other", "weight", "bias", "target")  # also if given as lists
+
+
+class _Twin(Function):
+    """An op as its reference computes it."""
+
+    @staticmethod
+    def forward(ctx: Any, op: str, names: Any, options: dict[str, Any], *tensors: Tensor) -> Any:
+        ctx.op, ctx.names, ctx.options = op, names, options
+        ctx.save_for_backward(*tensors)
+        arrays = {name: tensor._array for name, tensor in zip(names, tensors)}
+        dtype = next((a.dtype for a in arrays.values() if a.dtype.kind == "f"), None)
+        result = getattr(reference, op)(**arrays, **options)
+        if isinstance(result, tuple):
+            return tuple(_rounded(part, dtype) for part in result)
+        return _rounded(result, dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor, *_: Any) -> Any:
+        if is_grad_enabled():
+            raise NotImplementedError("backend('reference') has first derivatives only")
+        twin = getattr(reference, f"{ctx.op}_backward")
+        tensors = ctx.saved_tensors
+        arguments = ctx.options | {n: t._array for n, t in zip(ctx.names, tensors)}
+        known = inspect.signature(twin).parameters
+        grads = twin(grad_output._array, **{n: v for n, v in arguments.items() if n in known})
+        order = ("input", "other") if "other" in ctx.names else ("input", "weight", "bias")
+        of = dict(zip(order, grads if isinstance(grads, tuple) else (grads,)))
+        return (
+            None,
+            None,
+            None,
+            *(
+                _rounded(of[name], tensor.dtype)
+                if name in of and tensor.dtype.kind == "f"
+                else None
+                for name, tensor in zip(ctx.names, tensors)
+            ),
+        )
+
+
+def _rounded(array: Any, dtype: Any) -> Tensor:
+    array = np.asarray(array)
+    return Tensor(array.astype(dtype) if array.dtype.kind == "f" and dtype is not None else array)

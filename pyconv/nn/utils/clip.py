@@ -1,0 +1,116 @@
+"""Bounds on gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ...tensor import Array, Tensor, changed
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients together, in place, so that their common norm is at most `max_norm`.
+
+    Parameters
+    ----------
+    parameters : Tensor or iterable of Tensor
+        Those without gradient are passed over.
+    max_norm : float
+    norm_type : float
+        The p of the p-norm of all numbers as one vector; may be infinite.
+    error_if_nonfinite : bool
+        Raise if the norm is NaN or infinite, instead of scaling by it.
+
+    Returns
+    -------
+    Tensor
+        The norm before scaling.
+
+    Raises
+    ------
+    RuntimeError
+        If `error_if_nonfinite` and the norm is not finite.
+    ValueError
+        If `norm_type` is not positive.
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*,
+    arXiv:1211.5063.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> w = pyconv.nn.Parameter([3.0, 4.0])
+    >>> (w * w / 2).sum().backward()
+    >>> pyconv.nn.utils.clip_grad_norm_(w, 1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6, 0.8])
+    """
+    if not norm_type > 0:
+        raise ValueError(f"clip_grad_norm_: norm_type is {norm_type!r}, must be positive")
+    grads = _gradients(parameters)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = [_norm(grad._array, norm_type) for grad in grads]
+        total = _norm(np.array(norms), norm_type) if norms else 0.0
+        if error_if_nonfinite and not math.isfinite(total):
+            raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}")
+        scale = max_norm / (total + 1e-6)
+        for grad in grads:
+            if not scale >= 1:  # also where it is NaN
+                np.multiply(grad._array, grad.dtype.type(scale), out=grad._array)
+                changed(grad)
+    return Tensor(np.asarray(total, grads[0].dtype if grads else np.float32))
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Cut each element of all gradients, in place, to within ``-clip_value`` and `clip_value`.
+
+    Parameters
+    ----------
+    parameters : Tensor or iterable of Tensor
+        Those without gradient are passed over.
+    clip_value : float
+
+    Raises
+    ------
+    ValueError
+        If `clip_value` is negative.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> w = pyconv.nn.Parameter([3.0, -0.5])
+    >>> (w * w).sum().backward()
+    >>> pyconv.nn.utils.clip_grad_value_(w, 2.0)
+    >>> w.grad
+    tensor([ 2., -1.])
+    """
+    if not clip_value >= 0:
+        raise ValueError(f"clip_grad_value_: clip_value is {clip_value!r}, must not be negative")
+    for grad in _gradients(parameters):
+        np.clip(grad._array, -clip_value, clip_value, out=grad._array)
+        changed(grad)
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    tensors: Any = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [tensor.grad for tensor in tensors if tensor.grad is not None]
+
+
+def _norm(array: Array, p: float) -> float:
+    flat = array.ravel("K")  # a view, however a dense array lies
+    if p == 2:
+        return math.sqrt(float(np.dot(flat, flat)))
+    if math.isinf(p):
+        return float(np.abs(flat).max(initial=0))
+    return float((np.abs(flat, dtype=float) ** p).sum() ** (1 / p))

@@ -1,0 +1,75 @@
+"""Layers that become one."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from ...tensor import Tensor
+from ..module import Module, Parameter
+
+
+def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
+    """Make a convolution that computes what a convolution and a batch norm in eval mode do.
+
+    Each output channel is multiplied by ``weight / sqrt(running_var + eps)`` of the norm.
+
+    Parameters
+    ----------
+    conv : Conv1d, Conv2d, Conv3d, or ConvTranspose likewise
+    bn : BatchNorm1d, BatchNorm2d or BatchNorm3d
+        With running statistics.
+    transpose : bool
+        Whether the convolution is transposed: its weight then has the inputs first.
+
+    Returns
+    -------
+    Module
+        A new layer of the type of `conv`, without connection to it.
+
+    Raises
+    ------
+    ValueError
+        If one of them is in training mode, or `bn` has no running statistics or other channels.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> nn = pyconv.nn
+    >>> conv, bn = nn.Conv2d(3, 8, 3).eval(), nn.BatchNorm2d(8).eval()  # doctest: +SKIP
+    >>> nn.utils.fuse_conv_bn_eval(conv, bn)  # doctest: +SKIP
+    Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+    """
+    for name, layer in (("conv", conv), ("bn", bn)):
+        if not isinstance(layer, Module) or layer.training:
+            raise ValueError(f"fuse_conv_bn_eval: {name} is not a Module in eval mode")
+    if bn.running_mean is None or bn.running_var is None:
+        raise ValueError("fuse_conv_bn_eval: bn has no running statistics")
+    axis = 1 if transpose else 0
+    weight = conv.weight._array
+    groups = conv.groups if transpose else 1
+    channels = weight.shape[axis] * groups
+    if bn.running_mean.shape != (channels,):
+        raise ValueError(
+            f"fuse_conv_bn_eval: conv has {channels} output channels, bn is for "
+            f"{bn.running_mean.shape[0]}"
+        )
+    scale = 1 / np.sqrt(_array(bn.running_var, 1) + bn.eps)
+    scale = scale * _array(bn.weight, 1)
+    offset = _array(bn.bias, 0) + (_array(conv.bias, 0) - _array(bn.running_mean, 0)) * scale
+    result = copy.deepcopy(conv)
+    if transpose:  # a group's inputs are all multiplied by the scales of the group's outputs
+        per_group = scale.reshape(groups, 1, -1)
+        factors = np.repeat(per_group, weight.shape[0] // groups, 1).reshape(weight.shape[:2])
+    else:
+        factors = scale[:, None]
+    factors = factors.reshape(*factors.shape, *(1,) * (weight.ndim - 2))
+    result.weight = Parameter((weight * factors).astype(weight.dtype), conv.weight.requires_grad)
+    result.bias = Parameter(offset.astype(weight.dtype), conv.weight.requires_grad)
+    return result
+
+
+def _array(tensor: Tensor | None, default: float) -> Any:
+    return default if tensor is None else np.asarray(tensor._array, float)

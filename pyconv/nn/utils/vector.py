@@ -1,0 +1,68 @@
+"""All parameters as one vector, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...creation import as_tensor
+from ...functional import cat, reshape
+from ...tensor import Tensor, changed
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """Join all elements of the parameters, in order; it is recorded.
+
+    Raises
+    ------
+    ValueError
+        If there are no parameters.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> net = pyconv.nn.Linear(3, 2)
+    >>> pyconv.nn.utils.parameters_to_vector(net.parameters()).shape
+    (8,)
+    """
+    parts = [reshape(param, (-1,)) for param in parameters]
+    if not parts:
+        raise ValueError("parameters_to_vector: parameters is empty")
+    return cat(parts)
+
+
+def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
+    """Copy the elements of a vector into the parameters, in order.
+
+    Parameters
+    ----------
+    vec : array_like of one dimension
+    parameters : iterable of Tensor
+
+    Raises
+    ------
+    ValueError
+        If it has other than as many elements; nothing was copied then.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> w = pyconv.nn.Parameter(pyconv.zeros(2, 2))
+    >>> pyconv.nn.utils.vector_to_parameters([1.0, 2.0, 3.0, 4.0], [w])
+    >>> w.detach()
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    vector, params = as_tensor(vec, "vec"), list(parameters)
+    count = sum(param.numel() for param in params)
+    if vector.shape != (count,):
+        raise ValueError(
+            f"vector_to_parameters: vec has shape {vector.shape}, the parameters have {count} "
+            "elements"
+        )
+    at = 0
+    for param in params:
+        part = vector._array[at : at + param.numel()]
+        param._array[...] = part.reshape(param.shape)
+        changed(param)
+        at += param.numel()

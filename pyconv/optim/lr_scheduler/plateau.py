@@ -1,0 +1,137 @@
+"""The schedule that watches a measure of success."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..optimizer import Optimizer
+from .scheduler import check_optimizer
+
+
+class ReduceLROnPlateau:
+    """Lowers the rate when a measure has not improved for some steps.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    mode : {"min", "max"}
+        Whether the measure should fall or rise.
+    factor : float
+        What the rate is multiplied by, below 1.
+    patience : int
+        How many steps without improvement are borne.
+    threshold : float
+        How much better counts as an improvement.
+    threshold_mode : {"rel", "abs"}
+        Whether `threshold` is a share of the best measure so far.
+    cooldown : int
+        How many steps to wait after lowering the rate before counting again.
+    min_lr : float or sequence of float
+        Below which the rate does not go, of all groups or of each.
+    eps : float
+        A change that is not larger is not made.
+
+    Raises
+    ------
+    TypeError
+        If `optimizer` is none.
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> optimizer = pyconv.optim.SGD([pyconv.nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = pyconv.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.0):
+    ...     schedule.step(loss)
+    >>> schedule.get_last_lr()
+    [0.1]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0,
+        eps: float = 1e-8,
+    ) -> None:
+        check_optimizer(self, optimizer)
+        if not factor < 1:
+            raise ValueError(f"ReduceLROnPlateau: factor is {factor}, must be below 1")
+        if mode not in ("min", "max"):
+            raise ValueError(f"ReduceLROnPlateau: mode is {mode!r}, expected 'min' or 'max'")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(
+                f"ReduceLROnPlateau: threshold_mode is {threshold_mode!r}, expected 'rel' or 'abs'"
+            )
+        count = len(optimizer.param_groups)
+        self.min_lrs = list(min_lr) if isinstance(min_lr, Sequence) else [min_lr] * count
+        if len(self.min_lrs) != count:
+            raise ValueError(
+                f"ReduceLROnPlateau: min_lr has {len(self.min_lrs)} values for {count} groups"
+            )
+        self.optimizer = optimizer
+        self.mode = mode
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.threshold_mode = threshold_mode
+        self.cooldown = cooldown
+        self.eps = eps
+        self.last_epoch = 0
+        self.best = math.inf if mode == "min" else -math.inf
+        self.cooldown_counter = 0
+        self.num_bad_epochs = 0
+        self._last_lr = [group["lr"] for group in optimizer.param_groups]
+
+    def step(self, metrics: Any) -> None:
+        """Note a measure, and lower the rates if it is time."""
+        value = float(metrics)
+        self.last_epoch += 1
+        if self._is_better(value):
+            self.best = value
+            self.num_bad_epochs = 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self._reduce()
+            self.cooldown_counter = self.cooldown
+            self.num_bad_epochs = 0
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def _is_better(self, value: float) -> bool:
+        sign = -1 if self.mode == "min" else 1
+        if self.threshold_mode == "rel":
+            bound = self.best * (1.0 + sign * self.threshold)
+        else:
+            bound = self.best + sign * self.threshold
+        return value < bound if self.mode == "min" else value > bound
+
+    def _reduce(self) -> None:
+        for group, least in zip(self.optimizer.param_groups, self.min_lrs):
+            lower = max(group["lr"] * self.factor, least)
+            if group["lr"] - lower > self.eps:
+                group["lr"] = lower
+
+    def get_last_lr(self) -> list[float]:
+        """Return the rates after the last step."""
+        return self._last_lr
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all but the optimizer."""
+        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.__dict__.update(state_dict)

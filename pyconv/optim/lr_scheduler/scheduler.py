@@ -1,0 +1,99 @@
+"""LRScheduler: what all schedules have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..optimizer import Optimizer
+
+
+class LRScheduler:
+    """Base class of schedules; a subclass defines `get_lr`.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Its groups get new rates; each remembers the first as ``"initial_lr"``.
+    last_epoch : int
+        How many steps were done; -1 starts anew.
+
+    Attributes
+    ----------
+    last_epoch : int
+    base_lrs : list of float
+        The initial rate of each group.
+
+    Raises
+    ------
+    TypeError
+        If `optimizer` is none.
+    ValueError
+        If `last_epoch` is not -1 and a group has no ``"initial_lr"``.
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        check_optimizer(self, optimizer)
+        self.optimizer = optimizer
+        for group in optimizer.param_groups:
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise ValueError(
+                    f"{type(self).__name__}: last_epoch is {last_epoch}, but a group of the "
+                    "optimizer has no 'initial_lr': it was never scheduled"
+                )
+        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self.start()
+
+    def get_lr(self) -> list[float]:
+        """Compute the rate of each group at ``last_epoch`` from the one before."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_lr")
+
+    def first_lr(self) -> list[float]:
+        """Compute the rates at epoch 0 whatever was before."""
+        return self.base_lrs
+
+    def resumed_lr(self) -> list[float]:
+        """Compute the rates with which a schedule starts, or goes on after a restart."""
+        return self.get_lr()
+
+    def start(self) -> None:
+        """Do the step that every schedule begins with."""
+        self.last_epoch += 1
+        self.set(self.resumed_lr())
+
+    def step(self) -> None:
+        """Give the optimizer its next rates."""
+        self.last_epoch += 1
+        self.set(self.get_lr())
+
+    def set(self, rates: list[float]) -> None:
+        """Give each group its rate."""
+        for group, lr in zip(self.optimizer.param_groups, rates):
+            group["lr"] = lr
+        self._last_lr = list(rates)
+
+    def current(self) -> list[float]:
+        """Return the rates that the optimizer has now."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def get_last_lr(self) -> list[float]:
+        """Return the rates that the last step gave."""
+        return self._last_lr
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all but the optimizer."""
+        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.__dict__.update(state_dict)
+
+
+def check_optimizer(owner: Any, optimizer: Any) -> None:
+    """Raise TypeError unless it is an Optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        kind = type(optimizer).__name__
+        raise TypeError(f"{type(owner).__name__}: optimizer is a {kind}, expected an Optimizer")

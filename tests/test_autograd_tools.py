@@ -1,0 +1,243 @@
+"""Hooks on tensors, checkpoints, and the search for NaN."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyconv
+from pyconv import nn
+from pyconv.autograd import (
+    Function,
+    checkpoint,
+    checkpoint_sequential,
+    detect_anomaly,
+    grad,
+    gradgradcheck,
+)
+
+
+def leaf(*values):
+    return pyconv.tensor(list(values), dtype="float64", requires_grad=True)
+
+
+# ---- hooks -------------------------------------------------------------------------------------
+
+
+def test_hooks_see_whole_gradients_once():
+    x, seen = leaf(2.0), []
+    y = x * 3
+    for name, tensor in (("x", x), ("y", y)):
+        tensor.register_hook(lambda g, name=name: seen.append((name, g.item())))
+    (y * y + y + x).sum().backward()
+    assert seen == [("y", 13), ("x", 40)]
+    assert x.grad.item() == 40
+
+
+def test_hooks_replace_gradients_and_end():
+    x = leaf(2.0)
+    y = x * 3
+    y.retain_grad()
+    handle = y.register_hook(lambda g: g * 10)
+    last = x.register_hook(lambda g: g + 1)
+    y.sum().backward(retain_graph=True)
+    assert (y.grad.item(), x.grad.item()) == (10, 31)
+    handle.remove()
+    last.remove()
+    y.sum().backward()
+    assert (y.grad.item(), x.grad.item()) == (11, 34)
+
+
+def test_hooks_work_within_grad():
+    x = leaf(2.0)
+    y = x * x
+    for tensor, factor in ((x, 3), (y, 5)):
+        tensor.register_hook(lambda g, factor=factor: g * factor)
+    y.retain_grad()
+    assert [g.item() for g in grad((y * 2).sum(), (x, y), retain_graph=True)] == [120, 10]
+    assert grad((y * 2).sum(), y, retain_graph=True)[0].item() == 10
+    assert grad((y * 2).sum(), x)[0].item() == 120
+    assert x.grad is None
+    assert y.grad is None
+
+
+def test_hooks_of_recorded_gradients():
+    x = leaf(1.0, 2.0)
+    x.register_hook(lambda g: g * g)
+    (x * x * x).sum().backward(create_graph=True)
+    np.testing.assert_array_equal(x.grad.detach().numpy(), [9, 144])
+    x.grad.sum().backward()  # adds (9 x^4)' = 36 x^3, squared by the hook
+    np.testing.assert_array_equal(x.grad.detach().numpy(), [9 + 36**2, 144 + 288**2])
+
+
+def test_hooks_that_cannot_be():
+    with pytest.raises(RuntimeError, match="register_hook: the tensor does not require grad"):
+        pyconv.ones(1).register_hook(print)
+    with pytest.raises(RuntimeError, match="retain_grad: the tensor does not require grad"):
+        pyconv.ones(1).retain_grad()
+    for wrong in (3, pyconv.ones(3)):
+        x = leaf(1.0)
+        x.register_hook(lambda g, wrong=wrong: wrong)
+        with pytest.raises(ValueError, match="a hook returned"):
+            x.sum().backward()
+
+
+# ---- checkpoints -------------------------------------------------------------------------------
+
+
+def network():
+    pyconv.manual_seed(3)
+    layers = [nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)) for _ in range(4)]
+    return nn.Sequential(*layers).double()
+
+
+def gradients_of(net, run):
+    net.zero_grad()
+    x = pyconv.tensor(np.random.default_rng(0).standard_normal((5, 8)), requires_grad=True)
+    y = run(net, x)
+    (y * y).sum().backward()
+    return [y.detach(), x.grad, *(p.grad for p in net.parameters())]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        checkpoint,
+        lambda net, x: checkpoint(lambda a, b: net(a) + 0 * b, x, b=x),
+        lambda net, x: checkpoint(lambda y: checkpoint(net[1:], net[0](y)), x),
+        checkpoint_sequential,
+        lambda net, x: checkpoint_sequential(net, x, budget_mb=0.0015),
+        lambda net, x: checkpoint_sequential(net, x, budget_mb=1e6),
+    ],
+)
+def test_checkpoints_change_no_bit(run):
+    net = network()
+    for ours, theirs in zip(gradients_of(net, run), gradients_of(net, lambda net, x: net(x))):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    with pyconv.no_grad():
+        assert not run(net, pyconv.ones(1, 8, dtype="float64")).requires_grad
+
+
+def test_checkpoints_train_parameters_without_gradient_of_the_input():
+    net = network()
+    checkpoint(net, np.ones((1, 8))).sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+    (first,) = grad(checkpoint(net, np.ones((1, 8))).sum(), net[0][0].weight)
+    np.testing.assert_array_equal(first.numpy(), net[0][0].weight.grad.numpy())
+
+
+def test_checkpoints_keep_less():
+    calls, bytes_of = [], []
+
+    def run(x):
+        calls.append(1)
+        for _ in range(10):
+            x = (x * x).relu()
+        return x
+
+    x = pyconv.ones(1 << 18, requires_grad=True)
+    for kept in (True, False):
+        before = pyconv.memory_stats()["allocated_bytes"]
+        y = run(x) if kept else checkpoint(run, x)
+        bytes_of.append(pyconv.memory_stats()["allocated_bytes"] - before)
+        y.sum().backward()
+        del y
+    assert bytes_of[1] <= 2 * x._array.nbytes < 5 * x._array.nbytes < bytes_of[0]
+    assert len(calls) == 3
+
+
+def test_a_budget_decides_what_is_kept():
+    calls = []
+
+    class Counted(nn.Module):
+        def forward(self, x):
+            calls.append(1)
+            return (x * 0.1).exp() * 2  # keeps one array of x's size
+
+    x = pyconv.ones(1000, 25, requires_grad=True)  # 0.1 MB
+    for budget, again in ((0, 4), (0.15, 3), (0.25, 2), (1.0, 0)):
+        calls.clear()
+        checkpoint_sequential([Counted() for _ in range(4)], x, budget).sum().backward()
+        assert len(calls) == 4 + again, budget
+    with pytest.raises(ValueError, match="budget_mb is -1"):
+        checkpoint_sequential([], x, -1)
+
+
+def test_checkpoints_draw_the_same_numbers_again():
+    def noisy(x):
+        return x * pyconv.rand(4, dtype="float64") * x
+
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    results = []
+    for run in (noisy, lambda x: checkpoint(noisy, x)):
+        pyconv.manual_seed(7)
+        x.grad = None
+        y = run(x)
+        drawn = pyconv.rand(1).item()
+        y.sum().backward()
+        results.append((y.detach().numpy().tolist(), x.grad.numpy().tolist(), drawn,
+                        pyconv.rand(1).item()))  # fmt: skip
+    assert results[0] == results[1]
+
+
+def test_checkpoints_have_second_derivatives():
+    assert gradgradcheck(lambda x: checkpoint(lambda y: (y * y).exp() * y, x), leaf(0.3, -0.5))
+
+
+def test_graph_of_a_checkpoint_is_kept_or_freed():
+    x = leaf(2.0)
+    y = checkpoint(lambda a: a * a * a, x)
+    y.sum().backward(retain_graph=True)
+    y.sum().backward()
+    assert x.grad.item() == 24
+    with pytest.raises(RuntimeError, match="second time"):
+        y.sum().backward()
+
+
+def test_checkpoints_notice_changes():
+    weight = leaf(3.0)
+    for change in ("argument", "parameter"):
+        x = pyconv.tensor([2.0], dtype="float64")
+        y = checkpoint(lambda a: (a * weight).exp() * weight, x)
+        with pyconv.no_grad():
+            (x if change == "argument" else weight)[0] = 1.0
+        with pytest.raises(RuntimeError, match="changed in place since forward"):
+            y.sum().backward()
+    other = iter([lambda a: a * a, lambda a: a + a])
+    y = checkpoint(lambda a: next(other)(a), leaf(2.0))  # noqa: PLW0108
+    with pytest.raises(RuntimeError, match="recorded 1 operations .* and 0 when"):
+        y.sum().backward()
+
+
+# ---- anomalies ---------------------------------------------------------------------------------
+
+
+class BadBackward(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * float("nan")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_first_nan_is_found():
+    x = leaf(-1.0, 4.0)
+    with pytest.raises(RuntimeError, match="forward of Log made a NaN"), detect_anomaly():
+        (x * 2).log().exp()
+    with detect_anomaly():
+        with pytest.raises(RuntimeError, match="backward of Sqrt made a NaN"):
+            (leaf(0.0).sqrt() * 0).backward()
+        y = BadBackward.apply(x * 3).sum()
+        with pytest.raises(
+            RuntimeError, match="backward of BadBackward made a NaN, called in .*_tools"
+        ):
+            y.backward()
+        with pyconv.no_grad(), pytest.raises(RuntimeError, match="Mul was given a NaN"):
+            leaf(np.nan) * 2
+        assert (leaf(np.inf) / 2).item() == np.inf
+        big = pyconv.tensor([np.inf, -np.inf]) * 1.0  # their sum is NaN, they are not
+        assert big.shape == (2,)
+    assert np.isnan((x * 2).log().detach().numpy()[0])

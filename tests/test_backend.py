@@ -1,0 +1,85 @@
+"""The NumPy twins in place of the kernels: exactly the reference, for every op."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from harness import DTYPES, draw_gradient, expect, fill, run
+from ops import CASES
+from ops.case import Case
+
+import pyconv
+import pyconv.functional as F
+from pyconv import nn, reference
+from pyconv.functional import conv2d, relu
+
+# Three cases of each op: what is tested is how arguments reach the twin.
+SOME = [pytest.param(op, c, id=f"{op}-{c.name}") for op, cases in CASES.items() for c in cases[:3]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("op", "case"), SOME)
+def test_results_are_the_reference_itself(op: str, case: Case, dtype: Any) -> None:
+    arrays, options = fill(case, dtype)
+    grad_output = draw_gradient(op, arrays, options)
+    truth = expect(op, arrays, options, grad_output)
+    with pyconv.backend("reference"):
+        result = run(op, arrays, options, grad_output)
+    assert result.output.dtype == dtype
+    np.testing.assert_array_equal(result.output, np.asarray(truth.output, dtype))
+    for name, grad in truth.grads.items():
+        np.testing.assert_array_equal(result.grads[name], np.asarray(grad, dtype))
+
+
+def test_layers_and_names_held_elsewhere_run_the_twins() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 16, 9, 9)).astype(np.float32)
+    layer = nn.Conv2d(16, 16, 3, padding=1)
+    weight, bias = (p.detach().numpy() for p in (layer.weight, layer.bias))
+    truth = pyconv.reference.conv2d(x, weight, bias, padding=1).astype(np.float32)
+    with pyconv.backend("reference"), pyconv.backend("reference"):
+        results = [layer(x), F.conv2d(x, weight, bias, padding=1), conv2d(x, weight, bias, 1, 1)]
+        product = pyconv.tensor([[1.0, 2.0]]) @ pyconv.tensor([[3.0], [4.0]])
+    for result in results:
+        np.testing.assert_array_equal(result.detach().numpy(), truth)
+    assert product.item() == 11
+    again = layer(x).detach().numpy()
+    assert (again != truth).any()  # the kernels round otherwise
+    np.testing.assert_allclose(again, truth, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_trains() -> None:
+    pyconv.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    x, target = np.ones((2, 1, 4, 4), np.float32), np.array([0, 2])
+    grads = []
+    for name in ("cpu", "reference"):
+        net.zero_grad()
+        with pyconv.backend(name):
+            F.cross_entropy(net(x), target).backward()
+        grads.append([p.grad.numpy() for p in net.parameters()])
+    for ours, theirs in zip(*grads):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_what_it_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = relu.__code__
+    with pytest.raises(ValueError, match="'numpy'"), pyconv.backend("numpy"):
+        pass
+    with pyconv.backend("reference"):
+        with monkeypatch.context() as patch:
+            patch.setattr(reference, "relu", lambda x: x)
+            with pytest.raises(NotImplementedError, match="relu has no input there"):
+                F.relu([1.0])
+        x = pyconv.ones(2, requires_grad=True)
+        with pytest.raises(NotImplementedError, match="first derivatives"):
+            F.relu(x).sum().backward(create_graph=True)
+        with pytest.raises(TypeError):
+            F.relu()
+    assert relu.__code__ is before
+    with pytest.raises(KeyError), pyconv.backend("reference"):
+        raise KeyError
+    assert relu.__code__ is before
+    assert F.conv2d.__defaults__ is not None

@@ -1,0 +1,169 @@
+"""Schedules: the rates of PyTorch, step by step, also after a pause."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyconv
+from pyconv.optim import SGD, Adam, lr_scheduler
+
+COUNT = 24
+
+
+def sequence(lib, optimizer):
+    return lib.SequentialLR(
+        optimizer,
+        [
+            lib.LinearLR(optimizer, 0.1, total_iters=4),
+            lib.CosineAnnealingLR(optimizer, 6),
+            lib.StepLR(optimizer, 2, 0.5),
+            lib.MultiStepLR(optimizer, [1, 3], 0.5),
+        ],
+        [4, 11, 16],
+    )
+
+
+SCHEDULES = {
+    "step": lambda lib, o: lib.StepLR(o, 3, gamma=0.5),
+    "step-every": lambda lib, o: lib.StepLR(o, 1),
+    "multi": lambda lib, o: lib.MultiStepLR(o, [2, 5, 5, 9], gamma=0.3),
+    "multi-first": lambda lib, o: lib.MultiStepLR(o, [0, 4]),
+    "cosine": lambda lib, o: lib.CosineAnnealingLR(o, 5, eta_min=0.01),
+    "cosine-short": lambda lib, o: lib.CosineAnnealingLR(o, 1),
+    "linear": lambda lib, o: lib.LinearLR(o),
+    "linear-down": lambda lib, o: lib.LinearLR(o, 1.0, 0.1, 7),
+    "cycle": lambda lib, o: lib.OneCycleLR(o, 1.0, total_steps=COUNT),
+    "cycle-three": lambda lib, o: lib.OneCycleLR(
+        o, [1.0, 2.0], epochs=4, steps_per_epoch=6, three_phase=True, anneal_strategy="linear"
+    ),
+    "cycle-rates-only": lambda lib, o: lib.OneCycleLR(
+        o, 0.5, COUNT, pct_start=0.5, cycle_momentum=False, div_factor=5, final_div_factor=10
+    ),
+    "sequence": sequence,
+    "sequence-cycle": lambda lib, o: lib.SequentialLR(
+        o, [lib.LinearLR(o, 0.5), lib.OneCycleLR(o, 1.0, 30)], [6]
+    ),
+    "nested": lambda lib, o: lib.SequentialLR(o, [sequence(lib, o), lib.StepLR(o, 1)], [20]),
+}
+
+
+def make(optimizer=SGD):
+    params = [pyconv.nn.Parameter([1.0]), pyconv.nn.Parameter([2.0])]
+    settings = {"momentum": 0.9} if optimizer is SGD else {}
+    return optimizer([{"params": params[:1]}, {"params": params[1:], "lr": 0.3}], 0.7, **settings)
+
+
+def settings(optimizer):
+    return [
+        [group[name] for name in ("lr", "momentum", "betas") if name in group]
+        for group in optimizer.param_groups
+    ]
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [SGD, Adam])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_rates_are_those_of_pytorch(name, kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    ours = make(kind)
+    w = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
+    theirs = getattr(torch.optim, kind.__name__)(
+        [{"params": w[:1]}, {"params": w[1:], "lr": 0.3}],
+        0.7,
+        **({"momentum": 0.9} if kind is SGD else {}),
+    )
+    schedule = SCHEDULES[name](lr_scheduler, ours)
+    other = SCHEDULES[name](torch.optim.lr_scheduler, theirs)
+    for _ in range(COUNT):
+        assert settings(ours) == settings(theirs)
+        assert schedule.get_last_lr() == other.get_last_lr()
+        schedule.step()
+        other.step()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_state_goes_on_after_a_pause(name):
+    whole, paused = make(), make()
+    schedule, before = (SCHEDULES[name](lr_scheduler, o) for o in (whole, paused))
+    for _ in range(7):
+        schedule.step()
+        before.step()
+    resumed = make()
+    after = SCHEDULES[name](lr_scheduler, resumed)
+    resumed.load_state_dict(paused.state_dict())
+    after.load_state_dict(before.state_dict())
+    for _ in range(8):
+        schedule.step()
+        after.step()
+        assert settings(resumed) == settings(whole)
+        assert after.last_epoch == schedule.last_epoch
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"mode": "max", "patience": 1, "factor": 0.5},
+        {"threshold_mode": "abs", "threshold": 0.2, "patience": 0, "cooldown": 2},
+        {"mode": "max", "threshold_mode": "abs", "patience": 2, "min_lr": [0.1, 0.02]},
+        {"patience": 0, "factor": 0.9, "eps": 0.05},
+    ],
+)
+def test_plateau_is_that_of_pytorch(options):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    ours = make()
+    w = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
+    theirs = torch.optim.SGD([{"params": w[:1]}, {"params": w[1:], "lr": 0.3}], 0.7)
+    schedule = lr_scheduler.ReduceLROnPlateau(ours, **options)
+    other = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, **options)
+    values = np.random.default_rng(0).standard_normal(40).cumsum()
+    values[9] = np.nan
+    for value in values:
+        schedule.step(pyconv.tensor(value))
+        other.step(value)
+        assert schedule.get_last_lr() == [group["lr"] for group in theirs.param_groups]
+    resumed = lr_scheduler.ReduceLROnPlateau(make(), **options)
+    resumed.load_state_dict(schedule.state_dict())
+    assert resumed.best == schedule.best
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda o: lr_scheduler.StepLR(o, 0), ValueError, "step_size is 0"),
+        (lambda o: lr_scheduler.StepLR(3, 1), TypeError, "optimizer is a int"),
+        (lambda o: lr_scheduler.StepLR(o, 1, last_epoch=3), ValueError, "initial_lr"),
+        (lambda o: lr_scheduler.CosineAnnealingLR(o, -1), ValueError, "T_max is -1"),
+        (lambda o: lr_scheduler.LinearLR(o, 0.0), ValueError, "start_factor is 0.0"),
+        (lambda o: lr_scheduler.LinearLR(o, 1.0, 2.0), ValueError, "end_factor is 2.0"),
+        (lambda o: lr_scheduler.OneCycleLR(o, 1.0), ValueError, "total_steps is None"),
+        (lambda o: lr_scheduler.OneCycleLR(o, 1.0, 0), ValueError, "total_steps is 0"),
+        (lambda o: lr_scheduler.OneCycleLR(o, [1.0], 9), ValueError, "max_lr has 1 values for 2"),
+        (lambda o: lr_scheduler.OneCycleLR(o, 1.0, 9, pct_start=2), ValueError, "pct_start is 2"),
+        (lambda o: lr_scheduler.OneCycleLR(o, 1.0, 9, anneal_strategy="x"), ValueError, "'x'"),
+        (lambda o: lr_scheduler.SequentialLR(o, [], []), ValueError, "0 schedulers"),
+        (
+            lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(make(), 1)], []),
+            ValueError,
+            r"schedulers\[0\]",
+        ),
+        (lambda o: lr_scheduler.ReduceLROnPlateau(o, "up"), ValueError, "mode is 'up'"),
+        (lambda o: lr_scheduler.ReduceLROnPlateau(o, factor=1.0), ValueError, "factor is 1.0"),
+        (lambda o: lr_scheduler.ReduceLROnPlateau(o, min_lr=[0]), ValueError, "min_lr has 1"),
+        (lr_scheduler.LRScheduler, NotImplementedError, "get_lr"),
+    ],
+)
+def test_bad_arguments(build, error, message):
+    with pytest.raises(error, match=message):
+        build(make())
+
+
+def test_a_cycle_ends():
+    schedule = lr_scheduler.OneCycleLR(make(), 1.0, total_steps=2, pct_start=0.5)
+    for _ in range(2):
+        schedule.step()
+    with pytest.raises(ValueError, match="step 3 of a cycle of 2"):
+        schedule.step()

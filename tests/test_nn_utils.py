@@ -1,0 +1,190 @@
+"""Initial values, clipping, vectors of parameters, fusion."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import pyconv
+import pyconv.functional as F
+from pyconv import nn
+from pyconv.nn import init, utils
+
+# ---- initial values ----------------------------------------------------------------------------
+
+DRAWS = {
+    "xavier_uniform_": [{}, {"gain": 3.0}],
+    "xavier_normal_": [{}, {"gain": 0.5}],
+    "kaiming_uniform_": [{}, {"a": 1.0}, {"mode": "fan_out", "nonlinearity": "tanh"}],
+    "kaiming_normal_": [{}, {"nonlinearity": "relu"}, {"mode": "fan_out", "nonlinearity": "selu"}],
+    "orthogonal_": [{}, {"gain": 2.0}],
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "options"), [(n, o) for n, all in DRAWS.items() for o in all])
+def test_distributions_are_those_of_pytorch(name, options):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    pyconv.manual_seed(0)
+    torch.manual_seed(0)
+    for shape in [(120, 200), (30, 40, 3, 5)]:
+        ours = getattr(init, name)(pyconv.empty(*shape), **options).numpy()
+        theirs = getattr(torch.nn.init, name)(torch.empty(*shape), **options).numpy()
+        # The standard error of a standard deviation, for both of them, four times.
+        assert ours.std() == pytest.approx(theirs.std(), rel=4 / math.sqrt(ours.size))
+        assert abs(ours.mean()) < 4 * ours.std() / math.sqrt(ours.size)
+        if "uniform" in name:
+            assert np.abs(ours).max() == pytest.approx(np.abs(theirs).max(), rel=0.01)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["linear", "conv2d", "conv_transpose1d", "sigmoid", "tanh", "relu",
+                                  "leaky_relu", "selu"])  # fmt: skip
+def test_gains_are_those_of_pytorch(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    assert init.calculate_gain(name) == torch.nn.init.calculate_gain(name)
+    assert init.calculate_gain(name, 0.3) == torch.nn.init.calculate_gain(name, 0.3)
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (5, 5), (3, 2, 2)])
+def test_orthogonal(shape):
+    w = init.orthogonal_(pyconv.empty(*shape, dtype="float64"), 2).numpy().reshape(shape[0], -1)
+    product = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(product, 4 * np.eye(len(product)), atol=1e-13)
+
+
+def test_init_of_little_and_wrong():
+    for name in DRAWS:
+        assert getattr(init, name)(pyconv.empty(0, 3)).shape == (0, 3)
+        with pytest.raises(ValueError, match=r"shape \(3,\)"):
+            getattr(init, name)(pyconv.empty(3))
+    for wrong in ("gelu", None):
+        with pytest.raises(ValueError, match="nonlinearity is"):
+            init.calculate_gain(wrong)
+    with pytest.raises(ValueError, match="param is True"):
+        init.calculate_gain("leaky_relu", True)
+    generator = np.random.default_rng(3)
+    first = init.xavier_normal_(pyconv.empty(3, 3), generator=generator).numpy()
+    again = init.xavier_normal_(pyconv.empty(3, 3), generator=np.random.default_rng(3)).numpy()
+    np.testing.assert_array_equal(first, again)
+
+
+# ---- clipping ----------------------------------------------------------------------------------
+
+
+def with_gradients(lib, dtype="float32"):
+    rng = np.random.default_rng(0)
+    params = [lib.tensor(rng.standard_normal(s).astype(dtype)) for s in [(3, 4), (5,), (1,)]]
+    for param in params[:2]:
+        param.requires_grad = True
+        param.grad = lib.tensor(rng.standard_normal(param.shape).astype(dtype))
+    return params
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("norm_type", [2.0, 1.0, 3.0, math.inf])
+@pytest.mark.parametrize("max_norm", [0.1, 100.0])
+def test_clipping_is_that_of_pytorch(max_norm, norm_type):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    ours, theirs = with_gradients(pyconv), with_gradients(torch)
+    norm = utils.clip_grad_norm_(ours, max_norm, norm_type)
+    other = torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type)
+    assert norm.item() == pytest.approx(other.item(), rel=1e-6)
+    for a, b in zip(ours[:2], theirs):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-6)
+    utils.clip_grad_value_(ours, 0.01)
+    torch.nn.utils.clip_grad_value_(theirs, 0.01)
+    for a, b in zip(ours[:2], theirs):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-6)
+
+
+def test_clipping_what_is_not_finite():
+    params = with_gradients(pyconv)
+    before = params[0].grad.numpy().copy()
+    params[1].grad[0] = np.inf
+    with pytest.raises(RuntimeError, match="norm of the gradients is inf"):
+        utils.clip_grad_norm_(params, 1.0, error_if_nonfinite=True)
+    np.testing.assert_array_equal(params[0].grad.numpy(), before)
+    assert utils.clip_grad_norm_(params, 1.0).item() == np.inf
+    assert not params[0].grad.numpy().any()
+    assert utils.clip_grad_norm_([], 1.0).item() == 0
+    assert utils.clip_grad_norm_(params[2], 1.0).item() == 0
+    with pytest.raises(ValueError, match="norm_type is 0"):
+        utils.clip_grad_norm_(params, 1.0, 0)
+    with pytest.raises(ValueError, match="clip_value is -1"):
+        utils.clip_grad_value_(params, -1)
+
+
+# ---- vectors -----------------------------------------------------------------------------------
+
+
+def test_vectors_of_parameters():
+    a, b = nn.Linear(3, 2), nn.Linear(3, 2)
+    vector = utils.parameters_to_vector(a.parameters())
+    utils.vector_to_parameters(vector, b.parameters())
+    np.testing.assert_array_equal(a.weight.detach().numpy(), b.weight.detach().numpy())
+    (vector * pyconv.arange(8.0)).sum().backward()
+    np.testing.assert_array_equal(a.bias.grad.numpy(), [6, 7])
+    for wrong in (np.zeros(7), np.zeros(9), np.zeros((8, 1))):
+        with pytest.raises(ValueError, match="parameters have 8"):
+            utils.vector_to_parameters(wrong, b.parameters())
+    with pytest.raises(ValueError, match="empty"):
+        utils.parameters_to_vector([])
+
+
+# ---- fusion ------------------------------------------------------------------------------------
+
+
+class Norm(nn.Module):
+    """Batch norm in eval mode, written out."""
+
+    def __init__(self, channels, affine=True):
+        super().__init__()
+        rng = np.random.default_rng(1)
+        self.eps = 0.1
+        self.weight = nn.Parameter(rng.standard_normal(channels)) if affine else None
+        self.bias = nn.Parameter(rng.standard_normal(channels)) if affine else None
+        self.register_buffer("running_mean", pyconv.tensor(rng.standard_normal(channels)))
+        self.register_buffer("running_var", pyconv.tensor(rng.random(channels)))
+
+    def forward(self, x):
+        def shaped(tensor):
+            return tensor.reshape(-1, *(1,) * (x.ndim - 2))
+
+        y = (x - shaped(self.running_mean)) / (shaped(self.running_var) + self.eps).sqrt()
+        return y if self.weight is None else y * shaped(self.weight) + shaped(self.bias)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize(
+    ("conv", "transpose"),
+    [
+        (lambda: nn.Conv1d(4, 6, 3, groups=2), False),
+        (lambda: nn.Conv2d(4, 6, (3, 2), bias=False, padding=1), False),
+        (lambda: nn.ConvTranspose1d(4, 6, 3), True),
+        (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2, bias=False), True),
+    ],
+)
+def test_fused_layers_compute_the_same(conv, transpose, affine):
+    layer, norm = conv().double().eval(), Norm(6, affine).eval()
+    fused = utils.fuse_conv_bn_eval(layer, norm, transpose)
+    x = np.random.default_rng(0).standard_normal((2, 4, 7, 8)[: layer.weight.ndim])
+    with pyconv.no_grad():
+        np.testing.assert_allclose(fused(x).numpy(), norm(layer(x)).numpy(), atol=1e-13)
+    assert type(fused) is type(layer)
+    assert fused.weight is not layer.weight
+
+
+def test_what_cannot_be_fused():
+    conv, norm = nn.Conv2d(2, 3, 1).eval(), Norm(3).eval()
+    with pytest.raises(ValueError, match="bn is not a Module in eval mode"):
+        utils.fuse_conv_bn_eval(conv, Norm(3))
+    with pytest.raises(ValueError, match="conv is not"):
+        utils.fuse_conv_bn_eval(F.relu, norm)
+    with pytest.raises(ValueError, match="3 output channels, bn is for 4"):
+        utils.fuse_conv_bn_eval(conv, Norm(4).eval())
+    norm.running_mean = None
+    with pytest.raises(ValueError, match="no running statistics"):
+        utils.fuse_conv_bn_eval(conv, norm)
