@@ -30,6 +30,7 @@ MODES = ("plain", "carried")
 CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
 TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
+DIFFERENCES = ("mse_loss", "l1_loss", "smooth_l1_loss")
 WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
 RANKS = (1, 2, 3)
 POOLS = {f"{kind}_pool{n}d": n for kind in ("max", "avg", "lp") for n in RANKS}
@@ -75,6 +76,9 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "instance_norm": ({"input": 4}, set()),
     "group_norm": ({"input": 4}, {"num_groups"}),
     "layer_norm": ({"input": 2}, set()),
+    "local_response_norm": ({"input": 4}, {"size"}),
+    **{op: ({"input": 2, "target": 2}, set()) for op in DIFFERENCES},
+    "embedding": ({"input": 1, "weight": 2}, set()),
     **{op: ({"input": n + 2}, WINDOWS | {"norm_type"}) for op, n in POOLS.items()},
     **{op: ({"input": n + 2}, {"output_size"}) for op, n in ADAPTIVE.items()},
     **{op: ({"input": n + 2}, {"kernel_size"}) for op, n in UNPOOLS.items()},
@@ -91,7 +95,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
 STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
 ROWS = {"cross_entropy", "softmax", "log_softmax"}
-BATCHED = set(OPS) - {"matmul", *STEPS, *RECURRENT}
+BATCHED = set(OPS) - {"matmul", "embedding", *DIFFERENCES, *STEPS, *RECURRENT}
 REQUIRED = {
     **dict.fromkeys((*POOLS, *UNPOOLS), ("kernel_size",)),
     **dict.fromkeys(ADAPTIVE, ("output_size",)),
@@ -102,6 +106,7 @@ REQUIRED = {
     "fold": ("output_size", "kernel_size"),
     "pad": ("pad",),
     "group_norm": ("num_groups",),
+    "local_response_norm": ("size",),
 }
 TRAINING = {"running_mean": None, "running_var": None, "training": True}
 
@@ -131,6 +136,13 @@ class Problem:
         if self.op.startswith("batch_norm"):
             return TRAINING | given
         return {"normalized_shape": self.shapes[0][1:]} if self.op == "layer_norm" else given
+
+    @property
+    def constants(self) -> set[str]:
+        """Name the arrays that have no gradient."""
+        return {"target", "indices", "grad_output"} | (
+            {"input"} if self.op == "embedding" else set()
+        )
 
     def with_batch(self, batch: int) -> Problem:
         """Return the problem with another batch size, which its name tells, where it has one."""
@@ -169,6 +181,8 @@ class Problem:
         elif self.op in RECURRENT:  # gates that are neither open nor shut
             for name in ("weight_ih", "weight_hh"):
                 arrays[name] /= np.float32(np.sqrt(arrays[name].shape[1]))
+        elif self.op == "embedding":
+            arrays["input"] = rng.integers(0, self.shapes[1][0], self.shapes[0])
         elif self.op in UNPOOLS:  # the first element of each window
             arrays["indices"] = self._places()
         elif self.op in STEPS:
@@ -201,6 +215,8 @@ class Problem:
             return (*first[:2], *(n * factor for n, factor in zip(first[2:], factors)))
         if self.op in (*POOLS, "unfold", "fold"):
             return self._windowed_shape(self.each("kernel_size"))
+        if self.op == "embedding":
+            return (first[0], self.shapes[1][1])
         if self.op == "pad":
             widths = self.options["pad"]  # from the last axis on, before and after
             before, after = widths[-2::-2], widths[::-2]
@@ -216,7 +232,7 @@ class Problem:
         if self.op in ("sum", "mean", "var"):
             dims = self.each("dim")
             return tuple(n for i, n in enumerate(first) if i not in dims)
-        return () if self.op == "cross_entropy" else first
+        return () if self.op in ("cross_entropy", *DIFFERENCES) else first
 
     def each(self, option: str, default: Any = None) -> tuple[int, ...]:
         """Return an option as a number for each axis of the image; "valid" padding is 0."""
@@ -282,6 +298,8 @@ class Problem:
         if self.op in STEPS:  # all is read, and written but for the gradient
             kept = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}[self.op]
             return 4 * (3 + 2 * (kept + ("momentum" in self.options))) * read
+        if self.op == "embedding":  # the rows that are looked up, not the table
+            return 4 * written * (2 if direction == "forward" else 4)
         if direction == "backward":  # the inputs once more, their gradients, that of the output
             # What only picks, moves or adds elements does not need the inputs again.
             moving = {*POOLS, *ADAPTIVE, *RESIZE, *MOVING}
@@ -304,7 +322,8 @@ class Problem:
             sums = steps * (features + sum(self.shapes[2]))
             return sums if result < 2 else sums * batch
         if self.op not in PRODUCTS:
-            if self.op.endswith("_norm") or self.op == "batch_norm_relu":
+            means = ("batch_norm_relu", "embedding", *DIFFERENCES)
+            if self.op.endswith("_norm") or self.op in means:
                 return prod(self.shapes[0])  # of a mean: no more than that
             return self.shapes[0][-1] if self.op in ROWS else 3
         groups, output, kernel = (

@@ -227,8 +227,13 @@ def layer_norm_backward(
     /,
 ) -> tuple[_Array, _Array, _Array]: ...
 
-# ---- elementwise, reduce, loss, optim ----------------------------------------------------------
+# ---- dropout, embedding ------------------------------------------------------------------------
 
+def dropout(input: _Array, p: float, seed: int, /) -> _Array: ...
+def embedding_forward(input: _Array, weight: _Array, /) -> tuple[_Array, _Array]: ...
+def embedding_backward(
+    grad_output: _Array, input: _Array, rows: int, padding_idx: int, /
+) -> _Array: ...
 def unary_index(name: str, /) -> int: ...
 def unary_forward(index: int, input: _Array, a: float, b: float, /) -> _Array: ...
 def unary_backward(
@@ -253,6 +258,18 @@ def cross_entropy_backward(
     weight: _Array | None,
     ignore_index: int,
     label_smoothing: float,
+    /,
+) -> _Array: ...
+def difference_loss_forward(
+    op: str, input: _Array, target: _Array, beta: float, reduction: str, /
+) -> _Array: ...
+def difference_loss_backward(
+    op: str,
+    grad_output: _Array,
+    input: _Array,
+    target: _Array,
+    beta: float,
+    reduction: str,
     /,
 ) -> _Array: ...
 def sgd_step(

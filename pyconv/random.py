@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .tensor import Tensor, size_of
+from . import _core
+from .tensor import Array, Tensor, size_of
 
 _generator: np.random.Generator | None = None
 
@@ -111,3 +112,17 @@ def randint(
         raise ValueError(f"randint: high is {high}, must be above low, which is {low}")
     draw = (generator or default_generator()).integers
     return Tensor(np.asarray(draw(low, high, size_of((size,), "size"))).astype(dtype))
+
+
+def drop(array: Array, p: float, seed: int) -> Array:
+    """Return the array, times 0 with probability p < 1 and else times 1 / (1 - p).
+
+    The same seed drops the same elements. See `pyconv.functional.dropout`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> drop(np.ones(4, np.float32), 0.5, 0)
+    array([0., 2., 2., 2.], dtype=float32)
+    """
+    return _core.dropout(array, p, seed)

@@ -13,18 +13,20 @@ GOOD: dict[str, dict[str, Any]] = {
     "batch_norm_relu": {"input": ones(2, 4, 8, 8), **STATISTICS},
     "instance_norm": {"input": ones(2, 4, 8, 8)},
     "group_norm": {"input": ones(2, 4, 8, 8), "num_groups": 2},
+    "local_response_norm": {"input": ones(2, 4, 8), "size": 5},
     "layer_norm": {"input": ones(2, 4, 8), "normalized_shape": (4, 8)},
 }
+AFFINE = [op for op in GOOD if op != "local_response_norm"]
 
 NORM: list[Bad] = [
-    *[(op, {"input": ones(4)}, "input", "(4,)") for op in GOOD if op != "layer_norm"],
+    *[(op, {"input": ones(4)}, "input", "(4,)") for op in AFFINE if op != "layer_norm"],
     *[(op, {"input": np.float32(1)}, "input", "()") for op in GOOD],
-    *[(op, {"weight": ones(5)}, "weight", "5") for op in GOOD],
-    *[(op, {"bias": ones(1, 4)}, "bias", "(1, 4)") for op in GOOD],
-    *[(op, {"weight": ones(4, dtype=np.float64)}, "weight", "float64") for op in GOOD],
+    *[(op, {"weight": ones(5)}, "weight", "5") for op in AFFINE],
+    *[(op, {"bias": ones(1, 4)}, "bias", "(1, 4)") for op in AFFINE],
+    *[(op, {"weight": ones(4, dtype=np.float64)}, "weight", "float64") for op in AFFINE],
     *[
         (op, {"eps": eps}, "eps", str(eps))
-        for op in GOOD
+        for op in AFFINE
         for eps in (-0.5, float("nan"), float("inf"), None, "a", 1j)
     ],
     *[
@@ -49,4 +51,14 @@ NORM: list[Bad] = [
         ("layer_norm", {"normalized_shape": value}, "normalized_shape", str(value))
         for value in (4, (8, 4), (), None, 1.5, "a", (2, 4, 8, 1), -8, (4, None))
     ],
+    *[
+        ("local_response_norm", {"size": value}, "size", str(value))
+        for value in (0, -1, -(2**63), 1.5, None, "a", True)
+    ],
+    *[
+        ("local_response_norm", {name: value}, name, str(value))
+        for name in ("alpha", "beta", "k")
+        for value in (None, "a", float("nan"), float("inf"))
+    ],
+    ("local_response_norm", {"input": ones(2, 4)}, "input", "(2, 4)"),
 ]

@@ -37,6 +37,8 @@ def fill(case: Case, dtype: Any) -> tuple[Arrays, dict[str, Any]]:
         arrays = {name: np.round(array) for name, array in arrays.items()}
     if case.positive:
         arrays = {name: np.abs(array) + 0.5 for name, array in arrays.items()}
+    if case.probabilities:
+        arrays = {name: 0.5 + np.tanh(array) / 4 for name, array in arrays.items()}
     options = {
         name: value.astype(dtype)
         if isinstance(value, np.ndarray) and value.dtype == float
@@ -104,10 +106,15 @@ def check(
     remade = {name: remake(array) for name, array in arrays.items()}
     result = run(op, remade, options, remake(grad_output))
     slack = slack_of(op, arrays, options)
-    compare(result.output, truth.output, terms.output, arrays["input"].dtype, slack)
+    dtype = dtype_of(arrays)
+    compare(result.output, truth.output, terms.output, dtype, slack)
     assert result.grads.keys() == truth.grads.keys() == arrays.keys()
     for name, grad in truth.grads.items():
-        compare(result.grads[name], grad, terms.grads[name], arrays["input"].dtype, slack)
+        compare(result.grads[name], grad, terms.grads[name], dtype, slack)
+
+
+def dtype_of(arrays: Arrays) -> Any:
+    return next(iter(arrays.values())).dtype
 
 
 @functools.lru_cache(maxsize=8)  # the same case comes with every instruction set and layout
@@ -121,7 +128,7 @@ def _expectations(op: str, pickled: bytes) -> tuple[np.ndarray, Result, Result]:
 
 def draw_gradient(op: str, arrays: Arrays, options: dict[str, Any]) -> np.ndarray:
     shape = np.shape(getattr(reference, op)(**arrays, **options))
-    return np.asarray(np.random.default_rng(1).standard_normal(shape), arrays["input"].dtype)
+    return np.asarray(np.random.default_rng(1).standard_normal(shape), dtype_of(arrays))
 
 
 def slack_of(op: str, arrays: Arrays, options: dict[str, Any]) -> float:

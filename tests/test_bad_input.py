@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bad_conv
+import bad_loss
 import bad_norm
 import bad_pool
 import numpy as np
@@ -22,6 +23,7 @@ ERRORS = (ValueError, TypeError)
 
 GOOD: dict[str, dict[str, Any]] = {
     **bad_conv.GOOD,
+    **bad_loss.GOOD,
     **bad_norm.GOOD,
     **bad_pool.GOOD,
     "pad": {"input": ones(2, 4, 8), "pad": (1, 1)},
@@ -129,7 +131,14 @@ OTHER_NUMBERS = ("int64", "uint8", "bool", "float16", "longdouble")
     [
         pytest.param(*row, id="-".join([row[0], row[2], str(i)]))
         for i, row in enumerate(
-            bad_conv.CONV + bad_norm.NORM + bad_pool.POOL + bad_pool.RESIZE + PAD + LINEAR + LOSS
+            bad_conv.CONV
+            + bad_loss.LOSS
+            + bad_norm.NORM
+            + bad_pool.POOL
+            + bad_pool.RESIZE
+            + PAD
+            + LINEAR
+            + LOSS
         )
     ],
 )

@@ -59,6 +59,7 @@ def test_large_mean_keeps_its_digits() -> None:
         lambda x: F.batch_norm_relu(x, np.zeros(6, np.float32), np.ones(6, np.float32)),
         F.instance_norm,
         lambda x: F.group_norm(x, 2),
+        lambda x: F.local_response_norm(x, 3),
     ],
 )
 def test_layout_is_kept(function: Any) -> None:
@@ -86,6 +87,7 @@ SECOND: dict[str, tuple[Any, tuple[int, ...]]] = {
     "batch-relu": (lambda x, w, b: F.batch_norm_relu(x, None, None, w, b, training=True), (4,)),
     "instance": (lambda x, w, b: F.instance_norm(x, None, None, w, b), (4,)),
     "group": (lambda x, w, b: F.group_norm(x, 2, w, b), (4,)),
+    "response": (lambda x, w, b: F.local_response_norm(x, 3, 0.5) * w.sum() + b.sum(), (4,)),
     "layer": (lambda x, w, b: F.layer_norm(x, (4, 3), w, b), (4, 3)),
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv import reference
 
-from ..problems import CONVS, RECURRENT, STEPS, TRANSPOSED, Problem
+from ..problems import CONVS, DIFFERENCES, RECURRENT, STEPS, TRANSPOSED, Problem
 from . import LEARNING_RATE, Arrays, Prepared
 
 VARIANTS = ("reference", "numpy")
@@ -85,7 +85,7 @@ def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
     def fetch(results: list[Any]) -> list[Any]:
         if problem.options.get("trans"):  # the gradient of the matrix as it is stored
             results = [*results[:2], results[2].T]
-        wanted = len(inputs) - ("target" in inputs)
+        wanted = len(inputs.keys() - problem.constants)
         return [np.asarray(result) for result in results[: 1 + wanted]]
 
     return Prepared(run, fetch)
@@ -228,6 +228,21 @@ def _norm(problem: Problem, arrays: Arrays) -> Any:
     return centred.reshape(problem.shapes[0])
 
 
+def _difference_loss(problem: Problem, arrays: Arrays) -> Any:
+    d = arrays["input"] - arrays["target"]
+    if problem.op == "mse_loss":
+        return np.square(d, out=d).mean()
+    np.abs(d, out=d)
+    return (d if problem.op == "l1_loss" else np.where(d < 1, d * d / 2, d - 0.5)).mean()
+
+
+def _local_response_norm(problem: Problem, arrays: Arrays) -> Any:
+    x, size = arrays["input"], problem.options["size"]
+    padded = np.pad(x * x, ((0, 0), (size // 2, (size - 1) // 2), (0, 0), (0, 0)))
+    total = sum(padded[:, i : i + x.shape[1]] for i in range(size))
+    return x * (np.float32(1e-4 / size) * total + 1) ** np.float32(-0.75)
+
+
 NORMS = ("batch_norm", "batch_norm_relu", "instance_norm", "group_norm", "layer_norm")
 
 
@@ -267,6 +282,9 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     "relu": _relu,
     **{f"{kind}_pool{n}d": _pool for kind in ("max", "avg") for n in (1, 2, 3)},
     "cross_entropy": _cross_entropy,
+    "embedding": lambda problem, arrays: arrays["weight"][arrays["input"]],
+    "local_response_norm": _local_response_norm,
+    **dict.fromkeys(DIFFERENCES, _difference_loss),
     **dict.fromkeys(NORMS, _norm),
     **dict.fromkeys(RECURRENT, _recurrent),
 }

@@ -82,7 +82,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
 
 
 def _backward(problem: Problem, tensors: Arrays, algorithm: str) -> Prepared:
-    leaves = [t for name, t in tensors.items() if name not in ("target", "indices", "grad_output")]
+    leaves = [t for name, t in tensors.items() if name not in problem.constants]
     for leaf in leaves:
         leaf.requires_grad = True
     options = problem.arguments

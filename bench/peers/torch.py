@@ -44,7 +44,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         tensors = {name: _channels_last(tensor) for name, tensor in tensors.items()}
     if problem.op in STEPS:
         return _step(problem, tensors)
-    leaves = [t for name, t in tensors.items() if name not in ("target", "indices", "grad_output")]
+    leaves = [t for name, t in tensors.items() if name not in problem.constants]
     function = (
         FUNCTIONS.get(problem.op) or getattr(F, problem.op, None) or getattr(torch, problem.op)
     )

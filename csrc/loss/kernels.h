@@ -30,4 +30,21 @@ struct LossKernels {
 using LossTable = ByType<LossKernels>;
 PYCONV_DECLARE_TABLES(LossTable, loss_table)
 
+// Losses that are a function of the difference d = input - target: d^2; |d|; and with beta > 0
+// d^2 / (2 beta) up to |d| = beta, from there on |d| - beta / 2.
+enum class Difference : uint8_t { squared, absolute, smooth };
+
+// Arrays of n elements.
+template <class T>
+struct DifferenceKernels {
+  T (*sum)(Difference kind, T beta, int64_t n, const T* input, const T* target);
+  void (*each)(Difference kind, T beta, int64_t n, const T* input, const T* target, T* losses);
+  // grad_input = scale * the derivative, times grad if that is not null.
+  void (*gradient)(Difference kind, T beta, int64_t n, const T* input, const T* target,
+                   const T* grad, T scale, T* grad_input);
+};
+
+using DifferenceTable = ByType<DifferenceKernels>;
+PYCONV_DECLARE_TABLES(DifferenceTable, difference_table)
+
 }  // namespace pyconv

@@ -12,4 +12,15 @@ template <class T>
 void cross_entropy_backward(const CrossEntropy<T>& problem, const T* grad_losses,
                             const T* log_softmax, T* grad_input);
 
+// The sum over n elements; the loss of each; and their gradients, multiplied by scale and, unless
+// that is null, by grad.
+template <class T>
+double difference_sum(Difference kind, double beta, int64_t n, const T* input, const T* target);
+template <class T>
+void difference_each(Difference kind, double beta, int64_t n, const T* input, const T* target,
+                     T* losses);
+template <class T>
+void difference_gradient(Difference kind, double beta, int64_t n, const T* input, const T* target,
+                         const T* grad, double scale, T* grad_input);
+
 }  // namespace pyconv

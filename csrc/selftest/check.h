@@ -77,5 +77,6 @@ void test_pointwise();  // functions of elements, arithmetic, sums, softmax, los
 void test_rnn();
 void test_norm();
 void test_separable();
+void test_random();  // dropout, embedding, losses of differences
 
 }  // namespace pyconv::selftest

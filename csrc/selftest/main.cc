@@ -26,6 +26,7 @@ const Test tests[] = {
     {"pointwise", test_pointwise},  //
     {"norm", test_norm},            //
     {"rnn", test_rnn},              //
+    {"random", test_random},        //
 };
 
 bool wanted(const char* name, int count, char** names) {

@@ -30,10 +30,12 @@ from .avg_pool import (
 from .comparison import eq, ge, gt, le, lt, ne
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .dropout import dropout, dropout1d, dropout2d, dropout3d
 from .elementwise import abs, exp, log, neg, sigmoid, sqrt, tanh
 from .fold import fold, unfold
 from .joining import cat, chunk, einsum, split, stack
 from .layer_norm import layer_norm
+from .likelihood import binary_cross_entropy, binary_cross_entropy_with_logits, nll_loss
 from .linear import linear, matmul
 from .loss import cross_entropy
 from .max_pool import (
@@ -48,7 +50,9 @@ from .max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
 from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
 from .reduce import argmax, log_softmax, max, mean, min, softmax, sum, var
+from .regression import l1_loss, mse_loss, smooth_l1_loss
 from .resize import interpolate, pixel_shuffle, pixel_unshuffle
+from .response import local_response_norm
 from .shape import (
     expand,
     flatten,
@@ -59,6 +63,7 @@ from .shape import (
     transpose,
     unsqueeze,
 )
+from .sparse import embedding
 
 __all__ = [
     "abs",
@@ -75,6 +80,8 @@ __all__ = [
     "avg_pool3d",
     "batch_norm",
     "batch_norm_relu",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "cast",
     "cat",
     "chunk",
@@ -87,8 +94,13 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "div",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "einsum",
     "elu",
+    "embedding",
     "eq",
     "exp",
     "expand",
@@ -103,10 +115,12 @@ __all__ = [
     "index",
     "instance_norm",
     "interpolate",
+    "l1_loss",
     "layer_norm",
     "le",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "lp_pool1d",
@@ -123,9 +137,11 @@ __all__ = [
     "max_unpool3d",
     "mean",
     "min",
+    "mse_loss",
     "mul",
     "ne",
     "neg",
+    "nll_loss",
     "pad",
     "permute",
     "pixel_shuffle",
@@ -136,6 +152,7 @@ __all__ = [
     "reshape",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
     "split",

@@ -126,7 +126,7 @@ def cross_entropy(
         total: Any = len(logits)
     else:
         classes = _classes(x, t)
-        index = _as_index(ignore_index)
+        index = as_index(ignore_index, "cross_entropy")
         losses = CrossEntropy.apply(logits, classes, w, index, float(label_smoothing))
         total = None
         if reduction == "mean":
@@ -140,11 +140,16 @@ def cross_entropy(
     return loss / total if total else loss * 0 + math.nan
 
 
-def _check_options(x: Tensor, w: Tensor | None, reduction: Any, label_smoothing: Any) -> None:
+def check_reduction(op: str, reduction: Any) -> None:
+    """Raise a ValueError unless the reduction is known."""
     if reduction not in REDUCTIONS:
         raise ValueError(
-            f"cross_entropy: reduction is {reduction!r}, expected one of {', '.join(REDUCTIONS)}"
+            f"{op}: reduction is {reduction!r}, expected one of {', '.join(REDUCTIONS)}"
         )
+
+
+def _check_options(x: Tensor, w: Tensor | None, reduction: Any, label_smoothing: Any) -> None:
+    check_reduction("cross_entropy", reduction)
     if not isinstance(label_smoothing, (int, float)) or not 0 <= label_smoothing <= 1:
         raise ValueError(
             f"cross_entropy: label_smoothing is {label_smoothing!r}, expected a number in [0, 1]"
@@ -183,13 +188,14 @@ def _classes(x: Tensor, t: Tensor) -> Tensor:
     return Tensor(t._array.reshape(math.prod(expected)).astype(np.int64, copy=False))
 
 
-def _as_index(value: Any) -> int:
+def as_index(value: Any, op: str) -> int:
+    """Read `ignore_index`; ValueError unless it is an int64."""
     try:
         index = operator.index(value)
     except TypeError:
         index = 2**63
     if not -(2**63) <= index < 2**63:
-        raise ValueError(f"cross_entropy: ignore_index is {value!r}, expected an int64")
+        raise ValueError(f"{op}: ignore_index is {value!r}, expected an int64")
     return index
 
 

@@ -14,6 +14,7 @@ from ..functional import (
     group_norm,
     instance_norm,
     layer_norm,
+    local_response_norm,
 )
 from ..tensor import Tensor, changed
 from .module import Module, Parameter
@@ -343,3 +344,28 @@ class LayerNorm(Module):
     def extra_repr(self) -> str:
         elementwise_affine, bias = self.elementwise_affine, self.bias is not None
         return f"{self.normalized_shape}, eps={self.eps}, {elementwise_affine=}, {bias=}"
+
+
+class LocalResponseNorm(Module):
+    """Normalisation over neighbouring channels; see `pyconv.functional.local_response_norm`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.LocalResponseNorm(5)
+    LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=1.0)
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Any) -> Tensor:
+        """Normalise (N, C, ...)."""
+        return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -60,6 +60,7 @@ from pyconv.reference.conv_transpose import (
     conv_transpose3d,
     conv_transpose3d_backward,
 )
+from pyconv.reference.dropout import dropout, dropout_backward, philox
 from pyconv.reference.elementwise import (
     abs,
     abs_backward,
@@ -98,7 +99,16 @@ from pyconv.reference.elementwise import (
     tanh,
     tanh_backward,
 )
+from pyconv.reference.embedding import embedding, embedding_backward
 from pyconv.reference.fold import fold, fold_backward, unfold, unfold_backward
+from pyconv.reference.likelihood import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward,
+    nll_loss,
+    nll_loss_backward,
+)
 from pyconv.reference.linear import linear, linear_backward, matmul, matmul_backward
 from pyconv.reference.loss import (
     cross_entropy,
@@ -153,6 +163,14 @@ from pyconv.reference.pool import (
     max_pool3d,
     max_pool3d_backward,
 )
+from pyconv.reference.regression import (
+    l1_loss,
+    l1_loss_backward,
+    mse_loss,
+    mse_loss_backward,
+    smooth_l1_loss,
+    smooth_l1_loss_backward,
+)
 from pyconv.reference.resize import (
     interpolate,
     interpolate_backward,
@@ -161,6 +179,7 @@ from pyconv.reference.resize import (
     pixel_unshuffle,
     pixel_unshuffle_backward,
 )
+from pyconv.reference.response import local_response_norm, local_response_norm_backward
 from pyconv.reference.rnn import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
 
 __all__ = [
@@ -192,6 +211,10 @@ __all__ = [
     "batch_norm_relu",
     "batch_norm_relu_backward",
     "batch_norm_running",
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
     "clamp",
     "clamp_backward",
     "conv1d",
@@ -211,8 +234,12 @@ __all__ = [
     "cross_entropy_backward",
     "div",
     "div_backward",
+    "dropout",
+    "dropout_backward",
     "elu",
     "elu_backward",
+    "embedding",
+    "embedding_backward",
     "erf",
     "erf_backward",
     "exp",
@@ -233,12 +260,16 @@ __all__ = [
     "instance_norm_backward",
     "interpolate",
     "interpolate_backward",
+    "l1_loss",
+    "l1_loss_backward",
     "layer_norm",
     "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
     "linear_backward",
+    "local_response_norm",
+    "local_response_norm_backward",
     "log",
     "log_backward",
     "log_softmax",
@@ -267,12 +298,17 @@ __all__ = [
     "max_unpool3d_backward",
     "mean",
     "mean_backward",
+    "mse_loss",
+    "mse_loss_backward",
     "mul",
     "mul_backward",
     "neg",
     "neg_backward",
+    "nll_loss",
+    "nll_loss_backward",
     "pad",
     "pad_backward",
+    "philox",
     "pixel_shuffle",
     "pixel_shuffle_backward",
     "pixel_unshuffle",
@@ -291,6 +327,8 @@ __all__ = [
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
     "softmax",
     "softmax_backward",
     "softplus",

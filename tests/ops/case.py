@@ -17,6 +17,7 @@ class Case:
     options : the other arguments, as they are; arrays of floats get the type of the others
     ties : round the numbers, so that equal ones and zeros are common
     positive : make all numbers larger than 1/2
+    probabilities : map the numbers to between 0.25 and 0.75
     """
 
     name: str
@@ -24,3 +25,4 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     ties: bool = False
     positive: bool = False
+    probabilities: bool = False

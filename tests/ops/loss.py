@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,3 +66,41 @@ SOFTMAX = [
     Case("batch-0", {"input": (0, 4)}, {"dim": 1}),
 ]
 LOG_SOFTMAX = SOFTMAX
+
+
+def two(name: str, shape: Shape, **options: Any) -> Case:
+    """Gradients reach the target too."""
+    return Case(name, {"input": shape, "target": shape}, options)
+
+
+DIFFERENCES = [
+    two("mean", (4, 9)),
+    two("sum", (4, 9), reduction="sum"),
+    two("none", (2, 3, 5, 7), reduction="none"),
+    two("scalar", ()),
+    two("two-threads-of-work", (2, 5, 80, 81)),
+    two("two-threads-of-work-none", (300, 301), reduction="none"),
+    two("empty-sum", (0, 3), reduction="sum"),
+]
+SMOOTH = [*DIFFERENCES, two("beta", (5, 8), beta=0.25), two("beta-0", (5, 8), beta=0)]
+
+NLL_LOSS = [
+    case
+    for case in CROSS_ENTROPY
+    if "label_smoothing" not in case.options and "probabilities" not in case.name
+]
+
+MASK = np.arange(20.0).reshape(4, 5) / 10
+BINARY = [
+    two("mean", (4, 5)),
+    two("sum", (4, 5), reduction="sum"),
+    two("none", (2, 3, 5), reduction="none"),
+    two("weight", (4, 5), weight=MASK),
+    two("weight-broadcast", (4, 5), weight=CLASS_WEIGHT, reduction="none"),
+    two("empty-sum", (0, 5), reduction="sum"),
+]
+BINARY_CROSS_ENTROPY = [replace(case, probabilities=True) for case in BINARY]
+BINARY_CROSS_ENTROPY_WITH_LOGITS = [
+    *BINARY,
+    two("pos-weight", (4, 5), pos_weight=CLASS_WEIGHT, weight=MASK),
+]

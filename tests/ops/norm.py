@@ -89,11 +89,21 @@ LAYER_NORM = [
     norm("two-threads-of-work", (900, 80), (80,), normalized_shape=(80,)),
     norm("batch-0", (0, 9), (9,), normalized_shape=(9,)),
 ]
+LOCAL_RESPONSE_NORM = [
+    norm("alexnet", (2, 9, 3, 4), size=5, k=2.0),
+    norm("even-size", (2, 7, 3), size=4, alpha=0.5, beta=0.6),
+    norm("one", (2, 7, 3), size=1, alpha=0.1, beta=1),
+    norm("wider-than-the-channels", (2, 3, 2, 2, 2), size=20, alpha=1.0),
+    norm("one-channel", (2, 1, 5), size=3),
+    norm("batch-0", (0, 3, 2), size=3),
+]
 
 
 def terms(op: str, arrays: dict[str, Any], options: dict[str, Any]) -> int:
     """Count the elements that share a statistic; of all that sums run over, the most."""
     shape = arrays["input"].shape
+    if op == "local_response_norm":
+        return 2 * min(shape[1], options["size"])
     if op == "layer_norm":
         length = int(np.prod(options["normalized_shape"]))
         return max(length, arrays["input"].size // max(1, length))

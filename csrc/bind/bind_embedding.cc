@@ -1,0 +1,67 @@
+#include <algorithm>
+
+#include "bind/array.h"
+#include "bind/report.h"
+#include "embedding/embedding.h"
+
+namespace pyconv {
+namespace {
+
+// Integers of any width, as contiguous int64. Numbers beyond int64 become its largest: no row.
+py::array_t<int64_t> read_indices(py::handle value) {
+  py::object indices = py::reinterpret_borrow<py::object>(value);
+  const py::dtype dtype = py::reinterpret_borrow<py::array>(value).dtype();
+  check<WrongType>(dtype.kind() == 'i' || dtype.kind() == 'u', "embedding: input.dtype is ",
+                   text_of(value, "dtype"), ", expected integers");
+  if (dtype.kind() == 'u' && dtype.itemsize() == 8) indices = indices.attr("clip")(0, INT64_MAX);
+  return indices.attr("astype")("=i8", py::arg("order") = "C", py::arg("copy") = false);
+}
+
+py::tuple forward(const py::array& input, py::handle weight_value) {
+  const py::array_t<int64_t> indices = read_indices(input);
+  const Argument weight = read_contiguous("embedding", "weight", weight_value);
+  const TensorView& w = weight.view;
+  check(w.ndim == 2, "embedding: weight has shape ", shape_text(w),
+        ", expected (number of rows, width)");
+  check(indices.ndim() < max_rank, "embedding: input has ", indices.ndim(),
+        " dimensions, expected fewer than ", max_rank);
+  int64_t shape[max_rank];
+  std::copy_n(indices.shape(), indices.ndim(), shape);
+  shape[indices.ndim()] = w.shape[1];
+  py::array output = new_array(w.dtype, shape, static_cast<int>(indices.ndim()) + 1);
+  const TensorView to = view_of(output);
+  compute(w.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    embedding_forward(w.shape[0], w.shape[1], indices.size(), indices.data(), w.as<const T>(),
+                      to.as<T>());
+  });
+  return py::make_tuple(output, indices);
+}
+
+// input: the indices that forward returned, and checked.
+py::array backward(py::handle grad_output, const py::array_t<int64_t, py::array::c_style>& input,
+                   int64_t rows, int64_t padding_idx) {
+  const Argument grad = read_contiguous("embedding", "grad_output", grad_output);
+  const TensorView& g = grad.view;
+  check(g.ndim == input.ndim() + 1 && std::equal(g.shape, g.shape + g.ndim - 1, input.shape()),
+        "embedding: grad_output has shape ", shape_text(g), " and input ", text_of(input, "shape"),
+        ", expected that of the output");
+  const int64_t shape[] = {rows, g.shape[g.ndim - 1]};
+  py::array grad_weight = new_array(g.dtype, shape, 2);
+  const TensorView to = view_of(grad_weight);
+  compute(g.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    embedding_backward(rows, shape[1], input.size(), input.data(), padding_idx, g.as<const T>(),
+                       to.as<T>());
+  });
+  return grad_weight;
+}
+
+}  // namespace
+
+void bind_embedding(py::module_& module) {
+  module.def("embedding_forward", &forward);
+  module.def("embedding_backward", &backward);
+}
+
+}  // namespace pyconv

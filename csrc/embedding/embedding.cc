@@ -1,0 +1,56 @@
+#include "embedding/embedding.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/threads.h"
+
+namespace pyconv {
+namespace {
+
+constexpr int64_t chunk = 32768;  // elements per task
+constexpr int64_t columns = 32;   // of a task in backward: a line or two of the cache
+
+}  // namespace
+
+template <class T>
+void embedding_forward(int64_t rows, int64_t width, int64_t count, const int64_t* index,
+                       const T* weight, T* output) {
+  for (int64_t i = 0; i < count; ++i)
+    check(index[i] >= 0 && index[i] < rows, "embedding: input holds ", index[i],
+          ", expected indices from 0 to ", rows - 1, ", for weight has ", rows, " rows");
+  const int64_t together = std::max<int64_t>(1, chunk / std::max<int64_t>(1, width));
+  parallel_for((count + together - 1) / together, [&](int64_t task) {
+    for (int64_t i = task * together; i < std::min(count, (task + 1) * together); ++i)
+      std::copy_n(weight + index[i] * width, width, output + i * width);
+  });
+}
+
+// Rows may meet the same row of the table, so the columns are shared out among the threads: the
+// order of a sum is that of the input.
+template <class T>
+void embedding_backward(int64_t rows, int64_t width, int64_t count, const int64_t* index,
+                        int64_t padding_idx, const T* grad_output, T* grad_weight) {
+  const int64_t size = rows * width;
+  parallel_for((size + chunk - 1) / chunk, [&](int64_t task) {
+    std::fill_n(grad_weight + task * chunk, std::min(chunk, size - task * chunk), T(0));
+  });
+  parallel_for((width + columns - 1) / columns, [&](int64_t task) {
+    const int64_t first = task * columns, n = std::min(columns, width - first);
+    for (int64_t i = 0; i < count; ++i) {
+      if (index[i] == padding_idx) continue;
+      const T* const from = grad_output + i * width + first;
+      T* const to = grad_weight + index[i] * width + first;
+      for (int64_t c = 0; c < n; ++c) to[c] += from[c];
+    }
+  });
+}
+
+#define PYCONV_EMBEDDING(T)                                                                      \
+  template void embedding_forward(int64_t, int64_t, int64_t, const int64_t*, const T*, T*);      \
+  template void embedding_backward(int64_t, int64_t, int64_t, const int64_t*, int64_t, const T*, \
+                                   T*);
+PYCONV_EMBEDDING(float)
+PYCONV_EMBEDDING(double)
+
+}  // namespace pyconv

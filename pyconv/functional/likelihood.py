@@ -1,0 +1,304 @@
+"""Losses of probabilities: nll_loss, binary_cross_entropy, the same with logits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..autograd.function import Function
+from ..creation import as_tensor
+from ..tensor import Tensor
+from .arithmetic import where
+from .loss import as_index, check_reduction
+
+
+class Pick(Function):
+    """The element of dimension 1 that an index names, for each position of the others."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.shape = x._array.shape
+        return Tensor(np.take_along_axis(x._array, index._array, 1))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        (index,) = ctx.saved_tensors
+        return Place.apply(g, index, ctx.shape), None
+
+
+class Place(Function):
+    """Zeros but for the elements that `Pick` takes."""
+
+    @staticmethod
+    def forward(ctx: Any, g: Tensor, index: Tensor, shape: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(index)
+        output = np.zeros(shape, g.dtype)
+        np.put_along_axis(output, index._array, g._array, 1)
+        return Tensor(output)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        (index,) = ctx.saved_tensors
+        return Pick.apply(g, index), None, None
+
+
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """Take minus the logarithm of the probability of the right class.
+
+    Parameters
+    ----------
+    input : array_like of shape (C,), (N, C) or (N, C, d1, ...)
+        Logarithms of probabilities, as of `log_softmax`; float32 or float64.
+    target : array_like of shape (), (N,) or (N, d1, ...)
+        Class indices, integers in [0, C).
+    weight : array_like of shape (C,), optional
+        What each class counts.
+    ignore_index : int
+        Samples of this class count nothing.
+    reduction : {"mean", "sum", "none"}
+        The mean divides by the sum of the weights of the targets.
+
+    Returns
+    -------
+    Tensor
+        Of shape (), or without reduction of that of `target`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together, or a class or an option is out of range.
+    TypeError
+        If dtypes differ or are not supported.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.nll_loss([[-0.5, -1.0]], [1])
+    tensor(1.)
+    """
+    check_reduction("nll_loss", reduction)
+    x, t = _floating("nll_loss", input), as_tensor(target, "target")
+    ignored = as_index(ignore_index, "nll_loss")
+    if not x.ndim:
+        raise ValueError("nll_loss: input has shape (), expected (C,), (N, C) or (N, C, ...)")
+    rows = x if x.ndim > 1 else x.unsqueeze(0)
+    expected = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
+    if t.dtype.kind not in "iu":
+        raise TypeError(f"nll_loss: target.dtype is {t.dtype}, expected integers")
+    if t.shape != expected:
+        raise ValueError(f"nll_loss: target has shape {t.shape}, expected {expected}")
+    classes = t._array.reshape(rows.shape[0], 1, *rows.shape[2:])
+    kept = classes != ignored
+    wrong = kept & ((classes < 0) | (classes >= rows.shape[1]))
+    if wrong.any():
+        raise ValueError(
+            f"nll_loss: target holds {classes[wrong][0]}, expected classes from 0 to "
+            f"{rows.shape[1] - 1}, or ignore_index, which is {ignored}"
+        )
+    index = np.where(kept, classes, 0).astype(np.int64)
+    counts = kept.astype(x.dtype)
+    if weight is not None:
+        w = _floating("nll_loss", weight, "weight", x)
+        if w.shape != rows.shape[1:2]:
+            raise ValueError(f"nll_loss: weight has shape {w.shape}, expected {rows.shape[1:2]}")
+        counts *= w._array[index]
+    if not index.size:  # there may be no class to pick
+        losses = x.sum() * 0 + np.zeros(index.shape, x.dtype)
+    else:
+        losses = where(kept, -Pick.apply(rows, Tensor(index)) * counts, 0)
+    if reduction == "none":
+        return losses.reshape(expected)
+    total = float(counts.sum()) if reduction == "mean" else 1.0
+    return losses.sum() / total if total else losses.sum() * 0 + math.nan
+
+
+class BinaryCrossEntropy(Function):
+    """-(t log x + (1 - t) log(1 - x)) with logarithms of at least -100."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
+        ctx.save_for_backward(x, t)
+        right, wrong = _logarithms(x._array)
+        return Tensor(np.asarray((t._array - 1) * wrong - t._array * right))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        x, t = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        spread = x * (1 - x)
+        right, wrong = _logarithms(x._array)
+        return (
+            g * (x - t) / where(spread > 1e-12, spread, 1e-12) if need[0] else None,
+            g * Tensor(np.asarray(wrong - right)) if need[1] else None,
+        )
+
+
+def _logarithms(x: Any) -> tuple[Any, Any]:
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(x), -100), np.maximum(np.log1p(-x), -100)
+
+
+def binary_cross_entropy(
+    input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Tensor:
+    """Compare probabilities with targets: ``-(t log x + (1 - t) log(1 - x))``.
+
+    Logarithms are cut off at -100. `binary_cross_entropy_with_logits` is more exact.
+
+    Parameters
+    ----------
+    input : array_like
+        Probabilities in [0, 1]; float32 or float64.
+    target : array_like
+        Of the shape and dtype of `input`; usually 0 or 1.
+    weight : array_like, optional
+        Multiplies the losses; broadcast.
+    reduction : {"mean", "sum", "none"}
+        What becomes of the losses of the elements.
+
+    Returns
+    -------
+    Tensor
+        Of shape (), or without reduction of that of `input`.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or an element of `input` is no probability.
+    TypeError
+        If dtypes differ or are not supported.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.binary_cross_entropy([0.5], [1.0])
+    tensor(0.6931)
+    """
+    op = "binary_cross_entropy"
+    x, t = _pair(op, input, target, reduction)
+    inside = (x._array >= 0) & (x._array <= 1)
+    if not inside.all():
+        raise ValueError(f"{op}: input holds {x._array[~inside][0]}, expected numbers in [0, 1]")
+    return _reduced(op, BinaryCrossEntropy.apply(x, t), weight, reduction)
+
+
+class BinaryCrossEntropyWithLogits(Function):
+    """(1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x))."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, t: Tensor, pos_weight: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, t, pos_weight)
+        softplus = np.logaddexp(-x._array, x.dtype.type(0))
+        if pos_weight is not None:
+            softplus = softplus * ((pos_weight._array - 1) * t._array + 1)
+        return Tensor(np.asarray((1 - t._array) * x._array + softplus))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        x, t, pos_weight = ctx.saved_tensors
+        extra = 0 if pos_weight is None else pos_weight - 1
+        small = where(x > 0, -x, x).exp()  # of no positive number: nothing overflows
+        softplus = where(x > 0, 0, -x) + (1 + small).log()
+        negative = where(x > 0, small, 1) / (1 + small)  # 1 - sigmoid(x)
+        need = ctx.needs_input_grad
+        return (
+            g * (1 - t - (extra * t + 1) * negative) if need[0] else None,
+            g * (extra * softplus - x) if need[1] else None,
+            None,
+        )
+
+
+def binary_cross_entropy_with_logits(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Tensor:
+    """Compare logits with targets: `binary_cross_entropy` of ``1 / (1 + exp(-input))``, exactly.
+
+    Parameters
+    ----------
+    input, target : array_like
+        Of one shape and dtype, float32 or float64; targets are usually 0 or 1.
+    weight : array_like, optional
+        Multiplies the losses; broadcast.
+    reduction : {"mean", "sum", "none"}
+        What becomes of the losses of the elements.
+    pos_weight : array_like, optional
+        Multiplies the share of the positive targets; broadcast. It gets no gradient.
+
+    Returns
+    -------
+    Tensor
+        Of shape (), or without reduction of that of `input`.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or `reduction` is unknown.
+    TypeError
+        If dtypes differ or are not supported.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.binary_cross_entropy_with_logits([0.0], [1.0])
+    tensor(0.6931)
+    """
+    op = "binary_cross_entropy_with_logits"
+    x, t = _pair(op, input, target, reduction)
+    factor = None
+    if pos_weight is not None:
+        factor = _floating(op, pos_weight, "pos_weight", x)
+        _check_broadcast(op, factor, "pos_weight", x)
+    losses = BinaryCrossEntropyWithLogits.apply(x, t, factor)
+    return _reduced(op, losses, weight, reduction)
+
+
+def _floating(op: str, value: Any, name: str = "input", like: Tensor | None = None) -> Tensor:
+    x = as_tensor(value, name)
+    if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
+        raise TypeError(f"{op}: {name}.dtype is {x.dtype}, expected float32 or float64")
+    if like is not None and x.dtype.num != like.dtype.num:
+        raise TypeError(f"{op}: {name}.dtype is {x.dtype} and input.dtype is {like.dtype}")
+    return x
+
+
+def _pair(op: str, input: Any, target: Any, reduction: Any) -> tuple[Tensor, Tensor]:
+    check_reduction(op, reduction)
+    x = _floating(op, input)
+    t = _floating(op, target, "target", x)
+    if t.shape != x.shape:
+        raise ValueError(
+            f"{op}: target has shape {t.shape} and input has shape {x.shape}, expected the same"
+        )
+    return x, t
+
+
+def _check_broadcast(op: str, value: Tensor, name: str, x: Tensor) -> None:
+    shape = value.shape
+    fits = len(shape) <= x.ndim and all(n in (1, m) for n, m in zip(shape[::-1], x.shape[::-1]))
+    if not fits:
+        raise ValueError(
+            f"{op}: {name} has shape {shape}, expected one that broadcasts to input's, {x.shape}"
+        )
+
+
+def _reduced(op: str, losses: Tensor, weight: Any, reduction: str) -> Tensor:
+    if weight is not None:
+        w = _floating(op, weight, "weight", losses)
+        _check_broadcast(op, w, "weight", losses)
+        losses = losses * w
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.mean()

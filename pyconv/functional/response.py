@@ -1,0 +1,121 @@
+"""Local response normalisation: over neighbouring channels."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..autograd.function import Function
+from ..creation import as_tensor
+from ..tensor import Array, Tensor
+
+
+class WindowSum(Function):
+    """For each channel the sum over it, `before` channels before it and `after` channels after."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, before: int, after: int) -> Tensor:
+        ctx.config = before, after
+        return Tensor(_window_sum(x._array, before, after))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        before, after = ctx.config
+        return WindowSum.apply(g, after, before), None, None
+
+
+def _window_sum(x: Array, before: int, after: int) -> Array:
+    output = x.copy(order="K")
+    for shift in range(1, min(max(before, after), x.shape[1] - 1) + 1):
+        if shift <= before:
+            output[:, shift:] += x[:, :-shift]
+        if shift <= after:
+            output[:, :-shift] += x[:, shift:]
+    return output
+
+
+class LocalResponseNorm(Function):
+    """x * d ** -beta with d = k + scale * (sum of x ** 2 over the window of the channel)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: int, scale: float, beta: float, k: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.config = size, scale, beta, k
+        d = _window_sum(x._array * x._array, size // 2, (size - 1) // 2)
+        d *= scale
+        d += k
+        return Tensor(x._array * np.power(d, -beta, out=d))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        (x,) = ctx.saved_tensors
+        size, scale, beta, k = ctx.config
+        before, after = size // 2, (size - 1) // 2
+        d = WindowSum.apply(x * x, before, after) * scale + k
+        passed = g * d**-beta
+        shared = WindowSum.apply(passed * x / d, after, before)
+        return passed - (2 * scale * beta) * x * shared, None, None, None, None
+
+
+def local_response_norm(
+    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """Divide by a power of the squares of the neighbouring channels.
+
+    ``input / (k + alpha / size * sum of squares) ** beta``, the sum over a window of channels.
+
+    Parameters
+    ----------
+    input : array_like of shape (N, C, d1, ...)
+        float32 or float64; the result lies in memory as it does.
+    size : int
+        The channels in a window: ``size // 2`` before a channel, the channel, the rest after.
+    alpha, beta, k : float
+        As in the formula.
+
+    Returns
+    -------
+    Tensor
+        Of the shape of `input`.
+
+    Raises
+    ------
+    ValueError
+        If `input` has less than 3 dimensions, or an option is out of range.
+    TypeError
+        If the dtype is not supported.
+
+    References
+    ----------
+    Krizhevsky, Sutskever and Hinton, *ImageNet classification with deep convolutional neural
+    networks*, 2012, section 3.3 (there alpha is not divided by the size).
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.local_response_norm([[[3.0], [4.0]]], size=3, alpha=3, beta=1, k=0)
+    tensor([[[0.12],
+             [0.16]]])
+    """
+    x = as_tensor(input, "input")
+    if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
+        raise TypeError(
+            f"local_response_norm: input.dtype is {x.dtype}, expected float32 or float64"
+        )
+    if x.ndim < 3:
+        raise ValueError(
+            f"local_response_norm: input has shape {x.shape}, expected (N, C, d1, ...)"
+        )
+    for name, value in (("alpha", alpha), ("beta", beta), ("k", k)):
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"local_response_norm: {name} is {value!r}, expected a finite number")
+    try:
+        width = 0 if isinstance(size, (bool, np.bool_)) else operator.index(size)
+    except TypeError:
+        width = 0
+    if width < 1:
+        raise ValueError(f"local_response_norm: size is {size!r}, expected an int of 1 or more")
+    return LocalResponseNorm.apply(x, width, alpha / width, float(beta), k)

@@ -1,0 +1,58 @@
+"""Embedding layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..creation import zeros
+from ..functional import embedding
+from ..functional.sparse import padding_row
+from ..tensor import Tensor
+from .init import normal_
+from .module import Module, Parameter
+
+
+class Embedding(Module):
+    """A table of vectors, looked up by number; see `pyconv.functional.embedding`.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+        The sizes of the table, which starts normal, of mean 0 and variance 1.
+    padding_idx : int, optional
+        A row that starts as zeros and gets no gradient.
+
+    Raises
+    ------
+    ValueError
+        If there is no row `padding_idx`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Embedding(10, 3)([[1, 2], [4, 5]]).shape
+    (2, 2, 3)
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None
+    ) -> None:
+        super().__init__()
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        row = padding_row(padding_idx, num_embeddings)
+        self.padding_idx = None if padding_idx is None else row
+        self.weight = Parameter(zeros(num_embeddings, embedding_dim))
+        normal_(self.weight)
+        if self.padding_idx is not None:
+            self.weight._array[row] = 0
+
+    def forward(self, input: Any) -> Tensor:
+        """Return the rows of the numbers."""
+        return embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
