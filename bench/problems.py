@@ -39,6 +39,17 @@ RESIZE = {"interpolate", *UNPOOLS}
 MOVING = {"unfold", "fold", "pad", "pixel_shuffle", "pixel_unshuffle"}  # and adding at most
 
 RECURRENT = {"rnn", "lstm", "gru"}  # over (steps, batch, features), from zeros, without biases
+ELEMENTS: dict[str, set[str]] = {
+    **{op: set() for op in ("abs", "exp", "log", "neg", "sqrt", "sigmoid", "tanh")},
+    **{op: set() for op in ("relu", "relu6", "silu", "hardsigmoid", "hardswish")},
+    "clamp": {"min", "max"},
+    "elu": {"alpha"},
+    "gelu": {"approximate"},
+    "leaky_relu": {"negative_slope"},
+    "pow": {"exponent"},
+    "softplus": {"beta"},
+}
+ARITHMETIC = {"add": 4, "sub": 4, "mul": 3, "div": 3}  # dimensions of the second operand
 
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
@@ -52,7 +63,13 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "pad": ({"input": 4}, {"pad", "mode"}),
     "linear": ({"input": 2, "weight": 2}, {"bias"}),
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
-    "relu": ({"input": 4}, set()),
+    **{op: ({"input": 4}, options) for op, options in ELEMENTS.items()},
+    **{op: ({"input": 4, "other": rank}, set()) for op, rank in ARITHMETIC.items()},
+    "sum": ({"input": 4}, {"dim"}),
+    "mean": ({"input": 4}, {"dim"}),
+    "var": ({"input": 4}, {"dim"}),
+    "softmax": ({"input": 2}, {"dim"}),
+    "log_softmax": ({"input": 2}, {"dim"}),
     "batch_norm": ({"input": 4}, set()),
     "batch_norm_relu": ({"input": 4}, set()),
     "instance_norm": ({"input": 4}, set()),
@@ -73,6 +90,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
 }
 STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
+ROWS = {"cross_entropy", "softmax", "log_softmax"}
 BATCHED = set(OPS) - {"matmul", *STEPS, *RECURRENT}
 REQUIRED = {
     **dict.fromkeys((*POOLS, *UNPOOLS), ("kernel_size",)),
@@ -118,7 +136,9 @@ class Problem:
         """Return the problem with another batch size, which its name tells, where it has one."""
         if self.op not in BATCHED:
             return self
-        shapes = ((batch, *self.shapes[0][1:]), *self.shapes[1:])
+        both = self.op in ARITHMETIC and len(self.shapes[1]) == len(self.shapes[0])
+        first = (batch, *self.shapes[0][1:])
+        shapes = (first, first) if both else (first, *self.shapes[1:])
         return replace(self, name=f"{self.name}@{batch}", shapes=shapes)
 
     def in_mode(self, mode: str) -> Problem:
@@ -139,6 +159,8 @@ class Problem:
             name: rng.standard_normal(shape, np.float32)
             for name, shape in zip(OPS[self.op][0], self.shapes)
         }
+        if self.op in ("log", "sqrt", "div"):
+            arrays = {name: np.abs(array) + 0.5 for name, array in arrays.items()}
         if self.options.get("bias"):
             arrays["bias"] = rng.standard_normal(self.output_shape[1], np.float32)
         if self.op == "cross_entropy":
@@ -191,6 +213,9 @@ class Problem:
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
             return (first[0], self.shapes[1][0])
+        if self.op in ("sum", "mean", "var"):
+            dims = self.each("dim")
+            return tuple(n for i, n in enumerate(first) if i not in dims)
         return () if self.op == "cross_entropy" else first
 
     def each(self, option: str, default: Any = None) -> tuple[int, ...]:
@@ -276,10 +301,12 @@ class Problem:
             steps, batch, features = self.shapes[0]
             sums = steps * (features + sum(self.shapes[2]))
             return sums if result < 2 else sums * batch
+        if self.op in ("sum", "mean", "var") or (self.op in ARITHMETIC and result == 2):
+            return prod(self.shapes[0]) // prod(self.shapes[-1] if result else self.output_shape)
         if self.op not in PRODUCTS:
             if self.op.endswith("_norm") or self.op == "batch_norm_relu":
                 return prod(self.shapes[0])  # of a mean: no more than that
-            return self.shapes[0][-1] if self.op == "cross_entropy" else 3
+            return self.shapes[0][-1] if self.op in ROWS else 3
         groups, output, kernel = (
             self.options.get("groups", 1),
             self.output_shape,

@@ -17,8 +17,11 @@ from .creation import (
     arange,
     as_tensor,
     empty,
+    eye,
+    from_dlpack,
     from_numpy,
     full,
+    linspace,
     ones,
     ones_like,
     tensor,
@@ -26,7 +29,7 @@ from .creation import (
     zeros_like,
 )
 from .explain import explain
-from .functional import cat, matmul, stack, where
+from .functional import cat, chunk, einsum, matmul, split, stack, where
 from .random import manual_seed, rand, randint, randn
 from .serialization import load, save
 from .tensor import Tensor
@@ -40,16 +43,21 @@ __all__ = [
     "autograd",
     "backend",
     "cat",
+    "chunk",
     "data",
+    "einsum",
     "empty",
     "enable_grad",
     "explain",
+    "eye",
+    "from_dlpack",
     "from_numpy",
     "full",
     "functional",
     "get_num_threads",
     "get_precision",
     "is_grad_enabled",
+    "linspace",
     "load",
     "manual_seed",
     "matmul",
@@ -66,6 +74,7 @@ __all__ = [
     "set_num_threads",
     "set_precision",
     "show_config",
+    "split",
     "stack",
     "tensor",
     "where",

@@ -15,7 +15,7 @@ from . import functional, reference
 from .autograd.function import Function
 from .autograd.grad_mode import is_grad_enabled
 from .creation import as_tensor
-from .tensor import Tensor
+from .tensor import Tensor, changed
 
 _depth = 0
 
@@ -24,6 +24,8 @@ _depth = 0
 def backend(name: str) -> Iterator[None]:
     """Run every op that has a twin in `pyconv.reference` on that twin, forward and backward.
 
+    A twin has the name and the arguments of its function in `pyconv.functional`, and takes floating
+    numbers: functions of integers stay as they are.
     Results are those of the twin, which computes in float64, rounded to the dtype of the input.
     Twins are slow, do not check what they are given as the kernels do, and have first derivatives
     only. Optimizers keep their kernels. The choice holds for all threads.
@@ -76,9 +78,8 @@ _code: dict[str, tuple[CodeType, Any, Any]] = {}
 def _exchange_all() -> None:
     """Exchange the code of every function that has a twin with what `_code` holds."""
     for op in functional.__all__:
-        if hasattr(reference, op) and hasattr(reference, f"{op}_backward"):
+        if _has_twin(op):
             function: FunctionType = getattr(functional, op)
-            _signature(op)  # kept from before the exchange
             other = _code.get(op) or (_caller_of_twin(op), None, None)
             _code[op] = function.__code__, function.__defaults__, function.__kwdefaults__
             function.__defaults__ = None  # never more of them than the code has arguments
@@ -98,6 +99,15 @@ def _caller_of_twin(op: str) -> CodeType:
 
 
 @cache
+def _has_twin(op: str) -> bool:
+    """Look, before the first exchange; a twin that asks for more, such as a seed, is none."""
+    twin = getattr(reference, op, None)
+    if twin is None or not hasattr(reference, f"{op}_backward"):
+        return False
+    return inspect.signature(twin).parameters.keys() <= _signature(op).parameters.keys()
+
+
+@cache
 def _signature(op: str) -> inspect.Signature:
     return inspect.signature(getattr(functional, op))
 
@@ -111,20 +121,47 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     given = signature.bind(*args, **kwargs).arguments
     known = inspect.signature(twin).parameters
     for name in [name for name in given if name not in known]:
-        if given[name] is not signature.parameters[name].default:
+        value = given[name]
+        if isinstance(value, (Tensor, np.ndarray)) or value != signature.parameters[name].default:
             raise NotImplementedError(f"backend('reference'): {op} has no {name} there")
         del given[name]
     arrays = {
         name: as_tensor(value, name)
         for name, value in given.items()
-        if name in _ARRAYS or isinstance(value, (Tensor, np.ndarray))
-        if value is not None
+        if isinstance(value, (Tensor, np.ndarray))
+        or name == "input"
+        or (name in _ARRAYS and not isinstance(value, (int, float, type(None))))
     }
+    if not any(tensor.dtype.kind == "f" for tensor in arrays.values()):
+        return _kernel_of(op)(*args, **kwargs)
     options = {name: value for name, value in given.items() if name not in arrays}
+    if options.get("training") and "running_mean" in arrays:
+        _update_running(arrays, options)
     return _Twin.apply(op, tuple(arrays), options, *arrays.values())
 
 
-_ARRAYS = ("input", "other", "weight", "bias", "target")  # also if given as lists
+# Also arrays if given as lists; and the order of the gradients that a twin returns.
+_ARRAYS = ("input", "other", "exponent", "target", "weight", "bias")
+
+
+def _kernel_of(op: str) -> FunctionType:
+    """Return the public function as it is outside."""
+    code, defaults, keywords = _code[op]
+    function = FunctionType(code, getattr(functional, op).__globals__, op, defaults)
+    function.__kwdefaults__ = keywords
+    return function
+
+
+def _update_running(arrays: dict[str, Tensor], options: dict[str, Any]) -> None:
+    """Write the statistics that batch norm keeps, which its twin leaves to another function."""
+    mean, var = arrays["running_mean"], arrays["running_var"]
+    momentum = {name: options[name] for name in ("momentum",) if name in options}
+    values = reference.batch_norm_running(
+        arrays["input"]._array, mean._array, var._array, **momentum
+    )
+    for tensor, value in zip((mean, var), values):
+        tensor._array[...] = value
+        changed(tensor)
 
 
 class _Twin(Function):
@@ -134,37 +171,35 @@ class _Twin(Function):
     def forward(ctx: Any, op: str, names: Any, options: dict[str, Any], *tensors: Tensor) -> Any:
         ctx.op, ctx.names, ctx.options = op, names, options
         ctx.save_for_backward(*tensors)
+        ctx.set_materialize_grads(False)
         arrays = {name: tensor._array for name, tensor in zip(names, tensors)}
-        dtype = next((a.dtype for a in arrays.values() if a.dtype.kind == "f"), None)
+        dtype = np.result_type(*(a.dtype for a in arrays.values() if a.dtype.kind == "f"))
         result = getattr(reference, op)(**arrays, **options)
         if isinstance(result, tuple):
             return tuple(_rounded(part, dtype) for part in result)
         return _rounded(result, dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor, *_: Any) -> Any:
-        if is_grad_enabled():
-            raise NotImplementedError("backend('reference') has first derivatives only")
+    def backward(ctx: Any, grad_output: Any, *others: Any) -> Any:
+        if is_grad_enabled() or any(grad is not None for grad in others):
+            raise NotImplementedError(
+                "backend('reference') has first derivatives only, and those of a first result"
+            )
         twin = getattr(reference, f"{ctx.op}_backward")
         tensors = ctx.saved_tensors
         arguments = ctx.options | {n: t._array for n, t in zip(ctx.names, tensors)}
         known = inspect.signature(twin).parameters
         grads = twin(grad_output._array, **{n: v for n, v in arguments.items() if n in known})
-        order = ("input", "other") if "other" in ctx.names else ("input", "weight", "bias")
+        kinds = {name: tensor.dtype.kind for name, tensor in zip(ctx.names, tensors)}
+        order = [name for name in _ARRAYS if kinds.get(name) == "f"]
         of = dict(zip(order, grads if isinstance(grads, tuple) else (grads,)))
-        return (
-            None,
-            None,
-            None,
-            *(
-                _rounded(of[name], tensor.dtype)
-                if name in of and tensor.dtype.kind == "f"
-                else None
-                for name, tensor in zip(ctx.names, tensors)
-            ),
+        of_each = (
+            _rounded(of[name], tensor.dtype) if name in of else None
+            for name, tensor in zip(ctx.names, tensors)
         )
+        return None, None, None, *of_each
 
 
 def _rounded(array: Any, dtype: Any) -> Tensor:
     array = np.asarray(array)
-    return Tensor(array.astype(dtype) if array.dtype.kind == "f" and dtype is not None else array)
+    return Tensor(array.astype(dtype) if array.dtype.kind == "f" else array)

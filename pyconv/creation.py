@@ -109,6 +109,35 @@ def from_numpy(array: Array) -> Tensor:
     return Tensor(array_of(array, None, "array"))
 
 
+def from_dlpack(x: Any) -> Tensor:
+    """Make a tensor that shares the memory of another library's, through the DLPack protocol.
+
+    Parameters
+    ----------
+    x : object
+        Anything with ``__dlpack__``, on the CPU.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError
+        If `x` does not have the protocol, or does not hold numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyconv
+    >>> pyconv.from_dlpack(np.ones(2, np.float32))
+    tensor([1., 1.])
+    """
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"from_dlpack: x is a {type(x).__name__}, expected one with __dlpack__")
+    return Tensor(array_of(np.from_dlpack(x), None, "x"))
+
+
 def zeros(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
     """Make a tensor of zeros; `size` is given one by one or as a tuple.
 
@@ -183,6 +212,52 @@ def arange(
     if dtype is None:
         dtype = np.float32 if any(isinstance(v, float) for v in (start, end, step)) else np.int64
     return _make(np.arange(start, end, step).astype(dtype), requires_grad)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: DTypeLike = np.float32,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make `steps` numbers at equal distances, from `start` to `end`, both included.
+
+    Raises
+    ------
+    ValueError
+        If `steps` is negative.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.linspace(0, 1, 3)
+    tensor([0. , 0.5, 1. ])
+    """
+    (count,) = size_of((steps,), "steps")
+    return _make(np.linspace(start, end, count).astype(dtype), requires_grad)
+
+
+def eye(
+    n: int, m: int | None = None, *, dtype: DTypeLike = np.float32, requires_grad: bool = False
+) -> Tensor:
+    """Make a matrix of `n` rows and `m` columns (`n` if left out): ones on the diagonal, else 0.
+
+    Raises
+    ------
+    ValueError
+        If a size is negative.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    rows, columns = size_of((n, n if m is None else m), "size")
+    return _make(np.eye(rows, columns, dtype=dtype), requires_grad)
 
 
 def zeros_like(

@@ -1,14 +1,10 @@
-"""Tensor: a NumPy array, its gradient and its place in the graph.
-
-Arithmetic and the other operations live in `pyconv.functional`; the methods here only name them,
-and look them up when called, because `functional` itself is built on this file.
-"""
+"""Tensor: a NumPy array, its gradient and its place in the graph."""
 
 from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,29 +13,18 @@ from numpy.typing import DTypeLike, NDArray
 import pyconv
 
 from ._core import in_c_order
+from .methods import Operations, operator_method
+from .methods import size_of as size_of
 
 Array = NDArray[Any]
 
 
-def _operator(name: str) -> Callable[[Tensor, Any], Tensor]:
-    def method(self: Tensor, other: Any) -> Tensor:
-        result: Tensor = getattr(pyconv.functional, name)(self, other)
-        return result
-
-    return method
-
-
-def _reflected(name: str) -> Callable[[Tensor, Any], Tensor]:
-    operation = _operator(name)
-    return lambda self, other: operation(other, self)
-
-
 def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
-    operation = _operator(name)
+    operation = operator_method(name)
     return lambda self, other: self._replace(operation(self, other))
 
 
-class Tensor:
+class Tensor(Operations):
     """A NumPy array that can record how it was computed.
 
     Make one with `pyconv.tensor`, which copies, or `pyconv.from_numpy`, which shares memory.
@@ -282,99 +267,6 @@ class Tensor:
         self._array[pyconv.functional.shape.array_key(key)] = value
         changed(self)
 
-    # ---- operations: names for functions of pyconv.functional --------------------------------
-
-    __add__ = __radd__ = _operator("add")
-    __mul__ = __rmul__ = _operator("mul")
-    __sub__ = _operator("sub")
-    __rsub__ = _reflected("sub")
-    __truediv__ = _operator("div")
-    __rtruediv__ = _reflected("div")
-    __pow__ = _operator("pow")
-    __rpow__ = _reflected("pow")
-    __matmul__ = _operator("matmul")
-    __rmatmul__ = _reflected("matmul")
-    __lt__ = _operator("lt")
-    __le__ = _operator("le")
-    __gt__ = _operator("gt")
-    __ge__ = _operator("ge")
-    __eq__ = _operator("eq")  # type: ignore[assignment]
-    __ne__ = _operator("ne")  # type: ignore[assignment]
-    __getitem__ = _operator("index")
-
-    def __neg__(self) -> Tensor:
-        return pyconv.functional.neg(self)
-
-    __hash__ = object.__hash__
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """Return the elements in another shape; one entry may be -1."""
-        return pyconv.functional.reshape(self, size_of(shape, "shape", least=-1))
-
-    view = reshape
-
-    def expand(self, *shape: Any) -> Tensor:
-        """Repeat dimensions of size 1 without copying; -1 keeps a dimension."""
-        return pyconv.functional.expand(self, size_of(shape, "shape", least=-1))
-
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        """Join the dimensions from `start_dim` to `end_dim` into one."""
-        return pyconv.functional.flatten(self, start_dim, end_dim)
-
-    def transpose(self, dim0: int, dim1: int) -> Tensor:
-        """Exchange two dimensions."""
-        return pyconv.functional.transpose(self, dim0, dim1)
-
-    def permute(self, *dims: Any) -> Tensor:
-        """Reorder the dimensions."""
-        return pyconv.functional.permute(self, size_of(dims, "dims", least=-self.ndim))
-
-    def squeeze(self, dim: int | None = None) -> Tensor:
-        """Drop dimension `dim` if its size is 1, or all dimensions of size 1."""
-        return pyconv.functional.squeeze(self, dim)
-
-    def unsqueeze(self, dim: int) -> Tensor:
-        """Insert a dimension of size 1 at `dim`."""
-        return pyconv.functional.unsqueeze(self, dim)
-
-    def sum(self, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
-        """Sum over `dim`, or over everything."""
-        return pyconv.functional.sum(self, dim, keepdim)
-
-    def mean(self, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
-        """Average over `dim`, or over everything."""
-        return pyconv.functional.mean(self, dim, keepdim)
-
-    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """Return the largest element, or with `dim` the pair (values, indices) along it."""
-        return pyconv.functional.max(self, dim, keepdim)
-
-    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        """Return the index of the largest element along `dim`, or in the flattened tensor."""
-        return pyconv.functional.argmax(self, dim, keepdim)
-
-    def exp(self) -> Tensor:
-        """Apply the exponential function to each element."""
-        return pyconv.functional.exp(self)
-
-    def log(self) -> Tensor:
-        """Apply the natural logarithm to each element."""
-        return pyconv.functional.log(self)
-
-    def sqrt(self) -> Tensor:
-        """Take the square root of each element."""
-        return pyconv.functional.sqrt(self)
-
-    def abs(self) -> Tensor:
-        """Take the absolute value of each element."""
-        return pyconv.functional.abs(self)
-
-    __abs__ = abs
-
-    def relu(self) -> Tensor:
-        """Replace negative elements by zero."""
-        return pyconv.functional.relu(self)
-
 
 def version_of(tensor: Tensor) -> list[int]:
     """Return the counter of changes in place, from now on kept."""
@@ -387,13 +279,3 @@ def changed(tensor: Tensor) -> None:
     """Note that the elements were changed in place."""
     if tensor._version is not None:
         tensor._version[0] += 1
-
-
-def size_of(size: tuple[Any, ...], name: str, least: int = 0) -> tuple[int, ...]:
-    """Read sizes given one by one or as one sequence; ValueError for one below `least`."""
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    sizes = tuple(map(operator.index, size))
-    if any(s < least for s in sizes):
-        raise ValueError(f"{name} is {sizes}, entries must be at least {least}")
-    return sizes

@@ -29,7 +29,8 @@ CPP = ROOT / "csrc"
 MAY_IMPORT: dict[str, set[str]] = {
     "reference": set(),
     "testing": {"_core"},
-    "tensor": {"_core", "pyconv"},
+    "methods": {"tensor", "pyconv"},
+    "tensor": {"_core", "methods", "pyconv"},
     "autograd": {"_core", "tensor", "creation", "random", "pyconv"},
     "creation": {"_core", "tensor", "random"},
     "random": {"_core", "tensor"},
@@ -185,16 +186,18 @@ def functions_with_kernels() -> list[str]:
     """Public functions of pyconv.functional that reach the compiled module."""
     found = []
     for path in python_files("pyconv/functional"):
-        uses = {
-            node.name: {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-            for node in ast.parse(path.read_text()).body
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef))
-        }
-        reach = {"_core"}
+        uses = {}
+        for node in ast.parse(path.read_text()).body:
+            used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+                uses[node.name] = used
+            elif isinstance(node, ast.Assign):  # a Function made by `unary`
+                uses[ast.unparse(node.targets[0])] = used
+        reach = {"_core", "unary"}
         while more := {name for name, used in uses.items() if used & reach} - reach:
             reach |= more
         found += [name for name in reach if name in getattr(pyconv.functional, "__all__", ())]
-    assert "conv2d" in found
+    assert {"conv2d", "gelu"} <= set(found)
     return sorted(found)
 
 

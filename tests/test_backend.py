@@ -64,6 +64,28 @@ def test_a_network_trains() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_running_statistics_are_kept() -> None:
+    x = np.random.default_rng(0).standard_normal((4, 3, 5, 5)).astype(np.float32)
+    stats = []
+    for name in ("cpu", "reference"):
+        norm = nn.BatchNorm2d(3)
+        with pyconv.backend(name):
+            (norm(x) * x).sum().backward()
+        stats.append([norm.running_mean.numpy(), norm.running_var.numpy(), norm.weight.grad])
+    for ours, theirs in zip(*stats):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_integers_and_numbers_keep_their_types() -> None:
+    x, i = pyconv.ones(2, dtype="float64", requires_grad=True), pyconv.arange(3)
+    with pyconv.backend("reference"):
+        assert (2.0 * x).dtype == (x - 1).dtype == np.float64
+        assert (pyconv.ones(2) / 3).dtype == np.float32
+        assert (i + 1).dtype == (i * i).dtype == np.int64
+        (1 / (x + 1) * 4).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [-1, -1])
+
+
 def test_what_it_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     before = relu.__code__
     with pytest.raises(ValueError, match="'numpy'"), pyconv.backend("numpy"):

@@ -137,24 +137,13 @@ def test_vectors_of_parameters():
 # ---- fusion ------------------------------------------------------------------------------------
 
 
-class Norm(nn.Module):
-    """Batch norm in eval mode, written out."""
-
-    def __init__(self, channels, affine=True):
-        super().__init__()
-        rng = np.random.default_rng(1)
-        self.eps = 0.1
-        self.weight = nn.Parameter(rng.standard_normal(channels)) if affine else None
-        self.bias = nn.Parameter(rng.standard_normal(channels)) if affine else None
-        self.register_buffer("running_mean", pyconv.tensor(rng.standard_normal(channels)))
-        self.register_buffer("running_var", pyconv.tensor(rng.random(channels)))
-
-    def forward(self, x):
-        def shaped(tensor):
-            return tensor.reshape(-1, *(1,) * (x.ndim - 2))
-
-        y = (x - shaped(self.running_mean)) / (shaped(self.running_var) + self.eps).sqrt()
-        return y if self.weight is None else y * shaped(self.weight) + shaped(self.bias)
+def batch_norm(ndim, affine=True, channels=6):
+    """Make a batch norm in eval mode, with numbers that are not the first ones."""
+    rng = np.random.default_rng(1)
+    norm = getattr(nn, f"BatchNorm{ndim}d")(channels, eps=0.1, affine=affine).double().eval()
+    for tensor in (*norm.parameters(), norm.running_mean, norm.running_var):
+        tensor._array[...] = rng.random(channels)
+    return norm
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -168,7 +157,8 @@ class Norm(nn.Module):
     ],
 )
 def test_fused_layers_compute_the_same(conv, transpose, affine):
-    layer, norm = conv().double().eval(), Norm(6, affine).eval()
+    layer = conv().double().eval()
+    norm = batch_norm(layer.weight.ndim - 2, affine)
     fused = utils.fuse_conv_bn_eval(layer, norm, transpose)
     x = np.random.default_rng(0).standard_normal((2, 4, 7, 8)[: layer.weight.ndim])
     with pyconv.no_grad():
@@ -178,13 +168,13 @@ def test_fused_layers_compute_the_same(conv, transpose, affine):
 
 
 def test_what_cannot_be_fused():
-    conv, norm = nn.Conv2d(2, 3, 1).eval(), Norm(3).eval()
+    conv, norm = nn.Conv2d(2, 3, 1).eval(), batch_norm(2, channels=3)
     with pytest.raises(ValueError, match="bn is not a Module in eval mode"):
-        utils.fuse_conv_bn_eval(conv, Norm(3))
+        utils.fuse_conv_bn_eval(conv, nn.BatchNorm2d(3))
     with pytest.raises(ValueError, match="conv is not"):
         utils.fuse_conv_bn_eval(F.relu, norm)
     with pytest.raises(ValueError, match="3 output channels, bn is for 4"):
-        utils.fuse_conv_bn_eval(conv, Norm(4).eval())
+        utils.fuse_conv_bn_eval(conv, batch_norm(2, channels=4))
     norm.running_mean = None
     with pytest.raises(ValueError, match="no running statistics"):
         utils.fuse_conv_bn_eval(conv, norm)

@@ -214,4 +214,6 @@ def test_every_matmul_algorithm(dtype: Any, isa: str) -> None:
 def test_relu_of_many_dimensions() -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 1, 2, 3, 2, 2)).astype(np.float32)
     x = x.transpose(6, 1, 2, 3, 4, 5, 0)
-    np.testing.assert_array_equal(_core.relu_forward(x), np.maximum(x, 0))
+    np.testing.assert_array_equal(
+        _core.unary_forward(_core.unary_index("relu"), x, 0.0, 0.0), np.maximum(x, 0)
+    )

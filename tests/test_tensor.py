@@ -191,8 +191,6 @@ def test_operators_equal_numpy():
         (x == a[0], a == a[0]),
         (x != a[0], a != a[0]),
         (pyconv.where(x > 0, x, y), np.where(a > 0, a, b)),
-        (x.exp(), np.exp(a)),
-        (y.log(), np.log(b)),
         (y.sqrt(), np.sqrt(b)),
         (x.sum(), a.sum()),
         (x.sum((0, -1)), a.sum((0, -1))),
@@ -205,7 +203,8 @@ def test_operators_equal_numpy():
     ]
     for result, truth in pairs:
         np.testing.assert_array_equal(result.numpy(), truth)
-    np.testing.assert_allclose(x.mean(2).numpy(), a.mean(2), rtol=1e-14)
+    for result, truth in [(x.exp(), np.exp(a)), (y.log(), np.log(b)), (x.mean(2), a.mean(2))]:
+        np.testing.assert_allclose(result.numpy(), truth, rtol=1e-14)
     assert (pyconv.tensor([True, False]).mean()).item() == 0.5
 
 
@@ -214,7 +213,7 @@ def test_operators_that_do_not_fit():
         pyconv.ones(2) + pyconv.ones(3)
     with pytest.raises(ValueError, match="dim is 2"):
         pyconv.ones(2, 2).sum(2)
-    with pytest.raises(ValueError, match="no largest"):
+    with pytest.raises(ValueError, match="no maximum"):
         pyconv.ones(0).max()
     with pytest.raises(TypeError, match="expected numbers"):
         pyconv.ones(2) + "a"

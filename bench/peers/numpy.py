@@ -99,6 +99,8 @@ def _best(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
         raise NotImplementedError("the fast NumPy formulations have no backward")
     if problem.op == "sgd":
         return _sgd(problem, arrays)
+    if problem.op not in BEST:
+        raise NotImplementedError(f"the reference is NumPy's best formulation of {problem.op}")
     if problem.op in STEPS:
         raise NotImplementedError("of the optimisers NumPy has SGD alone")
     if problem.op not in BEST:

@@ -45,7 +45,9 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     if problem.op in STEPS:
         return _step(problem, tensors)
     leaves = [t for name, t in tensors.items() if name not in ("target", "indices", "grad_output")]
-    function = FUNCTIONS.get(problem.op) or getattr(F, problem.op)
+    function = (
+        FUNCTIONS.get(problem.op) or getattr(F, problem.op, None) or getattr(torch, problem.op)
+    )
     options = problem.arguments
 
     def forward() -> Any:

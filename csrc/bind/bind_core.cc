@@ -1,11 +1,13 @@
 #include <pybind11/stl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "bind/array.h"
 #include "conv/conv.h"
 #include "core/algorithm.h"
+#include "core/copy.h"
 #include "core/isa.h"
 #include "core/roofline.h"
 #include "core/threads.h"
@@ -63,6 +65,28 @@ py::array in_c_order(const py::array& array) {
   return read_contiguous("in_c_order", "array", array).array;
 }
 
+// Arrays one after the other along dim, in the layout of the first. Their other sizes are the same.
+py::array cat(const std::vector<py::object>& arrays, int dim) {
+  std::vector<Argument> parts;
+  int64_t total = 0;
+  for (const py::object& array : arrays) {
+    parts.push_back(read("cat", "tensors", array));
+    total += parts.back().view.shape[dim];
+  }
+  TensorView model = parts.at(0).view;
+  model.shape[dim] = total;
+  py::array result = new_array_like(model);
+  TensorView to = view_of(result);
+  const int64_t bytes = result.itemsize(), step = total > 1 ? to.stride[dim] * bytes : 0;
+  py::gil_scoped_release release;
+  for (const Argument& part : parts) {
+    std::copy(part.view.shape, part.view.shape + to.ndim, to.shape);
+    copy(part.view, to);
+    to.data = static_cast<char*>(to.data) + part.view.shape[dim] * step;
+  }
+  return result;
+}
+
 std::vector<std::string> algorithm_names(const std::string& op) {
   if (op == "matmul") return gemm_algorithms();
   std::string known = "matmul";
@@ -116,6 +140,7 @@ void bind_core(py::module_& module) {
   module.def("empty_cache", &empty_cache);
   module.def("empty", &empty);
   module.def("in_c_order", &in_c_order);
+  module.def("cat", &cat);
   module.def("set_strict_precision", &set_strict_precision);
   module.def("strict_precision", &strict_precision);
   module.def("force_algorithm", &force);

@@ -13,6 +13,7 @@ void bind_gemm(py::module_& module);
 void bind_conv(py::module_& module);
 void bind_elementwise(py::module_& module);
 void bind_pool(py::module_& module);
+void bind_reduce(py::module_& module);
 void bind_separable(py::module_& module);
 void bind_loss(py::module_& module);
 void bind_norm(py::module_& module);
@@ -41,6 +42,7 @@ PYBIND11_MODULE(_core, module) {
   bind_conv(module);
   bind_elementwise(module);
   bind_pool(module);
+  bind_reduce(module);
   bind_separable(module);
   bind_loss(module);
   bind_norm(module);

@@ -1,13 +1,14 @@
 #include "elementwise/elementwise.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "core/error.h"
 #include "core/threads.h"
-#include "elementwise/kernels.h"
 
 namespace pyconv {
 
-PYCONV_DEFINE_PICK(ElementwiseTable, elementwise_table)
+PYCONV_DEFINE_PICK(UnaryTable, unary_table)
 
 namespace {
 
@@ -21,24 +22,33 @@ void for_chunks(int64_t n, const F& body) {
 
 }  // namespace
 
-template <class T>
-void relu(int64_t n, const T* input, T* output) {
-  const auto kernel = elementwise_table().of<T>().relu;
-  for_chunks(n,
-             [&](int64_t first, int64_t count) { kernel(count, input + first, output + first); });
+int unary_index(const char* name) {
+  const auto& all = unary_table().of<float>().all;
+  const auto* const found = std::find_if(std::begin(all), std::end(all), [&](const auto& kernel) {
+    return std::strcmp(kernel.name, name) == 0;
+  });
+  check(found != std::end(all), "no function of one element is called '", name, "'");
+  return static_cast<int>(found - all);
 }
 
 template <class T>
-void relu_backward(int64_t n, const T* grad_output, const T* output, T* grad_input) {
-  const auto kernel = elementwise_table().of<T>().relu_backward;
+void unary_forward(int index, int64_t n, const T* x, T a, T b, T* y) {
+  const auto kernel = unary_table().of<T>().all[index].forward;
+  for_chunks(n, [&](int64_t first, int64_t count) { kernel(count, x + first, a, b, y + first); });
+}
+
+template <class T>
+void unary_backward(int index, int64_t n, const T* grad_output, const T* saved, T a, T b,
+                    T* grad_input) {
+  const auto kernel = unary_table().of<T>().all[index].backward;
   for_chunks(n, [&](int64_t first, int64_t count) {
-    kernel(count, grad_output + first, output + first, grad_input + first);
+    kernel(count, grad_output + first, saved + first, a, b, grad_input + first);
   });
 }
 
-template void relu(int64_t, const float*, float*);
-template void relu(int64_t, const double*, double*);
-template void relu_backward(int64_t, const float*, const float*, float*);
-template void relu_backward(int64_t, const double*, const double*, double*);
+template void unary_forward(int, int64_t, const float*, float, float, float*);
+template void unary_forward(int, int64_t, const double*, double, double, double*);
+template void unary_backward(int, int64_t, const float*, const float*, float, float, float*);
+template void unary_backward(int, int64_t, const double*, const double*, double, double, double*);
 
 }  // namespace pyconv

@@ -6,14 +6,37 @@
 
 namespace pyconv {
 
+// y = f(x), and g f'(x) from what backward needs: x, or y where that is enough. a and b are the
+// function's parameters, if it has any. Arrays of n elements; the result may be an operand.
 template <class T>
-struct ElementwiseKernels {
-  // Arrays of n elements; the result may be one of the operands.
-  void (*relu)(int64_t n, const T* input, T* output);
-  void (*relu_backward)(int64_t n, const T* grad_output, const T* output, T* grad_input);
+struct UnaryKernel {
+  const char* name;
+  void (*forward)(int64_t n, const T* x, T a, T b, T* y);
+  void (*backward)(int64_t n, const T* grad_output, const T* saved, T a, T b, T* grad_input);
 };
+constexpr int unary_count = 19;
+template <class T>
+struct UnaryKernels {
+  UnaryKernel<T> all[unary_count];
+};
+using UnaryTable = ByType<UnaryKernels>;
+PYCONV_DECLARE_TABLES(UnaryTable, unary_table)
 
-using ElementwiseTable = ByType<ElementwiseKernels>;
-PYCONV_DECLARE_TABLES(ElementwiseTable, elementwise_table)
+// An operand of a matrix of results whose columns lie one after the other. The operand's columns
+// are 1 apart, or 0: then one number serves the whole row.
+template <class T>
+struct Operand {
+  const T* data;
+  int64_t row, column;
+};
+constexpr int binary_count = 4;
+template <class T>
+struct BinaryKernels {
+  // add, sub, mul, div; `to` is no operand.
+  void (*all[binary_count])(int64_t rows, int64_t columns, Operand<T> a, Operand<T> b, T* to,
+                            int64_t to_row);
+};
+using BinaryTable = ByType<BinaryKernels>;
+PYCONV_DECLARE_TABLES(BinaryTable, binary_table)
 
 }  // namespace pyconv

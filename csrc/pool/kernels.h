@@ -17,6 +17,7 @@ struct MaxPool {
   T* output;            // (N, C, O, P, Q), or (N, O, P, Q, C) if channels_last
   int64_t* indices;     // the same; place of the maximum in the plane of D*H*W, -1 if there is
                         // none. Null: nobody asks
+  bool prefetch;        // input comes from memory: asks for rows ahead
 };
 
 // The gradient, channels last: each element of the input looks at the windows that may have taken

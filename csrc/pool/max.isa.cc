@@ -7,10 +7,12 @@
 // the padding are cut to the input and computed singly.
 #include "pool/kernels.h"
 #include "simd/lanes.h"
+#include "simd/rows.h"
 
 namespace pyconv::PYCONV_ISA {
 namespace {
 
+constexpr int64_t fewest = 4;                      // windows in a line
 constexpr int64_t most_places = int64_t{1} << 31;  // that fit in 32 bits
 
 // Taps inside the input: how many in each dimension, and how far from one to the next, in
@@ -41,16 +43,38 @@ inline void window(const Taps& taps, const T* first, int64_t place, T* output, i
   if (index) *index = place + at;
 }
 
-template <class T, class Values, size_t... I>
-inline __attribute__((always_inline)) T sum_of(Values v, std::index_sequence<I...>) {
-  return (v[I] + ...);
+// Whether no lane is NaN.
+template <class Values>
+inline __attribute__((always_inline)) bool all_numbers(Values v) {
+  const auto good = v == v;
+  uint64_t words[sizeof(good) / sizeof(uint64_t)], all = ~uint64_t{0};
+  __builtin_memcpy(words, &good, sizeof(good));
+  for (uint64_t word : words) all &= word;
+  return all == ~uint64_t{0};
+}
+
+// A row of three taps at most, Step apart from one window to the next, of N windows. Where windows
+// are two apart, two taps come from the same two vectors.
+template <class T, int N, int Step, int Side, size_t... I>
+inline __attribute__((always_inline)) void read_row(const T* p, int64_t step,
+                                                    typename LanesOf<T, N>::Values (&taps)[3],
+                                                    std::index_sequence<I...>) {
+  if constexpr (Step == 2) {
+    const auto low = read<T, N, 1>(p), high = read<T, N, 1>(p + N);
+    taps[0] = __builtin_shufflevector(low, high, (2 * static_cast<int>(I))...);
+    taps[1] = __builtin_shufflevector(low, high, (2 * static_cast<int>(I) + 1)...);
+    if constexpr (Side == 3) taps[2] = read<T, N, 2>(p + 2);
+  } else {
+#pragma GCC unroll 3
+    for (int u = 0; u < Side; ++u) taps[u] = read<T, N, Step>(p + u, step);
+  }
 }
 
 // N windows: lane i starts at first[i * step], which is place + i * lane_place in the plane. Side:
-// the kernel is Side x Side, known to the compiler; 0: any.
+// the kernel is Side x Side without dilation, known to the compiler; 0: any.
 //
 // "Not less or equal" lets NaN win with a single comparison, but then anything wins over NaN. So
-// poison, the sum of value * 0, tells of NaN (and, needlessly, of infinities).
+// poison, the sums of the values times 0, tells of NaN (and, needlessly, of infinities).
 template <class T, int N, int Step, int Side, bool Placed>
 inline __attribute__((always_inline)) void windows(const Taps& taps, const T* first, int64_t step,
                                                    int64_t place, int64_t lane_place, T* output,
@@ -61,24 +85,31 @@ inline __attribute__((always_inline)) void windows(const Taps& taps, const T* fi
   using Places = typename LanesOf<T, N>::Places;
   using Indices = typename LanesOf<T, N>::Indices;
   constexpr auto all = std::make_index_sequence<N>();
-  const int64_t R = Side ? 1 : taps.count[0], S = Side ? Side : taps.count[1],
-                U = Side ? Side : taps.count[2];
-  Values best = Values{} - T(__builtin_inf());
+  Values best = Values{} - T(__builtin_inf()), sum{};
   Places at{};
-  for (int64_t r = 0; r < R; ++r)
+  const auto take = [&](Values value, int64_t where) __attribute__((always_inline)) {
+    const Places wins = ~(value <= best);
+    best = wins ? value : best;
+    at = wins ? Places{} + static_cast<Place>(where) : at;
+    sum += value;
+  };
+  if constexpr (Side > 0) {
 #pragma GCC unroll 3
-    for (int64_t t = 0; t < S; ++t)
+    for (int t = 0; t < Side; ++t) {
+      Values row[3];
+      read_row<T, N, Step, Side>(first + t * taps.step[1], step, row, all);
 #pragma GCC unroll 3
-      for (int64_t u = 0; u < U; ++u) {
-        const T* tap = first + r * taps.step[0] + t * taps.step[1] + u * taps.step[2];
-        const Values value = read<T, N, Step>(tap, step);
-        const Places wins = ~(value <= best);
-        best = wins ? value : best;
-        at = wins ? Places{} + static_cast<Place>(r * taps.place[0] + t * taps.place[1] +
-                                                  u * taps.place[2])
-                  : at;
-        poison += value * T(0);
-      }
+      for (int u = 0; u < Side; ++u) take(row[u], t * taps.place[1] + u);
+    }
+  } else {
+    for (int64_t r = 0; r < taps.count[0]; ++r)
+      for (int64_t t = 0; t < taps.count[1]; ++t)
+        for (int64_t u = 0; u < taps.count[2]; ++u)
+          take(read<T, N, Step>(first + r * taps.step[0] + t * taps.step[1] + u * taps.step[2],
+                                step),
+               r * taps.place[0] + t * taps.place[1] + u * taps.place[2]);
+  }
+  poison += sum * T(0);
   const Indices index =
       __builtin_convertvector(at, Indices) + place + lane_place * count_up<Indices>(all);
   write(output, best);
@@ -104,8 +135,7 @@ void line(const Taps& taps, int64_t n, const T* first, int64_t step, int64_t pla
                                       lane_place, output + i, Placed ? indices + i : nullptr,
                                       poison);
   }
-  if (!(sum_of<T>(poison, std::make_index_sequence<N>()) == 0))
-    singly(taps, n, first, step, place, lane_place, output, indices);
+  if (!all_numbers(poison)) singly(taps, n, first, step, place, lane_place, output, indices);
 }
 
 template <class T>
@@ -171,11 +201,80 @@ void nothing_seen(int64_t n, T* output, int64_t* indices) {
     for (int64_t i = 0; i < n; ++i) indices[i] = -1;
 }
 
-// Columns [begin, end) singly: those whose windows may reach over the input's sides.
+// The largest element of each column of `Most` at most, and its place, of the rows that a row of
+// windows sees.
+template <class T>
+struct Columns {
+  static constexpr int64_t most = 512;
+  using Place = typename LanesOf<T, 4>::Place;
+  T best[most];
+  Place at[most];
+  bool good;  // no NaN
+
+  template <int N>
+  void fill(const Taps& taps, int64_t n, const T* first) {
+    using Values = typename LanesOf<T, N>::Values;
+    using Places = typename LanesOf<T, N>::Places;
+    Values poison{};
+    const Places steps = __builtin_convertvector(
+        count_up<typename LanesOf<T, N>::Indices>(std::make_index_sequence<N>()), Places);
+    for (int64_t i = 0; i < n; i += N) {
+      if (i + N > n) i = n - N;
+      Values largest = Values{} - T(__builtin_inf()), sum{};
+      Places where{};
+      for (int64_t r = 0; r < taps.count[0]; ++r)
+        for (int64_t t = 0; t < taps.count[1]; ++t) {
+          const Values value = read<T, N, 1>(first + r * taps.step[0] + t * taps.step[1] + i);
+          const Places wins = ~(value <= largest);
+          largest = wins ? value : largest;
+          where =
+              wins ? Places{} + static_cast<Place>(r * taps.place[0] + t * taps.place[1]) : where;
+          sum += value;
+        }
+      poison += sum * T(0);
+      write(best + i, largest);
+      write(at + i, where + steps + static_cast<Place>(i));
+    }
+    good = all_numbers(poison);
+  }
+  // The first of the largest of columns [begin, end): its place.
+  int64_t largest_of(int64_t begin, int64_t end, T* largest) const {
+    T value = best[begin];
+    Place place = at[begin];
+    for (int64_t i = begin + 1; i < end; ++i) {
+      const bool wins = (best[i] > value) | ((best[i] == value) & (at[i] < place));
+      value = wins ? best[i] : value;
+      place = wins ? at[i] : place;
+    }
+    *largest = value;
+    return place;
+  }
+};
+
+// Columns [begin, end) one by one: those whose windows may reach over the input's sides, or differ
+// in size. Windows of several rows share the maxima of their columns.
 template <class T>
 void side(const MaxPool<T>& p, const Cut<T>& row, int64_t begin, int64_t end, T* output,
           int64_t* indices) {
+  if (begin >= end) return;
+  const Seen *const seen = p.seen[2], &last = seen[end - 1];
+  const int64_t left = seen[begin].first, n = last.first + last.count - left;
+  const bool plain = p.stride[4] == 1 && p.shape.dilation[2] == 1 && p.shape.padding[2] == 0;
+  const int64_t places = p.shape.input[0] * p.shape.input[1] * p.shape.input[2];
+  Columns<T> columns;
+  columns.good = false;
+  if (plain && row.taps.count[0] * row.taps.count[1] > 1 && n <= columns.most &&
+      places <= most_places)
+    with_lanes<T>(n, [&](auto width) {
+      columns.template fill<decltype(width)::value>(row.taps, n, row.first + left);
+    });
   for (int64_t q = begin; q < end; ++q) {
+    if (columns.good) {
+      const int64_t from = seen[q].first - left;
+      const int64_t at = columns.largest_of(from, from + seen[q].count, output + q);
+      if (indices) indices[q] = row.place + left + at;
+      continue;
+    }
     Cut<T> one = row;
     one.cut(p, 2, q);
     int64_t* const index = indices ? indices + q : nullptr;
@@ -190,18 +289,24 @@ template <class T>
 void rows_of_planes(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const PoolShape& s = p.shape;
   const int64_t O = s.output[0], P = s.output[1], Q = s.output[2];
-  const int64_t step = s.stride[2] * p.stride[4], low = p.whole[0], high = p.whole[1];
-  const bool square = s.kernel[0] == 1 && s.kernel[1] == s.kernel[2];
+  const int64_t step = s.stride[2] * p.stride[4];
+  const bool few = p.whole[1] - p.whole[0] < fewest;
+  const int64_t low = few ? 0 : p.whole[0], high = few ? 0 : p.whole[1];
+  const bool square =
+      s.kernel[0] == 1 && s.kernel[1] == s.kernel[2] && s.dilation[2] * p.stride[4] == 1;
   const Line<T> any = line_for(p, high - low, step, 0);
   const Line<T> whole = line_for(p, high - low, step, square ? s.kernel[2] : 0);
 
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t plane = i / (O * P), n = plane / s.channels, c = plane % s.channels;
+  const int64_t per_row = s.input[0] * s.input[1] * s.input[2] / (O * P);
+  Row at(begin, O, P);
+  for (int64_t i = begin; i < end; ++i, at.next(O, P)) {
+    if (p.prefetch) prefetch(p.input + i * per_row, per_row);
+    const int64_t n = at.plane / s.channels, c = at.plane % s.channels;
     T* const output = p.output + i * Q;
     int64_t* const indices = p.indices ? p.indices + i * Q : nullptr;
     Cut<T> row(p, p.input + n * p.stride[0] + c * p.stride[1]);
-    row.cut(p, 0, i / P % O);
-    row.cut(p, 1, i % P);
+    row.cut(p, 0, at.o);
+    row.cut(p, 1, at.p);
     if (row.empty()) {
       nothing_seen(Q, output, indices);
       continue;
@@ -221,10 +326,11 @@ void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const PoolShape& s = p.shape;
   const int64_t O = s.output[0], P = s.output[1], Q = s.output[2], C = s.channels;
   const Line<T> channels = line_for(p, C, 1, 0);
-  for (int64_t i = begin; i < end; ++i) {
-    Cut<T> row(p, p.input + i / (O * P) * p.stride[0]);
-    row.cut(p, 0, i / P % O);
-    row.cut(p, 1, i % P);
+  Row at(begin, O, P);
+  for (int64_t i = begin; i < end; ++i, at.next(O, P)) {
+    Cut<T> row(p, p.input + at.plane * p.stride[0]);
+    row.cut(p, 0, at.o);
+    row.cut(p, 1, at.p);
     for (int64_t q = 0; q < Q; ++q) {
       T* const output = p.output + (i * Q + q) * C;
       int64_t* const indices = p.indices ? p.indices + (i * Q + q) * C : nullptr;

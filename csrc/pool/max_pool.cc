@@ -10,8 +10,9 @@ PYCONV_DEFINE_PICK(PoolTable, pool_table)
 
 namespace {
 
-constexpr int64_t chunk = 32768;      // elements of input per task
-constexpr int64_t block = 64;         // channels of a task, if they are neighbours
+constexpr int64_t chunk = 32768;              // elements of input per task
+constexpr int64_t cached = int64_t{1} << 23;  // bytes that may be in a cache
+constexpr int64_t block = 64;                 // channels of a task, if they are neighbours
 constexpr int64_t most_meeting = 16;  // windows per element, up to which the elements look for them
 constexpr int64_t most_places = int64_t{1} << 31;
 
@@ -46,15 +47,28 @@ bool for_planes(const PoolShape& s, const F& body) {
 template <class T, class F>
 inline bool scatter(const PoolShape& s, int64_t width, int64_t step, const T* from,
                     const int64_t* indices, T* to, const F& put) {
-  const int64_t in = s.in_pixels(), out = s.out_pixels();
+  const auto in = static_cast<uint64_t>(s.in_pixels());
+  const int64_t out = s.out_pixels();
   bool good = true;
-  for (int64_t j = 0; j < in; ++j) std::fill_n(to + j * step, width, T(0));
+  if (step == 1) {  // a plane
+    std::fill_n(to, in, T(0));
+    for (int64_t j = 0; j < out; ++j) {
+      const auto at = static_cast<uint64_t>(indices[j]);
+      if (at < in)
+        put(to[at], from[j]);
+      else
+        good = false;
+    }
+    return good;
+  }
+  for (uint64_t j = 0; j < in; ++j) std::fill_n(to + j * step, width, T(0));
   for (int64_t j = 0; j < out; ++j)
     for (int64_t c = 0; c < width; ++c) {
-      const int64_t at = indices[j * step + c];
-      const bool inside = at >= 0 && at < in;
-      if (inside) put(to[at * step + c], from[j * step + c]);
-      good = good && inside;
+      const auto at = static_cast<uint64_t>(indices[j * step + c]);
+      if (at < in)
+        put(to[at * step + c], from[j * step + c]);
+      else
+        good = false;
     }
   return good;
 }
@@ -65,7 +79,8 @@ template <class T>
 void max_pool_forward(const PoolShape& s, const TensorView& input, T* output, int64_t* indices) {
   if (s.batch * s.channels * s.out_pixels() == 0) return;
   std::vector<Seen> seen[3];
-  MaxPool<T> p{s, {}, {}, input.as<const T>(), {}, output, indices};
+  MaxPool<T> p{s, {}, {}, input.as<const T>(), {}, output, indices, false};
+  p.prefetch = input.size() * int64_t{sizeof(T)} > cached;
   for (int i = 0; i < 3; ++i) {
     seen[i] = seen_along(s, i);
     p.seen[i] = seen[i].data();

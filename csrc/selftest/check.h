@@ -74,7 +74,7 @@ void test_gemm();
 void test_conv();
 void test_pool();
 void test_rnn();
-void test_pointwise();  // relu, cross_entropy, steps of optimisers
+void test_pointwise();  // functions of elements, arithmetic, sums, softmax, losses, optimisers
 void test_norm();
 void test_separable();
 

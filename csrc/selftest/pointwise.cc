@@ -6,6 +6,7 @@
 #include "elementwise/elementwise.h"
 #include "loss/loss.h"
 #include "optim/optim.h"
+#include "reduce/reduce.h"
 #include "selftest/check.h"
 
 namespace pyconv::selftest {
@@ -15,14 +16,119 @@ template <class T>
 void test_relu(Random& random, int64_t n, const std::string& where) {
   const std::vector<T> x = random.numbers<T>(n), g = random.numbers<T>(n);
   std::vector<T> y(x.size()), grad(x.size()), y_truth(x.size()), grad_truth(x.size());
-  relu(n, x.data(), y.data());
-  relu_backward(n, g.data(), y.data(), grad.data());
+  unary_forward(unary_index("relu"), n, x.data(), T(0), T(0), y.data());
+  unary_backward(unary_index("relu"), n, g.data(), y.data(), T(0), T(0), grad.data());
   for (size_t i = 0; i < x.size(); ++i) {
     y_truth[i] = x[i] > 0 ? x[i] : 0;
     grad_truth[i] = x[i] > 0 ? g[i] : 0;
   }
   expect(y == y_truth, "relu forward: " + where);
   expect(grad == grad_truth, "relu backward: " + where);
+}
+
+template <class T>
+void test_math(const std::string& where) {
+  struct Function {
+    const char* name;
+    double (*truth)(double);
+    double ulps;
+  };
+  const Function functions[] = {
+      {"exp", std::exp, 1.1},
+      {"log", std::log, 0.8},
+      {"tanh", std::tanh, 2.6},
+      {"erf", std::erf, 1.3},
+      {"sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }, 2.5},
+  };
+  std::vector<T> x;  // of every size and sign; denormal numbers, infinities and NaN too
+  for (int exponent = -1100; exponent <= 1030; ++exponent)
+    for (double mantissa : {1.0, 1.1, 1.5, 1.99}) {
+      x.push_back(static_cast<T>(std::ldexp(mantissa, exponent)));
+      x.push_back(-x.back());
+    }
+  for (int i = -2000; i <= 2000; ++i) x.push_back(static_cast<T>(i * 0.0453));
+  x.push_back(std::numeric_limits<T>::quiet_NaN());
+  std::vector<T> y(x.size());
+  for (const Function& function : functions) {
+    unary_forward(unary_index(function.name), int64_t(x.size()), x.data(), T(0), T(0), y.data());
+    bool good = true;
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double truth = function.truth(double(x[i]));
+      if (std::isnan(truth) || std::isinf(static_cast<T>(truth))) {
+        good = good && (std::isnan(truth) ? std::isnan(y[i]) : y[i] == static_cast<T>(truth));
+        continue;
+      }
+      // The truth itself is only good to one double: a little more for double.
+      const double least = double(std::numeric_limits<T>::denorm_min());
+      const double ulp =
+          std::max(least, std::ldexp(1.0, std::ilogb(truth) + 1 - std::numeric_limits<T>::digits));
+      const double allowed = (function.ulps + (sizeof(T) == 8 ? 1.5 : 0)) * ulp;
+      good = good && std::fabs(double(y[i]) - truth) <= (truth == 0 ? 0 : allowed);
+      good = good && std::signbit(y[i]) == std::signbit(truth);
+    }
+    expect(good, std::string(function.name) + ": " + where);
+  }
+}
+
+template <class T>
+void test_binary(Random& random, const std::string& where) {
+  const int64_t n = random.whole(1, 9), c = random.whole(1, 70), h = random.whole(1, 200);
+  const bool channel = random.yes();
+  const std::vector<T> a = random.numbers<T>(n * c * h);
+  const std::vector<T> b = random.numbers<T>(channel ? c : h);
+  std::vector<T> y(a.size()), truth(a.size());
+  const TensorView full{
+      nullptr, sizeof(T) == 4 ? DType::float32 : DType::float64, 3, {n, c, h}, {c * h, h, 1}};
+  TensorView x = full, other = full, to = full;
+  x.data = const_cast<T*>(a.data());
+  other.data = const_cast<T*>(b.data());
+  to.data = y.data();
+  other.stride[0] = 0;
+  other.stride[1] = channel ? 1 : 0;
+  other.stride[2] = channel ? 0 : 1;
+  for (int op = 0; op < binary_count; ++op) {
+    binary(static_cast<BinaryOp>(op), x, other, to);
+    for (size_t i = 0; i < a.size(); ++i) {
+      const T v = b[static_cast<size_t>(channel ? int64_t(i) / h % c : int64_t(i) % h)];
+      truth[i] = op == 0 ? a[i] + v : op == 1 ? a[i] - v : op == 2 ? a[i] * v : a[i] / v;
+    }
+    expect(y == truth, "arithmetic: " + where);
+  }
+}
+
+template <class T>
+void test_reduce(Random& random, int64_t outer, int64_t n, int64_t inner,
+                 const std::string& where) {
+  const auto size = static_cast<size_t>(outer * n * inner);
+  const std::vector<T> x = random.numbers<T>(int64_t(size)), g = random.numbers<T>(int64_t(size));
+  std::vector<T> sums(static_cast<size_t>(outer * inner)), y(size), grad(size);
+  std::vector<double> sum_truth(sums.size()), y_truth(size), grad_truth(size);
+  for (const bool log : {false, true}) {
+    sum(outer, n, inner, x.data(), sums.data());
+    softmax(log, outer, n, inner, x.data(), y.data());
+    softmax_backward(log, outer, n, inner, g.data(), y.data(), grad.data());
+    for (int64_t i = 0; i < outer * inner; ++i) {
+      const auto at = [&](int64_t j) {
+        return static_cast<size_t>((i / inner * n + j) * inner + i % inner);
+      };
+      double sum_x = 0, sum_exp = 0, product = 0;
+      for (int64_t j = 0; j < n; ++j) sum_x += double(x[at(j)]);
+      for (int64_t j = 0; j < n; ++j) sum_exp += std::exp(double(x[at(j)]));
+      sum_truth[static_cast<size_t>(i)] = sum_x;
+      for (int64_t j = 0; j < n; ++j) {
+        const double p = std::exp(double(x[at(j)])) / sum_exp;
+        y_truth[at(j)] = log ? std::log(p) : p;
+        product += double(g[at(j)]) * (log ? 1 : p);
+      }
+      for (int64_t j = 0; j < n; ++j) {
+        const double p = std::exp(double(x[at(j)])) / sum_exp, gradient = double(g[at(j)]);
+        grad_truth[at(j)] = log ? gradient - p * product : p * (gradient - product);
+      }
+    }
+    expect_close(sums, sum_truth, n, "sum: " + where);
+    expect_close(y, y_truth, n, "softmax: " + where);
+    expect_close(grad, grad_truth, n, "softmax backward: " + where);
+  }
 }
 
 template <class T>
@@ -153,6 +259,14 @@ void test_pointwise() {
       test_relu<T>(random, n, where);
       test_steps<T>(random, n, where);
     }
+    test_math<T>(where);
+    for (int i = 0; i < 40; ++i) {
+      test_binary<T>(random, where);
+      test_reduce<T>(random, random.whole(0, 9), random.whole(1, 60),
+                     random.yes() ? 1 : random.whole(2, 90), where);
+    }
+    test_reduce<T>(random, 2, 70000, 1, where);
+    test_reduce<T>(random, 2, 5000, 30, where);
     for (int i = 0; i < 40; ++i) {
       const int64_t size[] = {random.whole(0, 30), random.whole(1, 70)};
       test_cross_entropy<T>(random, size[0], size[1], where);

@@ -22,6 +22,7 @@ struct SeparableMap {
   int64_t channels;
   const T* x;
   T* y;
+  bool prefetch;  // x comes from memory: asks for rows ahead
 };
 
 template <class T>

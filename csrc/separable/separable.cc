@@ -1,6 +1,7 @@
 #include "separable/separable.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "core/memory.h"
@@ -13,7 +14,8 @@ PYCONV_DEFINE_PICK(SeparableTable, separable_table)
 
 namespace {
 
-constexpr int64_t chunk = 32768;         // elements read or written per task
+constexpr int64_t chunk = 32768;              // elements read or written per task
+constexpr int64_t cached = int64_t{1} << 23;  // bytes that may be in a cache
 constexpr int64_t longest_repeated = 8;  // beyond, a sum of many elements is a vector's work itself
 
 bool same(const Axis& a, int64_t o, int64_t later, int64_t distance) {
@@ -80,7 +82,14 @@ void set_windows(Separable& map, int i, int64_t in, const std::vector<Window>& w
     forward.divisors[o] = windows[o].divisor;
     most = std::max(most, windows[o].count);
   }
-  forward.weights.assign(static_cast<size_t>(most), 1);
+  // A power of two may as well multiply: the result is the same, and needs no division.
+  const double divisor = n ? windows[0].divisor : 1;
+  const bool same = std::all_of(windows.begin(), windows.end(),
+                                [&](const Window& w) { return w.divisor == divisor; });
+  int exponent = 0;
+  const bool exact = same && std::frexp(divisor, &exponent) == 0.5;
+  if (exact) forward.divisors.clear();
+  forward.weights.assign(static_cast<size_t>(most), exact ? 1 / divisor : 1);
   forward.repeat = find_repeat(forward);
   backward = {static_cast<int64_t>(n), meeting(in, forward.bands), std::vector<double>(n), {}};
   for (size_t o = 0; o < n; ++o) backward.weights[o] = 1 / windows[o].divisor;
@@ -107,12 +116,14 @@ void set_bands(Separable& map, int i, int64_t in, std::vector<Band> bands,
 
 template <class T>
 void apply(const Separable& map, bool transposed, const T* x, T* y) {
+  const int64_t elements =
+      map.batch * map.channels * (transposed ? map.out_pixels() : map.in_pixels());
   const Axis* const axes = transposed ? map.backward : map.forward;
   size_t numbers = 0;
   for (int i = 0; i < 3; ++i) numbers += axes[i].weights.size() + axes[i].divisors.size();
   const Scratch held(numbers * sizeof(T));
   T* to = held.as<T>();
-  SeparableMap<T> m{{}, map.channels, x, y};
+  SeparableMap<T> m{{}, map.channels, x, y, elements * int64_t{sizeof(T)} > cached};
   for (int i = 0; i < 3; ++i) m.axis[i] = view(axes[i], to);
 
   const auto& kernels = separable_table().of<T>();

@@ -4,6 +4,7 @@
 // Sums begin with -0.0, so that a copy (a single weight of 1) keeps the sign of zero.
 #include "separable/kernels.h"
 #include "simd/lanes.h"
+#include "simd/rows.h"
 
 namespace pyconv::PYCONV_ISA {
 namespace {
@@ -77,7 +78,9 @@ template <class T>
 inline void along_singly(const AxisView<T>& a, int64_t begin, int64_t end, const T* x, T* y) {
   for (int64_t o = begin; o < end; ++o) {
     const Band& band = a.bands[o];
-    y[o] = sum_along(band.count, a.weights + band.weight, x + band.first);
+    const T *const from = x + band.first, *const weights = a.weights + band.weight;
+    y[o] = band.count == 2 ? weights[0] * from[0] + weights[1] * from[1]
+                           : sum_along(band.count, weights, from);
   }
 }
 
@@ -122,47 +125,66 @@ void along(const AxisView<T>& a, const T* x, T* y) {
 }
 
 template <class T>
-inline void divide(int64_t n, T by, const T* divisors, T* y) {
-  const bool done = with_lanes<T>(n, [&](auto width) {
+inline T divisor_of(const AxisView<T>& a, int64_t o) {
+  return a.divisors ? a.divisors[o] : T(1);
+}
+
+template <class T>
+inline void divide(const AxisView<T>& a, T by, T* y) {
+  const T* const divisors = a.divisors;
+  int64_t i = 0;
+  with_lanes<T>(a.out, [&](auto width) {
     constexpr int N = decltype(width)::value;
-    int64_t i = 0;
-    for (; i + N <= n; i += N)
-      write(y + i, read<T, N, 1>(y + i) / (by * read<T, N, 1>(divisors + i)));
-    for (; i < n; ++i) y[i] /= by * divisors[i];
+    for (; i + N <= a.out; i += N) {
+      const auto all =
+          divisors ? by * read<T, N, 1>(divisors + i) : by - typename LanesOf<T, N>::Values{};
+      write(y + i, read<T, N, 1>(y + i) / all);
+    }
   });
-  if (!done)
-    for (int64_t i = 0; i < n; ++i) y[i] /= by * divisors[i];
+  for (; i < a.out; ++i) y[i] /= by * divisor_of(a, i);
+}
+
+// Sums of whole planes, without the work per row, which would cost more than a small plane.
+template <class T>
+void whole_planes(const SeparableMap<T>& m, int64_t first, int64_t last) {
+  const AxisView<T>& width = m.axis[2];
+  const T by = divisor_of(width, 0);
+  for (int64_t i = first; i < last; ++i)
+    m.y[i] = sum_along(width.in, width.weights + width.bands[0].weight, m.x + i * width.in) / by;
 }
 
 template <class T>
 void planes(const SeparableMap<T>& m, int64_t first, int64_t last, T* buffer) {
   const auto& [depth, height, width] = m.axis;
+  if (depth.in * height.in == 1 && depth.out * height.out * width.out == 1 &&
+      width.bands[0].count == width.in)
+    return whole_planes(m, first, last);
   const int64_t row = width.in, plane = height.in * row;
-  for (int64_t i = first; i < last; ++i) {
-    const int64_t p = i % height.out, o = i / height.out % depth.out;
-    const Band &d = depth.bands[o], &h = height.bands[p];
+  const bool divides = depth.divisors || height.divisors || width.divisors;
+  const int64_t per_row = depth.in * plane / (depth.out * height.out);
+  Row at(first, depth.out, height.out);
+  T* y = m.y + first * width.out;
+  for (int64_t i = first; i < last; ++i, y += width.out, at.next(depth.out, height.out)) {
+    const Band &d = depth.bands[at.o], &h = height.bands[at.p];
     const Rows<T> rows{d, h, depth.weights + d.weight, height.weights + h.weight, plane, row};
-    const T* from =
-        m.x + i / (depth.out * height.out) * depth.in * plane + d.first * plane + h.first * row;
-    T* const y = m.y + i * width.out;
+    const T* from = m.x + (at.plane * depth.in + d.first) * plane + h.first * row;
     if (d.count * h.count == 0) {
       for (int64_t q = 0; q < width.out; ++q) y[q] = 0;
       continue;
     }
+    if (m.prefetch) prefetch(m.x + i * per_row, per_row);
     if (!rows.one()) {
       add_rows(rows, row, from, buffer);
       from = buffer;
     }
     along(width, from, y);
-    if (width.divisors) {
-      const T by = (depth.divisors ? depth.divisors[o] : T(1)) *
-                   (height.divisors ? height.divisors[p] : T(1));
-      divide(width.out, by, width.divisors, y);
-    }
+    if (divides) divide(width, divisor_of(depth, at.o) * divisor_of(height, at.p), y);
   }
 }
 
 // ---- channels last ------------------------------------------------------------------------------
+
+constexpr int64_t most_in_registers = 16;  // pixels of a sum
 
 template <class T>
 struct Pixels {
@@ -194,9 +216,31 @@ inline __attribute__((always_inline)) void add_pixels_at(const Pixels<T>& p, con
   for (int i = 0; i < Count; ++i) write(y + i * N, sum[i] / p.divisor);
 }
 
+// Many pixels, one after the other as they lie in memory, added up where the result will be.
+template <class T>
+void add_pixels_in_turn(const Pixels<T>& p, int64_t channels, const T* x, T* y) {
+  constexpr int L = lanes<T>;
+  const Rows<T>& rows = p.rows;
+  for (int64_t c = 0; c < channels; ++c) y[c] = T(-0.0);
+  for (int64_t r = 0; r < rows.depth.count; ++r)
+    for (int64_t t = 0; t < rows.height.count; ++t) {
+      const T weight = rows.depth_weights[r] * rows.height_weights[t];
+      const T* from = x + r * rows.depth_step + t * rows.height_step;
+      for (int64_t u = 0; u < p.width.count; ++u, from += p.step) {
+        const T w = weight * p.width_weights[u];
+        int64_t c = 0;
+        for (; c + L <= channels; c += L) store(y + c, load(y + c) + w * load(from + c));
+        for (; c < channels; ++c) y[c] += w * from[c];
+      }
+    }
+  for (int64_t c = 0; c < channels; ++c) y[c] /= p.divisor;
+}
+
 template <class T>
 void add_pixels(const Pixels<T>& p, int64_t channels, const T* x, T* y) {
-  const bool done = with_lanes<T>(channels, [&](auto width) {
+  const Rows<T>& rows = p.rows;
+  const bool many = rows.depth.count * rows.height.count * p.width.count > most_in_registers;
+  const bool done = !many && with_lanes<T>(channels, [&](auto width) {
     constexpr int N = decltype(width)::value;
     int64_t c = 0;
     for (; c + 4 * N <= channels; c += 4 * N) add_pixels_at<T, N, 4>(p, x + c, y + c);
@@ -205,36 +249,25 @@ void add_pixels(const Pixels<T>& p, int64_t channels, const T* x, T* y) {
       add_pixels_at<T, N, 1>(p, x + c, y + c);
     }
   });
-  if (done) return;
-  for (int64_t c = 0; c < channels; ++c) {
-    T all = T(-0.0);
-    for (int64_t r = 0; r < p.rows.depth.count; ++r)
-      for (int64_t t = 0; t < p.rows.height.count; ++t)
-        for (int64_t u = 0; u < p.width.count; ++u)
-          all += p.rows.depth_weights[r] * p.rows.height_weights[t] * p.width_weights[u] *
-                 x[r * p.rows.depth_step + t * p.rows.height_step + u * p.step + c];
-    y[c] = all / p.divisor;
-  }
+  if (!done) add_pixels_in_turn(p, channels, x, y);
 }
 
 template <class T>
 void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
   const auto& [depth, height, width] = m.axis;
   const int64_t step = m.channels, row = width.in * step, plane = height.in * row;
-  for (int64_t i = first; i < last; ++i) {
-    const int64_t p = i % height.out, o = i / height.out % depth.out;
-    const Band &d = depth.bands[o], &h = height.bands[p];
-    const T by =
-        (depth.divisors ? depth.divisors[o] : T(1)) * (height.divisors ? height.divisors[p] : T(1));
-    const T* from =
-        m.x + i / (depth.out * height.out) * depth.in * plane + d.first * plane + h.first * row;
+  Row at(first, depth.out, height.out);
+  T* y = m.y + first * width.out * step;
+  for (int64_t i = first; i < last; ++i, at.next(depth.out, height.out)) {
+    const Band &d = depth.bands[at.o], &h = height.bands[at.p];
+    const T by = divisor_of(depth, at.o) * divisor_of(height, at.p);
+    const T* from = m.x + (at.plane * depth.in + d.first) * plane + h.first * row;
     Pixels<T> pixel{{d, h, depth.weights + d.weight, height.weights + h.weight, plane, row},
                     {},
                     nullptr,
                     step,
                     by};
-    for (int64_t q = 0; q < width.out; ++q) {
-      T* const y = m.y + (i * width.out + q) * step;
+    for (int64_t q = 0; q < width.out; ++q, y += step) {
       const Band& w = width.bands[q];
       if (d.count * h.count * w.count == 0) {
         for (int64_t c = 0; c < step; ++c) y[c] = 0;
@@ -242,7 +275,7 @@ void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
       }
       pixel.width = w;
       pixel.width_weights = width.weights + w.weight;
-      pixel.divisor = width.divisors ? by * width.divisors[q] : by;
+      pixel.divisor = by * divisor_of(width, q);
       add_pixels(pixel, step, from + w.first * step, y);
     }
   }

@@ -2,7 +2,7 @@
 // and parts of a vector.
 // For *.isa.cc files only, as vec.h.
 //
-// Errors, in units of the last place: exp 1.1, log 0.8, erf 1.3, sigmoid 2.4, tanh 2.6, over all
+// Errors, in units of the last place: exp 1.1, log 0.8, erf 1.3, sigmoid 2.5, tanh 2.6, over all
 // float32 and also where the result is denormal. NaN stays NaN, and -0 keeps its sign.
 //
 // Every product that is added to something is an fma by name, and a product that is returned is

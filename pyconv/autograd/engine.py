@@ -170,7 +170,8 @@ class _Run:
             gradients = _call(node, arrived)
             for i, edge in enumerate(node.edges):
                 if edge is not None and node.needs_input_grad[i] and gradients[i] is not None:
-                    self.deliver(edge, gradients[i], _only_here(gradients, i))
+                    owned = _only_here(gradients, i)  # before the call, whose arguments hold it too
+                    self.deliver(edge, gradients[i], owned)
         finally:
             node.needs_input_grad = needs
         if not self.retain_graph and node._saved:
@@ -252,7 +253,9 @@ def _first_gradient(tensor: Tensor, gradient: Any) -> Tensor:
     first = as_tensor(gradient, "backward: gradient")
     if first.shape != array.shape:
         raise ValueError(f"backward: gradient has shape {first.shape}, tensor {array.shape}")
-    return first if first.dtype.num == array.dtype.num else first.to(array.dtype)
+    # Functions such as a sum hand gradients on as they are: in the machine's own byte order.
+    native = first.dtype.num == array.dtype.num and first.dtype.isnative
+    return first if native else first.to(array.dtype.newbyteorder("="))
 
 
 def _leading_to(wanted: set[Edge], roots: list[Any]) -> set[Node]:

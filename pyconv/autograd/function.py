@@ -177,24 +177,30 @@ def edge_of(tensor: Tensor) -> Edge:
     return (tensor, 0) if tensor._node is None else (tensor._node, tensor._index)
 
 
+# Plain loops below: generator expressions would cost as much as a small kernel.
+
+
 def _record(function: type[Function], args: tuple[Any, ...]) -> Any:
     node = Node()
     node.function = function
-    node.edges = tuple(
-        edge_of(arg) if isinstance(arg, Tensor) and arg._requires_grad else None for arg in args
-    )
-    node.needs_input_grad = tuple(edge is not None for edge in node.edges)
+    edges: list[Edge | None] = []
+    for arg in args:
+        wanted = isinstance(arg, Tensor) and arg._requires_grad
+        edges.append(edge_of(arg) if wanted else None)
+    node.edges = tuple(edges)
+    node.needs_input_grad = tuple([edge is not None for edge in edges])
     result = function.forward(node, *args)
     node.sequence = next(_sequence)
     if isinstance(result, tuple):
-        result = outputs = tuple(_attach(out, i, node, args) for i, out in enumerate(result))
+        result = tuple([_attach(out, i, node, args) for i, out in enumerate(result)])
+        node.outputs = tuple([(out._array.shape, out._array.dtype) for out in result])
     else:
         result = _attach(result, 0, node, args)
-        outputs = (result,)
-    node.outputs = tuple((out._array.shape, out._array.dtype) for out in outputs)
+        node.outputs = ((result._array.shape, result._array.dtype),)
     if node._to_save:
         node._pack()
-    node._non_differentiable = ()
+    if node._non_differentiable:
+        node._non_differentiable = ()
     return result
 
 
@@ -204,9 +210,15 @@ def _attach(output: Any, index: int, node: Node, args: tuple[Any, ...]) -> Tenso
         kind = type(output).__name__
         raise TypeError(f"{node.function.__name__}.forward must return Tensors, got {kind}")
     result: Tensor = output
-    if output._array.dtype.kind != "f" or any(output is t for t in node._non_differentiable):
+    if output._array.dtype.kind != "f":
         return result
-    if output._requires_grad or any(output is arg for arg in args):
-        result = output.detach()  # an input handed through keeps its own place in the graph
+    for tensor in node._non_differentiable:
+        if output is tensor:
+            return result
+    handed_through = output._requires_grad
+    for arg in args:
+        handed_through = handed_through or output is arg
+    if handed_through:
+        result = output.detach()  # an input keeps its own place in the graph
     result._requires_grad, result._node, result._index = True, node, index
     return result

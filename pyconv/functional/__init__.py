@@ -3,7 +3,19 @@
 Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor.
 """
 
-from .arithmetic import add, cast, div, eq, ge, gt, le, lt, mul, ne, neg, pow, sub, where
+from .activation import (
+    clamp,
+    elu,
+    gelu,
+    hardsigmoid,
+    hardswish,
+    leaky_relu,
+    relu,
+    relu6,
+    silu,
+    softplus,
+)
+from .arithmetic import add, cast, div, mul, pow, sub, where
 from .avg_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -15,10 +27,12 @@ from .avg_pool import (
     lp_pool2d,
     lp_pool3d,
 )
+from .comparison import eq, ge, gt, le, lt, ne
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .elementwise import abs, exp, log, relu, sqrt
+from .elementwise import abs, exp, log, neg, sigmoid, sqrt, tanh
 from .fold import fold, unfold
+from .joining import cat, chunk, einsum, split, stack
 from .layer_norm import layer_norm
 from .linear import linear, matmul
 from .loss import cross_entropy
@@ -33,17 +47,15 @@ from .max_pool import (
 from .max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
 from .norm import batch_norm, batch_norm_relu, group_norm, instance_norm
 from .padding import pad
-from .reduce import argmax, log_softmax, max, mean, softmax, sum
+from .reduce import argmax, log_softmax, max, mean, min, softmax, sum, var
 from .resize import interpolate, pixel_shuffle, pixel_unshuffle
 from .shape import (
-    cat,
     expand,
     flatten,
     index,
     permute,
     reshape,
     squeeze,
-    stack,
     transpose,
     unsqueeze,
 )
@@ -65,6 +77,8 @@ __all__ = [
     "batch_norm_relu",
     "cast",
     "cat",
+    "chunk",
+    "clamp",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -73,19 +87,25 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "div",
+    "einsum",
+    "elu",
     "eq",
     "exp",
     "expand",
     "flatten",
     "fold",
     "ge",
+    "gelu",
     "group_norm",
     "gt",
+    "hardsigmoid",
+    "hardswish",
     "index",
     "instance_norm",
     "interpolate",
     "layer_norm",
     "le",
+    "leaky_relu",
     "linear",
     "log",
     "log_softmax",
@@ -102,6 +122,7 @@ __all__ = [
     "max_unpool2d",
     "max_unpool3d",
     "mean",
+    "min",
     "mul",
     "ne",
     "neg",
@@ -111,15 +132,22 @@ __all__ = [
     "pixel_unshuffle",
     "pow",
     "relu",
+    "relu6",
     "reshape",
+    "sigmoid",
+    "silu",
     "softmax",
+    "softplus",
+    "split",
     "sqrt",
     "squeeze",
     "stack",
     "sub",
     "sum",
+    "tanh",
     "transpose",
     "unfold",
     "unsqueeze",
+    "var",
     "where",
 ]

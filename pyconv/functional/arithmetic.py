@@ -1,4 +1,4 @@
-"""Arithmetic, comparison and choice between two operands, with broadcasting."""
+"""Arithmetic and choice between two operands, with broadcasting."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .. import _core
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -18,20 +19,29 @@ from .shape import Reshape
 
 
 _NUMBERS = (int, float, bool)
+_KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2}
 
 
-def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Make Tensors of one dtype of two operands."""
+def _pair(a: Any, b: Any) -> tuple[Tensor, Any]:
+    """Make Tensors of one dtype of two operands; a Python number may stay second, for a kernel."""
     if not isinstance(a, Tensor):
         b = b if type(b) in _NUMBERS else as_tensor(b, "other")
         a = _operand(a, b, "input")
     if not isinstance(b, Tensor):
+        if type(b) in _NUMBERS and a._array.dtype.num in _KERNELS:
+            return a, b
         b = _operand(b, a, "other")
-    if a._array.dtype == b._array.dtype:
+    if a._array.dtype.num == b._array.dtype.num:  # in any byte order
         return a, b
     dtype = _common_dtype(a, b)
     return cast(a, dtype), cast(b, dtype)
+
+
+def tensors_of(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Make Tensors of one dtype of two operands."""
+    a, b = _pair(a, b)
+    return a, b if isinstance(b, Tensor) else _operand(b, a, "other")
 
 
 def _operand(value: Any, other: Any, name: str) -> Tensor:
@@ -62,7 +72,7 @@ def sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
     return Reshape.apply(sum_over(gradient, repeated), shape)
 
 
-def _float_pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+def _float_pair(a: Any, b: Any) -> tuple[Tensor, Any]:
     a, b = _pair(a, b)
     return (a, b) if a._array.dtype.kind == "f" else (cast(a, np.float32), cast(b, np.float32))
 
@@ -72,7 +82,7 @@ class Cast(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dtype: Any) -> Tensor:
-        ctx.dtype = x.dtype
+        ctx.dtype = x.dtype.newbyteorder("=")
         return Tensor(x._array.astype(dtype))
 
     @staticmethod
@@ -98,13 +108,39 @@ def cast(input: Any, dtype: DTypeLike) -> Tensor:
 # ---- arithmetic --------------------------------------------------------------------------------
 
 
+_UFUNCS: Any = (np.add, np.subtract, np.multiply, np.divide)
+
+
+def _apply(ctx: Any, op: int, a: Tensor, b: Any) -> Tensor:
+    """Compute a op b, of one dtype: with a kernel if it is one of its types, else with NumPy."""
+    x = a._array
+    if isinstance(b, Tensor):
+        b = b._array
+        ctx.shapes = x.shape, b.shape
+    else:
+        ctx.shapes = x.shape, ()
+    if x.dtype.num in _KERNELS:
+        return Tensor(_core.arithmetic(op, x, b))
+    return Tensor(np.asarray(_UFUNCS[op](x, b)))
+
+
+def _save(ctx: Any, a: Tensor | None, b: Any) -> None:
+    """Keep two operands, of which the second may be a number."""
+    ctx.number = None if b is None or isinstance(b, Tensor) else b
+    ctx.save_for_backward(a, b if ctx.number is None else None)
+
+
+def _saved(ctx: Any) -> tuple[Any, Any]:
+    a, b = ctx.saved_tensors
+    return a, b if ctx.number is None else ctx.number
+
+
 class Add(Function):
     """a + b."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.shapes = a._array.shape, b._array.shape
-        return Tensor(np.asarray(a._array + b._array))
+    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
+        return _apply(ctx, 0, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -119,9 +155,8 @@ class Sub(Function):
     """a - b."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.shapes = a._array.shape, b._array.shape
-        return Tensor(np.asarray(a._array - b._array))
+    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
+        return _apply(ctx, 1, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -136,16 +171,15 @@ class Mul(Function):
     """a * b."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.shapes = a._array.shape, b._array.shape
+    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
         if ctx.needs_input_grad:
             need_a, need_b = ctx.needs_input_grad
-            ctx.save_for_backward(a if need_b else None, b if need_a else None)
-        return Tensor(np.asarray(a._array * b._array))
+            _save(ctx, a if need_b else None, b if need_a else None)
+        return _apply(ctx, 2, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        a, b = ctx.saved_tensors
+        a, b = _saved(ctx)
         need = ctx.needs_input_grad
         return (
             sum_to(g * b, ctx.shapes[0]) if need[0] else None,
@@ -157,15 +191,14 @@ class Div(Function):
     """a / b."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.shapes = a._array.shape, b._array.shape
+    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
         if ctx.needs_input_grad:
-            ctx.save_for_backward(a if ctx.needs_input_grad[1] else None, b)
-        return Tensor(np.asarray(a._array / b._array))
+            _save(ctx, a if ctx.needs_input_grad[1] else None, b)
+        return _apply(ctx, 3, a, b)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        a, b = ctx.saved_tensors
+        a, b = _saved(ctx)
         need = ctx.needs_input_grad
         return (
             sum_to(g / b, ctx.shapes[0]) if need[0] else None,
@@ -179,7 +212,8 @@ class Pow(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         ctx.save_for_backward(a, b)
-        return Tensor(np.asarray(a._array**b._array))
+        with np.errstate(all="ignore"):  # kernels do not warn either: 0 ** -1 is infinite
+            return Tensor(np.asarray(a._array**b._array))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -193,18 +227,6 @@ class Pow(Function):
             log_a = log(where(a > 0, a, 1))
             grad_b = sum_to(g * pow(a, b) * log_a, b.shape)
         return grad_a, grad_b
-
-
-class Neg(Function):
-    """-x."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return Tensor(np.asarray(-x._array))
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        return Neg.apply(g)
 
 
 def add(input: Any, other: Any) -> Tensor:
@@ -264,98 +286,12 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> F.pow([1.0, 2.0], 2)
     tensor([1., 4.])
     """
-    return Pow.apply(*_pair(input, exponent))
+    if type(exponent) in _NUMBERS and exponent == 2:
+        return mul(input, input)
+    return Pow.apply(*tensors_of(input, exponent))
 
 
-def neg(input: Any) -> Tensor:
-    """Change the sign.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.neg([1.0, -2.0])
-    tensor([-1.,  2.])
-    """
-    return Neg.apply(as_tensor(input, "input"))
-
-
-# ---- comparison and choice: no gradient through a comparison -----------------------------------
-
-
-def lt(input: Any, other: Any) -> Tensor:
-    """Return where ``input < other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.lt([1, 2], 2)
-    tensor([ True, False])
-    """
-    a, b = _pair(input, other)
-    return Tensor(np.asarray(a._array < b._array))
-
-
-def le(input: Any, other: Any) -> Tensor:
-    """Return where ``input <= other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.le([1, 2], 1)
-    tensor([ True, False])
-    """
-    a, b = _pair(input, other)
-    return Tensor(np.asarray(a._array <= b._array))
-
-
-def gt(input: Any, other: Any) -> Tensor:
-    """Return where ``input > other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.gt([1, 2], 1)
-    tensor([False,  True])
-    """
-    return lt(other, input)
-
-
-def ge(input: Any, other: Any) -> Tensor:
-    """Return where ``input >= other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.ge([1, 2], 2)
-    tensor([False,  True])
-    """
-    return le(other, input)
-
-
-def eq(input: Any, other: Any) -> Tensor:
-    """Return where ``input == other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.eq([1, 2], 2)
-    tensor([False,  True])
-    """
-    a, b = _pair(input, other)
-    return Tensor(np.asarray(a._array == b._array))
-
-
-def ne(input: Any, other: Any) -> Tensor:
-    """Return where ``input != other``.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.ne([1, 2], 2)
-    tensor([ True, False])
-    """
-    a, b = _pair(input, other)
-    return Tensor(np.asarray(a._array != b._array))
+# ---- choice --------------------------------------------------------------------------------------
 
 
 class Where(Function):
@@ -387,4 +323,4 @@ def where(condition: Any, input: Any, other: Any) -> Tensor:
     >>> pyconv.where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.])
     """
-    return Where.apply(as_tensor(condition, "condition"), *_pair(input, other))
+    return Where.apply(as_tensor(condition, "condition"), *tensors_of(input, other))

@@ -8,8 +8,9 @@ from typing import Any
 from .. import _core
 from ..creation import as_tensor
 from ..tensor import Tensor
-from .arithmetic import eq, mul, neg, pow, where
-from .elementwise import abs
+from .arithmetic import mul, pow, where
+from .comparison import eq
+from .elementwise import abs, neg
 from .max_pool import max_pool1d, max_pool2d, max_pool3d
 from .separable import Separable
 

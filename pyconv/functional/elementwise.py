@@ -1,48 +1,138 @@
-"""Functions of each element by itself: relu, exp, log, sqrt, abs."""
+"""Functions of each element by itself, and what makes one of them: `unary`.
+
+A function needs its kernel, a struct in csrc/elementwise/unary.isa.cc, and a line here or in
+activation.py.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import _core
 from ..autograd.function import Function
+from ..autograd.grad_mode import state
 from ..creation import as_tensor
 from ..tensor import Tensor
 
-
-class Relu(Function):
-    """The larger of x and 0."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        output = Tensor(_core.relu_forward(x._array))
-        ctx.save_for_backward(output)
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        (output,) = ctx.saved_tensors
-        return ReluBackward.apply(grad_output, output.detach())
+# From a gradient, the input (or output) and the parameters to the gradient of the input.
+Gradient = Callable[[Any, Any, float, float], Any]
 
 
-class ReluBackward(Function):
-    """The gradient where the output is positive, else 0."""
+def unary(kernel: str, gradient: Gradient, from_output: bool = False) -> type[Function]:
+    """Make the Function of a kernel for single elements, with two numbers as parameters.
 
-    @staticmethod
-    def forward(ctx: Any, grad_output: Tensor, output: Tensor) -> Tensor:
-        ctx.save_for_backward(output)
-        return Tensor(_core.relu_backward(grad_output._array, output._array))
+    The kernel's own backward pass serves first derivatives, in one pass over memory; if gradients
+    are recorded themselves, `gradient` computes them from recorded operations, for derivatives of
+    any order. Both get the input, or the output if `from_output`.
+    """
+    index = _core.unary_index(kernel)
 
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        (output,) = ctx.saved_tensors
-        return ReluBackward.apply(g, output), None
+    class Unary(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, a: float = 0.0, b: float = 0.0) -> Tensor:
+            output = Tensor(_core.unary_forward(index, x._array, a, b))
+            ctx.save_for_backward(output if from_output else x)
+            ctx.parameters = a, b
+            return output
+
+        @staticmethod
+        def backward(ctx: Any, g: Tensor) -> Any:
+            (saved,) = ctx.saved_tensors
+            if state.enabled:
+                result = gradient(g, saved, *ctx.parameters)
+            else:
+                result = Tensor(
+                    _core.unary_backward(index, g._array, saved._array, *ctx.parameters)
+                )
+            return result, *(None,) * (len(ctx.edges) - 1)
+
+    Unary.__name__ = Unary.__qualname__ = kernel.title().replace("_", "")
+    Unary.__doc__ = f"The function {kernel} of each element."
+    return Unary
 
 
-def relu(input: Any) -> Tensor:
-    """Replace negative elements by zero: ``max(input, 0)``; NaN stays NaN.
+def _sign(x: Tensor) -> Tensor:
+    return Tensor(np.asarray(np.sign(x._array)))
+
+
+Abs = unary("abs", lambda g, x, a, b: g * _sign(x))
+Erf = unary("erf", lambda g, x, a, b: g * (2 / math.sqrt(math.pi)) * Exp.apply(-x * x))
+Exp: type[Function] = unary("exp", lambda g, y, a, b: g * y, from_output=True)
+Log = unary("log", lambda g, x, a, b: g / x)
+Neg = unary("neg", lambda g, x, a, b: -g)
+Sigmoid = unary("sigmoid", lambda g, y, a, b: g * y * (1 - y), from_output=True)
+Sqrt = unary("sqrt", lambda g, y, a, b: g / (2 * y), from_output=True)
+Tanh = unary("tanh", lambda g, y, a, b: g * (1 - y * y), from_output=True)
+
+
+def exp(input: Any) -> Tensor:
+    """Apply the exponential function to each element; integers give float32.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.exp([0.0])
+    tensor([1.])
+    """
+    return Exp.apply(floating(input))
+
+
+def log(input: Any) -> Tensor:
+    """Apply the natural logarithm to each element; integers give float32.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.log([1.0])
+    tensor([0.])
+    """
+    return Log.apply(floating(input))
+
+
+def sqrt(input: Any) -> Tensor:
+    """Take the square root of each element; integers give float32.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.sqrt([4.0])
+    tensor([2.])
+    """
+    return Sqrt.apply(floating(input))
+
+
+def abs(input: Any) -> Tensor:
+    """Take the absolute value of each element; its derivative at 0 is taken as 0.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.abs([-1.0, 2.0])
+    tensor([1., 2.])
+    """
+    x = as_tensor(input, "input")
+    return Abs.apply(x) if x._array.dtype.kind == "f" else Tensor(np.asarray(np.abs(x._array)))
+
+
+def neg(input: Any) -> Tensor:
+    """Change the sign.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.neg([1.0, -2.0])
+    tensor([-1.,  2.])
+    """
+    x = as_tensor(input, "input")
+    return Neg.apply(x) if x._array.dtype.kind == "f" else Tensor(np.asarray(-x._array))
+
+
+def sigmoid(input: Any) -> Tensor:
+    """Logistic function: ``1 / (1 + exp(-x))``; integers give float32.
 
     Parameters
     ----------
@@ -62,118 +152,40 @@ def relu(input: Any) -> Tensor:
     Examples
     --------
     >>> import pyconv.functional as F
-    >>> F.relu([-1.0, 2.0])
-    tensor([0., 2.])
+    >>> F.sigmoid([0.0, 2.0])
+    tensor([0.5   , 0.8808])
     """
-    return Relu.apply(as_tensor(input, "input"))
+    return Sigmoid.apply(floating(input))
 
 
-class Exp(Function):
-    """e ** x."""
+def tanh(input: Any) -> Tensor:
+    """Hyperbolic tangent; integers give float32.
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        output = Tensor(np.asarray(np.exp(x._array)))
-        ctx.save_for_backward(output)
-        return output
+    Parameters
+    ----------
+    input : array_like
+        Any shape, float32 or float64.
 
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        (output,) = ctx.saved_tensors
-        return grad_output * output
+    Returns
+    -------
+    Tensor
+        Same shape and dtype.
 
-
-class Log(Function):
-    """The natural logarithm."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return Tensor(np.asarray(np.log(x._array)))
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        (x,) = ctx.saved_tensors
-        return grad_output / x
-
-
-class Sqrt(Function):
-    """The square root."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        output = Tensor(np.asarray(np.sqrt(x._array)))
-        ctx.save_for_backward(output)
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        (output,) = ctx.saved_tensors
-        return grad_output / (2 * output)
-
-
-class Abs(Function):
-    """The absolute value; its derivative at 0 is taken as 0."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return Tensor(np.asarray(np.abs(x._array)))
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        (x,) = ctx.saved_tensors
-        return grad_output * Tensor(np.asarray(np.sign(x._array)))
-
-
-def exp(input: Any) -> Tensor:
-    """Apply the exponential function to each element; integers give float32.
+    Raises
+    ------
+    TypeError
+        If the dtype is not supported.
 
     Examples
     --------
     >>> import pyconv.functional as F
-    >>> F.exp([0.0])
-    tensor([1.])
+    >>> F.tanh([0.0, 1.0])
+    tensor([0.    , 0.7616])
     """
-    return Exp.apply(_floating(input))
+    return Tanh.apply(floating(input))
 
 
-def log(input: Any) -> Tensor:
-    """Apply the natural logarithm to each element; integers give float32.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.log([1.0])
-    tensor([0.])
-    """
-    return Log.apply(_floating(input))
-
-
-def sqrt(input: Any) -> Tensor:
-    """Take the square root of each element; integers give float32.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.sqrt([4.0])
-    tensor([2.])
-    """
-    return Sqrt.apply(_floating(input))
-
-
-def abs(input: Any) -> Tensor:
-    """Take the absolute value of each element.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.abs([-1.0, 2.0])
-    tensor([1., 2.])
-    """
-    return Abs.apply(as_tensor(input, "input"))
-
-
-def _floating(input: Any) -> Tensor:
+def floating(input: Any) -> Tensor:
+    """Return a Tensor of floats; integers become float32."""
     x = as_tensor(input, "input")
     return x if x._array.dtype.kind == "f" else Tensor(x._array.astype(np.float32))

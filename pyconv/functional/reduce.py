@@ -8,25 +8,37 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import _core
 from ..autograd.function import Function
+from ..autograd.grad_mode import state
 from ..creation import as_tensor
 from ..tensor import Tensor
 from .shape import Expand, Index, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
 
+_KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
+
 
 class Sum(Function):
-    """The sum over dimensions, which stay with size 1."""
+    """The sum over dimensions, which stay with size 1 if `keepdim`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dims: tuple[int, ...]) -> Tensor:
-        ctx.shape = x._array.shape
-        return Tensor(np.asarray(np.sum(x._array, axis=dims, keepdims=True)))
+    def forward(ctx: Any, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+        array = x._array
+        ctx.shape = array.shape
+        if array.dtype.num in _KERNELS:
+            result = _core.sum_forward(array, dims)
+        else:
+            result = np.asarray(np.sum(array, axis=dims, keepdims=True))
+        ctx.kept = result.shape
+        if not keepdim:
+            result = result.reshape([n for i, n in enumerate(ctx.kept) if i not in dims])
+        return Tensor(result)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
-        return Expand.apply(grad_output, ctx.shape), None
+        return Expand.apply(Reshape.apply(grad_output, ctx.kept), ctx.shape), None, None
 
 
 def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -40,8 +52,7 @@ def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """
     x = as_tensor(input, "input")
     dims = _dims(dim, x.ndim, "sum: dim")
-    result = Sum.apply(x, dims)
-    return result if keepdim or not dims else _drop(result, dims)
+    return Sum.apply(x, dims, keepdim)
 
 
 def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -58,8 +69,56 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return sum(x, dim, keepdim) * (1 / count if count else math.nan)
 
 
-class MaxResult(NamedTuple):
-    """The largest elements along a dimension, and where they are."""
+def var(
+    input: Any,
+    dim: Dims = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Average squared distance from the mean, over dimensions or over everything.
+
+    Parameters
+    ----------
+    input : array_like
+        Floating point, any shape.
+    dim : int or sequence of int, optional
+        The dimensions that are averaged over.
+    unbiased : bool
+        Divide by the number of elements less 1.
+    keepdim : bool
+        Keep these dimensions, with size 1.
+    correction : float, optional
+        What is taken off the number of elements, instead of 1 or 0.
+
+    Returns
+    -------
+    Tensor
+        NaN where nothing is left to divide by.
+
+    Raises
+    ------
+    TypeError
+        If `input` holds integers.
+    ValueError
+        If there is no dimension `dim`.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.var([1.0, 2.0, 3.0])
+    tensor(1.)
+    """
+    x = _floating(input, "var")
+    count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "var: dim"))
+    distance = x - mean(x, dim, keepdim=True)
+    less = int(unbiased) if correction is None else correction
+    return sum(distance * distance, dim, keepdim) / float(np.maximum(0, count - less))
+
+
+class Extreme(NamedTuple):
+    """The largest or smallest elements along a dimension, and where they are."""
 
     values: Tensor
     indices: Tensor
@@ -82,35 +141,58 @@ def max(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     >>> F.max([[1, 5], [7, 3]], dim=1).indices
     tensor([1, 0])
     """
-    x = as_tensor(input, "input")
+    return _extreme("max", np.max, np.argmax, as_tensor(input, "input"), dim, keepdim)
+
+
+def min(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the smallest element, or the pair (values, indices) along a dimension.
+
+    The gradient goes to the first smallest element along `dim`; without `dim` it is shared evenly
+    by all smallest elements.
+
+    Raises
+    ------
+    ValueError
+        If there is no element.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.min([[1, 5], [7, 3]], dim=1).indices
+    tensor([0, 1])
+    """
+    return _extreme("min", np.min, np.argmin, as_tensor(input, "input"), dim, keepdim)
+
+
+def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     if dim is None:
-        return MaxAll.apply(x)
-    indices = argmax(x, dim, keepdim=True)
-    axis = dim_of(dim, x.ndim, "max: dim")
+        if not x._array.size:
+            raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum")
+        return ExtremeOfAll.apply(x, reduce)
+    axis = dim_of(dim, x.ndim, f"{op}: dim")
+    if not x.shape[axis]:
+        raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum along dim {dim}")
+    indices = arg(x._array, axis, keepdims=True)
     key = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
-    key[axis] = indices._array
-    values = Index.apply(x, tuple(key))
-    if keepdim:
-        return MaxResult(values, indices)
-    return MaxResult(_drop(values, (axis,)), _drop(indices, (axis,)))
+    key[axis] = indices
+    result = Extreme(Index.apply(x, tuple(key)), Tensor(indices))
+    return result if keepdim else Extreme(*(_drop(part, (axis,)) for part in result))
 
 
-class MaxAll(Function):
-    """The largest element."""
+class ExtremeOfAll(Function):
+    """The largest or smallest element."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        if not x._array.size:
-            raise ValueError(f"max: input has shape {x.shape} and no largest element")
-        output = Tensor(np.asarray(x._array.max()))
+    def forward(ctx: Any, x: Tensor, reduce: Any) -> Tensor:
+        output = Tensor(np.asarray(reduce(x._array)))
         ctx.save_for_backward(x, output)
         return output
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         x, output = ctx.saved_tensors
-        largest = x._array == output._array
-        return grad_output * Tensor((largest / largest.sum()).astype(x.dtype))
+        found = x._array == output._array
+        return grad_output * Tensor((found / found.sum()).astype(x.dtype)), None
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -128,9 +210,10 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     tensor([1, 0])
     """
     array = as_tensor(input, "input")._array
-    if dim is None:
-        return Tensor(np.asarray(np.argmax(array, keepdims=keepdim)))
-    return Tensor(np.asarray(np.argmax(array, dim_of(dim, array.ndim), keepdims=keepdim)))
+    axis = None if dim is None else dim_of(dim, array.ndim, "argmax: dim")
+    if not (array.size if axis is None else array.shape[axis]):
+        raise ValueError(f"argmax: input has shape {array.shape} and no maximum")
+    return Tensor(np.asarray(np.argmax(array, axis, keepdims=keepdim)))
 
 
 class LogSoftmax(Function):
@@ -138,8 +221,7 @@ class LogSoftmax(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        shifted = x._array - x._array.max(dim, keepdims=True, initial=-np.inf)
-        output = Tensor(shifted - np.log(np.exp(shifted).sum(dim, keepdims=True)))
+        output = Tensor(_core.softmax_forward(True, x._array, dim))
         ctx.save_for_backward(output)
         ctx.dim = dim
         return output
@@ -147,6 +229,9 @@ class LogSoftmax(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         (output,) = ctx.saved_tensors
+        if not state.enabled:
+            grad = _core.softmax_backward(True, grad_output._array, output._array, ctx.dim)
+            return Tensor(grad), None
         return grad_output - output.exp() * grad_output.sum(ctx.dim, keepdim=True), None
 
 
@@ -187,8 +272,7 @@ class Softmax(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        exponentials = np.exp(x._array - x._array.max(dim, keepdims=True, initial=-np.inf))
-        output = Tensor(exponentials / exponentials.sum(dim, keepdims=True))
+        output = Tensor(_core.softmax_forward(False, x._array, dim))
         ctx.save_for_backward(output)
         ctx.dim = dim
         return output
@@ -196,6 +280,9 @@ class Softmax(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         (output,) = ctx.saved_tensors
+        if not state.enabled:
+            grad = _core.softmax_backward(False, grad_output._array, output._array, ctx.dim)
+            return Tensor(grad), None
         product = grad_output * output
         return product - output * product.sum(ctx.dim, keepdim=True), None
 
@@ -243,7 +330,10 @@ def _dims(dim: Dims, ndim: int, name: str) -> tuple[int, ...]:
     if dim is None:
         return tuple(range(ndim))
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
-    return tuple(dim_of(d, ndim, name) for d in dims)
+    result = tuple(dim_of(d, ndim, name) for d in dims)
+    if len(set(result)) != len(result):
+        raise ValueError(f"{name} is {dim}, must name each dimension once")
+    return result
 
 
 def _drop(x: Tensor, dims: tuple[int, ...]) -> Tensor:

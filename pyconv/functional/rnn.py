@@ -12,10 +12,11 @@ from ..autograd.engine import grad as gradients
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..tensor import Array, Tensor
+from .activation import relu
 from .arithmetic import where
-from .elementwise import relu
+from .elementwise import sigmoid, tanh
+from .joining import stack
 from .linear import linear
-from .shape import stack
 
 CELLS = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
@@ -188,26 +189,6 @@ def recurrent_steps(
 Step = Callable[[Tensor, list[Tensor], Tensor, Any], tuple[list[Tensor], Tensor]]
 
 
-class _Tanh(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = Tensor(np.tanh(x._array))
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        (y,) = ctx.saved_tensors
-        return grad_output * (1 - y * y)
-
-
-_tanh = _Tanh.apply
-
-
-def _sigmoid(x: Tensor) -> Tensor:
-    return 0.5 + 0.5 * _tanh(0.5 * x)
-
-
 def _split(x: Tensor, parts: int) -> list[Tensor]:
     size = x.shape[-1] // parts
     return [x[:, i * size : (i + 1) * size] for i in range(parts)]
@@ -223,16 +204,16 @@ def _plain(activation: Callable[[Tensor], Tensor]) -> Step:
 
 def _lstm(x: Tensor, states: list[Tensor], w: Tensor, b: Any) -> tuple[list[Tensor], Tensor]:
     i, f, g, o = _split(x + linear(states[0], w, b), 4)
-    i, f, g, o = _sigmoid(i), _sigmoid(f), _tanh(g), _sigmoid(o)
+    i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
     c = f * states[1] + i * g
-    return [o * _tanh(c), c], stack([i, f, g, o], 1)
+    return [o * tanh(c), c], stack([i, f, g, o], 1)
 
 
 def _gru(x: Tensor, states: list[Tensor], w: Tensor, b: Any) -> tuple[list[Tensor], Tensor]:
     x_r, x_z, x_n = _split(x, 3)
     h_r, h_z, h_n = _split(linear(states[0], w, b), 3)
-    r, z = _sigmoid(x_r + h_r), _sigmoid(x_z + h_z)
-    n = _tanh(x_n + r * h_n)
+    r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+    n = tanh(x_n + r * h_n)
     return [n + z * (states[0] - n)], stack([r, z, n], 1)
 
 
@@ -242,13 +223,13 @@ def _gru_reset_before(
     h, size = states[0], states[0].shape[1]
     x_r, x_z, x_n = _split(x, 3)
     h_r, h_z = _split(linear(h, w[: 2 * size], None if b is None else b[: 2 * size]), 2)
-    r, z = _sigmoid(x_r + h_r), _sigmoid(x_z + h_z)
-    n = _tanh(x_n + linear(r * h, w[2 * size :], None if b is None else b[2 * size :]))
+    r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+    n = tanh(x_n + linear(r * h, w[2 * size :], None if b is None else b[2 * size :]))
     return [n + z * (h - n)], stack([r, z, n], 1)
 
 
 _STEPS: dict[str, Step] = {
-    "RNN_TANH": _plain(_tanh),
+    "RNN_TANH": _plain(tanh),
     "RNN_RELU": _plain(relu),
     "LSTM": _lstm,
     "GRU": _gru,

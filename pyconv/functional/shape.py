@@ -97,25 +97,6 @@ class IndexBackward(Function):
         return Index.apply(g, ctx.key), None, None
 
 
-class Cat(Function):
-    """Tensors one after the other along a dimension."""
-
-    @staticmethod
-    def forward(ctx: Any, dim: int, *tensors: Tensor) -> Tensor:
-        ctx.dim, ctx.sizes = dim, [t._array.shape[dim] for t in tensors]
-        return Tensor(np.concatenate([t._array for t in tensors], dim))
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        gradients: list[Tensor | None] = [None]
-        start = 0
-        for size in ctx.sizes:
-            key = (slice(None),) * ctx.dim + (slice(start, start + size),)
-            gradients.append(Index.apply(grad_output, key))
-            start += size
-        return tuple(gradients)
-
-
 def reshape(input: Any, shape: Sequence[int]) -> Tensor:
     """Return the elements in another shape; one entry may be -1 and is then inferred.
 
@@ -269,44 +250,3 @@ def array_key(key: Any) -> Any:
     if isinstance(key, tuple):
         return tuple(array_key(part) for part in key)
     return key._array if isinstance(key, Tensor) else key
-
-
-def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
-    """Join tensors along an existing dimension.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or their shapes differ elsewhere than in `dim`.
-
-    Examples
-    --------
-    >>> import pyconv
-    >>> pyconv.cat([[1, 2], [3]])
-    tensor([1, 2, 3])
-    """
-    parts = [as_tensor(t) for t in tensors]
-    if not parts:
-        raise ValueError("cat: tensors is empty")
-    return Cat.apply(dim_of(dim, parts[0].ndim, "cat: dim"), *parts)
-
-
-def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
-    """Join tensors of one shape along a new dimension.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or their shapes differ.
-
-    Examples
-    --------
-    >>> import pyconv
-    >>> pyconv.stack([[1, 2], [3, 4]])
-    tensor([[1, 2],
-            [3, 4]])
-    """
-    parts = [unsqueeze(t, dim) for t in tensors]
-    if not parts:
-        raise ValueError("stack: tensors is empty")
-    return Cat.apply(dim_of(dim, parts[0].ndim, "stack: dim"), *parts)

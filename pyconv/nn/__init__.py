@@ -1,7 +1,21 @@
 """Layers, and what makes a network of them."""
 
 from . import init, utils
-from .activation import ReLU
+from .activation import (
+    ELU,
+    GELU,
+    Hardsigmoid,
+    Hardswish,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from .container import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -68,6 +82,8 @@ from .upsampling import (
 )
 
 __all__ = [
+    "ELU",
+    "GELU",
     "GRU",
     "LSTM",
     "RNN",
@@ -100,16 +116,20 @@ __all__ = [
     "Fold",
     "GRUCell",
     "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
-    "LSTMCell",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -120,10 +140,11 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "Parameter",
-    "RNNCell",
     "PixelShuffle",
     "PixelUnshuffle",
+    "RNNCell",
     "ReLU",
+    "ReLU6",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
@@ -132,6 +153,11 @@ __all__ = [
     "ReplicationPad3d",
     "Residual",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
     "Unflatten",
     "Unfold",
     "Upsample",

@@ -4,18 +4,183 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..functional import relu
+from .. import functional as F
 from ..tensor import Tensor
 from .module import Module
 
 
-class ReLU(Module):
-    """Replaces negative elements by zero; see `pyconv.functional.relu`.
+class _Activation(Module):
+    """A function of `pyconv.functional` whose options are attributes of the layer.
+
+    Layers take ``inplace`` where PyTorch's do, so that existing models run; the result is a new
+    tensor in any case.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self._options = tuple(options)
+        for name, value in options.items():
+            setattr(self, name, value)
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        values = {name: getattr(self, name) for name in self._options}
+        return ", ".join(
+            f"{name}={value}"
+            for name, value in values.items()
+            if (name, value) != ("inplace", False)
+        )
+
+
+class ELU(_Activation):
+    """Applies `pyconv.functional.elu`.
+
+    Parameters
+    ----------
+    alpha : float
+        Minus the limit for small numbers.
+    inplace : bool
+        Accepted and ignored.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.ELU()(pyconv.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.    ])
+    """
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(alpha=alpha, inplace=inplace)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.elu(input, self.alpha)
+
+
+class GELU(_Activation):
+    """Applies `pyconv.functional.gelu`.
+
+    Parameters
+    ----------
+    approximate : str
+        ``"none"`` or ``"tanh"``.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.GELU()(pyconv.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__(approximate=approximate)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.gelu(input, self.approximate)
+
+
+class Hardsigmoid(_Activation):
+    """Applies `pyconv.functional.hardsigmoid`.
 
     Parameters
     ----------
     inplace : bool
-        Accepted so that existing models run; the result is a new tensor in any case.
+        Accepted and ignored.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Hardsigmoid()(pyconv.tensor([-4.0, 1.5]))
+    tensor([0.  , 0.75])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(inplace=inplace)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.hardsigmoid(input)
+
+
+class Hardswish(_Activation):
+    """Applies `pyconv.functional.hardswish`.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted and ignored.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Hardswish()(pyconv.tensor([1.5, 4.0]))
+    tensor([1.125, 4.   ])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(inplace=inplace)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.hardswish(input)
+
+
+class LeakyReLU(_Activation):
+    """Applies `pyconv.functional.leaky_relu`.
+
+    Parameters
+    ----------
+    negative_slope : float
+        What negative elements are multiplied by.
+    inplace : bool
+        Accepted and ignored.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.LeakyReLU(0.1)(pyconv.tensor([-1.0, 2.0]))
+    tensor([-0.1,  2. ])
+    """
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        super().__init__(negative_slope=negative_slope, inplace=inplace)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.leaky_relu(input, self.negative_slope)
+
+
+class LogSoftmax(_Activation):
+    """Applies `pyconv.functional.log_softmax`.
+
+    Parameters
+    ----------
+    dim : int
+        Along which the exponentials sum to 1.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.LogSoftmax(dim=0)(pyconv.tensor([0.0, 0.0]))
+    tensor([-0.6931, -0.6931])
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim=dim)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to the numbers along a dimension."""
+        return F.log_softmax(input, self.dim)
+
+
+class ReLU(_Activation):
+    """Applies `pyconv.functional.relu`.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted and ignored.
 
     Examples
     --------
@@ -25,13 +190,132 @@ class ReLU(Module):
     """
 
     def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
+        super().__init__(inplace=inplace)
 
     def forward(self, input: Any) -> Tensor:
         """Apply to each element."""
-        return relu(input)
+        return F.relu(input)
 
-    def extra_repr(self) -> str:
-        """Return the argument that is not the default."""
-        return "inplace=True" if self.inplace else ""
+
+class ReLU6(_Activation):
+    """Applies `pyconv.functional.relu6`.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted and ignored.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.ReLU6()(pyconv.tensor([-1.0, 7.0]))
+    tensor([0., 6.])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(inplace=inplace)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.relu6(input)
+
+
+class SiLU(_Activation):
+    """Applies `pyconv.functional.silu`.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted and ignored.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.SiLU()(pyconv.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(inplace=inplace)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.silu(input)
+
+
+class Sigmoid(_Activation):
+    """Applies `pyconv.functional.sigmoid`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Sigmoid()(pyconv.tensor([0.0, 2.0]))
+    tensor([0.5   , 0.8808])
+    """
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.sigmoid(input)
+
+
+class Softmax(_Activation):
+    """Applies `pyconv.functional.softmax`.
+
+    Parameters
+    ----------
+    dim : int
+        Along which the result sums to 1.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Softmax(dim=0)(pyconv.tensor([0.0, 0.0]))
+    tensor([0.5, 0.5])
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim=dim)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to the numbers along a dimension."""
+        return F.softmax(input, self.dim)
+
+
+class Softplus(_Activation):
+    """Applies `pyconv.functional.softplus`.
+
+    Parameters
+    ----------
+    beta : float
+        The larger, the closer to ReLU.
+    threshold : float
+        Where ``beta * x`` is above it, the result is ``x``.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Softplus()(pyconv.tensor([-1.0, 2.0]))
+    tensor([0.3133, 2.1269])
+    """
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        super().__init__(beta=beta, threshold=threshold)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.softplus(input, self.beta, self.threshold)
+
+
+class Tanh(_Activation):
+    """Applies `pyconv.functional.tanh`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Tanh()(pyconv.tensor([0.0, 1.0]))
+    tensor([0.    , 0.7616])
+    """
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply to each element."""
+        return F.tanh(input)

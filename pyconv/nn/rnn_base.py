@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..creation import as_tensor, empty, zeros
+from ..functional import cat
 from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps
-from ..functional.shape import cat
 from ..random import rand
 from ..tensor import Tensor
 from . import init

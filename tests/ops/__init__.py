@@ -17,6 +17,8 @@ from ops import (
 )
 
 CASES = {
+    **elementwise.UNARY,
+    "add": elementwise.ADD,
     "batch_norm": norm.BATCH_NORM,
     "batch_norm_relu": norm.BATCH_NORM_RELU,
     "adaptive_avg_pool1d": avg_pool.ADAPTIVE_AVG_POOL1D,
@@ -35,6 +37,7 @@ CASES = {
     "conv_transpose2d": conv_transpose.CONV_TRANSPOSE2D,
     "conv_transpose3d": conv_transpose.CONV_TRANSPOSE3D,
     "cross_entropy": loss.CROSS_ENTROPY,
+    "div": elementwise.DIV,
     "fold": fold.FOLD,
     "group_norm": norm.GROUP_NORM,
     "instance_norm": norm.INSTANCE_NORM,
@@ -48,15 +51,20 @@ CASES = {
     "matmul": matmul.MATMUL,
     "max_pool1d": pool.MAX_POOL1D,
     "max_pool2d": pool.MAX_POOL2D,
+    "mean": elementwise.MEAN,
+    "mul": elementwise.FEW,
+    "pad": padding.PAD,
+    "pow": elementwise.POW,
     "max_pool3d": pool.MAX_POOL3D,
     "max_unpool1d": pool.MAX_UNPOOL1D,
     "max_unpool2d": pool.MAX_UNPOOL2D,
     "max_unpool3d": pool.MAX_UNPOOL3D,
-    "pad": padding.PAD,
     "pixel_shuffle": resize.PIXEL_SHUFFLE,
     "pixel_unshuffle": resize.PIXEL_UNSHUFFLE,
-    "relu": elementwise.RELU,
     "softmax": loss.SOFTMAX,
+    "sub": elementwise.FEW,
+    "sum": elementwise.SUM,
     "unfold": fold.UNFOLD,
+    "var": elementwise.VAR,
 }
 STEPS = optim.STEPS

@@ -16,9 +16,11 @@ class Case:
     arrays : the shapes of the arguments that have gradients, filled with normal random numbers
     options : the other arguments, as they are; arrays of floats get the type of the others
     ties : round the numbers, so that equal ones and zeros are common
+    positive : make all numbers larger than 1/2
     """
 
     name: str
     arrays: dict[str, tuple[int, ...]]
     options: dict[str, Any] = field(default_factory=dict)
     ties: bool = False
+    positive: bool = False

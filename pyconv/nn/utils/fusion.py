@@ -38,8 +38,8 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     --------
     >>> import pyconv
     >>> nn = pyconv.nn
-    >>> conv, bn = nn.Conv2d(3, 8, 3).eval(), nn.BatchNorm2d(8).eval()  # doctest: +SKIP
-    >>> nn.utils.fuse_conv_bn_eval(conv, bn)  # doctest: +SKIP
+    >>> conv, bn = nn.Conv2d(3, 8, 3).eval(), nn.BatchNorm2d(8).eval()
+    >>> nn.utils.fuse_conv_bn_eval(conv, bn)
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
     """
     for name, layer in (("conv", conv), ("bn", bn)):

@@ -1,0 +1,134 @@
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "bind/array.h"
+#include "bind/report.h"
+#include "core/copy.h"
+#include "core/memory.h"
+#include "reduce/reduce.h"
+
+namespace pyconv {
+namespace {
+
+// For check(): the shape as text, made only on failure.
+auto text(const TensorView& view) {
+  return [&view] { return shape_text(view); };
+}
+
+// The dimensions of a dense array longer than 1, outermost in memory first.
+std::vector<int> in_memory(const TensorView& view) {
+  std::vector<int> order;
+  for (int i = 0; i < view.ndim; ++i)
+    if (view.shape[i] > 1) order.push_back(i);
+  std::sort(order.begin(), order.end(),
+            [&](int i, int j) { return view.stride[i] > view.stride[j]; });
+  return order;
+}
+
+// One neighbourhood of summed dimensions after the other, from the innermost outwards.
+template <class T>
+void sum_dims(const TensorView& x, const std::vector<bool>& summed, T* to) {
+  std::vector<std::pair<int64_t, bool>> runs;  // neighbours in memory: size, whether summed
+  for (int i : in_memory(x)) {
+    if (!runs.empty() && runs.back().second == summed[static_cast<size_t>(i)])
+      runs.back().first *= x.shape[i];
+    else
+      runs.emplace_back(x.shape[i], summed[static_cast<size_t>(i)]);
+  }
+  const T* from = x.as<const T>();
+  std::unique_ptr<Scratch> held;
+  int64_t inner = 1, outer = x.size();
+  int64_t left =
+      std::count_if(runs.begin(), runs.end(), [](const auto& run) { return run.second; });
+  if (left == 0) std::memcpy(to, from, static_cast<size_t>(outer) * sizeof(T));
+  for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
+    outer /= run->first;
+    if (!run->second) {
+      inner *= run->first;
+      continue;
+    }
+    std::unique_ptr<Scratch> next;
+    if (--left > 0) next.reset(new Scratch(static_cast<size_t>(outer * inner) * sizeof(T)));
+    sum(outer, run->first, inner, from, next ? next->as<T>() : to);
+    held = std::move(next);
+    if (held) from = held->as<const T>();
+  }
+}
+
+py::array sum_forward(py::handle value, const std::vector<int>& dims) {
+  const Argument input = read_dense("sum", "input", value);
+  const TensorView& x = input.view;
+  std::vector<bool> summed(static_cast<size_t>(x.ndim));
+  TensorView model = x;
+  for (int dim : dims) {
+    check(dim >= 0 && dim < x.ndim, "sum: there is no dim ", dim);
+    summed[static_cast<size_t>(dim)] = true;
+    model.shape[dim] = 1;
+  }
+  py::array output = new_array_like(model);
+  const TensorView to = view_of(output);
+  compute(x.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if (x.size() == 0)
+      std::fill_n(to.as<T>(), to.size(), zero);
+    else
+      sum_dims(x, summed, to.as<T>());
+  });
+  return output;
+}
+
+// The sizes of a dense array seen as (outer, n, inner), with n the size of dim.
+struct Parts {
+  int64_t outer, n, inner;
+};
+Parts parts_of(const TensorView& x, int dim) {
+  check(dim >= 0 && dim < x.ndim, "softmax: there is no dim ", dim);
+  const int64_t n = x.shape[dim], inner = n > 1 ? x.stride[dim] : 1;
+  return {n > 0 ? x.size() / n / inner : 0, n, inner};
+}
+
+py::array softmax_forward(bool log, py::handle value, int dim) {
+  const Argument input = read_dense(log ? "log_softmax" : "softmax", "input", value);
+  const Parts p = parts_of(input.view, dim);
+  py::array output = new_array_like(input.view);
+  const TensorView to = view_of(output);
+  compute(to.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    softmax(log, p.outer, p.n, p.inner, input.view.as<const T>(), to.as<T>());
+  });
+  return output;
+}
+
+py::array softmax_backward_of(bool log, py::handle grad_value, py::handle output_value, int dim) {
+  const char* const op = log ? "log_softmax" : "softmax";
+  const Argument output = read_dense(op, "output", output_value);
+  const Argument grad = read(op, "grad_output", grad_value, output.view.dtype, "output");
+  check(same_shape(grad.view, output.view), op, ": grad_output has shape ", text(grad.view),
+        ", expected that of output, ", text(output.view));
+  const Parts p = parts_of(output.view, dim);
+  py::array grad_input = new_array_like(output.view);
+  const TensorView to = view_of(grad_input);
+  compute(to.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const bool in_place = !same_layout(grad.view, to);
+    if (in_place) copy(grad.view, to);
+    softmax_backward(log, p.outer, p.n, p.inner, (in_place ? to : grad.view).as<const T>(),
+                     output.view.as<const T>(), to.as<T>());
+  });
+  return grad_input;
+}
+
+}  // namespace
+
+void bind_reduce(py::module_& module) {
+  module.def("sum_forward", &sum_forward);
+  module.def("softmax_forward", &softmax_forward);
+  module.def("softmax_backward", &softmax_backward_of);
+}
+
+}  // namespace pyconv

@@ -1,0 +1,36 @@
+// What reduce's *.isa.cc files fill in, once per instruction set.
+#pragma once
+#include <cstdint>
+
+#include "core/isa_table.h"
+
+namespace pyconv {
+
+template <class T>
+struct SumKernels {
+  // to[i] = sum over j of x[i * n + j], for i < rows.
+  void (*rows)(int64_t rows, int64_t n, const T* x, T* to);
+  // to[j] = sum over i < n of x[i * row + j], for j < columns.
+  void (*columns)(int64_t n, int64_t columns, const T* x, int64_t row, T* to);
+};
+using SumTable = ByType<SumKernels>;
+PYCONV_DECLARE_TABLES(SumTable, sum_table)
+
+// Over the rows of (rows, n) matrices, contiguous; or over the n rows of one whose rows are `row`
+// apart, of which `columns` are taken.
+template <class T>
+struct SoftmaxKernel {
+  void (*rows)(int64_t rows, int64_t n, const T* x, T* y);
+  void (*columns)(int64_t n, int64_t columns, const T* x, int64_t row, T* y);
+  void (*rows_backward)(int64_t rows, int64_t n, const T* grad, const T* y, T* grad_input);
+  void (*columns_backward)(int64_t n, int64_t columns, const T* grad, const T* y, int64_t row,
+                           T* grad_input);
+};
+template <class T>
+struct SoftmaxKernels {
+  SoftmaxKernel<T> softmax, log_softmax;
+};
+using SoftmaxTable = ByType<SoftmaxKernels>;
+PYCONV_DECLARE_TABLES(SoftmaxTable, softmax_table)
+
+}  // namespace pyconv

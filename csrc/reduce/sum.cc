@@ -1,0 +1,61 @@
+#include <algorithm>
+
+#include "core/memory.h"
+#include "core/threads.h"
+#include "reduce/kernels.h"
+#include "reduce/reduce.h"
+
+namespace pyconv {
+
+PYCONV_DEFINE_PICK(SumTable, sum_table)
+
+namespace {
+constexpr int64_t task_elements = 32768;
+}
+
+// A long sum is split into parts, whose sums are added up in the same way: their number depends on
+// the shape, never on the number of threads. Also, short sums of sums have the smaller error.
+template <class T>
+void sum(int64_t outer, int64_t n, int64_t inner, const T* x, T* to) {
+  const int64_t part = std::max<int64_t>(64, task_elements / std::max<int64_t>(1, inner));
+  const int64_t parts = (n + part - 1) / part;
+  if (parts > 1) {
+    Scratch scratch(static_cast<size_t>(outer * parts * inner) * sizeof(T));
+    T* const sums = scratch.as<T>();
+    const auto& kernels = sum_table().of<T>();
+    parallel_for(outer * parts, [&](int64_t task) {
+      const int64_t first = task % parts * part, count = std::min(part, n - first);
+      const T* const from = x + (task / parts * n + first) * inner;
+      if (inner == 1)
+        kernels.rows(1, count, from, sums + task);
+      else
+        kernels.columns(count, inner, from, inner, sums + task * inner);
+    });
+    return sum(outer, parts, inner, sums, to);
+  }
+  const auto& kernels = sum_table().of<T>();
+  if (inner == 1) {
+    const int64_t rows = std::max<int64_t>(1, task_elements / std::max<int64_t>(1, n));
+    parallel_for((outer + rows - 1) / rows, [&](int64_t task) {
+      const int64_t i = task * rows;
+      kernels.rows(std::min(rows, outer - i), n, x + i * n, to + i);
+    });
+    return;
+  }
+  // Parts of the columns, or some of the outer matrices.
+  const int64_t most = std::max<int64_t>(64, task_elements / std::max<int64_t>(1, n));
+  const int64_t blocks = (inner + most - 1) / most;
+  const int64_t per_task = std::max<int64_t>(1, most / std::max<int64_t>(1, inner));
+  parallel_for((outer + per_task - 1) / per_task * blocks, [&](int64_t task) {
+    const int64_t column = task % blocks * most;
+    const int64_t i = task / blocks * per_task;
+    for (int64_t k = i; k < std::min(i + per_task, outer); ++k)
+      kernels.columns(n, std::min(most, inner - column), x + k * n * inner + column, inner,
+                      to + k * inner + column);
+  });
+}
+
+template void sum(int64_t, int64_t, int64_t, const float*, float*);
+template void sum(int64_t, int64_t, int64_t, const double*, double*);
+
+}  // namespace pyconv

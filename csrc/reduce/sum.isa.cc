@@ -1,0 +1,54 @@
+// Sums of rows, and of columns: some vectors at a time, so that an addition need not wait for the
+// one before.
+#include "reduce/kernels.h"
+#include "simd/math.h"
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+constexpr int together = 4;
+
+template <class T>
+void rows(int64_t rows, int64_t n, const T* x, T* to) {
+  constexpr int L = lanes<T>;
+  for (int64_t i = 0; i < rows; ++i, x += n) {
+    Vec<T> sums[together] = {};
+    int64_t j = 0;
+    for (; j + together * L <= n; j += together * L)
+#pragma GCC unroll 4
+      for (int k = 0; k < together; ++k) sums[k] += load(x + j + k * L);
+    for (; j + L <= n; j += L) sums[0] += load(x + j);
+    if (j < n) sums[1] += load_part(x + j, n - j, T(0));
+    to[i] = sum_lanes<T>((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  }
+}
+
+template <class T>
+void columns(int64_t n, int64_t columns, const T* x, int64_t row, T* to) {
+  constexpr int L = lanes<T>;
+  int64_t j = 0;
+  for (; j + together * L <= columns; j += together * L) {
+    Vec<T> sums[together] = {};
+    for (int64_t i = 0; i < n; ++i)
+#pragma GCC unroll 4
+      for (int k = 0; k < together; ++k) sums[k] += load(x + i * row + j + k * L);
+#pragma GCC unroll 4
+    for (int k = 0; k < together; ++k) store(to + j + k * L, sums[k]);
+  }
+  for (; j + L <= columns; j += L) {
+    Vec<T> sum{};
+    for (int64_t i = 0; i < n; ++i) sum += load(x + i * row + j);
+    store(to + j, sum);
+  }
+  for (; j < columns; ++j) {
+    T sum = 0;
+    for (int64_t i = 0; i < n; ++i) sum += x[i * row + j];
+    to[j] = sum;
+  }
+}
+
+}  // namespace
+
+const SumTable sum_table = {{rows<float>, columns<float>}, {rows<double>, columns<double>}};
+
+}  // namespace pyconv::PYCONV_ISA

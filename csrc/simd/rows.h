@@ -1,0 +1,30 @@
+// The way of a kernel through the rows of images. For *.isa.cc files only, as vec.h.
+#pragma once
+#include <cstdint>
+
+namespace pyconv::PYCONV_ISA {
+namespace {
+
+// Row i of planes of O x P rows: counted up, since divisions cost more than a short row.
+struct Row {
+  int64_t plane, o, p;
+  Row(int64_t i, int64_t O, int64_t P) : plane(i / (O * P)), o(i / P % O), p(i % P) {}
+  void next(int64_t O, int64_t P) {
+    if (++p < P) return;
+    p = 0;
+    if (++o < O) return;
+    o = 0;
+    ++plane;
+  }
+};
+
+// Asks for n elements that will be read some microseconds later. A row of windows reads several
+// rows of an image at once, which the hardware's prefetchers do not follow across pages.
+template <class T>
+inline void prefetch(const T* p, int64_t n) {
+  constexpr int64_t line = 64 / sizeof(T), ahead = 8192 / sizeof(T);
+  for (int64_t i = 0; i < n; i += line) __builtin_prefetch(p + ahead + i);
+}
+
+}  // namespace
+}  // namespace pyconv::PYCONV_ISA

@@ -1,0 +1,313 @@
+"""Joining tensors, cutting them into parts, and sums of products by index: cat, split, einsum."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._core import cat as joined
+from ..autograd.function import Function
+from ..creation import as_tensor
+from ..tensor import Tensor
+from .linear import matmul
+from .shape import Index, dim_of, index, permute, reshape, squeeze, unsqueeze
+
+_KERNELS = {np.dtype(np.float32).num, np.dtype(np.float64).num}
+
+
+class Cat(Function):
+    """Tensors one after the other along a dimension."""
+
+    @staticmethod
+    def forward(ctx: Any, dim: int, *tensors: Tensor) -> Tensor:
+        arrays = [t._array for t in tensors]
+        ctx.dim, ctx.sizes = dim, [a.shape[dim] for a in arrays]
+        kinds = {a.dtype.num for a in arrays}
+        if len(kinds) == 1 and kinds <= _KERNELS:
+            return Tensor(joined(arrays, dim))  # keeps the layout of the first
+        return Tensor(np.concatenate(arrays, dim))
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        gradients: list[Tensor | None] = [None]
+        start = 0
+        for size in ctx.sizes:
+            key = (slice(None),) * ctx.dim + (slice(start, start + size),)
+            gradients.append(Index.apply(grad_output, key))
+            start += size
+        return tuple(gradients)
+
+
+def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
+    """Join tensors along an existing dimension.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or their shapes differ elsewhere than in `dim`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.cat([[1, 2], [3]])
+    tensor([1, 2, 3])
+    """
+    parts = _tensors("cat", tensors)
+    dim = dim_of(dim, parts[0].ndim, "cat: dim")
+    first = parts[0].shape
+    for i, part in enumerate(parts):
+        if (
+            part.ndim != len(first)
+            or part.shape[:dim] != first[:dim]
+            or (part.shape[dim + 1 :] != first[dim + 1 :])
+        ):
+            raise ValueError(
+                f"cat: tensors[{i}] has shape {part.shape} and tensors[0] {first}, "
+                f"expected the same sizes but for dimension {dim}"
+            )
+    return Cat.apply(dim, *parts)
+
+
+def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
+    """Join tensors of one shape along a new dimension.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or their shapes differ.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.stack([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    parts = _tensors("stack", tensors)
+    for i, part in enumerate(parts):
+        if part.shape != parts[0].shape:
+            raise ValueError(
+                f"stack: tensors[{i}] has shape {part.shape} and tensors[0] {parts[0].shape}, "
+                "expected the same dimensions"
+            )
+    dim = dim_of(dim, parts[0].ndim + 1, "stack: dim")
+    return Cat.apply(dim, *(unsqueeze(part, dim) for part in parts))
+
+
+def _tensors(op: str, tensors: Any) -> list[Tensor]:
+    if isinstance(tensors, (str, bytes)) or not hasattr(tensors, "__iter__"):
+        raise TypeError(f"{op}: tensors is {tensors!r}, expected a sequence of tensors")
+    parts = [as_tensor(t, f"tensors[{i}]") for i, t in enumerate(tensors)]
+    if not parts:
+        raise ValueError(f"{op}: tensors is empty")
+    return parts
+
+
+def split(input: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Cut into parts along a dimension; they share memory with `input`.
+
+    Parameters
+    ----------
+    input : array_like
+        At least one dimension.
+    split_size : int or sequence of int
+        The size of each part but perhaps the last; or the sizes of all.
+    dim : int
+
+    Returns
+    -------
+    tuple of Tensor
+
+    Raises
+    ------
+    ValueError
+        If a size is negative, the size of all parts is 0, or sizes do not add up to the dimension.
+    TypeError
+        If a size is no integer.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.split([1, 2, 3], 2)
+    (tensor([1, 2]), tensor([3]))
+    """
+    x = as_tensor(input, "input")
+    dim = dim_of(dim, x.ndim, "split: dim")
+    total = x.shape[dim]
+    try:
+        if isinstance(split_size, (tuple, list)):
+            sizes = [operator.index(n) for n in split_size]
+        else:
+            step = operator.index(split_size)  # type: ignore[arg-type]
+            if step < 1:
+                raise ValueError(f"split: split_size is {step}, expected 1 or more")
+            sizes = [min(step, total - at) for at in range(0, total, step)] or [0]
+    except TypeError:
+        raise TypeError(f"split: split_size is {split_size!r}, expected an int or ints") from None
+    if sum(sizes) != total or min(sizes, default=0) < 0:
+        raise ValueError(f"split: split_size is {split_size}, expected sizes of sum {total}")
+    ends = np.cumsum(sizes).tolist()
+    lead = (slice(None),) * dim
+    return tuple(Index.apply(x, (*lead, slice(end - n, end))) for n, end in zip(sizes, ends))
+
+
+def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """Cut into `chunks` parts of one size, the last perhaps smaller; fewer if there are too many.
+
+    Raises
+    ------
+    ValueError
+        If `chunks` is below 1.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.chunk([1, 2, 3], 2)
+    (tensor([1, 2]), tensor([3]))
+    """
+    x = as_tensor(input, "input")
+    dim = dim_of(dim, x.ndim, "chunk: dim")
+    count = operator.index(chunks)
+    if count < 1:
+        raise ValueError(f"chunk: chunks is {chunks}, expected 1 or more")
+    if not x.shape[dim]:
+        return split(x, [0] * count, dim)
+    return split(x, -(-x.shape[dim] // count), dim)
+
+
+# ---- einsum ------------------------------------------------------------------------------------
+
+
+def einsum(equation: str, *operands: Any) -> Tensor:
+    """Multiply tensors and sum products, as named by letters: ``"ij,jk->ik"`` is a matrix product.
+
+    Each operand has a letter per dimension. Letters that the result lacks are summed over. Without
+    ``->``, the result has the letters that occur once, in alphabetical order. ``...`` stands for
+    dimensions that broadcast.
+
+    Parameters
+    ----------
+    equation : str
+    operands : array_like
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        If the equation does not fit the operands.
+    TypeError
+        If dtypes differ.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
+    tensor([21., 43.])
+    """
+    if not isinstance(equation, str):
+        raise TypeError(f"einsum: equation is {equation!r}, expected a str")
+    tensors = [as_tensor(x, f"operands[{i}]") for i, x in enumerate(operands)]
+    if not any(x.dtype.kind == "f" for x in tensors):
+        return Tensor(np.asarray(np.einsum(equation, *(x._array for x in tensors))))
+    terms, result = _letters(equation, tensors)
+    pairs = [_once(x, term, i) for i, (x, term) in enumerate(zip(tensors, terms))]
+    x, letters = pairs[0]
+    for i, (y, others) in enumerate(pairs[1:], 1):
+        kept = set(result).union(*(term for _, term in pairs[i + 1 :]))
+        x, letters = _product(x, letters, y, others, kept)
+    x, letters = _sum_out(x, letters, set(result))
+    return permute(x, [letters.index(c) for c in result])
+
+
+def _letters(equation: str, tensors: Sequence[Tensor]) -> tuple[list[str], str]:
+    """Return the letters of each operand and of the result, with capitals more for ``...``."""
+    given, arrow, result = equation.replace(" ", "").partition("->")
+    terms = given.split(",")
+    if len(terms) != len(tensors):
+        raise ValueError(
+            f"einsum: equation is {equation!r}, for {len(terms)} operands; got {len(tensors)}"
+        )
+    spare = [c for c in map(chr, range(0x3B1, 0x3B1 + 64)) if c not in equation]
+    longest = 0
+    for i, (term, x) in enumerate(zip(terms, tensors)):
+        many = x.ndim - len(term.replace("...", ""))
+        if many < 0 or (many and "..." not in term):
+            raise ValueError(
+                f"einsum: equation is {equation!r}, but operands[{i}] has shape {x.shape}"
+            )
+        longest = max(longest, many)
+        terms[i] = term.replace("...", "".join(spare[:many][::-1]))
+    dots = "".join(spare[:longest][::-1])
+    if not arrow:
+        every = "".join(terms)
+        result = dots + "".join(c for c in sorted(set(every) - set(dots)) if every.count(c) == 1)
+    result = result.replace("...", dots)
+    wrong = [c for c in "".join(terms) + result if not c.isalpha()]
+    if wrong or len(set(result)) != len(result) or set(result) - set("".join(terms)):
+        raise ValueError(f"einsum: equation is {equation!r}, which names no result")
+    return terms, result
+
+
+def _once(x: Tensor, letters: str, number: int) -> tuple[Tensor, str]:
+    """Take the diagonal of dimensions with one letter."""
+    for c in dict.fromkeys(letters):
+        while letters.count(c) > 1:
+            i = letters.index(c)
+            j = letters.index(c, i + 1)
+            if x.shape[i] != x.shape[j]:
+                raise ValueError(
+                    f"einsum: {c!r} is {x.shape[i]} and {x.shape[j]} in operands[{number}]"
+                )
+            order = [i, j, *(k for k in range(x.ndim) if k not in (i, j))]
+            along = np.arange(x.shape[i])
+            x = index(permute(x, order), (along, along))
+            letters = c + "".join(letters[k] for k in order[2:])
+    return x, letters
+
+
+def _sum_out(x: Tensor, letters: str, kept: set[str]) -> tuple[Tensor, str]:
+    gone = [i for i, c in enumerate(letters) if c not in kept]
+    return (x.sum(gone) if gone else x), "".join(c for c in letters if c in kept)
+
+
+def _product(x: Tensor, letters: str, y: Tensor, others: str, kept: set[str]) -> tuple[Tensor, str]:
+    """Multiply two operands, and sum over what both have and nobody needs."""
+    x, letters = _sum_out(x, letters, kept | set(others))
+    y, others = _sum_out(y, others, kept | set(letters))
+    for c in [c for c in letters if c in others]:
+        n, m = x.shape[letters.index(c)], y.shape[others.index(c)]
+        if n == 1 != m:  # broadcast
+            x, letters = squeeze(x, letters.index(c)), letters.replace(c, "")
+        elif m == 1 != n:
+            y, others = squeeze(y, others.index(c)), others.replace(c, "")
+        elif n != m:
+            raise ValueError(f"einsum: {c!r} is {n} in one operand and {m} in another")
+    both = [c for c in letters if c in others]
+    batch = [c for c in both if c in kept]
+    summed = [c for c in both if c not in kept]
+    rows, columns = ([c for c in word if c not in both] for word in (letters, others))
+    sizes = dict(zip(letters + others, x.shape + y.shape))
+    x = permute(x, [letters.index(c) for c in (*batch, *rows, *summed)])
+    result = "".join([*batch, *rows, *columns])
+    if batch and not (rows and columns):  # a matrix with one row or column each: too small
+        y = permute(y, [others.index(c) for c in (*batch, *columns, *summed)])
+        lead = [sizes[c] for c in batch]
+        tail = [sizes[c] for c in summed]
+        x = reshape(x, [*lead, *(sizes[c] for c in rows), *(1 for _ in columns), *tail])
+        y = reshape(y, [*lead, *(1 for _ in rows), *(sizes[c] for c in columns), *tail])
+        return _sum_out(x * y, result + "".join(summed), set(result))
+
+    def flat(z: Tensor, *groups: list[str]) -> Tensor:
+        shape = [math.prod(sizes[c] for c in group) for group in groups]
+        return reshape(z, [*(sizes[c] for c in batch), *shape])
+
+    y = permute(y, [others.index(c) for c in (*batch, *summed, *columns)])
+    product = matmul(flat(x, rows, summed), flat(y, summed, columns))
+    return reshape(product, [sizes[c] for c in result]), result

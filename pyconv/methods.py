@@ -1,0 +1,183 @@
+"""The operations of a Tensor as methods and operators.
+
+They live in `pyconv.functional`; the methods only name them, and look them up when called, because
+`functional` itself is built on Tensor.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyconv
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+def operator_method(name: str) -> Callable[[Tensor, Any], Tensor]:
+    """Make the method of an operator."""
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        result: Tensor = getattr(pyconv.functional, name)(self, other)
+        return result
+
+    return method
+
+
+def _reflected(name: str) -> Callable[[Tensor, Any], Tensor]:
+    operation = operator_method(name)
+    return lambda self, other: operation(other, self)
+
+
+class Operations:
+    """What Tensor inherits."""
+
+    __slots__ = ()
+
+    ndim: Any
+
+    __add__ = __radd__ = operator_method("add")
+    __mul__ = __rmul__ = operator_method("mul")
+    __sub__ = operator_method("sub")
+    __rsub__ = _reflected("sub")
+    __truediv__ = operator_method("div")
+    __rtruediv__ = _reflected("div")
+    __pow__ = operator_method("pow")
+    __rpow__ = _reflected("pow")
+    __matmul__ = operator_method("matmul")
+    __rmatmul__ = _reflected("matmul")
+    __lt__ = operator_method("lt")
+    __le__ = operator_method("le")
+    __gt__ = operator_method("gt")
+    __ge__ = operator_method("ge")
+    __eq__ = operator_method("eq")  # type: ignore[assignment]
+    __ne__ = operator_method("ne")  # type: ignore[assignment]
+    __getitem__ = operator_method("index")
+
+    def __neg__(self) -> Tensor:
+        return pyconv.functional.neg(self)
+
+    __hash__ = object.__hash__
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the elements in another shape; one entry may be -1."""
+        return pyconv.functional.reshape(self, size_of(shape, "shape", least=-1))
+
+    view = reshape
+
+    def expand(self, *shape: Any) -> Tensor:
+        """Repeat dimensions of size 1 without copying; -1 keeps a dimension."""
+        return pyconv.functional.expand(self, size_of(shape, "shape", least=-1))
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """Join the dimensions from `start_dim` to `end_dim` into one."""
+        return pyconv.functional.flatten(self, start_dim, end_dim)
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        """Exchange two dimensions."""
+        return pyconv.functional.transpose(self, dim0, dim1)
+
+    def permute(self, *dims: Any) -> Tensor:
+        """Reorder the dimensions."""
+        return pyconv.functional.permute(self, size_of(dims, "dims", least=-self.ndim))
+
+    def squeeze(self, dim: int | None = None) -> Tensor:
+        """Drop dimension `dim` if its size is 1, or all dimensions of size 1."""
+        return pyconv.functional.squeeze(self, dim)
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        """Insert a dimension of size 1 at `dim`."""
+        return pyconv.functional.unsqueeze(self, dim)
+
+    def sum(self, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
+        """Sum over `dim`, or over everything."""
+        return pyconv.functional.sum(self, dim, keepdim)
+
+    def mean(self, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
+        """Average over `dim`, or over everything."""
+        return pyconv.functional.mean(self, dim, keepdim)
+
+    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """Return the largest element, or with `dim` the pair (values, indices) along it."""
+        return pyconv.functional.max(self, dim, keepdim)
+
+    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """Return the smallest element, or with `dim` the pair (values, indices) along it."""
+        return pyconv.functional.min(self, dim, keepdim)
+
+    def var(
+        self,
+        dim: int | Sequence[int] | None = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> Tensor:
+        """Return the variance over `dim`, or over everything."""
+        return pyconv.functional.var(self, dim, unbiased, keepdim, correction=correction)
+
+    def softmax(self, dim: int) -> Tensor:
+        """Scale exponentials so that they sum to 1 along a dimension."""
+        return pyconv.functional.softmax(self, dim)
+
+    def log_softmax(self, dim: int) -> Tensor:
+        """Return the logarithm of `softmax`."""
+        return pyconv.functional.log_softmax(self, dim)
+
+    def clamp(self, min: float | None = None, max: float | None = None) -> Tensor:
+        """Replace elements below `min` by `min` and those above `max` by `max`."""
+        return pyconv.functional.clamp(self, min, max)
+
+    def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+        """Cut into parts of a size, or of several sizes, along a dimension."""
+        return pyconv.functional.split(self, split_size, dim)
+
+    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+        """Cut into a number of parts along a dimension."""
+        return pyconv.functional.chunk(self, chunks, dim)
+
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """Return the index of the largest element along `dim`, or in the flattened tensor."""
+        return pyconv.functional.argmax(self, dim, keepdim)
+
+    def exp(self) -> Tensor:
+        """Apply the exponential function to each element."""
+        return pyconv.functional.exp(self)
+
+    def log(self) -> Tensor:
+        """Apply the natural logarithm to each element."""
+        return pyconv.functional.log(self)
+
+    def sqrt(self) -> Tensor:
+        """Take the square root of each element."""
+        return pyconv.functional.sqrt(self)
+
+    def abs(self) -> Tensor:
+        """Take the absolute value of each element."""
+        return pyconv.functional.abs(self)
+
+    __abs__ = abs
+
+    def relu(self) -> Tensor:
+        """Replace negative elements by zero."""
+        return pyconv.functional.relu(self)
+
+    def sigmoid(self) -> Tensor:
+        """Apply the logistic function to each element."""
+        return pyconv.functional.sigmoid(self)
+
+    def tanh(self) -> Tensor:
+        """Apply the hyperbolic tangent to each element."""
+        return pyconv.functional.tanh(self)
+
+
+def size_of(size: tuple[Any, ...], name: str, least: int = 0) -> tuple[int, ...]:
+    """Read sizes given one by one or as one sequence; ValueError for one below `least`."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    sizes = tuple(map(operator.index, size))
+    if any(s < least for s in sizes):
+        raise ValueError(f"{name} is {sizes}, entries must be at least {least}")
+    return sizes
