@@ -33,6 +33,10 @@ def check_every(name: str, bits: np.ndarray) -> None:
     with np.errstate(all="ignore"):
         got = apply(name, x)
         truth = apply(name, x.astype(np.float64))
+        assert (np.isnan(truth) | (np.signbit(got) == np.signbit(truth))).all(), name
+        # A unit in the last place is above 2^-24 times the number: most pass by this alone.
+        doubt = ~(np.abs(got - truth) <= ERRORS[name] * 2.0**-24 * np.abs(truth))
+        x, got, truth = x[doubt], got[doubt], truth[doubt]
         rounded = truth.astype(np.float32)
         ulp = np.maximum(np.spacing(np.abs(rounded)), np.float32(2.0**-149)).astype(np.float64)
         # The spacing above a power of two is twice the one below, where the result may lie.
@@ -40,7 +44,6 @@ def check_every(name: str, bits: np.ndarray) -> None:
         near = np.abs(got - truth) <= ERRORS[name] * ulp
     same = (got == rounded) | (np.isnan(got) & np.isnan(truth))
     assert (same | near).all(), (name, x[~(same | near)][:5])
-    assert (np.isnan(truth) | (np.signbit(got) == np.signbit(truth))).all(), name
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -249,8 +249,8 @@ inline __attribute__((always_inline)) Vec<T> erf(Vec<T> x) {
   const Vec<T> small = fma<T>(a, polynomial(C::erf_small, a * a), a);
   const auto is_small = a < C::erf_split;
   a = a > C::erf_is_1 ? broadcast(C::erf_is_1) : a;
-  const Vec<T> large = T(1) - exp<T>(-fma<T>(a, polynomial(C::erf_large, a), a));
-  return with_sign<T>(is_small ? small : large, x);
+  const Vec<T> large = expm1_of_negative<T>(-fma<T>(a, polynomial(C::erf_large, a), a));
+  return with_sign<T>(is_small ? small : -large, x);
 }
 
 // The largest lane; NaN lanes are passed over unless they come first.
