@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..creation import as_tensor, empty, zeros
-from ..functional.joining import cat
+from ..functional import cat
 from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps
 from ..random import rand
 from ..tensor import Tensor
