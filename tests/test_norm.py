@@ -161,3 +161,12 @@ def test_layer_refuses_other_ranks(layer: nn.Module, shape: tuple[int, ...]) -> 
 def test_group_norm_layer_checks_its_sizes() -> None:
     with pytest.raises(ValueError, match="num_groups is 4"):
         nn.GroupNorm(4, 6)
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.InstanceNorm1d, nn.LayerNorm])
+def test_sizes_of_layers(kind):
+    name = "normalized_shape" if kind is nn.LayerNorm else "num_features"
+    with pytest.raises(ValueError, match=f"{kind.__name__}: {name} is -1"):
+        kind(-1)
+    with pytest.raises(TypeError, match=f"{kind.__name__}: {name} is 'a'"):
+        kind("a")
