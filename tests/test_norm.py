@@ -170,3 +170,13 @@ def test_sizes_of_layers(kind):
         kind(-1)
     with pytest.raises(TypeError, match=f"{kind.__name__}: {name} is 'a'"):
         kind("a")
+
+
+def test_state_dicts_from_before_batches_were_counted():
+    layer = nn.BatchNorm1d(2)
+    state = layer.state_dict()
+    del state["num_batches_tracked"]
+    assert layer.load_state_dict(state).missing_keys == []
+    del state["running_var"]
+    with pytest.raises(ValueError, match=r"missing keys: running_var$"):
+        layer.load_state_dict(state)
