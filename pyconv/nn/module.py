@@ -351,6 +351,11 @@ class Module:
             raise ValueError(f"to: device is {device!r}, there is only 'cpu'")
         if dtype is None:
             return self
+        try:
+            np.dtype(dtype)
+        except TypeError:
+            expected = "expected a floating dtype, or the device 'cpu'"
+            raise TypeError(f"to: dtype is {dtype!r}, {expected}") from None
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"to: dtype is {np.dtype(dtype)}, expected a floating one")
         for tensor in (*self.parameters(), *self.buffers()):
