@@ -41,6 +41,7 @@ POOL: list[Bad] = [
         (op, {"input": ones(1, 1, 2, 4, 8, 8)}, "input", "(1, 1, 2, 4, 8, 8)"),
         (op, {"input": ones(2, 4, *(8,) * (int(op[-2]) - 1), 0)}, "input", "0"),
         (op, {"padding": "same"}, "padding", "same"),
+        (op, {"kernel_size": 11, "stride": 3, "ceil_mode": True}, "kernel_size", "11"),
     )
 ]
 POOL += [

@@ -1,5 +1,6 @@
 #include "pool/shape.h"
 
+#include <limits>
 #include <ostream>
 
 #include "core/error.h"
@@ -25,12 +26,13 @@ void check_least(const PoolShape& s, const char* name, const int64_t (&values)[3
           least, " or more");
 }
 
-// What is left of the padded input beside one window; negative if that does not fit or if the sizes
-// are too large to add.
+// What is left of the padded input beside one window; negative if that does not fit, and the least
+// there is if the sizes are too large to add.
 int64_t room(const PoolShape& s, int i) {
+  constexpr int64_t never = std::numeric_limits<int64_t>::min();
   int64_t padded = 0, reach = 0;
-  if (__builtin_add_overflow(s.input[i], 2 * s.padding[i], &padded)) return -1;
-  if (__builtin_mul_overflow(s.dilation[i], s.kernel[i] - 1, &reach)) return -1;
+  if (__builtin_add_overflow(s.input[i], 2 * s.padding[i], &padded)) return never;
+  if (__builtin_mul_overflow(s.dilation[i], s.kernel[i] - 1, &reach)) return never;
   return padded - 1 - reach;
 }
 
@@ -73,7 +75,12 @@ PoolShape make_pool_shape(const PoolShape& request, bool ceil_mode) {
   for (int i = 0; i < 3; ++i) {
     check(s.padding[i] <= s.kernel[i] / 2, s.op, s.ndim, "d: padding is ", text(s.padding),
           " and kernel_size is ", text(s.kernel), ", expected padding of at most half of that");
-    const int64_t free = room(s, i);
+    int64_t free = room(s, i);
+    // ceil_mode lets a window stick out by less than a step. That part counts nowhere: it is cut.
+    if (ceil_mode && free < 0 && free > -s.stride[i]) {
+      s.kernel[i] = (s.input[i] + 2 * s.padding[i] - 1) / s.dilation[i] + 1;
+      free = 0;
+    }
     check(free >= 0, s.op, s.ndim, "d: kernel_size is ", text(s.kernel), ", dilation is ",
           text(s.dilation), " and padding is ", text(s.padding),
           ", expected a window that fits into the padded input, whose spatial size is ",

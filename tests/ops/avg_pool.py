@@ -8,6 +8,7 @@ AVG_POOL1D = [
     pool("3", (2, 5, 40), kernel_size=3, stride=2, padding=1),
     pool("ceil", (2, 3, 8), kernel_size=3, stride=2, padding=1, ceil_mode=True),
     pool("long-kernel", (1, 2, 90), kernel_size=50, stride=1),
+    pool("ceil-beyond-input", (2, 6, 2), kernel_size=5, padding=1, ceil_mode=True),
     pool("unbatched", (3, 20), kernel_size=2),
     pool("batch-0", (0, 3, 20), kernel_size=2),
 ]
@@ -40,6 +41,7 @@ AVG_POOL2D = [
         count_include_pad=False,
     ),
     pool("ceil-drops-last", (1, 2, 4, 4), kernel_size=2, stride=3, padding=1, ceil_mode=True),
+    pool("ceil-beyond-input", (1, 17, 2, 5), kernel_size=3, ceil_mode=True),
     pool("global", (2, 70, 5, 6), kernel_size=(5, 6)),
     pool("all-rows", (2, 3, 5, 60), kernel_size=(5, 2)),
     pool("kernel-1", (1, 3, 4, 4), kernel_size=1),
@@ -92,6 +94,7 @@ LP_POOL1D = [
 ]
 LP_POOL2D = [
     pool("2", (2, 3, 8, 10), norm_type=2, kernel_size=2),
+    pool("ceil-beyond-input", (2, 3, 1, 4), norm_type=2, kernel_size=3, ceil_mode=True),
     pool("4", (2, 3, 8, 10), norm_type=4.0, kernel_size=(2, 3), stride=2, ceil_mode=True),
     pool("infinity", (2, 3, 8, 10), norm_type=float("inf"), kernel_size=3, stride=2),
     pool("minus-infinity", (2, 3, 8, 10), norm_type=-float("inf"), kernel_size=3, stride=2),
