@@ -38,7 +38,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {"functional", "tensor", "autograd", "creation", "random"},
     "optim": {"_core", "tensor", "autograd"},
     "data": {"functional", "tensor", "creation", "random"},
-    "models": {"nn"},
+    "models": {"nn", "functional", "tensor", "autograd"},
+    "design": {"models", "random"},
+    "summary": {"nn", "autograd", "tensor"},
 }
 SEE_ALL = {"__init__", "__main__", "backend", "cli", "config", "explain", "serialization"}
 # Loaded only inside the function that needs them, so that importing pyconv needs NumPy alone.
