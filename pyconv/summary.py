@@ -31,7 +31,7 @@ from .tensor import Array, Tensor
 class View(NamedTuple):
     """What an element of a layer's output sees of the network's input, in one dimension."""
 
-    size: float = 1  # pixels of the input; infinity for all of them
+    size: float | Fraction = 1  # pixels of the input, in the mean; infinity for all of them
     stride: Fraction = Fraction(1)  # pixels of the input between neighbouring elements
     padding: Fraction = Fraction(0)  # how far the first element's window begins outside the input
 
@@ -71,7 +71,10 @@ class Layer:
 
     @property
     def receptive_field(self) -> tuple[float, ...]:
-        """Pixels of the input that an element sees in each dimension; infinity for all."""
+        """Pixels of the input that an element sees in each dimension; infinity for all.
+
+        Behind a transposed convolution or an unpooling, elements differ, and this is their mean.
+        """
         return tuple(float(view.size) for view in self.views)
 
 
@@ -360,7 +363,8 @@ def _windowed(view: View, kernel: int, step: int, padding: int, dilation: int) -
 def _enlarged(view: View, reach: int, step: int, padding: int) -> View:
     """Go through a transposed convolution: a convolution of the input with zeros in between."""
     stride = view.stride / step
-    size = view.size + reach // step * view.stride
+    more = max(Fraction(reach + 1, step) - 1, Fraction(0))  # elements of the input, but the first
+    size = view.size + more * view.stride
     return View(size, stride, view.padding + (reach - padding) * stride)
 
 

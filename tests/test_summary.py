@@ -87,6 +87,12 @@ def test_ways_around_and_side_by_side_see_the_most() -> None:
     assert pyconv.summary(net, (1, 4, 9, 9)).layers[-1].receptive_field == (3, 3)
 
 
+def test_transposed_convolution_sees_a_mean() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 4, stride=4), nn.ConvTranspose2d(1, 1, 3, stride=2))
+    # Of two elements of the output, one sees one window and the other two: 4 and 8 pixels.
+    assert pyconv.summary(net, (1, 1, 16, 16)).layers[-1].receptive_field == (6, 6)
+
+
 def test_memory_is_what_is_alive_at_once() -> None:
     net = nn.Sequential(*(nn.Conv2d(1, 1, 1, bias=False) for _ in range(5)))
     summary = pyconv.summary(net, (1, 1, 10, 10))
