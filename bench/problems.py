@@ -39,6 +39,7 @@ UNPOOLS = {f"max_unpool{n}d": n for n in RANKS}
 RESIZE = {"interpolate", *UNPOOLS}
 MOVING = {"unfold", "fold", "pad", "pixel_shuffle", "pixel_unshuffle"}  # and adding at most
 
+RECURRENT = {"rnn", "lstm", "gru"}  # over (steps, batch, features), from zeros, without biases
 ELEMENTS: dict[str, set[str]] = {
     **{op: set() for op in ("abs", "exp", "log", "neg", "sqrt", "sigmoid", "tanh")},
     **{op: set() for op in ("relu", "relu6", "silu", "hardsigmoid", "hardswish")},
@@ -50,7 +51,6 @@ ELEMENTS: dict[str, set[str]] = {
     "softplus": {"beta"},
 }
 ARITHMETIC = {"add": 4, "sub": 4, "mul": 3, "div": 3}  # dimensions of the second operand
-RECURRENT = {"rnn", "lstm", "gru"}  # over (steps, batch, features), from zeros, without biases
 
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
@@ -315,12 +315,12 @@ class Problem:
             return 4
         if "kernel_size" in self.options:
             return int(prod(self.each("kernel_size")))
-        if self.op in ("sum", "mean", "var") or (self.op in ARITHMETIC and result == 2):
-            return prod(self.shapes[0]) // prod(self.shapes[-1] if result else self.output_shape)
         if self.op in RECURRENT:  # an error passes through all steps behind it
             steps, batch, features = self.shapes[0]
             sums = steps * (features + sum(self.shapes[2]))
             return sums if result < 2 else sums * batch
+        if self.op in ("sum", "mean", "var") or (self.op in ARITHMETIC and result == 2):
+            return prod(self.shapes[0]) // prod(self.shapes[-1] if result else self.output_shape)
         if self.op not in PRODUCTS:
             means = ("batch_norm_relu", "embedding", *DIFFERENCES)
             if self.op.endswith("_norm") or self.op in means:

@@ -191,10 +191,12 @@ class _Twin(Function):
         known = inspect.signature(twin).parameters
         grads = twin(grad_output._array, **{n: v for n, v in arguments.items() if n in known})
         kinds = {name: tensor.dtype.kind for name, tensor in zip(ctx.names, tensors)}
-        order = [name for name in _ARRAYS if kinds.get(name) == "f"]
+        # Indices and classes have no gradient; an integer operand has one that nobody asks for.
+        operands = "other" in kinds or "exponent" in kinds
+        order = [name for name in _ARRAYS if kinds.get(name) == "f" or (operands and name in kinds)]
         of = dict(zip(order, grads if isinstance(grads, tuple) else (grads,)))
         of_each = (
-            _rounded(of[name], tensor.dtype) if name in of else None
+            _rounded(of[name], tensor.dtype) if name in of and kinds[name] == "f" else None
             for name, tensor in zip(ctx.names, tensors)
         )
         return None, None, None, *of_each

@@ -73,8 +73,8 @@ void test_fork();  // apart: QEMU 7 cannot start threads after a fork
 void test_gemm();
 void test_conv();
 void test_pool();
-void test_pointwise();  // functions of elements, arithmetic, sums, softmax, losses, optimisers
 void test_rnn();
+void test_pointwise();  // functions of elements, arithmetic, sums, softmax, losses, optimisers
 void test_norm();
 void test_separable();
 void test_random();  // dropout, embedding, losses of differences

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...creation import as_tensor
-from ...functional.joining import stack
+from ...functional import stack
 from ...tensor import Tensor
 from ..container import ModuleList
 from ..conv import int_at_least
