@@ -29,6 +29,10 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         If `obj` is not such a mapping, or an array is neither of numbers nor of bool.
+    ValueError
+        If a name is ``"__metadata__"``, which the format keeps for itself.
+    OSError
+        If the file cannot be written.
     ImportError
         If safetensors is not installed: ``pip install 'pyconv[weights]'``.
 
@@ -44,6 +48,7 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             f"save: obj is a {type(obj).__name__}, expected a mapping of names to tensors"
         )
     try:
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
     except ImportError as error:
         raise ImportError(_NEEDS) from error
@@ -51,12 +56,16 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     for name, array in arrays.items():
         if array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
             raise TypeError(f"save: {name} has dtype {array.dtype}, expected numbers or bool")
+    if "__metadata__" in arrays:
+        raise ValueError("save: obj has the name '__metadata__', which the format keeps for itself")
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
     new = f"{os.fsdecode(path)}.new"
     try:
         save_file(plain, new)
         os.replace(new, path)
+    except SafetensorError as error:
+        raise OSError(f"save: {os.fsdecode(path)} cannot be written: {error}") from None
     finally:
         if os.path.exists(new):  # only if one of them failed
             os.remove(new)

@@ -50,6 +50,11 @@ def test_layers_and_names_held_elsewhere_run_the_twins() -> None:
     np.testing.assert_allclose(again, truth, rtol=1e-4, atol=1e-4)
 
 
+def test_an_integer_to_pad_with_leaves_fractions_alone() -> None:
+    with pyconv.backend("reference"):
+        assert F.pad([0.5, 1.5], (1, 0), value=2).numpy().tolist() == [2, 0.5, 1.5]
+
+
 def test_a_network_trains() -> None:
     pyconv.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))

@@ -279,3 +279,10 @@ def test_an_error_leaves_nothing_broken(op: str) -> None:
         getattr(F, op)(**(GOOD[op] | {"input": None}))
     after = getattr(F, op)(**GOOD[op])
     np.testing.assert_array_equal(before.numpy(), after.numpy())
+
+
+@pytest.mark.parametrize("dim", ["a", 1.5, (0, 1), np.ones(2)])
+def test_dimensions(dim):
+    for op in (F.softmax, F.log_softmax):
+        with pytest.raises(TypeError, match=f"{op.__name__}: dim is .*, expected an integer"):
+            op(ones(2, 2), dim)

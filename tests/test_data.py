@@ -68,10 +68,24 @@ def test_dataset_must_be_defined():
             use(Dataset())
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_workers": -1}])
-def test_bad_arguments(wrong):
+def test_samples_with_different_numbers_of_parts():
+    with pytest.raises(ValueError, match=r"have \[1, 2\] parts"):
+        list(DataLoader([(1, 2), (3,)], 2))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"batch_size": 0}, ValueError),
+        ({"batch_size": None}, TypeError),
+        ({"batch_size": 1.5}, TypeError),
+        ({"num_workers": -1}, ValueError),
+        ({"num_workers": "2"}, TypeError),
+    ],
+)
+def test_bad_arguments(wrong, error):
     (name,) = wrong
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(error, match=name):
         DataLoader(NUMBERS, **wrong)
 
 

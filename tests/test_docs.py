@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from coverage_page import exists, promised
@@ -33,23 +34,33 @@ def test_commands_are_two_lines() -> None:
     assert install.count("\n") == test.count("\n") == 1
 
 
+FUNCTION_ROWS = ("convolution", "pooling, resizing", "normalisation", "elements, sums", "losses")
+
+
 @pytest.mark.parametrize(
-    ("row", "namespace"),
+    ("row", "places"),
     [
-        ("functions", pyconv.functional),
-        ("autograd", pyconv.autograd),
-        ("`pyconv.nn`", pyconv.nn),
-        ("training", (pyconv.optim, pyconv.data)),
-        ("state", pyconv),
+        *((row, [pyconv.functional]) for row in FUNCTION_ROWS),
+        ("recurrent", [pyconv]),
+        ("autograd", [pyconv, pyconv.autograd]),
+        ("`pyconv.nn`", [pyconv, pyconv.nn]),
+        ("training", [pyconv, pyconv.optim, pyconv.data]),
+        ("state", [pyconv]),
     ],
 )
-def test_table_of_what_works_is_true(row: str, namespace: object) -> None:
+def test_table_of_what_works_is_true(row: str, places: list[Any]) -> None:
     (works,) = re.findall(rf"^\| {re.escape(row)} \| (.*?) \| .*?\|$", README, re.MULTILINE)
-    names = re.findall(r"`(\w+)`", works)
+    names = re.findall(r"`(?:pyconv\.)?([\w.]+?)((?:[1-3]d/)*[1-3]d)?[`(]", works)
     assert names
-    places = namespace if isinstance(namespace, tuple) else (namespace,)
-    for name in names:
-        assert any(hasattr(place, name) for place in places), name
+    for name, ranks in names:
+        for rank in ranks.split("/"):
+            assert any(has(place, name + rank) for place in places), name + rank
+
+
+def has(place: Any, name: str) -> bool:
+    for part in name.split("."):
+        place = getattr(place, part, None)
+    return place is not None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -83,6 +83,15 @@ def test_names_change_their_kind():
     assert "encode.weight" not in net.state_dict()
 
 
+def test_what_is_replaced_keeps_its_place():
+    net = nn.Module()
+    net.first, net.last = nn.Linear(2, 2), nn.Linear(2, 2)
+    net.first.weight = nn.Parameter(pyconv.ones(2, 2))
+    assert list(net.state_dict()) == ["first.weight", "first.bias", "last.weight", "last.bias"]
+    net.first = nn.Identity()
+    assert [name for name, _ in net.named_children()] == ["first", "last"]
+
+
 @pytest.mark.parametrize(
     ("register", "error"),
     [
@@ -95,6 +104,7 @@ def test_names_change_their_kind():
         (lambda m: m.get_submodule("other"), AttributeError),
         (lambda m: m.to(device="cuda"), ValueError),
         (lambda m: m.to("int32"), TypeError),
+        (lambda m: m.to("cuda"), TypeError),
     ],
 )
 def test_what_cannot_be_registered_or_found(register, error):

@@ -113,6 +113,9 @@ def test_clipping_what_is_not_finite():
     assert utils.clip_grad_norm_(params[2], 1.0).item() == 0
     with pytest.raises(ValueError, match="norm_type is 0"):
         utils.clip_grad_norm_(params, 1.0, 0)
+    with pytest.raises(TypeError, match="norm_type is None"):
+        utils.clip_grad_norm_(params, 1.0, None)
+    assert utils.clip_grad_norm_(params[0], 1.0, "inf").item() == 0
     with pytest.raises(ValueError, match="clip_value is -1"):
         utils.clip_grad_value_(params, -1)
 

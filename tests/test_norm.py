@@ -163,3 +163,22 @@ def test_layer_refuses_other_ranks(layer: nn.Module, shape: tuple[int, ...]) -> 
 def test_group_norm_layer_checks_its_sizes() -> None:
     with pytest.raises(ValueError, match="num_groups is 4"):
         nn.GroupNorm(4, 6)
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.InstanceNorm1d, nn.LayerNorm])
+def test_sizes_of_layers(kind):
+    name = "normalized_shape" if kind is nn.LayerNorm else "num_features"
+    with pytest.raises(ValueError, match=f"{kind.__name__}: {name} is -1"):
+        kind(-1)
+    with pytest.raises(TypeError, match=f"{kind.__name__}: {name} is 'a'"):
+        kind("a")
+
+
+def test_state_dicts_from_before_batches_were_counted():
+    layer = nn.BatchNorm1d(2)
+    state = layer.state_dict()
+    del state["num_batches_tracked"]
+    assert layer.load_state_dict(state).missing_keys == []
+    del state["running_var"]
+    with pytest.raises(ValueError, match=r"missing keys: running_var$"):
+        layer.load_state_dict(state)

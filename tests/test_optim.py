@@ -138,6 +138,9 @@ def test_steps_are_not_recorded():
         (lambda: SGD([param(1.0)], nesterov=True), ValueError, "nesterov needs momentum"),
         (lambda: SGD([param(1.0)], 0.1, 0.9, 0.5, 0, True), ValueError, "dampening 0.5"),
         (lambda: SGD([{"params": [param(1.0)], "lr": -3}]), ValueError, "lr is -3"),
+        (lambda: SGD([param(1.0)], lr="0.1"), TypeError, "lr is '0.1', expected a number"),
+        (lambda: SGD([param(1.0)]).load_state_dict({}), TypeError, "'param_groups'"),
+        (lambda: SGD([param(1.0)]).load_state_dict(None), TypeError, "state_dict is None"),
     ],
 )
 def test_bad_arguments(make, error, message):

@@ -64,6 +64,14 @@ def test_what_cannot_be_saved(path, wrong):
     assert not list(path.parent.iterdir())
 
 
+def test_where_nothing_can_be_saved(path):
+    with pytest.raises(ValueError, match="__metadata__"):
+        pyconv.save({"__metadata__": np.ones(1)}, path)
+    with pytest.raises(OSError, match="missing"):
+        pyconv.save({"a": np.ones(1)}, path.parent / "missing" / "weights")
+    assert not list(path.parent.iterdir())
+
+
 def with_header(header, data=b""):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data

@@ -77,6 +77,11 @@ TensorView broadcast_to(const TensorView& view, int ndim) {
   return wide;
 }
 
+// One number seen everywhere, such as the gradient of a sum: it has no layout to keep.
+bool is_one_number(const TensorView& view) {
+  return std::all_of(view.stride, view.stride + view.ndim, [](int64_t s) { return s == 0; });
+}
+
 py::array arithmetic(int op, py::handle a_value, py::handle b_value) {
   const bool number_a = !py::isinstance<py::array>(a_value);
   const bool number_b = !py::isinstance<py::array>(b_value);
@@ -99,9 +104,10 @@ py::array arithmetic(int op, py::handle a_value, py::handle b_value) {
     shape.shape[i] = a.shape[i] == 1 ? b.shape[i] : a.shape[i];
     shape.stride[i] = 0;
   }
-  if (same_shape(a, shape))
+  const bool of_b = same_shape(b, shape);
+  if (same_shape(a, shape) && !(of_b && is_one_number(a)))
     shape = a;
-  else if (same_shape(b, shape))
+  else if (of_b)
     shape = b;
   py::array result = new_array_like(shape);
   const TensorView to = view_of(result);

@@ -99,7 +99,7 @@ struct AdamStep {
     V of = square;
     if constexpr (Amsgrad) {
       V& largest = state[2];
-      largest = (square > largest) | (square != square) ? square : largest;  // NaN stays
+      largest = ((square > largest) | (square != square)) ? square : largest;  // NaN stays
       of = largest;
     }
     param -= rate * mean / (root<T, V>(of) * scale + eps);

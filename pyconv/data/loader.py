@@ -45,7 +45,10 @@ class DataLoader:
     Raises
     ------
     ValueError
-        If `batch_size` or `num_workers` is out of range.
+        If `batch_size` or `num_workers` is out of range. While iterating, if samples of one batch
+        have different numbers of parts.
+    TypeError
+        If `batch_size` or `num_workers` is no integer.
     RuntimeError
         While iterating, if a worker died. An error that the dataset raises in a worker is raised
         here, with the worker's traceback as its cause.
@@ -68,6 +71,9 @@ class DataLoader:
         generator: np.random.Generator | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
     ) -> None:
+        for name, value in (("batch_size", batch_size), ("num_workers", num_workers)):
+            if not isinstance(value, (int, np.integer)):
+                raise TypeError(f"DataLoader: {name} is {value!r}, expected an integer")
         if batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}, must be at least 1")
         if num_workers < 0:
@@ -115,6 +121,9 @@ def _collate(samples: list[Any]) -> Any:
     if isinstance(first, dict):
         return {key: _collate([sample[key] for sample in samples]) for key in first}
     if isinstance(first, (tuple, list)):
+        if any(len(sample) != len(first) for sample in samples):
+            lengths = sorted({len(sample) for sample in samples})
+            raise ValueError(f"DataLoader: samples of one batch have {lengths} parts")
         return [_collate(list(parts)) for parts in zip(*samples)]
     return stack(samples)
 

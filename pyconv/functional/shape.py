@@ -16,6 +16,8 @@ from ..tensor import Tensor
 
 def dim_of(dim: int, ndim: int, name: str = "dim") -> int:
     """Return `dim` counted from the front; ValueError if there is no such dimension."""
+    if not isinstance(dim, (int, np.integer)):
+        raise TypeError(f"{name} is {dim!r}, expected an integer")
     if not -ndim <= dim < ndim:
         raise ValueError(f"{name} is {dim}, must be within [{-ndim}, {ndim - 1}]")
     return dim % ndim

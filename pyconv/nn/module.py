@@ -113,7 +113,7 @@ class Module:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() first")
         for kind, owned in self._kinds():
             if kind is not Tensor and isinstance(value, kind):
-                self._forget(name)
+                self._forget(name, owned)
                 owned[name] = value
                 return
         for kind, owned in self._kinds():
@@ -128,9 +128,11 @@ class Module:
     def _kinds(self) -> tuple[tuple[type, dict[str, Any]], ...]:
         return (Parameter, self._parameters), (Module, self._modules), (Tensor, self._buffers)
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, name: str, but: dict[str, Any] | None = None) -> None:
+        """Drop an attribute wherever it is; in the dict `but` it stays, and keeps its place."""
         for owned in (self._parameters, self._buffers, self._modules, self.__dict__):
-            owned.pop(name, None)
+            if owned is not but:
+                owned.pop(name, None)
         self._not_saved.discard(name)
 
     def __getattr__(self, name: str) -> Any:
@@ -349,6 +351,11 @@ class Module:
             raise ValueError(f"to: device is {device!r}, there is only 'cpu'")
         if dtype is None:
             return self
+        try:
+            np.dtype(dtype)
+        except TypeError:
+            expected = "expected a floating dtype, or the device 'cpu'"
+            raise TypeError(f"to: dtype is {dtype!r}, {expected}") from None
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"to: dtype is {np.dtype(dtype)}, expected a floating one")
         for tensor in (*self.parameters(), *self.buffers()):

@@ -41,7 +41,14 @@ class _Running(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.num_features = operator.index(num_features)
+        try:
+            self.num_features = operator.index(num_features)
+        except TypeError:
+            name = f"{type(self).__name__}: num_features"
+            raise TypeError(f"{name} is {num_features!r}, expected an integer") from None
+        if self.num_features < 0:
+            name = f"{type(self).__name__}: num_features"
+            raise ValueError(f"{name} is {num_features}, must be at least 0")
         self.eps = eps
         self.momentum = momentum
         self.affine = affine
@@ -326,7 +333,16 @@ class LayerNorm(Module):
     ) -> None:
         super().__init__()
         sizes = [normalized_shape] if isinstance(normalized_shape, int) else normalized_shape
-        self.normalized_shape = tuple(map(operator.index, sizes))
+        try:
+            self.normalized_shape = tuple(map(operator.index, sizes))
+        except TypeError:
+            raise TypeError(
+                f"LayerNorm: normalized_shape is {normalized_shape!r}, expected integers"
+            ) from None
+        if any(size < 0 for size in self.normalized_shape):
+            raise ValueError(
+                f"LayerNorm: normalized_shape is {normalized_shape!r}, must not be negative"
+            )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self.register_parameter(

@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from ..creation import as_tensor, empty, zeros
-from ..functional import cat
+from ..functional import cat, dropout
 from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps
-from ..random import rand
 from ..tensor import Tensor
 from . import init
 from .conv import int_at_least
@@ -153,7 +152,7 @@ class RNNBase(Module):
                 ends.append(end)
             x = outputs[0] if directions == 1 else cat(outputs, 2)
             if self.dropout and self.training and layer < self.num_layers - 1:
-                x = _drop(x, self.dropout)
+                x = dropout(x, self.dropout)
         return x, ends[0] if count == 1 else [cat(each) for each in zip(*ends)]
 
     def _direction(
@@ -195,13 +194,6 @@ def reset_recurrent(module: Any) -> None:
     bound = 1 / math.sqrt(module.hidden_size)
     for parameter in module.parameters():
         init.uniform_(parameter, -bound, bound)
-
-
-def _drop(x: Tensor, p: float) -> Tensor:
-    if p == 1:
-        return x * 0.0
-    kept = (rand(*x.shape, dtype=x.dtype) >= p).to(x.dtype)
-    return x * (kept * (1 / (1 - p)))
 
 
 def mode_of(name: str, nonlinearity: Any) -> str:

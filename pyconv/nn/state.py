@@ -25,7 +25,7 @@ def load(owner: str, own: dict[str, Tensor], state_dict: Any, strict: bool) -> L
         raise TypeError(f"load_state_dict: state_dict is a {kind}, expected a mapping by names")
     new = {name: as_tensor(value, name) for name, value in state_dict.items()}
     result = LoadResult(
-        [name for name in own if name not in new],
+        [name for name in own if name not in new and not _is_optional(name)],
         [name for name in new if name not in own],
     )
     common = [name for name in own if name in new]
@@ -42,6 +42,11 @@ def load(owner: str, own: dict[str, Tensor], state_dict: Any, strict: bool) -> L
         np.copyto(own[name]._array, new[name]._array, casting="same_kind")
         changed(own[name])
     return result
+
+
+def _is_optional(name: str) -> bool:
+    """Tell whether old state dicts lack it: norm layers did not always count their batches."""
+    return name.rpartition(".")[2] == "num_batches_tracked"
 
 
 def _misfit(name: str, own: Tensor, new: Tensor) -> str:

@@ -126,7 +126,14 @@ class Optimizer:
         ------
         ValueError
             If the groups have other sizes, or there is state of other parameters.
+        TypeError
+            If it is no dict with ``"state"`` and ``"param_groups"``.
         """
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise TypeError(
+                f"load_state_dict: state_dict is {state_dict!r}, expected a dict with 'state' and "
+                "'param_groups'"
+            )
         groups = state_dict["param_groups"]
         sizes = [len(group["params"]) for group in groups]
         own = [len(group["params"]) for group in self.param_groups]
@@ -170,9 +177,13 @@ def zeros_like(param: Tensor) -> Tensor:
 
 
 def check_not_negative(owner: str, group: Mapping[str, Any], *names: str) -> None:
-    """Raise ValueError for a setting below 0, or NaN."""
+    """Raise ValueError for a setting below 0, or NaN; TypeError for what is no number."""
     for name in names:
-        if not group[name] >= 0:
+        try:
+            good = group[name] >= 0
+        except TypeError:
+            raise TypeError(f"{owner}: {name} is {group[name]!r}, expected a number") from None
+        if not good:
             raise ValueError(f"{owner}: {name} is {group[name]!r}, must not be negative")
 
 

@@ -50,7 +50,7 @@ def pad(
     """
     image = np.asarray(input, float)
     shown, seen = _positions(image.shape, pad, mode)
-    output = np.full([len(s) for s in shown], 0.0 if value is None else value)
+    output = np.full([len(s) for s in shown], 0.0 if value is None else float(value))
     output[np.ix_(*seen)] = image[np.ix_(*(s[i] for s, i in zip(shown, seen)))]
     return output
 

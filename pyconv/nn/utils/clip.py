@@ -56,6 +56,10 @@ def clip_grad_norm_(
     >>> w.grad
     tensor([0.6, 0.8])
     """
+    try:
+        norm_type = float(norm_type)
+    except (TypeError, ValueError):
+        raise TypeError(f"clip_grad_norm_: norm_type is {norm_type!r}, expected a number") from None
     if not norm_type > 0:
         raise ValueError(f"clip_grad_norm_: norm_type is {norm_type!r}, must be positive")
     grads = _gradients(parameters)
