@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage_page import exists, promised
 
 import pyconv
 
@@ -68,3 +71,18 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_version_has_an_entry_in_the_changelog() -> None:
     assert f"## {pyconv.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_promised_names_are_there_or_said_to_come_later() -> None:
+    wrong = [name for name, there in promised().items() if exists(name) != there]
+    assert not wrong, f"there, but marked as later in tests/public_names.txt, or gone: {wrong}"
+
+
+def test_page_of_coverage_is_true(tmp_path: Path) -> None:
+    """All of it but the number of cases, which change every day."""
+    command = [sys.executable, ROOT / "tests" / "coverage_page.py", tmp_path / "coverage.md"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = (ROOT / "docs" / "coverage.md", tmp_path / "coverage.md")
+    then, now = (re.sub(r"\| \d+ \|", "| |", page.read_text()) for page in pages)
+    assert now == then, "docs/coverage.md is not what `nox -s coverage` writes"
