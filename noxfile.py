@@ -1,4 +1,4 @@
-"""Tasks: `nox -s check` before a commit, `nox -s format` to let the tools write the style."""
+"""Tasks: `nox -s check` before a commit; `format` and `coverage` write style and a page."""
 
 from pathlib import Path
 
@@ -34,3 +34,10 @@ def format(session: nox.Session) -> None:
     session.run("clang-format", "-i", *CPP, log=False)
     session.run("ruff", "format")
     session.run("ruff", "check", "--fix")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Write docs/coverage.md: every public name, and what checks it."""
+    session.install(".[test]")
+    session.run("python", "tests/coverage_page.py", "docs/coverage.md")

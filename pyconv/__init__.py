@@ -1,6 +1,6 @@
 """Convolutional and recurrent networks on a CPU: fast, small, readable."""
 
-from . import autograd, data, functional, nn, optim
+from . import autograd, data, design, functional, models, nn, optim
 from ._core import __version__
 from .autograd import enable_grad, is_grad_enabled, no_grad
 from .backend import backend
@@ -24,6 +24,7 @@ from .creation import (
     linspace,
     ones,
     ones_like,
+    shapes_only,
     tensor,
     zeros,
     zeros_like,
@@ -32,9 +33,11 @@ from .explain import explain
 from .functional import cat, chunk, einsum, matmul, split, stack, where
 from .random import manual_seed, rand, randint, randn
 from .serialization import load, save
+from .summary import Summary, summary
 from .tensor import Tensor
 
 __all__ = [
+    "Summary",
     "Tensor",
     "__version__",
     "algorithm",
@@ -45,6 +48,7 @@ __all__ = [
     "cat",
     "chunk",
     "data",
+    "design",
     "einsum",
     "empty",
     "enable_grad",
@@ -62,6 +66,7 @@ __all__ = [
     "manual_seed",
     "matmul",
     "memory_stats",
+    "models",
     "nn",
     "no_grad",
     "ones",
@@ -73,9 +78,11 @@ __all__ = [
     "save",
     "set_num_threads",
     "set_precision",
+    "shapes_only",
     "show_config",
     "split",
     "stack",
+    "summary",
     "tensor",
     "where",
     "zeros",

@@ -1,4 +1,4 @@
-"""The command `pyconv`: info, bench, explain, train."""
+"""The command `pyconv`: info, bench, explain, train, summary, models."""
 
 from __future__ import annotations
 
@@ -91,6 +91,15 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("shape", metavar="SHAPE", nargs="+", help="sizes, then option=value")
     train = command("train", _train, "train a small network", "")
     _train_arguments(train)
+    summary = command(
+        "summary",
+        _summary,
+        "count what a published network costs, layer by layer",
+        "For example: pyconv summary resnet50 --input 1,3,224,224",
+    )
+    summary.add_argument("model", metavar="MODEL", help="a name that `pyconv models` lists")
+    summary.add_argument("--input", metavar="SIZES", help="batch first; default: the paper's")
+    command("models", _models, "list the published networks and what they cost")
     return parser
 
 
@@ -119,6 +128,51 @@ def _explain(args: argparse.Namespace) -> int:
     tensors = {name: pyconv.from_numpy(a) for name, a in problem.make_arrays().items()}
     function, arguments = _bench("peers.pyconv").call(problem, tensors)
     print(pyconv.explain(function, *arguments, **problem.arguments))
+    return 0
+
+
+def _summary(args: argparse.Namespace) -> int:
+    catalogue = pyconv.models.CATALOGUE
+    if args.model not in catalogue:
+        raise ValueError(
+            f"summary: model is {args.model!r}, expected one of {', '.join(catalogue)}"
+        )
+    sizes = None
+    if args.input:
+        try:
+            sizes = tuple(map(int, args.input.split(",")))
+        except ValueError:
+            raise ValueError(
+                f"summary: --input is {args.input!r}, expected as 1,3,224,224"
+            ) from None
+    print(_summary_of(args.model, sizes))
+    return 0
+
+
+def _summary_of(name: str, sizes: tuple[int, ...] | None = None) -> pyconv.Summary:
+    entry = pyconv.models.CATALOGUE[name]
+    zero = np.zeros((), entry.dtype)
+    with pyconv.shapes_only():
+        return pyconv.summary(entry.make(), np.broadcast_to(zero, sizes or entry.input))
+
+
+def _models(args: argparse.Namespace) -> int:
+    columns = "model", "input", "parameters", "multiply-adds", "activations", "receptive field"
+    rows = [list(columns), ["---", "---", "---:", "---:", "---:", "---:"]]
+    for name, entry in pyconv.models.CATALOGUE.items():
+        counted = _summary_of(name)
+        # Of the last window: pools of a whole image, and what follows them, see all of it.
+        windows = [x for x in counted.layers if "Conv" in x.kind or x.kind[:3] in ("Max", "Avg")]
+        field = windows[-1].receptive_field if windows else ()
+        seen = "x".join(f"{n:g}" for n in dict.fromkeys(field))
+        numbers = counted.parameters, counted.multiply_adds, counted.activations
+        shape = "x".join(map(str, entry.input))
+        rows.append([name, shape, *(f"{number:,}" for number in numbers), seen])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        right = (text.rjust(width) for text, width in zip(row[2:], widths[2:]))
+        left = (text.ljust(width) for text, width in zip(row[:2], widths[:2]))
+        print("|", " | ".join([*left, *right]), "|")
     return 0
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,36 @@ from numpy.typing import DTypeLike
 
 from . import _core
 from .tensor import Array, Tensor, size_of
+
+_only_shapes = ContextVar("_only_shapes", default=False)
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Make tensors, parameters among them, that have a shape and no memory.
+
+    Inside, `zeros`, `ones`, `full` and `empty` return arrays whose elements are all the same one,
+    which cannot be written to, and `pyconv.nn.init` draws nothing: a network of any size is made
+    at once, to be counted.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> with pyconv.shapes_only():
+    ...     layer = pyconv.nn.Linear(75_000_000, 75_000_000, bias=False)
+    >>> layer.weight.numel()
+    5625000000000000
+    """
+    token = _only_shapes.set(True)
+    try:
+        yield
+    finally:
+        _only_shapes.reset(token)
+
+
+def makes_only_shapes() -> bool:
+    """Return whether a `shapes_only` is open."""
+    return _only_shapes.get()
 
 
 def as_tensor(data: Any, name: str = "data") -> Tensor:
@@ -174,7 +207,9 @@ def full(
     tensor([7, 7])
     """
     value = array_of(fill_value, dtype, "fill_value")
-    return _make(np.full(size_of((size,), "size"), value, value.dtype), requires_grad)
+    shape = size_of((size,), "size")
+    array = np.broadcast_to(value, shape) if _only_shapes.get() else np.full(shape, value)
+    return _make(array, requires_grad)
 
 
 def empty(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
@@ -186,6 +221,8 @@ def empty(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False
     >>> pyconv.empty(2, 3).shape
     (2, 3)
     """
+    if _only_shapes.get():
+        return zeros(*size, dtype=dtype, requires_grad=requires_grad)
     return _make(_core.empty(size_of(size, "size"), np.dtype(dtype)), requires_grad)
 
 

@@ -79,7 +79,9 @@ def count_terms(op: str, arrays: Arrays, options: dict[str, Any]) -> Result:
     result = expect(op, ones, options, np.ones(np.shape(output)))
     weights = WEIGHTS.get(options.get("mode", ""), 1)
     grads = {name: weights * grad for name, grad in result.grads.items()}
-    return Result(weights * result.output, grads)
+    reduced = np.ndim(output) == 0 and any(array.ndim for array in arrays.values())
+    # A mean of ones is 1, but a sum all the same.
+    return Result(np.maximum(weights * result.output, 2 if reduced else 0), grads)
 
 
 def run(op: str, arrays: Arrays, options: dict[str, Any], grad_output: np.ndarray) -> Result:

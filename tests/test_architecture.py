@@ -38,7 +38,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {"functional", "tensor", "autograd", "creation", "random"},
     "optim": {"_core", "tensor", "autograd"},
     "data": {"functional", "tensor", "creation", "random"},
-    "models": {"nn"},
+    "models": {"nn", "functional", "tensor", "autograd"},
+    "design": {"models", "random"},
+    "summary": {"nn", "autograd", "tensor"},
 }
 SEE_ALL = {"__init__", "__main__", "backend", "cli", "config", "explain", "serialization"}
 # Loaded only inside the function that needs them, so that importing pyconv needs NumPy alone.
@@ -191,13 +193,14 @@ def functions_with_kernels() -> list[str]:
             used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
                 uses[node.name] = used
-            elif isinstance(node, ast.Assign):  # a Function made by `unary`
-                uses[ast.unparse(node.targets[0])] = used
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)):  # a Function made by `unary`
+                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+                uses[ast.unparse(target)] = used
         reach = {"_core", "unary"}
         while more := {name for name, used in uses.items() if used & reach} - reach:
             reach |= more
         found += [name for name in reach if name in getattr(pyconv.functional, "__all__", ())]
-    assert {"conv2d", "gelu"} <= set(found)
+    assert {"conv2d", "exp", "gelu"} <= set(found)
     return sorted(found)
 
 
@@ -220,6 +223,14 @@ def test_op_has_an_example(op: str) -> None:
     text = getattr(pyconv.functional, op).__doc__
     assert "Examples\n" in text, op
     assert ">>>" in text, op
+
+
+@pytest.mark.parametrize("name", [n for n in pyconv.nn.__all__ if n not in ("init", "utils")])
+def test_layer_has_an_example(name: str) -> None:
+    """Of its own, or of a sibling that its documentation names."""
+    text = getattr(pyconv.nn, name).__doc__
+    siblings = {other for other in re.findall(r"`(\w+)`", text) if other in pyconv.nn.__all__}
+    assert any(">>>" in doc for doc in (text, *(getattr(pyconv.nn, s).__doc__ for s in siblings)))
 
 
 @pytest.mark.parametrize("op", KERNELS)

@@ -44,7 +44,9 @@ def test_forced_isa_is_reported() -> None:
     assert "baseline (" in run_process("info", env={"PYCONV_ISA": "baseline"}).stdout
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["bench"], ["explain"], ["train"]])
+@pytest.mark.parametrize(
+    "command", [[], ["info"], ["bench"], ["explain"], ["train"], ["summary"], ["models"]]
+)
 def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit:
         main([*command, "--help"])
@@ -79,6 +81,9 @@ MISTAKES = [
     "explain conv2d 99999999x99999999x99999x99999 1x99999999x1x1",
     "explain max_pool2d 1x1x8x8",
     "explain sgd 100",
+    "summary bogus",
+    "summary resnet18 --input 1,3,bogus",
+    "summary resnet18 --input 1,4,224,224",
     "train bogus",
     "train digits --lr 0",
     "train digits --epochs -1",

@@ -171,6 +171,7 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
   py::array result =
       new_result(chosen, from.view.dtype, s, from.view.ndim == s.ndim + 2, result_side);
   problem.result = result.mutable_data();
+  if (s.batch == 0) return result;
   py::gil_scoped_release release;
   chosen.run(problem);
   return result;
@@ -183,7 +184,8 @@ py::tuple forward(const char* op, py::handle input, py::handle weight, py::handl
   const Argument x = read(op, "input", input);
   Argument w = read(op, "weight", weight, x.view.dtype, "input");
   const ConvShape s = make_shape(x.view, w.view);
-  w = read_contiguous(op, "weight", w.array);
+  // Without images nothing reads the weight, which may be a shape without memory.
+  if (s.batch > 0) w = read_contiguous(op, "weight", w.array);
   Argument b;
   if (!bias.is_none()) {
     b = read(op, "bias", bias, x.view.dtype, "input");

@@ -10,7 +10,6 @@ namespace pyconv::PYCONV_ISA {
 namespace {
 
 constexpr int accumulators = accumulator_rows > 6 ? 24 : 12;  // registers that hold sums
-constexpr int most_vectors = 4;
 constexpr int most_rows = accumulators / 2;
 
 // A block of units, of which n or more than a vector's exist.

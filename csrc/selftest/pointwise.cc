@@ -60,8 +60,9 @@ void test_math(const std::string& where) {
       }
       // The truth itself is only good to one double: a little more for double.
       const double least = double(std::numeric_limits<T>::denorm_min());
+      const int exponent = truth == 0 ? 0 : std::ilogb(truth);
       const double ulp =
-          std::max(least, std::ldexp(1.0, std::ilogb(truth) + 1 - std::numeric_limits<T>::digits));
+          std::max(least, std::ldexp(1.0, exponent + 1 - std::numeric_limits<T>::digits));
       const double allowed = (function.ulps + (sizeof(T) == 8 ? 1.5 : 0)) * ulp;
       good = good && std::fabs(double(y[i]) - truth) <= (truth == 0 ? 0 : allowed);
       good = good && std::signbit(y[i]) == std::signbit(truth);

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from ..creation import makes_only_shapes
 from ..random import default_generator
 from ..tensor import Array, Tensor, changed
 
@@ -22,7 +24,7 @@ def uniform_(
     (2, 3)
     """
     draw = (generator or default_generator()).random
-    return _fill(tensor, a + (b - a) * draw(tensor.shape, tensor.dtype))
+    return _fill(tensor, lambda: a + (b - a) * draw(tensor.shape, tensor.dtype))
 
 
 def normal_(
@@ -40,7 +42,7 @@ def normal_(
     (2, 3)
     """
     draw = (generator or default_generator()).standard_normal
-    return _fill(tensor, mean + std * draw(tensor.shape, tensor.dtype))
+    return _fill(tensor, lambda: mean + std * draw(tensor.shape, tensor.dtype))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -52,7 +54,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     >>> pyconv.nn.init.constant_(pyconv.empty(2), 3)
     tensor([3., 3.])
     """
-    return _fill(tensor, val)
+    return _fill(tensor, lambda: val)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -64,7 +66,7 @@ def zeros_(tensor: Tensor) -> Tensor:
     >>> pyconv.nn.init.zeros_(pyconv.empty(2))
     tensor([0., 0.])
     """
-    return _fill(tensor, 0)
+    return _fill(tensor, lambda: 0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ def ones_(tensor: Tensor) -> Tensor:
     >>> pyconv.nn.init.ones_(pyconv.empty(2))
     tensor([1., 1.])
     """
-    return _fill(tensor, 1)
+    return _fill(tensor, lambda: 1)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -272,9 +274,13 @@ def orthogonal_(
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
     draw = (generator or default_generator()).standard_normal
-    q, r = np.linalg.qr(draw((max(rows, columns), min(rows, columns))))
-    q = q * np.where(np.diag(r) < 0, -1, 1)  # else not every such matrix is as likely
-    return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+
+    def values() -> Array:
+        q, r = np.linalg.qr(draw((max(rows, columns), min(rows, columns))))
+        q = q * np.where(np.diag(r) < 0, -1, 1)  # else not every such matrix is as likely
+        return gain * (q if rows >= columns else q.T).reshape(tensor.shape)
+
+    return _fill(tensor, values)
 
 
 def fan_of(tensor: Tensor, mode: str = "fan_in") -> int:
@@ -296,7 +302,8 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan_of(tensor, mode), 1))
 
 
-def _fill(tensor: Tensor, values: Array | float) -> Tensor:
-    tensor._array[...] = values
-    changed(tensor)
+def _fill(tensor: Tensor, values: Callable[[], Array | float]) -> Tensor:
+    if not makes_only_shapes():
+        tensor._array[...] = values()
+        changed(tensor)
     return tensor

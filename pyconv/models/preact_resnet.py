@@ -1,0 +1,148 @@
+"""Residual networks with batch norm and ReLU before each convolution, up to 1001 layers deep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import nn
+from ..tensor import Tensor
+
+
+class PreActBottleneck(nn.Module):
+    """Convolutions of 1x1, 3x3 and 1x1 after batch norm and ReLU; nothing stands on the way around.
+
+    Parameters
+    ----------
+    inplanes, planes : int
+        Channels that come in, and a quarter of those that go out.
+    stride : int
+        Of the convolution in the middle.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.models.PreActBottleneck(8, 2)(pyconv.zeros(1, 8, 6, 6)).shape
+    (1, 8, 6, 6)
+    """
+
+    expansion = 4
+
+    def __init__(self, inplanes: int, planes: int, stride: int = 1) -> None:
+        super().__init__()
+        outplanes = planes * self.expansion
+        self.bn1 = nn.BatchNorm2d(inplanes)
+        self.conv1 = nn.Conv2d(inplanes, planes, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, stride, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(planes)
+        self.conv3 = nn.Conv2d(planes, outplanes, 1, bias=False)
+        changes = stride != 1 or inplanes != outplanes
+        self.downsample = nn.Conv2d(inplanes, outplanes, 1, stride, bias=False) if changes else None
+
+    def forward(self, x: Any) -> Tensor:
+        out = self.bn1(x, relu=True)
+        identity = x if self.downsample is None else self.downsample(out)
+        out = self.conv1(out)
+        out = self.conv2(self.bn2(out, relu=True))
+        out = self.conv3(self.bn3(out, relu=True))
+        result: Tensor = out + identity
+        return result
+
+
+class PreActResNet(nn.Module):
+    """Stages of `PreActBottleneck`; each but the first halves the size.
+
+    Parameters
+    ----------
+    layers : sequence of int
+        Blocks in each stage.
+    planes : int
+        A quarter of the channels of the first stage; each further one has twice as many.
+    stem : Module
+        What comes first.
+    inplanes : int
+        Channels of its output.
+    num_classes : int
+        Length of the output.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, *Identity mappings in deep residual networks*, arXiv:1603.05027,
+    figure 1b and appendix; initial weights as in arXiv:1502.01852.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> model = pyconv.models.preact_resnet164()
+    >>> sum(p.numel() for p in model.parameters())
+    1703258
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        planes: int,
+        stem: nn.Module,
+        inplanes: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        self.stem = stem
+        for i, count in enumerate(layers):
+            blocks = []
+            for j in range(count):
+                blocks.append(PreActBottleneck(inplanes, planes, stride=2 if i and not j else 1))
+                inplanes = planes * PreActBottleneck.expansion
+            self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
+            planes *= 2
+        self.bn = nn.BatchNorm2d(inplanes)
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(inplanes, num_classes)
+        self.depth = len(layers)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Any) -> Tensor:
+        x = self.stem(x)
+        for i in range(self.depth):
+            x = getattr(self, f"layer{i + 1}")(x)
+        x = self.avgpool(self.bn(x, relu=True))
+        result: Tensor = self.fc(x.flatten(1))
+        return result
+
+
+def resnet200(num_classes: int = 1000) -> PreActResNet:
+    """200 layers for images of 224x224 pixels; see `PreActResNet`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> with pyconv.shapes_only():
+    ...     model = pyconv.models.resnet200()
+    >>> sum(p.numel() for p in model.parameters())
+    64666280
+    """
+    stem = nn.Sequential(
+        nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    )
+    return PreActResNet([3, 24, 36, 3], 64, stem, 64, num_classes)
+
+
+def _cifar(depth: int, num_classes: int) -> PreActResNet:
+    stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+    return PreActResNet([depth // 9] * 3, 16, stem, 16, num_classes)
+
+
+def preact_resnet164(num_classes: int = 10) -> PreActResNet:
+    """164 layers for images of 32x32 pixels; see `PreActResNet`."""
+    return _cifar(164, num_classes)
+
+
+def preact_resnet1001(num_classes: int = 10) -> PreActResNet:
+    """1001 layers for images of 32x32 pixels; see `PreActResNet`."""
+    return _cifar(1001, num_classes)

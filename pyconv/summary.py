@@ -1,0 +1,385 @@
+"""What a network costs, layer by layer, found without computing it."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import nn
+from .autograd import no_grad
+from .autograd.function import Observer
+from .nn.conv import ConvBase
+from .nn.pool_base import (
+    AdaptiveAvgPoolBase,
+    AdaptiveMaxPoolBase,
+    AvgPoolBase,
+    LPPoolBase,
+    MaxPoolBase,
+    MaxUnpoolBase,
+)
+from .nn.rnn_base import RNNBase
+from .tensor import Array, Tensor
+
+
+class View(NamedTuple):
+    """What an element of a layer's output sees of the network's input, in one dimension."""
+
+    size: float | Fraction = 1  # pixels of the input, in the mean; infinity for all of them
+    stride: Fraction = Fraction(1)  # pixels of the input between neighbouring elements
+    padding: Fraction = Fraction(0)  # how far the first element's window begins outside the input
+
+
+@dataclass
+class Layer:
+    """One call of a layer.
+
+    Attributes
+    ----------
+    name, kind : str
+        Its name in the network, and its class.
+    output : tuple of int
+        Shape of the first output.
+    parameters : int
+        Elements of its parameters.
+    multiply_adds : int
+        Of convolutions, linear and recurrent layers; adding a bias counts as one.
+    activations : int
+        Elements of the output if it is a convolution, else 0.
+    views : tuple of View
+        Receptive field, effective stride and padding in each dimension of an image.
+    """
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    activations: int
+    views: tuple[View, ...]
+
+    @property
+    def flops(self) -> int:
+        """Twice the multiply-adds."""
+        return 2 * self.multiply_adds
+
+    @property
+    def receptive_field(self) -> tuple[float, ...]:
+        """Pixels of the input that an element sees in each dimension; infinity for all.
+
+        Behind a transposed convolution or an unpooling, elements differ, and this is their mean.
+        """
+        return tuple(float(view.size) for view in self.views)
+
+
+@dataclass
+class Summary:
+    """What `summary` returns; its text is a table.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        In the order of their calls.
+    parameters, multiply_adds, activations : int
+        Of the whole network; parameters that are shared count once.
+    inference_bytes : int
+        Parameters, buffers, and the activations that are alive at once at the worst moment.
+    training_bytes : int
+        Parameters, their gradients, buffers, and the activations when backward begins. What an
+        optimizer keeps, dropout's masks and scratch memory come on top.
+    """
+
+    layers: list[Layer] = field(default_factory=list)
+    parameters: int = 0
+    multiply_adds: int = 0
+    activations: int = 0
+    inference_bytes: int = 0
+    training_bytes: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Twice the multiply-adds."""
+        return 2 * self.multiply_adds
+
+    def __str__(self) -> str:
+        head = ["layer", "", "output", "parameters", "multiply-adds", "FLOPs", "activations"]
+        rows = [[*head, "field", "stride", "padding"]]
+        for layer in self.layers:
+            numbers = layer.parameters, layer.multiply_adds, layer.flops, layer.activations
+            columns = [_shown(column) for column in zip(*layer.views)] or [""] * 3
+            shape = "x".join(map(str, layer.output))
+            rows.append([layer.name, layer.kind, shape, *map(_count, numbers), *columns])
+        total = self.parameters, self.multiply_adds, self.flops, self.activations
+        rows.append(["total", "", "", *map(_count, total), "", "", ""])
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        lines = [
+            "  ".join(
+                text.ljust(width) if i < 3 else text.rjust(width)
+                for i, (text, width) in enumerate(zip(row, widths))
+            ).rstrip()
+            for row in rows
+        ]
+        lines.append(
+            f"memory: {_count(self.inference_bytes)} bytes for inference, "
+            f"{_count(self.training_bytes)} for training, each at its peak"
+        )
+        return "\n".join(lines)
+
+
+def summary(model: nn.Module, input: Any) -> Summary:
+    """Count what a network costs on an input, layer by layer, without computing it.
+
+    The network runs on an empty batch, which has all shapes and no elements. It is left as it was.
+    Together with `pyconv.shapes_only` no memory is needed even for parameters.
+
+    Parameters
+    ----------
+    model : Module
+        In evaluation; the first dimension of its input is the batch.
+    input : tuple of int, Tensor or array
+        The input, or the shape of one of float32.
+
+    Returns
+    -------
+    Summary
+        Its ``layers``, totals, and a table as text. Functions that are called outside of layers
+        count towards memory alone, and are taken to keep what an element sees.
+
+    Raises
+    ------
+    ValueError
+        If the shape has no batch, or the network cannot take it.
+
+    References
+    ----------
+    Activations are counted as in Radosavovic et al., *Designing network design spaces*,
+    arXiv:2003.13678; receptive fields as in Araujo, Norris and Sim, *Computing receptive fields of
+    convolutional neural networks*, Distill, 2019.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> with pyconv.shapes_only():
+    ...     model = pyconv.models.resnet50()
+    >>> pyconv.summary(model, (1, 3, 224, 224)).multiply_adds
+    4089185256
+    """
+    shape, dtype = _shape_of(input)
+    trained = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with no_grad():
+            watch = _Watch(model, shape, dtype)
+            result = Summary(watch.run(layers=True))
+        kept = _Watch(model, shape, dtype)
+        kept.run(layers=False)
+    finally:
+        for module, training in trained.items():
+            module.training = training
+    parameters = list(model.parameters())
+    own = sum(map(_bytes, parameters)) + sum(map(_bytes, model.buffers()))
+    result.parameters = sum(param.numel() for param in parameters)
+    result.multiply_adds = sum(layer.multiply_adds for layer in result.layers)
+    result.activations = sum(layer.activations for layer in result.layers)
+    result.inference_bytes = own + watch.peak
+    result.training_bytes = own + sum(map(_bytes, parameters)) + kept.at_end
+    return result
+
+
+def _shape_of(input: Any) -> tuple[tuple[int, ...], Any]:
+    if isinstance(input, (Tensor, np.ndarray)):
+        shape, dtype = tuple(input.shape), input.dtype
+    else:
+        shape, dtype = tuple(input), np.dtype(np.float32)
+    if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+        raise ValueError(f"summary: input has shape {shape}, expected positive sizes, batch first")
+    return shape, dtype
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.dtype.itemsize
+
+
+# ---- watching a run ----------------------------------------------------------------------------
+
+
+class _Watch:
+    """Runs a model on an empty batch, and sees each layer and each result on the way."""
+
+    def __init__(self, model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
+        self.model, self.batch = model, shape[0]
+        self.input = Tensor(np.empty((0, *shape[1:]), dtype))
+        self.layers: list[Layer] = []
+        self.views: dict[int, tuple[tuple[View, ...], Any]] = {}  # by id of a Tensor
+        self.alive: dict[int, tuple[int, Any]] = {}  # bytes by id of an array
+        self.now = self.peak = self.at_end = 0
+        self.own = {id(_root(t._array)) for t in (*model.parameters(), *model.buffers())}
+
+    def run(self, layers: bool) -> list[Layer]:
+        """Run; count layers if asked for."""
+        self.remember(self.input, (View(),) * (self.input.ndim - 2))
+        hooks = []
+        for name, module in self.model.named_modules() if layers else ():
+            if not module._modules:
+                hooks.append(module.register_forward_hook(self.hook_of(name)))
+        try:
+            with _observed(self.see):
+                result = self.model(self.input)
+                self.at_end = self.now
+        finally:
+            for hook in hooks:
+                hook.remove()
+        del result
+        return self.layers
+
+    def see(self, function: Any, args: tuple[Any, ...], result: Any) -> None:
+        """Take note of what a function returned."""
+        inputs = [self.views[id(arg)][0] for arg in args if id(arg) in self.views]
+        joined = tuple(_join(views) for views in zip(*inputs))
+        for output in result if isinstance(result, tuple) else (result,):
+            self.remember(output, joined)
+
+    def remember(self, tensor: Tensor, views: tuple[View, ...]) -> None:
+        """Keep what an element of a tensor sees, and count its memory while it lives."""
+        key = id(tensor)
+        self.views[key] = views, weakref.ref(tensor, lambda _: self.views.pop(key, None))
+        root = _root(tensor._array)
+        place = id(root)
+        if place in self.own:
+            return
+        before, ref = self.alive.get(place, (0, None))
+        size = max(before, math.prod(self.shape(tensor)) * tensor.dtype.itemsize)
+        self.alive[place] = size, ref or weakref.ref(root, lambda _: self.forget(place))
+        self.now += size - before
+        self.peak = max(self.peak, self.now)
+
+    def forget(self, place: int) -> None:
+        """Count the memory of an array no longer."""
+        self.now -= self.alive.pop(place)[0]
+
+    def shape(self, tensor: Tensor) -> tuple[int, ...]:
+        """Return the shape that a tensor would have with the real batch."""
+        return tuple(n or self.batch for n in tensor.shape)
+
+    def hook_of(self, name: str) -> Any:
+        """Return the hook of a layer."""
+
+        def hook(module: nn.Module, args: Any, result: Any) -> None:
+            output = result[0] if isinstance(result, tuple) else result
+            input, shape = self.shape(args[0]), self.shape(output)
+            before = self.views.get(id(args[0]), ((),))[0]
+            views = tuple(
+                _see_through(module, i, view, input, shape) for i, view in enumerate(before)
+            )
+            if output is not args[0]:
+                self.remember(output, views)
+            parameters = sum(p.numel() for p in module.parameters())
+            activations = math.prod(shape) if isinstance(module, ConvBase) else 0
+            work = _multiply_adds(module, input, shape)
+            kind = type(module).__name__
+            self.layers.append(Layer(name, kind, shape, parameters, work, activations, views))
+
+        return hook
+
+
+def _root(array: Array) -> Array:
+    """Return the array that holds the memory of a view."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+@contextmanager
+def _observed(call: Any) -> Iterator[None]:
+    before, Observer.call = Observer.call, call
+    try:
+        yield
+    finally:
+        Observer.call = before
+
+
+# ---- what a layer does -------------------------------------------------------------------------
+
+
+def _multiply_adds(module: nn.Module, input: tuple[int, ...], output: tuple[int, ...]) -> int:
+    weights = sum(p.numel() for n, p in module.named_parameters() if n.startswith("weight"))
+    biases = sum(p.numel() for n, p in module.named_parameters() if n.startswith("bias"))
+    if isinstance(module, ConvBase):
+        where = input if module._transposed else output  # a whole window at each of these
+        windows = math.prod(where) // where[1]
+        return windows * weights + (math.prod(output) if biases else 0)
+    if isinstance(module, nn.Linear):
+        return math.prod(output[:-1]) * (weights + biases)
+    if isinstance(module, RNNBase):
+        return math.prod(input[:-1]) * (weights + biases)
+    return 0
+
+
+def _see_through(
+    module: nn.Module, i: int, view: View, input: tuple[int, ...], output: tuple[int, ...]
+) -> View:
+    """Return what an element behind a layer sees in dimension `i` of an image."""
+    if isinstance(module, nn.Linear):
+        return view._replace(size=math.inf)
+    if isinstance(module, ConvBase):
+        kernel, step, dilation = module.kernel_size[i], module.stride[i], module.dilation[i]
+        if module._transposed:
+            return _enlarged(view, (kernel - 1) * dilation, step, module.padding[i])
+        return _windowed(view, kernel, step, module.borders()[i][0], dilation)
+    if isinstance(module, (MaxPoolBase, AvgPoolBase, LPPoolBase)):
+        kernel = _at(module.kernel_size, i)
+        step = kernel if module.stride is None else _at(module.stride, i)
+        padding, dilation = getattr(module, "padding", 0), getattr(module, "dilation", 1)
+        return _windowed(view, kernel, step, _at(padding, i), _at(dilation, i))
+    if isinstance(module, (AdaptiveAvgPoolBase, AdaptiveMaxPoolBase)):
+        step = max(input[2 + i] // output[2 + i], 1)
+        return _windowed(view, input[2 + i] - (output[2 + i] - 1) * step, step, 0, 1)
+    if isinstance(module, MaxUnpoolBase):
+        return view._replace(stride=view.stride / _at(module.stride, i))
+    if isinstance(module, nn.Upsample):
+        taps = {"nearest": 1, "bicubic": 4}.get(module.mode, 2)
+        size = view.size + (taps - 1) * view.stride
+        return View(size, view.stride * Fraction(input[2 + i], output[2 + i]), view.padding)
+    return view
+
+
+def _join(views: tuple[View, ...]) -> View:
+    """Return what an element sees that was computed from several."""
+    sizes, strides, paddings = zip(*views)
+    return View(max(sizes), min(strides), max(paddings))
+
+
+def _windowed(view: View, kernel: int, step: int, padding: int, dilation: int) -> View:
+    size = view.size + (kernel - 1) * dilation * view.stride
+    return View(size, view.stride * step, view.padding + padding * view.stride)
+
+
+def _enlarged(view: View, reach: int, step: int, padding: int) -> View:
+    """Go through a transposed convolution: a convolution of the input with zeros in between."""
+    stride = view.stride / step
+    more = max(Fraction(reach + 1, step) - 1, Fraction(0))  # elements of the input, but the first
+    size = view.size + more * view.stride
+    return View(size, stride, view.padding + (reach - padding) * stride)
+
+
+def _at(value: Any, i: int) -> int:
+    return int(value[i] if isinstance(value, (tuple, list)) else value)
+
+
+# ---- text --------------------------------------------------------------------------------------
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _shown(values: tuple[Any, ...]) -> str:
+    """Return the number of each dimension, or the one that all have."""
+    texts = ["all" if value == math.inf else f"{float(value):g}" for value in values]
+    return texts[0] if len(set(texts)) == 1 else "x".join(texts)

@@ -1,0 +1,35 @@
+"""Samples of design spaces: each space keeps its rules, and its networks can be made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyconv
+from pyconv.design import SPACES, sample
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_rules_of_a_space(space: str) -> None:
+    networks = sample(space, 30, np.random.default_rng(0))
+    assert networks == sample(space, 30, np.random.default_rng(0))
+    assert len({str(network) for network in networks}) > 20
+    for network in networks:
+        multipliers = network.get("bottleneck_multipliers", [1.0] * 4)
+        inside = [int(w * b) for w, b in zip(network["widths"], multipliers)]
+        assert all(w % g == 0 for w, g in zip(inside, network["group_widths"]))
+        if "b" in SPACES[space]:
+            assert len(set(multipliers)) == 1
+        if "w" in SPACES[space]:
+            assert network["widths"] == sorted(network["widths"])
+        if "d" in SPACES[space]:
+            assert network["depths"][:3] == sorted(network["depths"][:3])
+    with pyconv.shapes_only():
+        assert pyconv.summary(pyconv.models.anynet(**networks[0]), (1, 3, 64, 64)).multiply_adds
+
+
+def test_mistakes() -> None:
+    with pytest.raises(ValueError, match="space"):
+        sample("AnyNetXF", 1)
+    with pytest.raises(ValueError, match="negative"):
+        sample("RegNetX", -1)

@@ -1,0 +1,201 @@
+"""The published networks: their sizes, their names, and what they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyconv
+from pyconv import models, nn
+
+# As published, or as counted in the authors' code.
+PARAMETERS = {
+    "lenet": 61_706,
+    "alexnet": 61_100_840,
+    "vgg16": 138_357_544,
+    "nin": 966_986,
+    "googlenet": 6_624_904,
+    "resnet18": 11_689_512,
+    "resnet50": 25_557_032,
+    "resnet152": 60_192_808,
+    "resnet200": 64_666_280,
+    "resnext50_32x4d": 25_028_904,
+    "wide_resnet50_2": 68_883_240,
+    "resnet20": 269_722,
+    "resnet56": 853_018,
+    "resnet110": 1_727_962,
+    "resnet1202": 19_421_274,
+    "preact_resnet164": 1_703_258,
+    "preact_resnet1001": 10_327_706,
+    "densenet121": 7_978_856,
+    "densenet_cifar": 1_019_722,
+    "regnet_x_400mf": 5_495_976,
+    "regnet_y_400mf": 4_344_144,
+    "unet": 31_030_658,
+}
+
+
+def parameters_of(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_number_of_parameters(name: str) -> None:
+    with pyconv.shapes_only():
+        assert parameters_of(models.CATALOGUE[name].make()) == PARAMETERS[name]
+
+
+def test_regnet_with_the_authors_rounding() -> None:
+    with pyconv.shapes_only():
+        assert parameters_of(models.regnet_x_400mf(rounding="paper")) == 5_157_512
+
+
+def test_catalogue_has_every_constructor() -> None:
+    made = {name for name in models.__all__ if name.islower()} - {"anynet"}
+    assert made == {entry.constructor for entry in models.CATALOGUE.values()}
+
+
+FAMILIES = {"alexnet", "vgg", "googlenet", "resnet", "densenet"}
+TORCHVISION = [name for name, entry in models.CATALOGUE.items() if entry.family in FAMILIES]
+TORCHVISION.remove("densenet_cifar")
+TORCHVISION += ["regnet_x_400mf", "regnet_y_400mf"]  # the others are as large as they look
+
+
+@pytest.fixture(scope="module")
+def torchvision() -> Any:
+    pytest.importorskip("torch")
+    try:
+        return pytest.importorskip("torchvision").models
+    except RuntimeError as error:  # built for another PyTorch
+        pytest.skip(str(error))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_state_dict_is_torchvisions(name: str, torchvision: Any) -> None:
+    import torch
+
+    options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    # torchvision computes the widths of a RegNet with tensors, which need memory.
+    with torch.device("cpu" if "regnet" in name else "meta"):
+        theirs = getattr(torchvision, name)(**options).state_dict()
+    with pyconv.shapes_only():
+        ours = models.CATALOGUE[name].make().state_dict()
+    shapes = {key: tuple(tensor.shape) for key, tensor in theirs.items()}
+    assert {key: tensor.shape for key, tensor in ours.items()} == shapes
+
+
+# ---- they run ----------------------------------------------------------------------------------
+
+SMALL: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...]]] = {
+    "lenet": (models.lenet, (2, 1, 28, 28), (2, 10)),
+    "nin": (models.nin, (1, 3, 32, 32), (1, 10)),
+    "googlenet": (lambda: models.googlenet(num_classes=5), (1, 3, 32, 32), (1, 5)),
+    "resnet18": (models.resnet18, (1, 3, 32, 32), (1, 1000)),
+    "dilated": (
+        lambda: models.ResNet(
+            models.Bottleneck, [1, 1, 1, 1], replace_stride_with_dilation=[False, True, True]
+        ),
+        (1, 3, 32, 32),
+        (1, 1000),
+    ),
+    "resnet20": (models.resnet20, (2, 3, 32, 32), (2, 10)),
+    "preact": (lambda: models.preact_resnet164(7), (1, 3, 8, 8), (1, 7)),
+    "densenet": (
+        lambda: models.DenseNet(4, (2, 2), 8, num_classes=5, memory_efficient=True),
+        (1, 3, 32, 32),
+        (1, 5),
+    ),
+    "densenet_cifar": (lambda: models.densenet_cifar(10, 4), (1, 3, 8, 8), (1, 10)),
+    "regnet": (models.regnet_y_400mf, (1, 3, 32, 32), (1, 1000)),
+    "unet": (lambda: models.unet(width=2), (1, 1, 32, 16), (1, 2, 32, 16)),
+    "unpadded": (lambda: models.unet(width=2, padded=False), (1, 1, 188, 204), (1, 2, 4, 20)),
+    "deconvnet": (lambda: models.deconvnet(3, width=8), (1, 3, 224, 224), (1, 3, 224, 224)),
+    "tcn": (lambda: models.tcn(2, [4, 4], 3), (2, 2, 9), (2, 4, 9)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_forward_and_backward(name: str) -> None:
+    make, shape, expected = SMALL[name]
+    model = make()
+    deep = name == "deconvnet"
+    model.eval()
+    output = model(pyconv.randn(*shape))
+    assert output.shape == expected
+    if not deep:
+        output.sum().backward()
+        assert all(parameter.grad is not None for parameter in used(model))
+
+
+def used(model: nn.Module) -> list[nn.Parameter]:
+    return [p for name, p in model.named_parameters() if not name.startswith("aux")]
+
+
+def test_large_models_give_shapes() -> None:
+    """What takes seconds to compute, on an empty batch."""
+    with pyconv.shapes_only():
+        for make in (models.alexnet, models.vgg11, models.fcn32s, models.fcn16s, models.fcn8s):
+            size = 500 if make.__name__.startswith("fcn") else 224
+            output = make().eval()(pyconv.zeros(0, 3, size, size))
+            assert output.shape == ((0, 21, 500, 500) if size == 500 else (0, 1000))
+
+
+def test_googlenet_trains_with_two_more_heads() -> None:
+    model = models.googlenet(num_classes=5, transform_input=True)
+    outputs = model(pyconv.randn(2, 3, 64, 64))
+    assert [output.shape for output in outputs] == [(2, 5)] * 3
+
+
+def test_fcn_takes_the_weights_of_vgg() -> None:
+    with pyconv.shapes_only():
+        vgg = {name: t.shape for name, t in models.vgg16().state_dict().items()}
+        for make in (models.fcn32s, models.fcn8s):
+            fcn = {name: t.shape for name, t in make().state_dict().items()}
+            features = {name for name in vgg if name.startswith("features")}
+            assert features == {name for name in fcn if name.startswith("features")}
+            assert all(fcn[name] == vgg[name] for name in features)
+
+
+def test_fcn_upsamples_bilinearly_at_first() -> None:
+    with pyconv.shapes_only():
+        model = models.fcn8s(num_classes=1)
+    for up in (model.up2, model.up4, model.up):
+        inner = up(pyconv.ones(1, 1, 5, 5)).detach().numpy()[0, 0]
+        margin = 2 * up.stride[0]
+        assert np.allclose(inner[margin:-margin, margin:-margin], 1)
+
+
+def test_tcn_does_not_see_the_future() -> None:
+    model = models.tcn(1, [3, 3], 3).eval()
+    for parameter in model.parameters():
+        nn.init.ones_(parameter)  # then nothing that comes in is cut off
+    x = np.ones((1, 1, 12), np.float32)
+    changed = x.copy()
+    changed[..., 7] = 2
+    with pyconv.no_grad():
+        same = model(x).numpy() == model(changed).numpy()
+    assert same[..., :7].all()
+    assert not same[..., 7:].any()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: models.CifarResNet(21),
+        lambda: models.densenet_cifar(41),
+        lambda: models.AnyNet([1], [8, 8], [8]),
+        lambda: models.AnyNet([], [], []),
+        lambda: models.regnet_x_400mf(rounding="down"),
+        lambda: models.FCN(4),
+        lambda: models.CharRNN(5, cell="SRU"),
+        lambda: models.BasicBlock(8, 8, groups=2),
+        lambda: models.ResNet(models.BasicBlock, [1] * 4, replace_stride_with_dilation=[True]),
+    ],
+)
+def test_mistakes(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        make()

@@ -1,0 +1,155 @@
+"""Counting without computing: parameters, multiply-adds, activations, receptive fields, memory."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyconv
+from pyconv import models, nn
+from pyconv.cli import main
+
+
+def summary_of(name: str, **options: object) -> pyconv.Summary:
+    with pyconv.shapes_only():
+        model = getattr(models, name)(**options)
+    return pyconv.summary(model, (1, 3, 224, 224))
+
+
+def field_of(summary: pyconv.Summary) -> tuple[float, ...]:
+    """The receptive field of the last layer before the head."""
+    kinds = ("Conv2d", "MaxPool2d")
+    return [layer for layer in summary.layers if layer.kind in kinds][-1].receptive_field
+
+
+def test_resnet50_as_published() -> None:
+    summary = summary_of("resnet50")
+    assert summary.multiply_adds == 4_089_185_256
+    assert summary.flops == 2 * 4_089_185_256
+    assert summary.activations == 11_113_984
+    # With the outputs of the max pool and of the classifier besides:
+    assert summary.activations + 64 * 56 * 56 + 1000 == 11_315_688
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "field"),
+    [
+        ("vgg16", {}, 212),
+        ("resnet50", {"stride_in_1x1": True}, 483),
+        ("resnet152", {"stride_in_1x1": True}, 1507),
+        ("resnet50", {}, 427),
+    ],
+)
+def test_receptive_fields_as_published(name: str, options: dict[str, bool], field: int) -> None:
+    assert field_of(summary_of(name, **options)) == (field, field)
+
+
+def test_stride_and_padding_add_up() -> None:
+    view = next(x for x in reversed(summary_of("vgg16").layers) if x.kind == "MaxPool2d").views[0]
+    assert (view.stride, view.padding) == (32, 90)
+
+
+def test_fully_connected_layer_on_25_megapixels() -> None:
+    pixels = 3 * 5000 * 5000
+    with pyconv.shapes_only():
+        layer = nn.Linear(pixels, pixels, bias=False)
+    summary = pyconv.summary(layer, (1, pixels))
+    assert summary.parameters == summary.multiply_adds == 5_625_000_000_000_000
+    assert "5,625,000,000,000,000" in str(summary)
+
+
+def test_what_a_small_network_costs() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.ConvTranspose2d(4, 2, 2, stride=2),
+        nn.Upsample(scale_factor=2),
+        nn.Flatten(),
+        nn.Linear(2 * 16 * 16, 5),
+    )
+    conv, pool, up, nearest, flatten, linear = pyconv.summary(net, (2, 3, 8, 8)).layers
+    assert conv.multiply_adds == 2 * 8 * 8 * 4 * 27
+    assert up.multiply_adds == 2 * (4 * 4 * 4 * 2 * 4 + 2 * 8 * 8)
+    assert linear.multiply_adds == 2 * (512 * 5 + 5)
+    assert [x.activations for x in (conv, pool, up, linear)] == [512, 0, 256, 0]
+    assert [x.views[0].size for x in (conv, pool, up, nearest)] == [3, 4, 4, 4]
+    assert [float(x.views[0].stride) for x in (conv, pool, up, nearest)] == [1, 2, 1, 0.5]
+    assert linear.receptive_field == (math.inf, math.inf)
+    assert flatten.output == (2, 512)
+
+
+def test_ways_around_and_side_by_side_see_the_most() -> None:
+    three = nn.Conv2d(4, 4, 3, padding=1)
+    net = nn.Sequential(nn.Residual(three), nn.Conv2d(4, 4, 1))
+    assert pyconv.summary(net, (1, 4, 9, 9)).layers[-1].receptive_field == (3, 3)
+
+
+def test_transposed_convolution_sees_a_mean() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 4, stride=4), nn.ConvTranspose2d(1, 1, 3, stride=2))
+    # Of two elements of the output, one sees one window and the other two: 4 and 8 pixels.
+    assert pyconv.summary(net, (1, 1, 16, 16)).layers[-1].receptive_field == (6, 6)
+
+
+def test_memory_is_what_is_alive_at_once() -> None:
+    net = nn.Sequential(*(nn.Conv2d(1, 1, 1, bias=False) for _ in range(5)))
+    summary = pyconv.summary(net, (1, 1, 10, 10))
+    parameters, image = 5 * 4, 100 * 4
+    # The input, which the caller holds, and what goes into and comes out of a layer.
+    assert summary.inference_bytes == parameters + 3 * image
+    assert summary.training_bytes == 2 * parameters + 6 * image
+
+
+def test_network_is_left_as_it_was() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    net[1].eval()
+    before = {name: t.numpy().copy() for name, t in net.state_dict().items()}
+    pyconv.summary(net, np.zeros((2, 3, 5, 5), np.float32))
+    assert (net.training, net[0].training, net[1].training) == (True, True, False)
+    assert not any(module._forward_hooks for module in net.modules())
+    assert all((t.numpy() == before[name]).all() for name, t in net.state_dict().items())
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (1, -3, 5, 5), (1, 4, 8, 8), (1, 2.5)])
+def test_bad_input(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError):
+        pyconv.summary(nn.Conv2d(3, 4, 3), shape)
+
+
+def test_shapes_only_ends() -> None:
+    with pyconv.shapes_only():
+        layer = nn.Conv2d(3, 4, 3)
+    assert not layer.weight.detach().numpy().flags.writeable
+    assert nn.Conv2d(3, 4, 3).weight.detach().numpy().std() > 0
+
+
+def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", "lenet", "--input", "5,1,28,28"]) == 0
+    text = capsys.readouterr().out
+    assert "61,706" in text
+    assert "5x6x14x14" in text
+
+
+ROWS = [
+    line.strip("| \n").split("|")
+    for line in (Path(__file__).parent.parent / "docs" / "models.md").read_text().splitlines()
+    if line.startswith("|")
+][2:]
+
+
+def test_table_of_models_is_complete() -> None:
+    assert [row[0].strip() for row in ROWS] == list(models.CATALOGUE)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0].strip())
+def test_table_of_models_is_right(row: list[str]) -> None:
+    name, _, parameters, multiply_adds, *_ = (cell.strip().replace(",", "") for cell in row)
+    with pyconv.shapes_only():
+        model = models.CATALOGUE[name].make()
+    assert sum(p.numel() for p in model.parameters()) == int(parameters)
+    if len(list(model.modules())) < 100:
+        entry = models.CATALOGUE[name]
+        input = np.broadcast_to(np.zeros((), entry.dtype), entry.input)
+        assert pyconv.summary(model, input).multiply_adds == int(multiply_adds)
