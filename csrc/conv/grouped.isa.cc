@@ -16,7 +16,8 @@ namespace {
 // Pixels of a segment: their sums, 3 or 4 weights and a vector of the source fill the registers. A
 // kernel for each length would take minutes to compile; all rows of 4 pixels or more can do without
 // a segment shorter than 4, but those of 6. 14 instead of 8 gain 10 % in the common case, depthwise
-// convolution with stride 1.
+// convolution with stride 1; the uncommon ones, double and groups with a stride, do with powers of
+// two.
 constexpr int segment_pixels[] = {14, 8, 7, 5, 4, 2, 1};
 constexpr int segment_lengths = sizeof segment_pixels / sizeof *segment_pixels;
 template <int Group, int Step>
@@ -207,7 +208,7 @@ void convolve_segment(const GroupedConv<T>& g, int only, const Segment& segment,
   convolve_vectors<T, Group, Step, P>(g, only, segment, at, std::make_index_sequence<Group>());
 }
 
-// The kernels by length, null where that is too long.
+// The kernels by length, null where there is none.
 template <class T>
 struct SegmentKernels {
   SegmentKernel<T> of_length[segment_lengths];
@@ -218,16 +219,18 @@ struct SegmentKernels {
     int longest = 0;
     while (!of_length[longest] || segment_pixels[longest] > pixels) ++longest;
     for (int i = longest; segment_pixels[i] >= 4; ++i) {
+      if (!of_length[i]) continue;
       if (pixels == segment_pixels[i]) return i;
       for (int rest = longest; segment_pixels[rest] >= 4; ++rest)
-        if (segment_pixels[i] + segment_pixels[rest] == pixels) return i;
+        if (of_length[rest] && segment_pixels[i] + segment_pixels[rest] == pixels) return i;
     }
     return longest;
   }
 };
 template <class T, int Group, int Step, int P>
 constexpr SegmentKernel<T> kernel_of_length() {
-  if constexpr (P <= most_pixels<Group, Step>)
+  constexpr bool common = sizeof(T) == 4 && (Group == 1 || Step == 1);
+  if constexpr (P <= most_pixels<Group, Step> && (common || (P & (P - 1)) == 0))
     return convolve_segment<T, Group, Step, P>;
   else
     return nullptr;
