@@ -53,7 +53,7 @@ def test_broadcasting(shapes: Any) -> None:
         (x + y, a + b),
         (x - y, a - b),
         (x * y, a * b),
-        (x / (y * y + 1), a / (b * b + 1)),
+        (x / (y * y + 1), a / (b * b + b.dtype.type(1))),
         (x < y, a < b),
         (x == y, a == b),
         (pyconv.where(x > 0, x, y), np.where(a > 0, a, b)),
