@@ -63,6 +63,14 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> A
     return array
 
 
+def kernel_float(op: str, data: Any, name: str = "input") -> Tensor:
+    """Make a Tensor that the kernels take, or raise a TypeError that names the argument."""
+    x = as_tensor(data, name)
+    if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
+        raise TypeError(f"{op}: {name}.dtype is {x.dtype}, expected float32 or float64")
+    return x
+
+
 def _has_dtype(data: Any) -> bool:
     while isinstance(data, (list, tuple)) and data:
         data = data[0]

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t task_panels = 8;    // of pixels, in a task's own block
 constexpr int64_t shared_panels = 8;  // of pixels, in a block that all tasks share
-constexpr int64_t enough_tasks = 16, enough_panels = 8;
+constexpr int64_t enough_panels = 8;
 constexpr int64_t most_rows = 16;  // of a tile, on any instruction set
 template <class T>
 constexpr int64_t sum_block = 2048 / static_cast<int64_t>(sizeof(T));  // a panel of rows fits L1

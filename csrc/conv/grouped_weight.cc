@@ -15,8 +15,6 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t enough_tasks = 16;
-
 template <class T>
 struct WeightGradient {
   const ConvShape& s;

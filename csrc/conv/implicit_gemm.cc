@@ -22,7 +22,6 @@ namespace {
 
 constexpr int64_t task_panels = columns_panels;  // of columns, in a task's own block
 constexpr int64_t shared_panels = 16;            // of columns, in a block that all tasks share
-constexpr int64_t enough_tasks = 16;
 
 // Where the product's element (row, j) goes: row * row_stride, and the place of column j.
 template <class T>

@@ -16,7 +16,6 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t enough_tasks = 16;
 constexpr int64_t rows_of_task = 224, channels_of_task = 256;  // of (c, tap) and of grad_output
 constexpr int64_t pixels_of_part = 1024;  // a sum is split only into parts longer than this
 

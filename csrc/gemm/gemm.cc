@@ -41,7 +41,6 @@ Epilogue<T> epilogue_at(const Epilogue<T>& all, bool last, int64_t row, int64_t 
 
 constexpr int64_t row_block = 2016;    // rows of A packed at a time: 4 MiB, shared through L3
 constexpr int64_t shared_columns = 4;  // column blocks of B packed at a time
-constexpr int64_t enough_tasks = 16;
 
 // How much of `total` a task takes: so that there are enough tasks, but at most `most`.
 int64_t share(int64_t total, int64_t most) {

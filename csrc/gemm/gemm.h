@@ -47,6 +47,7 @@ template <class T>
 constexpr int64_t depth_block = 2560 / static_cast<int64_t>(sizeof(T));
 template <class T>
 constexpr int64_t column_block = 1024 / static_cast<int64_t>(sizeof(T));
+constexpr int64_t enough_tasks = 16;  // for any number of threads, on which nothing may depend
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import _core
-from ..creation import as_tensor
+from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
 from .arithmetic import mul, pow, where
 from .comparison import eq
@@ -248,9 +248,7 @@ def _norm(
         raise TypeError(f"{op}: norm_type is {norm_type!r}, expected a number")
     if norm_type == 0 or norm_type != norm_type:
         raise ValueError(f"{op}: norm_type is {norm_type!r}, expected a number other than 0")
-    x = as_tensor(input, "input")
-    if x.dtype.kind != "f":
-        raise TypeError(f"{op}: input.dtype is {x.dtype}, expected float32 or float64")
+    x = kernel_float(op, input)
     if math.isinf(norm_type):
         largest = (max_pool1d, max_pool2d, max_pool3d)[ndim - 1]
         args = kernel_size, stride, 0, 1, ceil_mode

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.function import Function
-from ..creation import as_tensor
+from ..creation import kernel_float
 from ..random import default_generator, drop
 from ..tensor import Tensor
 
@@ -133,10 +133,7 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
 def _checked(op: str, input: Any, p: Any) -> Tensor:
     if not isinstance(p, (int, float)) or not 0 <= p <= 1:
         raise ValueError(f"{op}: p is {p!r}, expected a number in [0, 1]")
-    x = as_tensor(input, "input")
-    if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
-        raise TypeError(f"{op}: input.dtype is {x.dtype}, expected float32 or float64")
-    return x
+    return kernel_float(op, input)
 
 
 def _drop(x: Tensor, p: float) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.function import Function
-from ..creation import as_tensor
+from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
 from .arithmetic import where
 from .loss import as_index, check_reduction
@@ -266,9 +266,7 @@ def binary_cross_entropy_with_logits(
 
 
 def _floating(op: str, value: Any, name: str = "input", like: Tensor | None = None) -> Tensor:
-    x = as_tensor(value, name)
-    if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
-        raise TypeError(f"{op}: {name}.dtype is {x.dtype}, expected float32 or float64")
+    x = kernel_float(op, value, name)
     if like is not None and x.dtype.num != like.dtype.num:
         raise TypeError(f"{op}: {name}.dtype is {x.dtype} and input.dtype is {like.dtype}")
     return x

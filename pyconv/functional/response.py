@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.function import Function
-from ..creation import as_tensor
+from ..creation import kernel_float
 from ..tensor import Array, Tensor
 
 
@@ -100,11 +100,7 @@ def local_response_norm(
     tensor([[[0.12],
              [0.16]]])
     """
-    x = as_tensor(input, "input")
-    if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
-        raise TypeError(
-            f"local_response_norm: input.dtype is {x.dtype}, expected float32 or float64"
-        )
+    x = kernel_float("local_response_norm", input)
     if x.ndim < 3:
         raise ValueError(
             f"local_response_norm: input has shape {x.shape}, expected (N, C, d1, ...)"

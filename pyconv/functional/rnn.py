@@ -15,7 +15,7 @@ from ..tensor import Array, Tensor
 from .activation import relu
 from .arithmetic import where
 from .elementwise import sigmoid, tanh
-from .joining import stack
+from .joining import chunk, stack
 from .linear import linear
 
 CELLS = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}
@@ -189,11 +189,6 @@ def recurrent_steps(
 Step = Callable[[Tensor, list[Tensor], Tensor, Any], tuple[list[Tensor], Tensor]]
 
 
-def _split(x: Tensor, parts: int) -> list[Tensor]:
-    size = x.shape[-1] // parts
-    return [x[:, i * size : (i + 1) * size] for i in range(parts)]
-
-
 def _plain(activation: Callable[[Tensor], Tensor]) -> Step:
     def step(x: Tensor, states: list[Tensor], w: Tensor, b: Any) -> tuple[list[Tensor], Tensor]:
         h = activation(x + linear(states[0], w, b))
@@ -203,15 +198,15 @@ def _plain(activation: Callable[[Tensor], Tensor]) -> Step:
 
 
 def _lstm(x: Tensor, states: list[Tensor], w: Tensor, b: Any) -> tuple[list[Tensor], Tensor]:
-    i, f, g, o = _split(x + linear(states[0], w, b), 4)
+    i, f, g, o = chunk(x + linear(states[0], w, b), 4, -1)
     i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
     c = f * states[1] + i * g
     return [o * tanh(c), c], stack([i, f, g, o], 1)
 
 
 def _gru(x: Tensor, states: list[Tensor], w: Tensor, b: Any) -> tuple[list[Tensor], Tensor]:
-    x_r, x_z, x_n = _split(x, 3)
-    h_r, h_z, h_n = _split(linear(states[0], w, b), 3)
+    x_r, x_z, x_n = chunk(x, 3, -1)
+    h_r, h_z, h_n = chunk(linear(states[0], w, b), 3, -1)
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     n = tanh(x_n + r * h_n)
     return [n + z * (states[0] - n)], stack([r, z, n], 1)
@@ -221,8 +216,8 @@ def _gru_reset_before(
     x: Tensor, states: list[Tensor], w: Tensor, b: Any
 ) -> tuple[list[Tensor], Tensor]:
     h, size = states[0], states[0].shape[1]
-    x_r, x_z, x_n = _split(x, 3)
-    h_r, h_z = _split(linear(h, w[: 2 * size], None if b is None else b[: 2 * size]), 2)
+    x_r, x_z, x_n = chunk(x, 3, -1)
+    h_r, h_z = chunk(linear(h, w[: 2 * size], None if b is None else b[: 2 * size]), 2, -1)
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     n = tanh(x_n + linear(r * h, w[2 * size :], None if b is None else b[2 * size :]))
     return [n + z * (h - n)], stack([r, z, n], 1)
