@@ -14,7 +14,10 @@ namespace pyconv {
 enum class Cell : int { tanh, relu, lstm, gru };  // the first two are those of nn.RNN
 constexpr int cells = 4;
 
-constexpr int gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+// Static, as every function here must be: one set's copy would else serve all in a debug build.
+static constexpr int gates_of(Cell cell) {
+  return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1;
+}
 
 // Rows are sequences, those still running. Their state lies in scratch: row r at r * state_row,
 // gate g of it (backward) at g * padded, which is `hidden` rounded up to whole vectors.
@@ -59,6 +62,6 @@ using RnnTable = ByType<RnnKernels>;
 PYCONV_DECLARE_TABLES(RnnTable, rnn_table)
 
 // Vectors of a panel of the forward pass.
-constexpr int forward_vectors(Cell cell) { return gates_of(cell) == 1 ? 2 : gates_of(cell); }
+static constexpr int forward_vectors(Cell cell) { return gates_of(cell) == 1 ? 2 : gates_of(cell); }
 
 }  // namespace pyconv
