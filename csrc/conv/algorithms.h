@@ -44,6 +44,12 @@ class ColumnsOf {
     columns.source += g * channels_ * columns.channel_stride;
     return columns;
   }
+
+  // Lets j run over (row, image, column) if the pixels are those of several 2-D images, of which
+  // the rows at the border leave out a good part of the taps, and says whether it did. Those of a
+  // row then are neighbours, and leave out the same.
+  bool rows_before_images(int64_t batch);
+
   int64_t rows() const { return channels_ * first_.taps[0] * first_.taps[1] * first_.taps[2]; }
   int64_t pixels() const { return first_.pixels[0] * first_.pixels[1] * first_.pixels[2]; }
 

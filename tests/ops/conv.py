@@ -32,6 +32,10 @@ CONV2D = [
     conv("winograd-odd", (1, 19, 7, 10), (21, 19, 3, 3), padding=(0, 2)),
     conv("winograd-600-channels", (1, 600, 5, 5), (16, 600, 3, 3), padding=1),
     conv("winograd-many-tiles", (3, 16, 61, 71), (16, 16, 3, 3), padding="same"),
+    # rows of all images together, for those at the border leave out taps
+    conv("border-rows", (5, 9, 8, 9), (6, 9, 5, 3), padding=(3, 1)),
+    conv("border-rows-stride", (4, 16, 14, 15), (40, 16, 3, 3), padding=1, stride=2),
+    conv("border-rows-groups", (7, 6, 6, 5), (8, 3, 3, 3), padding=4, dilation=(4, 2), groups=2),
     # channels
     conv("channels-1", (2, 1, 6, 6), (1, 1, 3, 3)),
     conv("channels-odd", (1, 7, 9, 9), (13, 7, 3, 3), padding=1),
