@@ -98,23 +98,33 @@ struct FilterValues {
   }
 };
 
-// Multiplies the values of tiles by those of a panel of filters, at the points [p0, p1).
+// Multiplies the values of tiles by those of a panel of filters, at the points [p0, p1). `met`:
+// of each tap of the depth, the tiles that meet it; the values of others are not there.
 template <class T>
-void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t count, int64_t panel,
-              int p0, int p1, const Values<T>& results) {
+void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t count,
+              const std::vector<Range>& met, int64_t panel, int p0, int p1,
+              const Values<T>& results) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
-  const int64_t depth = filters.filters.depth(), nr = filters.nr;
+  const int64_t depth = filters.filters.depth(), of_tap = filters.filters.inputs, nr = filters.nr;
   const int64_t most = filters.kept ? sum_block<T> : rows_at_once;
   const Scratch own(filters.kept ? 0 : size_t(points * filters.plane) * sizeof(T));
-  const Panels rows(count, kernels.mr);
+  bool every_tile = true;
+  for (const Range& tiles : met) every_tile = every_tile && tiles.end - tiles.first == count;
+  if (!every_tile)
+    for (int point = p0; point < p1; ++point)
+      for (int64_t t = 0; t < count; ++t) std::fill_n(results.at(point, t) + panel * nr, nr, T(0));
   Tile<T> tile{};
   tile.a_row = inputs.row;
   tile.a_column = 1;
   tile.b_row = nr;
   tile.c_row = results.row;
-  for (int64_t k = 0; k < depth; k += most) {
-    tile.depth = std::min(most, depth - k);
-    tile.accumulate = k > 0;
+  for (int64_t k = 0; k < depth; k += tile.depth) {
+    const int64_t tap = k / of_tap, end = every_tile ? depth : (tap + 1) * of_tap;
+    const Range tiles = met[size_t(tap)];
+    const Panels rows(tiles.end - tiles.first, kernels.mr);
+    tile.depth = std::min(most, end - k);
+    tile.accumulate = k > 0 || !every_tile;
+    if (rows.count == 0) continue;
     const T* b = own.as<T>();
     if (filters.kept)
       b = filters.scratch.template as<T>() + (panel * depth + k) * nr;
@@ -123,10 +133,11 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
     for (int point = p0; point < p1; ++point) {
       tile.b = b + point * filters.plane;
       for (int64_t i = 0; i < rows.count; ++i) {
+        const int64_t first = tiles.first + rows.first_row(i);
         tile.height = rows.rows(i);
-        tile.a = inputs.at(point, rows.first_row(i)) + k;
+        tile.a = inputs.at(point, first) + k;
         tile.ahead = tile.a + tile.height * tile.a_row;
-        tile.c = results.at(point, rows.first_row(i)) + panel * nr;
+        tile.c = results.at(point, first) + panel * nr;
         kernels.tile(tile);
       }
     }
@@ -147,14 +158,17 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
   for_each_block<T>(tiles.total, depth, outputs, [&](int64_t t0, int64_t count) {
     const Values<T> inputs(count, depth), results(count, outputs);
     values_of_input(from, tiles, t0, count, zeros.data(), inputs);
+    std::vector<Range> met;
+    for (int64_t tap = 0; tap < filters.taps; ++tap)
+      met.push_back(tiles_met(from, tap, tiles, t0, count));
     if (keep)
       parallel_for(points * values.panels, [&](int64_t task) {
         const int point = static_cast<int>(task / values.panels);
-        multiply(inputs, values, count, task % values.panels, point, point + 1, results);
+        multiply(inputs, values, count, met, task % values.panels, point, point + 1, results);
       });
     else
       parallel_for(values.panels, [&](int64_t panel) {
-        multiply(inputs, values, count, panel, 0, points, results);
+        multiply(inputs, values, count, met, panel, 0, points, results);
       });
     in_ranges(count, [&](int64_t first, int64_t end) {
       for (int64_t t = first; t < end; ++t) {

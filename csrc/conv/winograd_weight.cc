@@ -44,19 +44,26 @@ void backward_weight(const ConvProblem& p) {
     parallel_for(winograd_points * splits, [&](int64_t task) {
       const int64_t point = task / splits, first = task % splits * at_once;
       Tile<T> tile{};
-      tile.depth = count;
       tile.a_row = 1;
       tile.a_column = gradients.row;
       tile.b_row = inputs.row;
       tile.c_row = sums.row;
       tile.accumulate = t0 > 0;
-      for (int64_t n = 0; n < depth; n += kernels.nr) {
-        tile.b = inputs.at(point, 0) + n;
-        for (int64_t i = first; i < std::min(first + at_once, rows.count); ++i) {
-          tile.height = rows.rows(i);
-          tile.a = gradients.at(point, 0) + rows.first_row(i);
-          tile.c = sums.at(point, rows.first_row(i)) + n;
-          kernels.tile(tile);
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        const Range met = tiles_met(from, tap, tiles, t0, count);
+        const int64_t end = (tap + 1) * s.in_channels;
+        tile.depth = met.end - met.first;
+        for (int64_t n = tap * s.in_channels; n < end; n += kernels.nr) {
+          tile.b = inputs.at(point, met.first) + n;
+          for (int64_t i = first; i < std::min(first + at_once, rows.count); ++i) {
+            tile.height = rows.rows(i);
+            tile.a = gradients.at(point, met.first) + rows.first_row(i);
+            tile.c = sums.at(point, rows.first_row(i)) + n;
+            if (n + kernels.nr <= end || tap + 1 == taps)
+              kernels.tile(tile);
+            else
+              kernels.tile_narrow(tile, static_cast<int>(end - n));
+          }
         }
       }
     });

@@ -38,7 +38,7 @@ ConvShape draw_3x3(Random& random) {
     const bool depth = i == 0;
     r.kernel[i] = depth ? (r.ndim == 3 ? random.whole(1, 3) : 1) : 3;
     r.stride[i] = r.dilation[i] = 1;
-    r.padding[i] = depth ? 0 : random.whole(0, 2);
+    r.padding[i] = depth ? (r.ndim == 3 ? random.whole(0, 2) : 0) : random.whole(0, 2);
     r.input[i] = depth ? r.kernel[0] + (r.ndim == 3 ? random.whole(0, 2) : 0) : random.whole(3, 10);
   }
   return make_conv_shape(r);

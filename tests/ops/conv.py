@@ -147,6 +147,16 @@ CONV3D = [
     conv("usual", (2, 4, 5, 6, 7), (8, 4, 3, 3, 3), padding=1),
     conv("no-bias", (1, 3, 4, 4, 5), (5, 3, 2, 2, 2), bias=False),
     conv("kernel-1", (1, 12, 3, 4, 5), (20, 12, 1, 1, 1)),
+    # tiles of Winograd's algorithm that meet a part of the taps of the depth, or none
+    conv("winograd", (3, 17, 2, 6, 7), (19, 17, 3, 3, 3), padding=1),
+    conv(
+        "winograd-depth",
+        (2, 16, 3, 5, 9),
+        (33, 16, 3, 3, 3),
+        stride=(2, 1, 1),
+        padding=(4, 1, 0),
+        dilation=(2, 1, 1),
+    ),
     conv("film", (1, 3, 8, 12, 12), (8, 3, 3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3)),
     conv("winograd", (1, 18, 4, 6, 9), (33, 18, 3, 3, 3), padding=(0, 1, 1)),
     conv("winograd-dilated", (2, 16, 7, 5, 6), (16, 16, 2, 3, 3), dilation=(3, 1, 1), padding=2),
