@@ -14,8 +14,10 @@ void implicit_gemm(const ConvProblem& problem);         // implicit_gemm.cc
 void implicit_gemm_weight(const ConvProblem& problem);  // its part for backward_weight
 void channels_last(const ConvProblem& problem);         // channels_last.cc
 void channels_last_weight(const ConvProblem& problem);  // its part for backward_weight
-void winograd(const ConvProblem& problem);              // winograd.cc
-void fully_connected(const ConvProblem& problem);       // fully_connected.cc
+void direct(const ConvProblem& problem);                // direct.cc
+bool direct_refuses(const ConvProblem& problem, std::string* why);
+void winograd(const ConvProblem& problem);         // winograd.cc
+void fully_connected(const ConvProblem& problem);  // fully_connected.cc
 bool fully_connected_refuses(const ConvProblem& problem, std::string* why);
 bool winograd_refuses(const ConvProblem& problem, std::string* why);
 void grouped(const ConvProblem& problem);         // grouped.cc

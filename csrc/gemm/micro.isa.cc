@@ -14,7 +14,8 @@ template <class T>
 constexpr int tile_columns = tile_vectors * lanes<T>;
 static_assert(tile_columns<float> <= max_tile_columns);
 
-template <class T, int Height>
+// Scattered: row k of B is at b + b_offset[k], not at b + k * b_row.
+template <class T, int Height, bool Scattered>
 inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
                                                     Vec<T> (&sum)[Height][tile_vectors]) {
   constexpr int L = lanes<T>, groups = (Height + 2) / 3;
@@ -23,15 +24,16 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   // A pointer per row would not fit in the registers. One per three rows does: the two beside it
   // are a_row away, which the addressing of a load can add.
   const T* middle[groups];
-#pragma GCC unroll 5
-  for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * t.a_row;
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_column = t.a_column, b_row = t.b_row;
+#pragma GCC unroll 5
+  for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * a_row;
   const T* ahead = t.ahead ? t.ahead : t.a;
   const int64_t ahead_step = t.ahead ? Height : 0;
-  for (int64_t k = t.depth; k > 0; --k) {
+  for (int64_t k = 0; k < t.depth; ++k) {
     __builtin_prefetch(ahead);
     ahead += ahead_step;
+    if (Scattered) b = t.b + t.b_offset[k];
     const Vec<T> b0 = load(b), b1 = load(b + L);
 #pragma GCC unroll 14
     for (int i = 0; i < Height; ++i) {
@@ -46,15 +48,9 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
 }
 
 template <class T, int Height>
-void tile(const Tile<T>& t) {
+inline __attribute__((always_inline)) void write(const Tile<T>& t,
+                                                 const Vec<T> (&sum)[Height][tile_vectors]) {
   constexpr int L = lanes<T>;
-  Vec<T> sum[Height][tile_vectors];
-#pragma GCC unroll 14
-  for (int i = 0; i < Height; ++i) {  // c arrives while the sum is formed
-    __builtin_prefetch(t.c + i * t.c_row, 1);
-    __builtin_prefetch(t.c + i * t.c_row + tile_columns<T> - 1, 1);
-  }
-  multiply<T, Height>(t, sum);
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) {
 #pragma GCC unroll 2
@@ -70,10 +66,22 @@ void tile(const Tile<T>& t) {
 }
 
 template <class T, int Height>
+void tile(const Tile<T>& t) {
+  Vec<T> sum[Height][tile_vectors];
+#pragma GCC unroll 14
+  for (int i = 0; i < Height; ++i) {  // c arrives while the sum is formed
+    __builtin_prefetch(t.c + i * t.c_row, 1);
+    __builtin_prefetch(t.c + i * t.c_row + tile_columns<T> - 1, 1);
+  }
+  multiply<T, Height, false>(t, sum);
+  write<T, Height>(t, sum);
+}
+
+template <class T, int Height>
 void tile_narrow(const Tile<T>& t, int columns) {
   constexpr int L = lanes<T>;
   Vec<T> sum[Height][tile_vectors];
-  multiply<T, Height>(t, sum);
+  multiply<T, Height, false>(t, sum);
   T buffer[Height * tile_columns<T>];
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) {
@@ -92,6 +100,13 @@ void tile_narrow(const Tile<T>& t, int columns) {
   }
 }
 
+template <class T, int Height>
+void tile_scattered(const Tile<T>& t) {
+  Vec<T> sum[Height][tile_vectors];
+  multiply<T, Height, true>(t, sum);
+  write<T, Height>(t, sum);
+}
+
 template <class T, size_t... I>
 inline void tile_of_height(const Tile<T>& t, std::index_sequence<I...>) {
   static constexpr void (*tiles[])(const Tile<T>&) = {&tile<T, static_cast<int>(I) + 1>...};
@@ -104,6 +119,13 @@ inline void tile_narrow_of_height(const Tile<T>& t, int columns, std::index_sequ
   tiles[t.height - 1](t, columns);
 }
 
+template <class T, size_t... I>
+inline void tile_scattered_of_height(const Tile<T>& t, std::index_sequence<I...>) {
+  static constexpr void (*tiles[])(const Tile<T>&) = {
+      &tile_scattered<T, static_cast<int>(I) + 1>...};
+  tiles[t.height - 1](t);
+}
+
 template <class T>
 void tile_any(const Tile<T>& t) {
   tile_of_height<T>(t, std::make_index_sequence<accumulator_rows>());
@@ -111,6 +133,11 @@ void tile_any(const Tile<T>& t) {
 template <class T>
 void tile_narrow_any(const Tile<T>& t, int columns) {
   tile_narrow_of_height<T>(t, columns, std::make_index_sequence<accumulator_rows>());
+}
+
+template <class T>
+void tile_scattered_any(const Tile<T>& t) {
+  tile_scattered_of_height<T>(t, std::make_index_sequence<accumulator_rows>());
 }
 
 // Few rows: what counts is to read long stretches of each row of B, and to ask for them early.
@@ -272,9 +299,15 @@ void dot(int rows, int columns, int64_t depth, const T* a, int64_t lda, const T*
 }
 
 template <class T>
-constexpr GemmKernels<T> kernels = {accumulator_rows,   tile_columns<T>, tile_any<T>,
-                                    tile_narrow_any<T>, strip<T>,        pack_a<T>,
-                                    pack_b<T>,          dot<T>};
+constexpr GemmKernels<T> kernels = {accumulator_rows,
+                                    tile_columns<T>,
+                                    tile_any<T>,
+                                    tile_narrow_any<T>,
+                                    tile_scattered_any<T>,
+                                    strip<T>,
+                                    pack_a<T>,
+                                    pack_b<T>,
+                                    dot<T>};
 
 }  // namespace
 

@@ -36,6 +36,13 @@ CONV2D = [
     conv("border-rows", (5, 9, 8, 9), (6, 9, 5, 3), padding=(3, 1)),
     conv("border-rows-stride", (4, 16, 14, 15), (40, 16, 3, 3), padding=1, stride=2),
     conv("border-rows-groups", (7, 6, 6, 5), (8, 3, 3, 3), padding=4, dilation=(4, 2), groups=2),
+    # few channels: rows of several vectors, bands, strides, and taps by phases of it
+    conv("direct-wide", (1, 2, 9, 300), (15, 2, 3, 5), padding=(1, 2)),
+    conv("direct-bands", (1, 16, 50, 67), (17, 16, 5, 4), padding=(3, 1), stride=(2, 3)),
+    conv(
+        "direct-dilation", (2, 3, 29, 37), (5, 3, 3, 4), dilation=(3, 2), stride=(4, 3), padding=2
+    ),
+    conv("direct-long-sum", (1, 15, 12, 17), (3, 15, 7, 7), padding=3),
     # channels
     conv("channels-1", (2, 1, 6, 6), (1, 1, 3, 3)),
     conv("channels-odd", (1, 7, 9, 9), (13, 7, 3, 3), padding=1),
