@@ -74,14 +74,16 @@ double channels_last_cost(const ConvProblem& p) {
   const Roles r(p);
   const bool weight = p.direction == ConvDirection::backward_weight;
   const double nr = 2 * lanes(p), groups = double(s.groups);
-  const double multiply = weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
-                                 : r.pixels * groups * r.depth * whole(int64_t(r.outputs), nr) / nr;
+  const double multiply =
+      weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
+             : r.pixels * groups * r.depth * whole(int64_t(r.outputs), nr / 2) / nr;
   const bool joined = s.groups == 1 && s.dilation[2] == 1;
   const double stretch = r.channels * (joined ? double(s.kernel[2]) : 1);
   double form = r.pixels * groups * r.depth * (copy_cycles + stretch_cycles / stretch);
   if (is_pointwise(s) && !weight) form = 0;
   const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
-  const double narrow = weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr);
+  const double narrow =
+      weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr / 2);
   return ((weight ? 1.2 : 1.05) * multiply + form + weights + narrow + conversion_cycles(p) +
           3000) /
          hertz;
@@ -152,7 +154,7 @@ double winograd_cost(const ConvProblem& p) {
   const double depth = taps * double(back ? s.out_channels : s.in_channels);
   const double outputs = double(back ? s.in_channels : s.out_channels);
   const double multiply =
-      winograd_points * tiles * depth * whole(int64_t(outputs), 2 * lane) / (2 * lane);
+      winograd_points * tiles * depth * whole(int64_t(outputs), lane) / (2 * lane);
   const double transforms = transform_cycles * tiles * (depth + outputs) / lane;
   const double filters = filter_cycles * depth * outputs / lane;
   return (1.05 * multiply + transforms + filters + conversion_cycles(p) + 10000) / hertz;

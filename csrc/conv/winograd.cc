@@ -113,6 +113,7 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
   if (!every_tile)
     for (int point = p0; point < p1; ++point)
       for (int64_t t = 0; t < count; ++t) std::fill_n(results.at(point, t) + panel * nr, nr, T(0));
+  const bool one_vector = filters.filters.outputs - panel * nr <= nr / 2;
   Tile<T> tile{};
   tile.a_row = inputs.row;
   tile.a_column = 1;
@@ -138,7 +139,10 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
         tile.a = inputs.at(point, first) + k;
         tile.ahead = tile.a + tile.height * tile.a_row;
         tile.c = results.at(point, first) + panel * nr;
-        kernels.tile(tile);
+        if (one_vector)
+          kernels.tile_narrow(tile, static_cast<int>(nr / 2));
+        else
+          kernels.tile(tile);
       }
     }
   }
