@@ -92,6 +92,9 @@ struct PixelProduct {
 
   int64_t depth() const { return columns.rows(); }
 
+  // Multiplications of a column with tasks of at most so many pixels.
+  int64_t terms(int64_t most) const;
+
   bool one_block(int64_t groups) const {
     return groups == 1 && pixels <= shared_panels * gemm_table().of<T>().mr &&
            weights.panels() >= enough_panels;
@@ -229,6 +232,19 @@ class Block {
 };
 
 template <class T>
+int64_t PixelProduct<T>::terms(int64_t most) const {
+  const int64_t count = balanced(stretch, most);
+  int64_t total = 0;
+  for (int64_t first = 0; first < pixels; first += stretch)
+    for (int64_t j = 0; j < stretch; j += count) {
+      const int64_t some = std::min(count, stretch - j);
+      const Range met = depth_met(columns.group(0), first + j, some);
+      total += some * (met.end - met.first);
+    }
+  return total;
+}
+
+template <class T>
 void PixelProduct<T>::run(int64_t groups) const {
   if (pixels == 0) return;
   const int64_t mr = gemm_table().of<T>().mr, nr = gemm_table().of<T>().nr;
@@ -256,6 +272,8 @@ void PixelProduct<T>::run(int64_t groups) const {
   };
   int64_t most = task_panels;
   while (groups * ceil_div(row_panels, most) < enough_tasks && most > 1) most /= 2;
+  for (int64_t fewer = most / 2; fewer > 0; fewer /= 2)  // leave out more taps
+    if (double(terms(fewer * mr)) < 0.85 * double(terms(most * mr))) most = fewer;
   const int64_t count = balanced(stretch, most * mr), of_stretch = ceil_div(stretch, count);
   const int64_t blocks = pixels / stretch * of_stretch;
   const int64_t splits = std::min(n, ceil_div(enough_tasks, groups * blocks));
