@@ -8,13 +8,19 @@ from typing import Any
 from ..config import set_num_threads
 from ..random import manual_seed
 from ..terminal import above, check_outputs
-from . import digits
+from . import chars, digits, fashion_mnist, mnist1d, segmentation
 from .loop import Training, fit
 
 __all__ = ["TASKS", "Training", "add_commands", "fit"]
 
 # By name: a module with a docstring, add_arguments(parser) and run(args).
-TASKS = {"digits": digits}
+TASKS = {
+    "chars": chars,
+    "digits": digits,
+    "fashion-mnist": fashion_mnist,
+    "mnist1d": mnist1d,
+    "segmentation": segmentation,
+}
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
