@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "design": {"models", "random"},
     "rehearsal": {"_core", "nn", "random"},
     "summary": {"_core", "nn", "autograd", "rehearsal", "tensor"},
+    "terminal": set(),
 }
 SEE_ALL = {
     "__init__",
@@ -52,6 +53,7 @@ SEE_ALL = {
     "explain",
     "profile",
     "serialization",
+    "train",
 }
 # Loaded only inside the function that needs them, so that importing pyconv needs NumPy alone.
 OPTIONAL = {"matplotlib", "ml_dtypes", "safetensors", "sklearn", "tqdm"}
