@@ -12,7 +12,7 @@ from .autograd.function import Node, Observer
 from .creation import as_tensor, ones_like
 from .explain import measured_peak
 from .random import randn
-from .summary import summary
+from .summary import count_layers, tensors_in
 from .tensor import Tensor
 
 OUTSIDE = "outside of layers"
@@ -106,7 +106,7 @@ def profile(model: nn.Module, input: Any, repeats: int = 5) -> Profile:
     """
     if repeats < 1:
         raise ValueError(f"profile: repeats is {repeats}, expected 1 or more")
-    counted = summary(model, input)
+    counted = count_layers(model, input)
     x = randn(*input) if isinstance(input, tuple) else as_tensor(input, "input")
     clocks = []
     before = [(param, param.grad) for param in model.parameters()]
@@ -169,7 +169,7 @@ class _Clock:
         try:
             self.last = time.perf_counter()
             result = self.model(input)
-            outputs = [x for x in _tensors(result) if x.requires_grad]
+            outputs = [x for x in tensors_in(result) if x.requires_grad]
             gradients = [ones_like(x) for x in outputs]
             self.outside.forward += self.lap()
             backward(outputs, gradients)
@@ -198,9 +198,9 @@ class _Clock:
             self.now = self.outside
             read, written, own = (
                 sum(x.numel() * x.dtype.itemsize for x in tensors)
-                for tensors in (_tensors(args), _tensors(result), module.parameters())
+                for tensors in (tensors_in(args), tensors_in(result), module.parameters())
             )
-            self.sizes[name] = read, written, own, any(x.requires_grad for x in _tensors(args))
+            self.sizes[name] = read, written, own, any(x.requires_grad for x in tensors_in(args))
 
         return hook
 
@@ -216,9 +216,4 @@ class _Clock:
             self.inner += names
         else:
             self.now.algorithms += names
-            self.owners |= {x._node: self.now for x in _tensors(made) if x._node is not None}
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    values = value if isinstance(value, tuple) else (value,)
-    return [x for x in values if isinstance(x, Tensor)]
+            self.owners |= {x._node: self.now for x in tensors_in(made) if x._node is not None}

@@ -218,6 +218,15 @@ def _shape_of(input: Any) -> tuple[tuple[int, ...], Any]:
 # ---- memory ------------------------------------------------------------------------------------
 
 
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the Tensors of nested tuples, such as a recurrent layer's results."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from tensors_in(part)
+
+
 def _infer(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
     with no_grad():
         model(Tensor(_core.empty(shape, dtype)))
@@ -225,7 +234,7 @@ def _infer(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
 
 def _train(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
     result = model(Tensor(_core.empty(shape, dtype)))
-    outputs = [x for x in (result if isinstance(result, tuple) else (result,)) if x.requires_grad]
+    outputs = [x for x in tensors_in(result) if x.requires_grad]
     backward(outputs, [Tensor(_core.empty(x.shape, x.dtype)) for x in outputs])
 
 

@@ -63,5 +63,5 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     with force(threads=1):
         assert main(["profile", "lenet", "--input", "5,1,28,28"]) == 0
     text = capsys.readouterr().out
-    assert "conv1" in text
+    assert "Conv2d" in text
     assert "total" in text

@@ -8,13 +8,19 @@ from typing import Any
 from ..config import set_num_threads
 from ..random import manual_seed
 from ..terminal import above, check_outputs
-from . import digits
+from . import compare, depth, design, digits, surface
 from .loop import Training, fit
 
 __all__ = ["TASKS", "Training", "add_commands", "fit"]
 
 # By name: a module with a docstring, add_arguments(parser) and run(args).
-TASKS = {"digits": digits}
+TASKS = {
+    "digits": digits,
+    "depth": depth,
+    "surface": surface,
+    "compare": compare,
+    "design": design,
+}
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
