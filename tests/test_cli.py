@@ -87,6 +87,10 @@ MISTAKES = [
     "train",
     "train bogus",
     "train digits --lr 0",
+    "train fashion-mnist . --model bogus",
+    "train mnist1d --seeds 0",
+    "train segmentation --width nan",
+    "train chars",
     "train digits --epochs -1",
     "train digits --resume no-such-file.safetensors",
     "train digits --save no/such/folder/weights.safetensors",
@@ -105,7 +109,7 @@ def test_mistake_gives_one_line(command: str, capsys: pytest.CaptureFixture[str]
     captured = capsys.readouterr()
     assert status == 2
     assert captured.out == ""
-    assert re.fullmatch(r"pyconv[a-z ]*: error: [^\n]+\n", captured.err)
+    assert re.fullmatch(r"pyconv[a-z0-9 -]*: error: [^\n]+\n", captured.err)
 
 
 @pytest.mark.parametrize(

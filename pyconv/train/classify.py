@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from .. import functional as F
 from .. import nn
 from ..autograd import no_grad
-from ..data import DataLoader
+from ..data import DataLoader, accuracy
+from ..tensor import Tensor
+
+
+def cross_entropy_of(
+    model: nn.Module, change: Callable[[Tensor], Tensor] | None = None, **options: Any
+) -> Callable[[Tensor, Tensor], tuple[Tensor, dict[str, float]]]:
+    """Return the loss of a `Training`; `change` is what happens to images before.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> loss = cross_entropy_of(pyconv.nn.Identity())
+    >>> loss(pyconv.zeros(1, 4), pyconv.tensor([0]))
+    (tensor(1.3863), {'accuracy': 1.0})
+    """
+
+    def loss(x: Tensor, classes: Tensor) -> tuple[Tensor, dict[str, float]]:
+        scores = model(change(x) if change else x)
+        right = {"accuracy": accuracy(scores.detach(), classes)}
+        return F.cross_entropy(scores, classes, **options), right
+
+    return loss
 
 
 def held_out_accuracy(model: nn.Module, dataset: Any, batch_size: int = 1000) -> float:
@@ -21,8 +45,5 @@ def held_out_accuracy(model: nn.Module, dataset: Any, batch_size: int = 1000) ->
     """
     model.eval()
     with no_grad():
-        hits = sum(
-            int((model(x).argmax(1).numpy() == y.numpy()).sum())
-            for x, y in DataLoader(dataset, batch_size)
-        )
+        hits = sum(accuracy(model(x), y) * len(x) for x, y in DataLoader(dataset, batch_size))
     return hits / len(dataset)

@@ -7,11 +7,10 @@ import argparse
 import numpy as np
 
 from .. import data, nn, optim
-from .. import functional as F
 from ..creation import from_numpy
 from ..random import default_generator
 from ..tensor import Tensor
-from .classify import held_out_accuracy
+from .classify import cross_entropy_of, held_out_accuracy
 from .loop import Training, fit, training_arguments
 
 
@@ -24,10 +23,6 @@ def run(args: argparse.Namespace) -> None:
     """Train, and print the held-out accuracy."""
     train, test = data.digits()
     model = digits_model()
-
-    def loss(images: Tensor, classes: Tensor) -> tuple[Tensor, dict[str, float]]:
-        return F.cross_entropy(model(shifted(images)), classes, label_smoothing=0.1), {}
-
     loader = data.DataLoader(train, args.batch_size, shuffle=True)
     optimizer = optim.SGD(model.parameters(), args.lr, momentum=0.9, weight_decay=5e-4)
     steps = max(1, args.epochs * len(loader))
@@ -35,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
         model,
         optimizer,
         loader,
-        loss,
+        cross_entropy_of(model, shifted, label_smoothing=0.1),
         lambda: {"held-out accuracy": held_out_accuracy(model, test)},
         optim.lr_scheduler.CosineAnnealingLR(optimizer, steps),
     )

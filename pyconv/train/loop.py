@@ -23,17 +23,30 @@ from .checkpoint import load_tree, save_tree
 
 # Arguments that may differ where a run goes on, since they do not change its numbers.
 MAY_DIFFER = {"run", "epochs", "threads", "save", "resume", "plot", "log", "folder", "file"}
-STATE = "carried", "history", "step", "sums", "order"  # plain attributes of a Training
+STATE = "history", "step", "sums", "order"  # plain attributes of a Training
 
 
 def training_arguments(
-    parser: argparse.ArgumentParser, epochs: int, batch_size: int, lr: float
+    parser: argparse.ArgumentParser,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
 ) -> None:
-    """Add what `fit` needs, with a task's defaults."""
+    """Add what `fit` needs, with a task's defaults; None if those depend on other arguments."""
+
+    def add(name: str, type: Any, default: Any, metavar: str) -> None:
+        help = "default: that of the model" if default is None else "default: %(default)s"
+        parser.add_argument(name, type=type, default=default, metavar=metavar, help=help)
+
+    add("--epochs", above(-1, int), epochs, "N")
+    add("--batch-size", above(0, int), batch_size, "N")
+    add("--lr", above(0, float), lr, "RATE")
+    saving_arguments(parser)
+
+
+def saving_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where to keep what a run has reached."""
     add = parser.add_argument
-    add("--epochs", type=above(-1, int), default=epochs, metavar="N", help="default: %(default)s")
-    add("--batch-size", type=above(0, int), default=batch_size, metavar="N", help="%(default)s")
-    add("--lr", type=above(0, float), default=lr, metavar="RATE", help="learning rate; %(default)s")
     default = f"{parser.prog.split()[-1]}.safetensors"
     add("--save", default=default, metavar="FILE", help="checkpoint; default: %(default)s")
     add("--resume", metavar="FILE", help="go on from this checkpoint to the end of epoch --epochs")
@@ -55,6 +68,10 @@ class Training:
         Returns measures by name, after each epoch.
     scheduler : LRScheduler, optional
         Steps after each batch.
+    clip : float, optional
+        The largest norm of all gradients together.
+    comment : callable
+        Returns lines to be shown after each epoch.
     unit, per_sample : str, int
         What the speed is counted in: one sample, the length of the first part of a batch, is so
         many of it.
@@ -86,6 +103,8 @@ class Training:
     loss: Callable[..., tuple[Tensor, dict[str, float]]]
     evaluate: Callable[[], dict[str, float]] = dict
     scheduler: Any = None
+    clip: float | None = None
+    comment: Callable[[], str] = str
     unit: str = "samples"
     per_sample: int = 1
     carried: dict[str, Tensor] = field(default_factory=dict)
@@ -114,6 +133,8 @@ class Training:
         loss, measures = self.loss(*batch)
         self.optimizer.zero_grad()
         loss.backward()
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
         if self.scheduler is not None:
             self.scheduler.step()
@@ -138,6 +159,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler and self.scheduler.state_dict(),
+            "carried": self.carried,
             "random": default_generator().bit_generator.state,
             **{name: getattr(self, name) for name in STATE},
         }
@@ -150,6 +172,8 @@ class Training:
         self.optimizer.load_state_dict({**optimizer, "state": by_number})
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
+        self.carried.clear()
+        self.carried.update(state["carried"])
         default_generator().bit_generator.state = state["random"]
         for name in STATE:
             setattr(self, name, state[name])
@@ -199,9 +223,11 @@ def fit(
                 epoch, seconds = len(training.history), time.perf_counter() - since
                 rate = f"{seconds:.1f} s, {speed:,.0f} {training.unit}/s"
                 progress.write(f"epoch {epoch:3}  {describe(measures)}  {rate}")
+                if comment := training.comment():
+                    progress.write(comment)
                 if args.log:
                     row = {"epoch": epoch, "lr": lr, **measures, "seconds": seconds}
-                    _log(args.log, row, new=epoch == 1)
+                    append_row(args.log, row, new=epoch == 1)
             saved = _save(training, args, options)
     if args.plot and training.history:
         (draw or plot_history)(args.plot, training)
@@ -236,13 +262,20 @@ def _save(training: Training, args: argparse.Namespace, options: Mapping[str, An
     return f"saved as {args.save}"
 
 
-def _log(path: str, row: Mapping[str, Any], new: bool) -> None:
+def append_row(path: str, row: Mapping[str, Any], new: bool = False) -> None:
+    """Add a row to a CSV file, which is begun if it is not there yet or to be `new`."""
     new = new or not os.path.exists(path)
     with open(path, "w" if new else "a", newline="") as file:
         writer = csv.DictWriter(file, row)
         if new:
             writer.writeheader()
         writer.writerow(row)
+
+
+def read_rows(path: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, by the names of its columns."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @contextmanager
@@ -298,10 +331,16 @@ def is_share(name: str) -> bool:
 
 
 def plot_history(path: str, training: Training) -> None:
-    """Draw every measure over the epochs: shares on the right, others on the left."""
+    """Draw the curves of all measures into a file."""
     from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")
+    plot_curves(figure, training)
+    figure.savefig(path, dpi=150)
+
+
+def plot_curves(figure: Any, training: Training) -> None:
+    """Draw every measure over the epochs: shares on the right, others on the left."""
     left = figure.subplots()
     right = left.twinx()
     epochs = range(1, len(training.history) + 1)
@@ -311,4 +350,3 @@ def plot_history(path: str, training: Training) -> None:
         axes.plot(epochs, values, f"C{number}", label=name)
     left.set(xlabel="epoch", yscale="log")
     figure.legend(loc="outside upper center", ncols=len(training.history[0]))
-    figure.savefig(path, dpi=150)
