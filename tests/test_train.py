@@ -14,7 +14,7 @@ import pytest
 
 import pyconv
 from pyconv.cli import main
-from pyconv.train import chars, fashion_mnist, loop, mnist1d
+from pyconv.train import chars, checkpoint, fashion_mnist, loop, mnist1d, segmentation
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +135,9 @@ def test_other_files_are_no_checkpoints(folder: Path, capsys: Any) -> None:
     pyconv.save({"bogus": pyconv.zeros(2)}, "other")
     assert main(words) == 2
     assert capsys.readouterr().err == "pyconv: error: other is no checkpoint of pyconv train\n"
+    checkpoint.save_tree({"epoch": 3}, "other")
+    assert main(words) == 2
+    assert capsys.readouterr().err == "pyconv: error: other is no checkpoint of pyconv train\n"
     (folder / "other").write_bytes(b"junk")
     assert main(words) == 2
     assert "no good safetensors file" in capsys.readouterr().err
@@ -192,6 +195,16 @@ def test_lenet_is_that_of_the_book() -> None:
     images = pyconv.from_numpy(np.arange(24.0).reshape(12, 1, 1, 2))
     turned = fashion_mnist.mirrored(images).numpy() != images.numpy()
     assert set(turned.sum((1, 2, 3))) == {0, 2}
+
+
+def test_pictures_and_masks_turn_alike() -> None:
+    images = pyconv.arange(4.0).reshape(1, 1, 2, 2)
+    seen = set()
+    for _ in range(60):
+        image, mask = segmentation.turned(images, images[:, 0])
+        np.testing.assert_array_equal(image.numpy()[0], mask.numpy())
+        seen.add(tuple(mask.numpy().ravel()))
+    assert len(seen) == 8
 
 
 def test_streams_go_on_where_they_ended() -> None:

@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, and print the held-out accuracy."""
     train, test = (data.fashion_mnist(args.folder, part) for part in (True, False))
+    if not len(train) or not len(test):
+        raise ValueError(f"{args.folder} holds {len(train)} images to learn, {len(test)} to test")
     recipe = RECIPES[args.model]
     for name in ("epochs", "batch_size", "lr"):
         if getattr(args, name) is None:

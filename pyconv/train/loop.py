@@ -241,8 +241,10 @@ def fit(
 
 def _resume(training: Training, args: argparse.Namespace, options: Mapping[str, Any]) -> None:
     state = load_tree(args.resume)
-    was = {**state["options"], "epochs": state["epochs"]}
-    done = len(state["history"])
+    try:
+        was, done = {**state["options"], "epochs": state["epochs"]}, len(state["history"])
+    except (KeyError, TypeError):
+        raise ValueError(f"{args.resume} is no checkpoint of pyconv train") from None
     # A schedule of the learning rate was made for a number of epochs.
     fixed = {"epochs": args.epochs} if training.scheduler and args.epochs > done else {}
     for name, value in {**options, **fixed}.items():

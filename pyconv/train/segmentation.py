@@ -9,7 +9,9 @@ import numpy as np
 
 from .. import data, models, nn, optim
 from ..autograd import no_grad
+from ..creation import from_numpy
 from ..data.shapes import CLASSES
+from ..random import default_generator
 from ..tensor import Array, Tensor
 from ..terminal import above
 from .classify import cross_entropy_of
@@ -25,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--width", type=above(0, int), default=8, metavar="N", help="channels; default 8")
     add("--pictures", type=above(0, int), default=800, metavar="N", help="to learn; default 800")
     add("--size", type=above(15, int), default=64, metavar="N", help="pixels a side; default 64")
-    training_arguments(parser, epochs=20, batch_size=16, lr=0.003)
+    training_arguments(parser, epochs=60, batch_size=4, lr=0.002)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -52,7 +54,9 @@ def run(args: argparse.Namespace) -> None:
         _draw(path, training, test, predict(model, first))
 
     loss = cross_entropy_of(model)
-    training = Training(model, optimizer, loader, loss, evaluate, scheduler)
+    training = Training(
+        model, optimizer, loader, lambda *batch: loss(*turned(*batch)), evaluate, scheduler
+    )
     seconds = fit(training, args, draw)
     print(f"mean IoU {evaluate()['mean IoU']:.4f} on {len(test)} pictures, {seconds:.1f} s")
 
@@ -61,6 +65,13 @@ def standardised(dataset: Any) -> data.TensorDataset:
     """Give images, uniform in [0, 1], about mean 0 and variance 1."""
     images, masks = dataset.tensors
     return data.TensorDataset((images - 0.5) * 4.0, masks)
+
+
+def turned(images: Tensor, masks: Tensor) -> list[Tensor]:
+    """Turn all pictures and masks of a batch to one of the eight sides of a square, at random."""
+    quarters, mirror = default_generator().integers(0, (4, 2))
+    sides = (np.rot90(tensor.numpy(), quarters, (-2, -1)) for tensor in (images, masks))
+    return [from_numpy((side[..., ::-1] if mirror else side).copy()) for side in sides]
 
 
 def predict(model: nn.Module, dataset: Any) -> Array:
