@@ -102,7 +102,7 @@ def profile(model: nn.Module, input: Any, repeats: int = 5) -> Profile:
     >>> import pyconv
     >>> rows = pyconv.profile(pyconv.models.lenet(), (1, 1, 28, 28), repeats=1)
     >>> rows[0].name, rows[0].kind, rows[0].forward > 0
-    ('conv1', 'Conv2d', True)
+    ('0', 'Conv2d', True)
     """
     if repeats < 1:
         raise ValueError(f"profile: repeats is {repeats}, expected 1 or more")
