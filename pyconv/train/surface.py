@@ -65,8 +65,8 @@ def surface(
 def roughness(losses: Array) -> float:
     """Return how much more a line across the surface goes up and down than a valley does.
 
-    The way down to the lowest point of a line and up again is what a valley has; the rest, as a
-    share of it, is the mean over all lines in both directions. 0 for any convex function.
+    The way down to the lowest point of a line and up again is what a valley has. The rest is summed
+    over all lines in both directions, as a share of that: 0 for any convex function.
 
     Examples
     --------
@@ -74,11 +74,10 @@ def roughness(losses: Array) -> float:
     >>> roughness(x**2 + x[:, None] ** 2)
     0.0
     """
-    shares = []
-    for line in (*losses, *losses.T):
-        valley = line[0] + line[-1] - 2 * line.min()
-        shares.append(np.abs(np.diff(line)).sum() / valley - 1 if valley > 0 else 0.0)
-    return float(np.mean(shares))
+    lines = np.concatenate([losses, losses.T])
+    ways = np.abs(np.diff(lines)).sum()
+    valleys = (lines[:, 0] + lines[:, -1] - 2 * lines.min(axis=1)).sum()
+    return float(ways / valleys - 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
