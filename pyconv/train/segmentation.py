@@ -62,9 +62,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def standardised(dataset: Any) -> data.TensorDataset:
-    """Give images, uniform in [0, 1], about mean 0 and variance 1."""
-    images, masks = dataset.tensors
-    return data.TensorDataset((images - 0.5) * 4.0, masks)
+    """Measure colours from the most usual of a picture, the ground's, in deviations."""
+    images, masks = (tensor.numpy() for tensor in dataset.tensors)
+    ground = np.median(images, (2, 3), keepdims=True)
+    return data.TensorDataset((images - ground) * np.float32(4), masks)
 
 
 def turned(images: Tensor, masks: Tensor) -> list[Tensor]:
@@ -148,7 +149,7 @@ def _draw(path: str, training: Training, test: Any, predicted: Array) -> None:
     images, masks = (tensor.numpy() for tensor in test.tensors)
     table = pictures.subplots(3, len(predicted), squeeze=False)
     for i, mask in enumerate(predicted):
-        table[0, i].imshow((images[i].transpose(1, 2, 0) / 4 + 0.5).clip(0, 1))
+        table[0, i].imshow((images[i].transpose(1, 2, 0) / 8 + 0.5).clip(0, 1))
         for row, classes in enumerate((masks[i], mask), 1):
             table[row, i].imshow(classes, vmin=0, vmax=len(CLASSES) - 1, cmap="viridis")
     for row, name in enumerate(("input", "truth", "prediction")):
