@@ -15,6 +15,7 @@ import numpy as np
 
 import pyconv
 from pyconv import train
+from pyconv.summary import count_layers
 
 DESCRIPTION = "Convolutional and recurrent networks on a CPU: fast, small, readable."
 
@@ -89,14 +90,15 @@ def _parser() -> argparse.ArgumentParser:
     train.add_commands(
         command("train", train.run, "train a network", "Each task says more: pyconv train TASK -h")
     )
-    summary = command(
-        "summary",
-        _summary,
-        "count what a published network costs, layer by layer",
-        "For example: pyconv summary resnet50 --input 1,3,224,224",
-    )
-    summary.add_argument("model", metavar="MODEL", help="a name that `pyconv models` lists")
-    summary.add_argument("--input", metavar="SIZES", help="batch first; default: the paper's")
+    for name, run, help in (
+        ("summary", _summary, "count what a published network costs, layer by layer"),
+        ("profile", _profile, "measure the layers of a published network, forward and backward"),
+    ):
+        of_model = command(
+            name, run, help, f"For example: pyconv {name} resnet50 --input 1,3,64,64"
+        )
+        of_model.add_argument("model", metavar="MODEL", help="a name that `pyconv models` lists")
+        of_model.add_argument("--input", metavar="SIZES", help="batch first; default: the paper's")
     command("models", _models, "list the published networks and what they cost")
     return parser
 
@@ -130,35 +132,44 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _summary(args: argparse.Namespace) -> int:
-    catalogue = pyconv.models.CATALOGUE
-    if args.model not in catalogue:
-        raise ValueError(
-            f"summary: model is {args.model!r}, expected one of {', '.join(catalogue)}"
-        )
-    sizes = None
-    if args.input:
-        try:
-            sizes = tuple(map(int, args.input.split(",")))
-        except ValueError:
-            raise ValueError(
-                f"summary: --input is {args.input!r}, expected as 1,3,224,224"
-            ) from None
-    print(_summary_of(args.model, sizes))
+    print(pyconv.summary(*_counted(args.model, _sizes("summary", args))))
     return 0
 
 
-def _summary_of(name: str, sizes: tuple[int, ...] | None = None) -> pyconv.Summary:
+def _profile(args: argparse.Namespace) -> int:
+    sizes = _sizes("profile", args)
+    entry = pyconv.models.CATALOGUE[args.model]
+    print(pyconv.profile(entry.make(), np.zeros(sizes or entry.input, entry.dtype)))
+    return 0
+
+
+def _sizes(command: str, args: argparse.Namespace) -> tuple[int, ...] | None:
+    """Read --input, after a look at the model's name."""
+    catalogue = pyconv.models.CATALOGUE
+    if args.model not in catalogue:
+        raise ValueError(
+            f"{command}: model is {args.model!r}, expected one of {', '.join(catalogue)}"
+        )
+    try:
+        return tuple(map(int, args.input.split(","))) if args.input else None
+    except ValueError:
+        raise ValueError(f"{command}: --input is {args.input!r}, expected as 1,3,224,224") from None
+
+
+def _counted(name: str, sizes: tuple[int, ...] | None = None) -> tuple[Any, Any]:
+    """Return a published network and its input, both without memory."""
     entry = pyconv.models.CATALOGUE[name]
     zero = np.zeros((), entry.dtype)
     with pyconv.shapes_only():
-        return pyconv.summary(entry.make(), np.broadcast_to(zero, sizes or entry.input))
+        model = entry.make()
+    return model, np.broadcast_to(zero, sizes or entry.input)
 
 
 def _models(args: argparse.Namespace) -> int:
     columns = "model", "input", "parameters", "multiply-adds", "activations", "receptive field"
     rows = [list(columns), ["---", "---", "---:", "---:", "---:", "---:"]]
     for name, entry in pyconv.models.CATALOGUE.items():
-        counted = _summary_of(name)
+        counted = count_layers(*_counted(name))
         # Of the last window: pools of a whole image, and what follows them, see all of it.
         windows = [x for x in counted.layers if "Conv" in x.kind or x.kind[:3] in ("Max", "Avg")]
         field = windows[-1].receptive_field if windows else ()

@@ -8,7 +8,17 @@ from typing import Any
 from ..config import set_num_threads
 from ..random import manual_seed
 from ..terminal import above, check_outputs
-from . import chars, digits, fashion_mnist, mnist1d, segmentation
+from . import (
+    chars,
+    compare,
+    depth,
+    design,
+    digits,
+    fashion_mnist,
+    mnist1d,
+    segmentation,
+    surface,
+)
 from .loop import Training, fit
 
 __all__ = ["TASKS", "Training", "add_commands", "fit"]
@@ -16,10 +26,14 @@ __all__ = ["TASKS", "Training", "add_commands", "fit"]
 # By name: a module with a docstring, add_arguments(parser) and run(args).
 TASKS = {
     "chars": chars,
+    "compare": compare,
+    "depth": depth,
+    "design": design,
     "digits": digits,
     "fashion-mnist": fashion_mnist,
     "mnist1d": mnist1d,
     "segmentation": segmentation,
+    "surface": surface,
 }
 
 
