@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"nn", "functional", "tensor", "autograd"},
     "design": {"models", "random"},
     "summary": {"nn", "autograd", "tensor"},
+    "terminal": set(),
 }
-SEE_ALL = {"__init__", "__main__", "backend", "cli", "config", "explain", "serialization"}
+SEE_ALL = {"__init__", "__main__", "backend", "cli", "config", "explain", "serialization", "train"}
 # Loaded only inside the function that needs them, so that importing pyconv needs NumPy alone.
 OPTIONAL = {"matplotlib", "ml_dtypes", "safetensors", "sklearn", "tqdm"}
 PEERS = {"MNN", "jax", "mkl", "ncnn", "onnxruntime", "openvino", "scipy", "tensorflow", "torch"}
