@@ -8,14 +8,16 @@ from typing import Any
 from ..config import set_num_threads
 from ..random import manual_seed
 from ..terminal import above, check_outputs
-from . import chars, digits, fashion_mnist, mnist1d, segmentation
+from . import adding, chars, copy, digits, fashion_mnist, mnist1d, segmentation
 from .loop import Training, fit
 
 __all__ = ["TASKS", "Training", "add_commands", "fit"]
 
 # By name: a module with a docstring, add_arguments(parser) and run(args).
 TASKS = {
+    "adding": adding,
     "chars": chars,
+    "copy": copy,
     "digits": digits,
     "fashion-mnist": fashion_mnist,
     "mnist1d": mnist1d,
