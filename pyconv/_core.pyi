@@ -356,3 +356,15 @@ def rnn_backward(
     need_bias: bool,
     /,
 ) -> tuple[_Array | None, ...]: ...
+def rnn_stream_step(
+    cell: int,
+    layer: bool,
+    input: _Array,
+    h: _Array | None,
+    c: _Array | None,
+    weight_ih: _Array,
+    weight_hh: _Array,
+    bias_ih: _Array | None,
+    bias_hh: _Array | None,
+    /,
+) -> tuple[_Array, ...] | None: ...

@@ -14,7 +14,7 @@ import pytest
 
 import pyconv
 from pyconv.cli import main
-from pyconv.train import chars, checkpoint, fashion_mnist, loop, mnist1d, segmentation
+from pyconv.train import chars, checkpoint, fashion_mnist, loop, memory, mnist1d, segmentation
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +148,37 @@ def test_without_safetensors(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> No
     assert main([*prepare(TASKS["digits"]), "--epochs", "1"]) == 0
     assert "not saved: that needs pip install 'pyconv[weights]'" in capsys.readouterr().out
     assert not list(Path().glob("*.safetensors"))
+
+
+# ---- the adding problem and the copy task ------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["adding", "copy"])
+def test_memory_tasks(
+    folder: Path, task: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(memory, "STEPS_PER_EPOCH", 2)
+    words = f"train {task} --length 4 --hidden 3 --epochs 2 --log log.csv --plot plot.png"
+    assert main(words.split()) == 0
+    table = capsys.readouterr().out.splitlines()[2:]
+    for row, cell in zip(table, memory.CELLS, strict=True):
+        assert re.fullmatch(rf"\| {cell} \| [\d.]+ \| [\d.]+% \|", row)
+    assert len((folder / "log.csv").read_text().splitlines()) == 1 + 3 * 2
+    assert (folder / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_short_sum_is_learnt(capsys: Any) -> None:
+    words = "train adding --length 4 --hidden 16 --epochs 5 --lr 0.01 --batch-size 16 --cells GRU"
+    assert main(words.split()) == 0
+    share = re.search(r"([\d.]+)% \|$", capsys.readouterr().out.strip())
+    assert share
+    assert float(share[1]) < 50
+
+
+def test_a_length_that_is_too_short(capsys: Any) -> None:
+    assert main(["train", "adding", "--length", "1"]) == 2
+    assert "--length is 1, expected 2 or more" in capsys.readouterr().err
 
 
 # ---- MNIST-1D ----------------------------------------------------------------------------------

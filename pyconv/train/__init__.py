@@ -9,8 +9,10 @@ from ..config import set_num_threads
 from ..random import manual_seed
 from ..terminal import above, check_outputs
 from . import (
+    adding,
     chars,
     compare,
+    copy,
     depth,
     design,
     digits,
@@ -25,8 +27,10 @@ __all__ = ["TASKS", "Training", "add_commands", "fit"]
 
 # By name: a module with a docstring, add_arguments(parser) and run(args).
 TASKS = {
+    "adding": adding,
     "chars": chars,
     "compare": compare,
+    "copy": copy,
     "depth": depth,
     "design": design,
     "digits": digits,
