@@ -171,17 +171,12 @@ def summary(model: nn.Module, input: Any) -> Summary:
     4089185256
     """
     shape, dtype = _shape_of(input)
-    trained = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with evaluating(model):
         with no_grad():
             watch = _Watch(model, shape, dtype)
             result = Summary(watch.run(layers=True))
         kept = _Watch(model, shape, dtype)
         kept.run(layers=False)
-    finally:
-        for module, training in trained.items():
-            module.training = training
     parameters = list(model.parameters())
     own = sum(map(_bytes, parameters)) + sum(map(_bytes, model.buffers()))
     result.parameters = sum(param.numel() for param in parameters)
@@ -190,6 +185,19 @@ def summary(model: nn.Module, input: Any) -> Summary:
     result.inference_bytes = own + watch.peak
     result.training_bytes = own + sum(map(_bytes, parameters)) + kept.at_end
     return result
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Set a Module to evaluation, and leave it as it was; a function is left alone."""
+    trained = {m: m.training for m in model.modules()} if isinstance(model, nn.Module) else {}
+    if trained:
+        model.eval()
+    try:
+        yield
+    finally:
+        for module, training in trained.items():
+            module.training = training
 
 
 def _shape_of(input: Any) -> tuple[tuple[int, ...], Any]:
