@@ -33,6 +33,14 @@ struct Target {
   int64_t row;      // channels of all groups
   bool dense;       // pixel j at j * row; else:
   Places places;
+
+  void rows_before_images(int64_t batch) {  // see ColumnsOf
+    places.pixels[0] = places.pixels[1];
+    places.step[0] = places.step[1];
+    places.pixels[1] = batch;
+    places.step[1] = places.image_stride;
+    dense = false;
+  }
 };
 
 // The right operand: panels of nr output channels, [depth][nr], with depth counting (tap, channel).
@@ -70,9 +78,15 @@ struct PixelProduct {
   const Weights<T>& weights;
   const T* bias;  // or null
   Target<T> target;
-  int64_t pixels;  // of all images
+  int64_t pixels;   // of all images
+  int64_t stretch;  // of pixels, that no task should cross
 
   int64_t depth() const { return columns.rows(); }
+
+  bool one_block(int64_t groups) const {
+    return groups == 1 && pixels <= shared_panels * gemm_table().of<T>().mr &&
+           weights.panels() >= enough_panels;
+  }
 
   // Many pixels: each task forms the columns that it needs, and threads do not wait for each other.
   // Few pixels: one block, formed by all threads, who then split the output channels and repack the
@@ -211,7 +225,7 @@ void PixelProduct<T>::run(int64_t groups) const {
   const int64_t mr = gemm_table().of<T>().mr, nr = gemm_table().of<T>().nr;
   const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
   const size_t panel = size_t(nr * depth());
-  if (groups == 1 && row_panels <= shared_panels && n >= enough_panels) {
+  if (one_block(groups)) {
     const Block<T> block(*this, 0, 0, pixels, 0, n, true);
     parallel_for(block.parts() * row_panels, [&](int64_t task) {
       const int64_t i = task % row_panels;
@@ -230,13 +244,15 @@ void PixelProduct<T>::run(int64_t groups) const {
   parallel_for(groups * n, [&](int64_t i) { weights.pack(i / n, i % n, panel_of(i)); });
   int64_t most = task_panels;
   while (groups * ceil_div(row_panels, most) < enough_tasks && most > 1) most /= 2;
-  const int64_t count = balanced(pixels, most * mr), blocks = ceil_div(pixels, count);
+  const int64_t count = balanced(stretch, most * mr), of_stretch = ceil_div(stretch, count);
+  const int64_t blocks = pixels / stretch * of_stretch;
   const int64_t splits = std::min(n, ceil_div(enough_tasks, groups * blocks));
   const int64_t n_count = balanced(n, ceil_div(n, splits)), n_blocks = ceil_div(n, n_count);
   parallel_for(groups * blocks * n_blocks, [&](int64_t task) {
     const int64_t n0 = task % n_blocks * n_count, n1 = std::min(n0 + n_count, n);
-    const int64_t j0 = task / n_blocks % blocks * count, group = task / n_blocks / blocks;
-    const Block<T> block(*this, group, j0, std::min(count, pixels - j0), n0, n1, false);
+    const int64_t part = task / n_blocks % blocks, group = task / n_blocks / blocks;
+    const int64_t j0 = part / of_stretch * stretch, done = part % of_stretch * count;
+    const Block<T> block(*this, group, j0 + done, std::min(count, stretch - done), n0, n1, false);
     for (int64_t k = 0; k < block.parts(); ++k) {
       block.form(k, 0, block.panels());
       for (int64_t i = n0; i < n1; ++i) block.multiply(k, i, panel_of(group * n + i));
@@ -246,14 +262,30 @@ void PixelProduct<T>::run(int64_t groups) const {
 }
 
 template <class T>
+void multiply(const ConvProblem& p, ColumnsOf<T>& columns, const Weights<T>& weights,
+              const Target<T>& target) {
+  const int64_t batch = p.shape->batch, groups = p.shape->groups;
+  const int64_t pixels = batch * columns.pixels();
+  PixelProduct<T> product{columns, weights, static_cast<const T*>(p.bias), target, pixels, pixels};
+  if (!product.one_block(groups) && columns.rows_before_images(batch)) {
+    product.target.rows_before_images(batch);
+    product.stretch = pixels / product.target.places.pixels[0];
+  }
+  product.run(groups);
+}
+
+template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast input(p.input);
-  const ColumnsOf<T> columns(s, input.view());
+  ColumnsOf<T> columns(s, input.view());
   const Weights<T> weights{s, static_cast<const T*>(p.weight), false, {}};
-  const Target<T> output{static_cast<T*>(p.result), s.out_group(), s.out_channels, true, {}};
-  PixelProduct<T>{columns, weights, static_cast<const T*>(p.bias), output, s.batch * s.out_pixels()}
-      .run(s.groups);
+  Target<T> output{static_cast<T*>(p.result), s.out_group(), s.out_channels, true, {}};
+  output.places = {
+      s.out_pixels() * s.out_channels,
+      {s.output[0], s.output[1], s.output[2]},
+      {s.output[1] * s.output[2] * s.out_channels, s.output[2] * s.out_channels, s.out_channels}};
+  multiply(p, columns, weights, output);
 }
 
 template <class T>
@@ -261,7 +293,7 @@ void backward_input_phase(const ConvProblem& p, const TensorView& grad_output,
                           const int64_t (&phase)[3]) {
   const ConvShape& s = *p.shape;
   std::vector<int64_t> taps[3];
-  const ColumnsOf<T> columns(s, grad_output, phase, taps);
+  ColumnsOf<T> columns(s, grad_output, phase, taps);
   if (columns.pixels() == 0 || columns.rows() == 0) return;
   Weights<T> weights{s, static_cast<const T*>(p.weight), true, {}};
   for (int64_t d : taps[0])
@@ -277,9 +309,7 @@ void backward_input_phase(const ConvProblem& p, const TensorView& grad_output,
     grad_input.places.step[i] = s.stride[i] * step[i];
     grad_input.places.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
   }
-  PixelProduct<T>{columns, weights, static_cast<const T*>(p.bias), grad_input,
-                  s.batch * columns.pixels()}
-      .run(s.groups);
+  multiply(p, columns, weights, grad_input);
 }
 
 template <class T>
