@@ -54,7 +54,7 @@ def as_matrix(layer: nn.Module | Callable[[Tensor], Tensor], shape: tuple[int, .
     --------
     >>> import pyconv
     >>> conv = pyconv.nn.Conv1d(1, 1, 3, padding=1)
-    >>> pyconv.nn.init.constant_(conv.weight, 2.0)
+    >>> _ = pyconv.nn.init.constant_(conv.weight, 2.0)
     >>> pyconv.as_matrix(conv, (1, 4))
     array([[2., 2., 0., 0.],
            [2., 2., 2., 0.],
