@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "optim": {"_core", "tensor", "autograd"},
     "data": {"functional", "tensor", "creation", "random"},
     "models": {"nn", "functional", "tensor", "autograd"},
+    "check": {"config", "nn", "autograd", "summary", "tensor"},
     "design": {"models", "random"},
     "rehearsal": {"_core", "nn", "random"},
     "summary": {"_core", "nn", "autograd", "rehearsal", "tensor"},
