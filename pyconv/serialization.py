@@ -112,7 +112,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         for key, array in arrays.items():
             _check(key, array)
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"load: {name} is no good safetensors file: {error}") from None
+        hint = "; convert bfloat16 to float32 with ml_dtypes" if "bfloat16" in str(error) else ""
+        raise ValueError(f"load: {name} is no good safetensors file: {error}{hint}") from None
     return {key: Tensor(array) for key, array in arrays.items()}
 
 
