@@ -139,7 +139,9 @@ def slack_of(op: str, arrays: Arrays, options: dict[str, Any]) -> float:
         return 1.0
     forced = _core.force_algorithm(op, None)
     _core.force_algorithm(op, forced)
-    possible = forced in (None, "winograd") and not all(refused(op, "winograd", arrays, options))
+    possible = forced in (None, "winograd", *FORWARD_ONLY) and not all(
+        refused(op, "winograd", arrays, options)
+    )
     return WINOGRAD_SLACK if possible else 1.0
 
 
@@ -153,14 +155,20 @@ def compare(
     assert_close(actual, expected, longest, scale, allow_empty=np.size(expected) == 0, slack=slack)
 
 
+FORWARD_ONLY = ("direct",)  # algorithms that leave the gradients to others
+
+
 def algorithms(op: str) -> list[str | None]:
     """Every way to compute the op; None leaves the choice to the library."""
     return [None, *(_core.algorithm_names(op) if op in CONVOLUTIONS else [])]
 
 
 def applies(op: str, name: str | None, arrays: Arrays, options: dict[str, Any]) -> bool:
-    """Ask the table of algorithms whether this one takes the case, in all directions."""
-    return name is None or not any(refused(op, name, arrays, options))
+    """Ask the table of algorithms whether this one takes the case, in all directions it has."""
+    if name is None:
+        return True
+    forward, *backward = refused(op, name, arrays, options)
+    return not (forward or (any(backward) and name not in FORWARD_ONLY))
 
 
 def refused(op: str, name: str, arrays: Arrays, options: dict[str, Any]) -> list[bool]:

@@ -14,8 +14,10 @@ void implicit_gemm(const ConvProblem& problem);         // implicit_gemm.cc
 void implicit_gemm_weight(const ConvProblem& problem);  // its part for backward_weight
 void channels_last(const ConvProblem& problem);         // channels_last.cc
 void channels_last_weight(const ConvProblem& problem);  // its part for backward_weight
-void winograd(const ConvProblem& problem);              // winograd.cc
-void fully_connected(const ConvProblem& problem);       // fully_connected.cc
+void direct(const ConvProblem& problem);                // direct.cc
+bool direct_refuses(const ConvProblem& problem, std::string* why);
+void winograd(const ConvProblem& problem);         // winograd.cc
+void fully_connected(const ConvProblem& problem);  // fully_connected.cc
 bool fully_connected_refuses(const ConvProblem& problem, std::string* why);
 bool winograd_refuses(const ConvProblem& problem, std::string* why);
 void grouped(const ConvProblem& problem);         // grouped.cc
@@ -44,6 +46,12 @@ class ColumnsOf {
     columns.source += g * channels_ * columns.channel_stride;
     return columns;
   }
+
+  // Lets j run over (row, image, column) if the pixels are those of several 2-D images, of which
+  // the rows at the border leave out a good part of the taps, and says whether it did. Those of a
+  // row then are neighbours, and leave out the same.
+  bool rows_before_images(int64_t batch);
+
   int64_t rows() const { return channels_ * first_.taps[0] * first_.taps[1] * first_.taps[2]; }
   int64_t pixels() const { return first_.pixels[0] * first_.pixels[1] * first_.pixels[2]; }
 

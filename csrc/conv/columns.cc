@@ -77,6 +77,32 @@ ColumnsOf<T>::ColumnsOf(const ConvShape& s, const TensorView& grad_output,
   if (rows() > 0) flatten_pointwise();
 }
 
+template <class T>
+bool ColumnsOf<T>::rows_before_images(int64_t batch) {
+  constexpr double least = 0.02;
+  Columns<T>& c = first_;
+  if (batch * c.pixels[2] < 2 * gemm_table().of<T>().mr || batch < 2) return false;
+  if (c.pixels[0] != 1 || c.size[0] != 1 || c.taps[0] != 1 || c.offset[0][0] != 0) return false;
+  int64_t outside = 0;
+  for (int64_t h = 0; h < c.pixels[1]; ++h)
+    for (int64_t offset : offsets_[1]) {
+      const int64_t row = h * c.step[1] + offset;
+      outside += row < 0 || row >= c.size[1];
+    }
+  if (double(outside) < least * double(c.pixels[1] * c.taps[1])) return false;
+  const auto as = [&](int i, int64_t pixels, int64_t step, int64_t size, int64_t stride) {
+    c.pixels[i] = pixels;
+    c.step[i] = step;
+    c.size[i] = size;
+    c.stride[i] = stride;
+  };
+  as(0, c.pixels[1], c.step[1], c.size[1], c.stride[1]);
+  as(1, batch, 1, batch, c.image_stride);
+  std::swap(c.taps[0], c.taps[1]);
+  std::swap(c.offset[0], c.offset[1]);
+  return true;
+}
+
 ConvShape pointwise(const ConvShape& s) {
   ConvShape same = s;
   same.in_channels = s.out_channels;

@@ -28,6 +28,7 @@ constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a s
 constexpr double layout_cycles = 1.7;  // per element of an array copied into another layout
 constexpr double read_cycles = 0.35;   // per weight, where it lies
 constexpr double repack_cycles = 0.3;  // per weight
+constexpr double window_cycles = 2;    // direct: per element copied
 constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
 // Of several groups: per element of columns, and per number put in its place when scattered.
 constexpr double group_form_cycles = 0.7, group_scatter_cycles = 4;
@@ -73,14 +74,16 @@ double channels_last_cost(const ConvProblem& p) {
   const Roles r(p);
   const bool weight = p.direction == ConvDirection::backward_weight;
   const double nr = 2 * lanes(p), groups = double(s.groups);
-  const double multiply = weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
-                                 : r.pixels * groups * r.depth * whole(int64_t(r.outputs), nr) / nr;
+  const double multiply =
+      weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
+             : r.pixels * groups * r.depth * whole(int64_t(r.outputs), nr / 2) / nr;
   const bool joined = s.groups == 1 && s.dilation[2] == 1;
   const double stretch = r.channels * (joined ? double(s.kernel[2]) : 1);
   double form = r.pixels * groups * r.depth * (copy_cycles + stretch_cycles / stretch);
   if (is_pointwise(s) && !weight) form = 0;
   const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
-  const double narrow = weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr);
+  const double narrow =
+      weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr / 2);
   return ((weight ? 1.2 : 1.05) * multiply + form + weights + narrow + conversion_cycles(p) +
           3000) /
          hertz;
@@ -129,17 +132,30 @@ double fully_connected_cost(const ConvProblem& p) {
   return (1.05 * std::max(double(s.batch), read_cycles * nr) * weights / nr + 1000) / hertz;
 }
 
+double direct_cost(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const Roles r(p);
+  const double nr = 2 * lanes(p), copied = double(s.batch * s.in_channels * s.in_pixels());
+  const double wide = double(s.output[2]) + double((s.kernel[2] - 1) * s.dilation[2] / s.stride[2]);
+  const double pixels =
+      double(s.batch * s.output[0]) * whole(int64_t(double(s.output[1]) * wide), nr);
+  return (1.05 * pixels * r.depth * r.outputs / nr + window_cycles * copied * double(s.kernel[0]) +
+          3000) /
+         hertz;
+}
+
 double winograd_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const bool back = p.direction == ConvDirection::backward_input;
   const auto& size = back ? s.input : s.output;
-  const double tiles = double(s.batch) * double(size[0]) * double(ceil_div(size[1], 4)) *
-                       double(ceil_div(size[2], 4));
+  const int64_t tile = winograd_outputs(s.kernel[2]);
+  const double tiles = double(s.batch) * double(size[0]) * double(ceil_div(size[1], tile)) *
+                       double(ceil_div(size[2], tile));
   const double taps = double(s.kernel[0]), lane = lanes(p);
   const double depth = taps * double(back ? s.out_channels : s.in_channels);
   const double outputs = double(back ? s.in_channels : s.out_channels);
   const double multiply =
-      winograd_points * tiles * depth * whole(int64_t(outputs), 2 * lane) / (2 * lane);
+      winograd_points * tiles * depth * whole(int64_t(outputs), lane) / (2 * lane);
   const double transforms = transform_cycles * tiles * (depth + outputs) / lane;
   const double filters = filter_cycles * depth * outputs / lane;
   return (1.05 * multiply + transforms + filters + conversion_cycles(p) + 10000) / hertz;
@@ -159,21 +175,32 @@ double grouped_cost(const ConvProblem& p) {
 bool refuses_nothing(const ConvProblem&, std::string*) { return false; }
 
 const ConvAlgorithm table[] = {
-    {{"fully_connected", fully_connected_refuses, fully_connected_cost, fully_connected}, false},
-    {{"winograd", winograd_refuses, winograd_cost, winograd}, true},
-    {{"depthwise", depthwise_refuses, grouped_cost, grouped}, true},
-    {{"grouped", grouped_refuses, grouped_cost, grouped}, true},
-    {{"channels_last", refuses_nothing, channels_last_cost, channels_last}, true},
-    {{"implicit_gemm", refuses_nothing, implicit_gemm_cost, implicit_gemm}, false},
-    {{"im2col", refuses_nothing, im2col_cost, im2col}, false},
+    {{"fully_connected", fully_connected_refuses, fully_connected_cost, fully_connected},
+     false,
+     true},
+    {{"winograd", winograd_refuses, winograd_cost, winograd}, true, true},
+    {{"depthwise", depthwise_refuses, grouped_cost, grouped}, true, true},
+    {{"grouped", grouped_refuses, grouped_cost, grouped}, true, true},
+    {{"direct", direct_refuses, direct_cost, direct}, false, false},
+    {{"channels_last", refuses_nothing, channels_last_cost, channels_last}, true, true},
+    {{"implicit_gemm", refuses_nothing, implicit_gemm_cost, implicit_gemm}, false, true},
+    {{"im2col", refuses_nothing, im2col_cost, im2col}, false, true},
 };
+
+// The name whose forced algorithm the choice must heed; none if that has no gradients.
+std::string forced_by(const ConvProblem& p) {
+  const std::string& forced = forced_algorithm(p.shape->name());
+  for (const auto& row : table)
+    if (forced == row.name && !row.gradients && p.direction != ConvDirection::forward) return "";
+  return p.shape->name();
+}
 
 }  // namespace
 
-const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(p.shape->name(), table, p); }
+const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(forced_by(p), table, p); }
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
-  auto report = explain(p.shape->name(), table, p);
+  auto report = explain(forced_by(p), table, p);
   for (size_t i = 0; i < report.size(); ++i)
     if (table[i].channels_last && conversion_cycles(p) > 0)
       report[i].note = "copies what it reads to channels last";

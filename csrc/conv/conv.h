@@ -28,6 +28,7 @@ struct ConvProblem {
 
 struct ConvAlgorithm : Algorithm<ConvProblem> {
   bool channels_last;  // the layout of the output, and of the input's gradient
+  bool gradients;      // false: where it is forced, the choice of how to compute these is free
 };
 
 // The row of the table to run: `row.run(problem)`, with a result that lies as row.channels_last

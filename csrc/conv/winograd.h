@@ -20,6 +20,10 @@ constexpr BlockSize shared_block = {int64_t{12} << 20, 256};  // by all threads:
 template <class T>
 constexpr int64_t cache_line = 64 / static_cast<int64_t>(sizeof(T));
 
+struct Range {
+  int64_t first, end;
+};
+
 // The images that tiles are cut from, and where a tile at (d, h, w) of the result meets them: at
 // depths d * step + depth[tap], rows h + row to h + row + 5, and columns likewise.
 struct Source {
@@ -28,34 +32,50 @@ struct Source {
   int64_t step, row, column;
 };
 
-// The result's images: dense and channels last, cut into tiles of 4x4.
+// The result's images: dense and channels last, cut into tiles of size x size. Those of a depth of
+// all images follow each other, for they leave out the same taps of the depth.
 struct Tiles {
-  int64_t size[3], across, of_image, total;
-  Tiles(int64_t batch, const int64_t (&s)[3])
-      : size{s[0], s[1], s[2]},
-        across(ceil_div(s[2], winograd_output)),
-        of_image(s[0] * ceil_div(s[1], winograd_output) * across),
-        total(batch * of_image) {}
+  int64_t size, across, of_image, of_depth, depths, total;
+  Tiles(int64_t tile_size, int64_t batch, const int64_t (&s)[3])
+      : size(tile_size),
+        across(ceil_div(s[2], size)),
+        of_image(ceil_div(s[1], size) * across),
+        of_depth(batch * of_image),
+        depths(s[0]),
+        total(depths * of_depth) {}
 };
+
+// Of the tiles [t0, t0 + count), counted from t0, those that meet the source at a tap of the depth.
+inline Range tiles_met(const Source& from, int64_t tap, const Tiles& tiles, int64_t t0,
+                       int64_t count) {
+  const auto reach = [&](int64_t depth) {  // the first result that is not before `depth`
+    const int64_t distance = depth - from.depth[size_t(tap)];
+    return distance <= 0 ? 0 : std::min(ceil_div(distance, from.step), tiles.depths);
+  };
+  const auto tile = [&](int64_t depth) {
+    return std::clamp<int64_t>(depth * tiles.of_depth - t0, 0, count);
+  };
+  return {tile(reach(0)), tile(reach(from.view.shape[2]))};
+}
 
 // The place of one tile: image, depth, and its first row and column.
 struct Place {
   int64_t image, depth, row, column;
   Place(const Tiles& tiles, int64_t t)
-      : image(t / tiles.of_image),
-        depth(t % tiles.of_image / (tiles.of_image / tiles.size[0])),
-        row(t % (tiles.of_image / tiles.size[0]) / tiles.across * winograd_output),
-        column(t % tiles.across * winograd_output) {}
+      : image(t % tiles.of_depth / tiles.of_image),
+        depth(t / tiles.of_depth),
+        row(t % tiles.of_image / tiles.across * tiles.size),
+        column(t % tiles.across * tiles.size) {}
 };
 
 // Pointers to the pixels of a tile of `size` x `size`, to `outside` where there is none.
 template <class T>
 void point_to(const TensorView& view, int64_t image, int64_t d, int64_t row, int64_t column,
-              int size, T* outside, T** pixels) {
+              int64_t size, T* outside, T** pixels) {
   const bool inside = d >= 0 && d < view.shape[2];
   T* const plane = view.as<T>() + image * view.stride[0] + (inside ? d : 0) * view.stride[2];
-  for (int i = 0; i < size; ++i)
-    for (int j = 0; j < size; ++j) {
+  for (int64_t i = 0; i < size; ++i)
+    for (int64_t j = 0; j < size; ++j) {
       const int64_t h = row + i, w = column + j;
       const bool here = inside && h >= 0 && h < view.shape[3] && w >= 0 && w < view.shape[4];
       *pixels++ = here ? plane + h * view.stride[3] + w * view.stride[4] : outside;
@@ -92,7 +112,8 @@ void in_ranges(int64_t n, const F& body) {
                [&](int64_t i) { body(i * count, std::min((i + 1) * count, n)); });
 }
 
-// The values of the tiles [t0, t0 + count) at the points; zeros: as many as channels.
+// The values of the tiles [t0, t0 + count) at the points; zeros: as many as channels. Nothing is
+// written for taps of the depth that a tile meets outside the source.
 template <class T>
 void values_of_input(const Source& from, const Tiles& tiles, int64_t t0, int64_t count,
                      const T* zeros, const Values<T>& values) {
@@ -101,10 +122,11 @@ void values_of_input(const Source& from, const Tiles& tiles, int64_t t0, int64_t
     for (int64_t t = first; t < end; ++t) {
       const Place at(tiles, t0 + t);
       for (size_t tap = 0; tap < from.depth.size(); ++tap) {
+        const int64_t depth = at.depth * from.step + from.depth[tap];
+        if (depth < 0 || depth >= from.view.shape[2]) continue;
         const T* pixels[winograd_points];
-        point_to<const T>(from.view, at.image, at.depth * from.step + from.depth[tap],
-                          at.row + from.row, at.column + from.column, winograd_input, zeros,
-                          pixels);
+        point_to<const T>(from.view, at.image, depth, at.row + from.row, at.column + from.column,
+                          winograd_input, zeros, pixels);
         winograd_table().of<T>().transform_input(
             pixels, channels, values.at(0, t) + int64_t(tap) * channels, values.plane);
       }

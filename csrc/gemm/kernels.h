@@ -38,6 +38,7 @@ struct Tile {
   Epilogue<T> epilogue;
   // What is read next, `height` elements of it with each step of the sum; null if nothing is known.
   const T* ahead = nullptr;
+  const int64_t* b_offset = nullptr;  // of tile_scattered: where row k of B is, instead of b_row
 };
 
 template <class T>
@@ -47,6 +48,7 @@ struct GemmKernels {
 
   void (*tile)(const Tile<T>& tile);
   void (*tile_narrow)(const Tile<T>& tile, int columns);  // writes only the first columns < nr
+  void (*tile_scattered)(const Tile<T>& tile);            // row k of B at b + b_offset[k]
   void (*strip)(const Tile<T>& tile, int64_t columns);    // up to strip_rows rows, any columns
 
   // a: height rows with strides row and column (in elements) -> [depth][height].

@@ -14,30 +14,36 @@ template <class T>
 constexpr int tile_columns = tile_vectors * lanes<T>;
 static_assert(tile_columns<float> <= max_tile_columns);
 
-template <class T, int Height>
+// Scattered: row k of B is at b + b_offset[k], not at b + k * b_row.
+template <class T, int Height, int Vectors, bool Scattered>
 inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
-                                                    Vec<T> (&sum)[Height][tile_vectors]) {
+                                                    Vec<T> (&sum)[Height][Vectors]) {
   constexpr int L = lanes<T>, groups = (Height + 2) / 3;
 #pragma GCC unroll 14
-  for (int i = 0; i < Height; ++i) sum[i][0] = sum[i][1] = Vec<T>{};
+  for (int i = 0; i < Height; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) sum[i][j] = Vec<T>{};
   // A pointer per row would not fit in the registers. One per three rows does: the two beside it
   // are a_row away, which the addressing of a load can add.
   const T* middle[groups];
-#pragma GCC unroll 5
-  for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * t.a_row;
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_column = t.a_column, b_row = t.b_row;
+#pragma GCC unroll 5
+  for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * a_row;
   const T* ahead = t.ahead ? t.ahead : t.a;
   const int64_t ahead_step = t.ahead ? Height : 0;
-  for (int64_t k = t.depth; k > 0; --k) {
+  for (int64_t k = 0; k < t.depth; ++k) {
     __builtin_prefetch(ahead);
     ahead += ahead_step;
-    const Vec<T> b0 = load(b), b1 = load(b + L);
+    if (Scattered) b = t.b + t.b_offset[k];
+    Vec<T> row[Vectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * L);
 #pragma GCC unroll 14
     for (int i = 0; i < Height; ++i) {
       const Vec<T> a = broadcast(middle[i / 3][(i % 3 - 1) * a_row]);
-      sum[i][0] += a * b0;
-      sum[i][1] += a * b1;
+#pragma GCC unroll 2
+      for (int j = 0; j < Vectors; ++j) sum[i][j] += a * row[j];
     }
 #pragma GCC unroll 5
     for (int g = 0; g < groups; ++g) middle[g] += a_column;
@@ -45,51 +51,77 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   }
 }
 
+template <class T>
+inline __attribute__((always_inline)) void write_vector(const Tile<T>& t, int i, int column,
+                                                        Vec<T> v) {
+  T* const out = t.c + i * t.c_row + column;
+  if (t.accumulate) v += load(out);
+  if (t.epilogue.row_bias) v += broadcast(t.epilogue.row_bias[i]);
+  if (t.epilogue.column_bias) v += load(t.epilogue.column_bias + column);
+  store(out, v);
+}
+
+template <class T, int Height>
+inline __attribute__((always_inline)) void write(const Tile<T>& t,
+                                                 const Vec<T> (&sum)[Height][tile_vectors]) {
+#pragma GCC unroll 14
+  for (int i = 0; i < Height; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < tile_vectors; ++j) write_vector<T>(t, i, j * lanes<T>, sum[i][j]);
+}
+
 template <class T, int Height>
 void tile(const Tile<T>& t) {
-  constexpr int L = lanes<T>;
   Vec<T> sum[Height][tile_vectors];
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) {  // c arrives while the sum is formed
     __builtin_prefetch(t.c + i * t.c_row, 1);
     __builtin_prefetch(t.c + i * t.c_row + tile_columns<T> - 1, 1);
   }
-  multiply<T, Height>(t, sum);
-#pragma GCC unroll 14
-  for (int i = 0; i < Height; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < tile_vectors; ++j) {
-      T* out = t.c + i * t.c_row + j * L;
-      Vec<T> v = sum[i][j];
-      if (t.accumulate) v += load(out);
-      if (t.epilogue.row_bias) v += broadcast(t.epilogue.row_bias[i]);
-      if (t.epilogue.column_bias) v += load(t.epilogue.column_bias + j * L);
-      store(out, v);
-    }
-  }
+  multiply<T, Height, tile_vectors, false>(t, sum);
+  write<T, Height>(t, sum);
 }
 
-template <class T, int Height>
-void tile_narrow(const Tile<T>& t, int columns) {
-  constexpr int L = lanes<T>;
-  Vec<T> sum[Height][tile_vectors];
-  multiply<T, Height>(t, sum);
-  T buffer[Height * tile_columns<T>];
+// Columns of the last of `Vectors` vectors that are too few are written one by one.
+template <class T, int Height, int Vectors>
+inline void tile_of_vectors(const Tile<T>& t, int columns) {
+  constexpr int L = lanes<T>, last = (Vectors - 1) * L;
+  Vec<T> sum[Height][Vectors];
+  multiply<T, Height, Vectors, false>(t, sum);
+  T rest[Height][L];
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) {
-    store(buffer + i * tile_columns<T>, sum[i][0]);
-    store(buffer + i * tile_columns<T> + L, sum[i][1]);
+    if (Vectors > 1) write_vector<T>(t, i, 0, sum[i][0]);
+    if (columns == last + L)
+      write_vector<T>(t, i, last, sum[i][Vectors - 1]);
+    else
+      store(rest[i], sum[i][Vectors - 1]);
   }
-  for (int i = 0; i < Height; ++i) {
-    for (int j = 0; j < columns; ++j) {
-      T* out = t.c + i * t.c_row + j;
-      T v = buffer[i * tile_columns<T> + j];
+  if (columns == last + L) return;
+  for (int i = 0; i < Height; ++i)
+    for (int j = last; j < columns; ++j) {
+      T* const out = t.c + i * t.c_row + j;
+      T v = rest[i][j - last];
       if (t.accumulate) v += *out;
       if (t.epilogue.row_bias) v += t.epilogue.row_bias[i];
       if (t.epilogue.column_bias) v += t.epilogue.column_bias[j];
       *out = v;
     }
-  }
+}
+
+template <class T, int Height>
+void tile_narrow(const Tile<T>& t, int columns) {
+  if (columns <= lanes<T>)
+    tile_of_vectors<T, Height, 1>(t, columns);
+  else
+    tile_of_vectors<T, Height, tile_vectors>(t, columns);
+}
+
+template <class T, int Height>
+void tile_scattered(const Tile<T>& t) {
+  Vec<T> sum[Height][tile_vectors];
+  multiply<T, Height, tile_vectors, true>(t, sum);
+  write<T, Height>(t, sum);
 }
 
 template <class T, size_t... I>
@@ -104,6 +136,13 @@ inline void tile_narrow_of_height(const Tile<T>& t, int columns, std::index_sequ
   tiles[t.height - 1](t, columns);
 }
 
+template <class T, size_t... I>
+inline void tile_scattered_of_height(const Tile<T>& t, std::index_sequence<I...>) {
+  static constexpr void (*tiles[])(const Tile<T>&) = {
+      &tile_scattered<T, static_cast<int>(I) + 1>...};
+  tiles[t.height - 1](t);
+}
+
 template <class T>
 void tile_any(const Tile<T>& t) {
   tile_of_height<T>(t, std::make_index_sequence<accumulator_rows>());
@@ -111,6 +150,11 @@ void tile_any(const Tile<T>& t) {
 template <class T>
 void tile_narrow_any(const Tile<T>& t, int columns) {
   tile_narrow_of_height<T>(t, columns, std::make_index_sequence<accumulator_rows>());
+}
+
+template <class T>
+void tile_scattered_any(const Tile<T>& t) {
+  tile_scattered_of_height<T>(t, std::make_index_sequence<accumulator_rows>());
 }
 
 // Few rows: what counts is to read long stretches of each row of B, and to ask for them early.
@@ -272,9 +316,15 @@ void dot(int rows, int columns, int64_t depth, const T* a, int64_t lda, const T*
 }
 
 template <class T>
-constexpr GemmKernels<T> kernels = {accumulator_rows,   tile_columns<T>, tile_any<T>,
-                                    tile_narrow_any<T>, strip<T>,        pack_a<T>,
-                                    pack_b<T>,          dot<T>};
+constexpr GemmKernels<T> kernels = {accumulator_rows,
+                                    tile_columns<T>,
+                                    tile_any<T>,
+                                    tile_narrow_any<T>,
+                                    tile_scattered_any<T>,
+                                    strip<T>,
+                                    pack_a<T>,
+                                    pack_b<T>,
+                                    dot<T>};
 
 }  // namespace
 

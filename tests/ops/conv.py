@@ -30,8 +30,21 @@ CONV2D = [
     # what Winograd's algorithm takes: tiles cut by the border, channels that fill no vector
     conv("winograd", (2, 32, 8, 12), (48, 32, 3, 3), padding=1),
     conv("winograd-odd", (1, 19, 7, 10), (21, 19, 3, 3), padding=(0, 2)),
+    conv("winograd-5x5", (2, 17, 9, 12), (19, 17, 5, 5), padding=(2, 1)),
+    conv("winograd-5x5-400-channels", (1, 400, 5, 6), (16, 400, 5, 5), padding=4),
     conv("winograd-600-channels", (1, 600, 5, 5), (16, 600, 3, 3), padding=1),
     conv("winograd-many-tiles", (3, 16, 61, 71), (16, 16, 3, 3), padding="same"),
+    # rows of all images together, for those at the border leave out taps
+    conv("border-rows", (5, 9, 8, 9), (6, 9, 5, 3), padding=(3, 1)),
+    conv("border-rows-stride", (4, 16, 14, 15), (40, 16, 3, 3), padding=1, stride=2),
+    conv("border-rows-groups", (7, 6, 6, 5), (8, 3, 3, 3), padding=4, dilation=(4, 2), groups=2),
+    # few channels: rows of several vectors, bands, strides, and taps by phases of it
+    conv("direct-wide", (1, 2, 9, 300), (15, 2, 3, 5), padding=(1, 2)),
+    conv("direct-bands", (1, 16, 50, 67), (17, 16, 5, 4), padding=(3, 1), stride=(2, 3)),
+    conv(
+        "direct-dilation", (2, 3, 29, 37), (5, 3, 3, 4), dilation=(3, 2), stride=(4, 3), padding=2
+    ),
+    conv("direct-long-sum", (1, 15, 12, 17), (3, 15, 7, 7), padding=3),
     # channels
     conv("channels-1", (2, 1, 6, 6), (1, 1, 3, 3)),
     conv("channels-odd", (1, 7, 9, 9), (13, 7, 3, 3), padding=1),
@@ -143,6 +156,17 @@ CONV3D = [
     conv("usual", (2, 4, 5, 6, 7), (8, 4, 3, 3, 3), padding=1),
     conv("no-bias", (1, 3, 4, 4, 5), (5, 3, 2, 2, 2), bias=False),
     conv("kernel-1", (1, 12, 3, 4, 5), (20, 12, 1, 1, 1)),
+    # tiles of Winograd's algorithm that meet a part of the taps of the depth, or none
+    conv("winograd", (3, 17, 2, 6, 7), (19, 17, 3, 3, 3), padding=1),
+    conv("winograd-5x5", (1, 16, 3, 7, 8), (17, 16, 2, 5, 5), padding=(1, 2, 0)),
+    conv(
+        "winograd-depth",
+        (2, 16, 3, 5, 9),
+        (33, 16, 3, 3, 3),
+        stride=(2, 1, 1),
+        padding=(4, 1, 0),
+        dilation=(2, 1, 1),
+    ),
     conv("film", (1, 3, 8, 12, 12), (8, 3, 3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3)),
     conv("winograd", (1, 18, 4, 6, 9), (33, 18, 3, 3, 3), padding=(0, 1, 1)),
     conv("winograd-dilated", (2, 16, 7, 5, 6), (16, 16, 2, 3, 3), dilation=(3, 1, 1), padding=2),

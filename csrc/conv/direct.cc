@@ -1,0 +1,183 @@
+// Convolution of images with few channels, such as a network's first layer: the tile reads pixels
+// where they lie, and no columns are formed.
+//
+//   output[k, j] = sum over (c, tap) of weight[k, (c, tap)] * window[offset(c, tap) + j]
+//
+// A task is a band of rows of the output. It copies the part of the input that these meet, padding
+// included, into planes of its own: one for each channel, tap of the depth, and phase of the
+// stride. There, neighbours of the output are neighbours, also from one row to the next but for a
+// few columns between, which are computed in vain.
+#include <algorithm>
+
+#include "conv/algorithms.h"
+#include "core/error.h"
+#include "core/threads.h"
+#include "gemm/gemm.h"
+
+namespace pyconv {
+namespace {
+
+constexpr int64_t most_channels = 16;
+constexpr int64_t good_window = int64_t{256} << 10;  // bytes of a task's planes: they stay in L2
+constexpr int64_t largest_window = int64_t{2} << 20;
+constexpr int64_t widest = 256;    // pixels of a row in a task
+constexpr int64_t most_rows = 16;  // of a tile, on any instruction set
+template <class T>
+constexpr int64_t sum_block = 2048 / static_cast<int64_t>(sizeof(T));
+
+// Of a phase's plane, in dimension i.
+int64_t extent(const ConvShape& s, int i, int64_t pixels) {
+  return pixels + (s.kernel[i] - 1) * s.dilation[i] / s.stride[i];
+}
+
+// Bytes of the planes for `rows` x `columns` pixels. As a double: it may be too much for a number.
+double bytes_of_window(const ConvProblem& p, int64_t rows, int64_t columns) {
+  const ConvShape& s = *p.shape;
+  return double(s.in_channels * s.kernel[0]) * double(s.stride[1]) * double(extent(s, 1, rows)) *
+         double(s.stride[2]) * double(extent(s, 2, columns)) * (p.dtype == DType::float32 ? 4 : 8);
+}
+
+// The planes for `rows` x `columns` pixels.
+struct Window {
+  const ConvShape& s;
+  int64_t height, width, plane;
+  std::vector<int64_t> offset;  // of each element of the sum
+
+  Window(const ConvShape& shape, int64_t rows, int64_t columns)
+      : s(shape), height(extent(s, 1, rows)), width(extent(s, 2, columns)), plane(height * width) {
+    for (int64_t c = 0; c < s.in_channels * s.kernel[0]; ++c)
+      for (int64_t h = 0; h < s.kernel[1]; ++h)
+        for (int64_t w = 0; w < s.kernel[2]; ++w)
+          offset.push_back(at(c, h * s.dilation[1], 0) + at(0, 0, w * s.dilation[2]));
+  }
+  int64_t planes() const { return s.in_channels * s.kernel[0] * s.stride[1] * s.stride[2]; }
+  int64_t at(int64_t c, int64_t h, int64_t w) const {
+    const int64_t phase = (c * s.stride[1] + h % s.stride[1]) * s.stride[2] + w % s.stride[2];
+    return phase * plane + h / s.stride[1] * width + w / s.stride[2];
+  }
+
+  // Fills the planes for the pixels from (depth, row, column) on.
+  template <class T>
+  void copy(const TensorView& input, int64_t image, int64_t depth, int64_t row, int64_t column,
+            T* to) const {
+    const int64_t h0 = row * s.stride[1] - s.pad_before[1], step = input.stride[4];
+    for (int64_t c = 0; c < s.in_channels * s.kernel[0]; ++c) {
+      const int64_t d = depth * s.stride[0] - s.pad_before[0] + c % s.kernel[0] * s.dilation[0];
+      const T* const of_channel = input.as<T>() + image * input.stride[0] +
+                                  c / s.kernel[0] * input.stride[1] + d * input.stride[2];
+      for (int64_t y = 0; y < height * s.stride[1]; ++y)
+        for (int64_t phase = 0; phase < s.stride[2]; ++phase) {
+          T* const out = to + at(c, y, phase);
+          const int64_t h = h0 + y, w0 = column * s.stride[2] - s.pad_before[2] + phase;
+          // of out[i], which is the pixel w0 + i * stride, those inside
+          const bool inside = d >= 0 && d < s.input[0] && h >= 0 && h < s.input[1];
+          const int64_t first =
+              inside ? std::clamp<int64_t>(ceil_div(-w0, s.stride[2]), 0, width) : width;
+          const int64_t end =
+              inside ? std::clamp<int64_t>(ceil_div(s.input[2] - w0, s.stride[2]), first, width)
+                     : width;
+          std::fill(out, out + first, T(0));
+          if (inside) {
+            const T* from = of_channel + h * input.stride[3] + (w0 + first * s.stride[2]) * step;
+            for (int64_t i = first; i < end; ++i, from += s.stride[2] * step) out[i] = *from;
+          }
+          std::fill(out + end, out + width, T(0));
+        }
+    }
+  }
+};
+
+template <class T>
+void forward(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const GemmKernels<T>& kernels = gemm_table().of<T>();
+  const int64_t depth = s.in_channels * s.taps(), nr = kernels.nr, images = s.batch * s.output[0];
+  if (s.batch * s.out_pixels() == 0) return;
+
+  const Panels outputs(s.out_channels, kernels.mr);
+  const Scratch weights(size_t(s.out_channels * depth + nr) * sizeof(T));
+  for (int64_t i = 0; i < outputs.count; ++i) {  // one by one: each writes beyond its end
+    const int64_t first = outputs.first_row(i) * depth;
+    kernels.pack_a(outputs.rows(i), depth, static_cast<const T*>(p.weight) + first, depth, 1,
+                   weights.as<T>() + first);
+  }
+
+  const int64_t columns = balanced(s.output[2], widest), across = ceil_div(s.output[2], columns);
+  int64_t rows = s.output[1];
+  while (rows > 1 && (bytes_of_window(p, rows, columns) > good_window ||
+                      images * ceil_div(s.output[1], rows) * across < enough_tasks))
+    rows = ceil_div(rows, 2);
+  const Window window(s, rows, columns);
+  const int64_t down = ceil_div(s.output[1], rows);
+  parallel_for(images * down * across, [&](int64_t task) {
+    const int64_t w0 = task % across * columns, h0 = task / across % down * rows;
+    const int64_t d = task / across / down % s.output[0], n = task / across / down / s.output[0];
+    const int64_t high = std::min(rows, s.output[1] - h0);
+    const int64_t wide = std::min(columns, s.output[2] - w0);
+    const Scratch planes(size_t(window.planes() * window.plane + nr) * sizeof(T));
+    window.copy(p.input, n, d, h0, w0, planes.as<T>());
+    T* const result = static_cast<T*>(p.result) + n * s.out_channels * s.out_pixels() +
+                      (d * s.output[1] + h0) * s.output[2] + w0;
+    T beside[most_rows * max_tile_columns];
+    Tile<T> tile{};
+    for (int64_t i = 0; i < outputs.count; ++i) {
+      const int64_t first = outputs.first_row(i);
+      T* const to = result + first * s.out_pixels();
+      tile.height = outputs.rows(i);
+      tile.a_row = 1;
+      tile.a_column = tile.height;
+      for (int64_t j = 0; j < (high - 1) * window.width + wide; j += nr) {
+        const int64_t row = j / window.width, column = j % window.width;
+        const bool in_place = column + nr <= wide;
+        tile.c = in_place ? to + row * s.output[2] + column : beside;
+        tile.c_row = in_place ? s.out_pixels() : nr;
+        for (int64_t k = 0; k < depth; k += tile.depth) {
+          tile.depth = std::min(sum_block<T>, depth - k);
+          tile.a = weights.as<T>() + first * depth + k * tile.height;
+          tile.b = planes.as<T>() + j;
+          tile.b_offset = window.offset.data() + k;
+          tile.accumulate = k > 0;
+          const bool last = p.bias && k + tile.depth == depth;
+          tile.epilogue.row_bias = last ? static_cast<const T*>(p.bias) + first : nullptr;
+          kernels.tile_scattered(tile);
+        }
+        if (in_place) continue;
+        int64_t h = row, w = column;
+        for (int64_t x = 0; x < nr && h < high;) {
+          const int64_t some = std::min(nr - x, window.width - w);
+          for (int64_t r = 0; r < tile.height && w < wide; ++r)
+            std::copy_n(beside + r * nr + x, std::min(some, wide - w),
+                        to + r * s.out_pixels() + h * s.output[2] + w);
+          x += some;
+          w = 0;
+          ++h;
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+bool direct_refuses(const ConvProblem& p, std::string* why) {
+  const ConvShape& s = *p.shape;
+  if (p.direction != ConvDirection::forward) return because(why, "computes no gradients");
+  if (s.groups != 1) return because(why, "needs one group, got ", s.groups);
+  if (s.in_channels > most_channels)
+    return because(why, "needs ", most_channels, " input channels or less, got ", s.in_channels);
+  const int64_t columns = balanced(s.output[2], widest);
+  const double bytes = bytes_of_window(p, 1, columns);
+  if (bytes > largest_window)
+    return because(why, "needs the windows of ", columns, " pixels in ", largest_window,
+                   " bytes, got ", bytes);
+  return false;
+}
+
+void direct(const ConvProblem& p) {
+  if (p.dtype == DType::float32)
+    forward<float>(p);
+  else
+    forward<double>(p);
+}
+
+}  // namespace pyconv
