@@ -90,6 +90,8 @@ REFUSED = {
     "x.var(0, unbiased=words)": "unbiased is",
     "x.to('foo')": "dtype is 'foo'",
     "x.to(None)": "dtype is None",
+    "x**'a'": "exponent is a str",
+    "x.__setitem__(0, 'a')": "value is a str",
     "pyconv.cat([number])": r"tensors\[0\] has shape \(\)",
     "pyconv.cat(x)": "tensors is tensor",
     "pyconv.cat([x, pyconv.ones(3, 4)], 1)": r"tensors\[1\] has shape \(3, 4\)",

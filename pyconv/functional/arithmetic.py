@@ -287,6 +287,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if type(exponent) in _NUMBERS and exponent == 2:
         return mul(input, input)
+    if type(exponent) not in _NUMBERS:
+        exponent = as_tensor(exponent, "exponent")
     return Pow.apply(*tensors_of(input, exponent))
 
 
