@@ -14,7 +14,7 @@ import numpy as np
 
 from . import nn
 from .autograd import no_grad
-from .autograd.function import Observer
+from .autograd.grad_mode import state
 from .nn.conv import ConvBase
 from .nn.pool_base import (
     AdaptiveAvgPoolBase,
@@ -297,11 +297,11 @@ def _root(array: Array) -> Array:
 
 @contextmanager
 def _observed(call: Any) -> Iterator[None]:
-    before, Observer.call = Observer.call, call
+    before, state.observer = state.observer, call
     try:
         yield
     finally:
-        Observer.call = before
+        state.observer = before
 
 
 # ---- what a layer does -------------------------------------------------------------------------
