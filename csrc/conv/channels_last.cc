@@ -50,12 +50,21 @@ struct Weights {
   const T* data;
   bool back;                  // of backward_input: the channels' roles are exchanged
   std::vector<int64_t> taps;  // backward_input: those that the phase meets, in order
+  const T* kept = nullptr;    // its part of the first panel, if those of all phases were packed
+  int64_t kept_panel = 0;     // from there to the next panel
 
   int64_t outputs() const { return back ? s.in_group() : s.out_group(); }
   int64_t depth() const {
     return back ? s.out_group() * int64_t(taps.size()) : s.in_group() * s.taps();
   }
   int64_t panels() const { return ceil_div(outputs(), gemm_table().of<T>().nr); }
+  int64_t panel() const { return gemm_table().of<T>().nr * depth(); }
+
+  // All panels of all groups.
+  void pack(T* packed) const {
+    parallel_for(s.groups * panels(),
+                 [&](int64_t i) { pack(i / panels(), i % panels(), packed + i * panel()); });
+  }
 
   void pack(int64_t group, int64_t n, T* panel) const {
     const PixelKernels<T>& kernels = pixel_table().of<T>();
@@ -82,6 +91,9 @@ struct PixelProduct {
   int64_t stretch;  // of pixels, that no task should cross
 
   int64_t depth() const { return columns.rows(); }
+
+  // Multiplications of a column with tasks of at most so many pixels.
+  int64_t terms(int64_t most) const;
 
   bool one_block(int64_t groups) const {
     return groups == 1 && pixels <= shared_panels * gemm_table().of<T>().mr &&
@@ -220,11 +232,23 @@ class Block {
 };
 
 template <class T>
+int64_t PixelProduct<T>::terms(int64_t most) const {
+  const int64_t count = balanced(stretch, most);
+  int64_t total = 0;
+  for (int64_t first = 0; first < pixels; first += stretch)
+    for (int64_t j = 0; j < stretch; j += count) {
+      const int64_t some = std::min(count, stretch - j);
+      const Range met = depth_met(columns.group(0), first + j, some);
+      total += some * (met.end - met.first);
+    }
+  return total;
+}
+
+template <class T>
 void PixelProduct<T>::run(int64_t groups) const {
   if (pixels == 0) return;
   const int64_t mr = gemm_table().of<T>().mr, nr = gemm_table().of<T>().nr;
   const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
-  const size_t panel = size_t(nr * depth());
   if (one_block(groups)) {
     const Block<T> block(*this, 0, 0, pixels, 0, n, true);
     parallel_for(block.parts() * row_panels, [&](int64_t task) {
@@ -232,18 +256,24 @@ void PixelProduct<T>::run(int64_t groups) const {
       block.form(task / row_panels, i, i + 1);
     });
     parallel_for(n, [&](int64_t i) {
-      const Scratch weight(panel * sizeof(T));
-      weights.pack(0, i, weight.as<T>());
-      for (int64_t k = 0; k < block.parts(); ++k) block.multiply(k, i, weight.as<T>());
+      const Scratch own(weights.kept ? 0 : size_t(weights.panel()) * sizeof(T));
+      if (!weights.kept) weights.pack(0, i, own.as<T>());
+      const T* const weight = weights.kept ? weights.kept + i * weights.kept_panel : own.as<T>();
+      for (int64_t k = 0; k < block.parts(); ++k) block.multiply(k, i, weight);
       block.finish(i);
     });
     return;
   }
-  const Scratch packed(size_t(groups * n) * panel * sizeof(T));
-  const auto panel_of = [&](int64_t i) { return packed.template as<T>() + size_t(i) * panel; };
-  parallel_for(groups * n, [&](int64_t i) { weights.pack(i / n, i % n, panel_of(i)); });
+  const Scratch packed(weights.kept ? 0 : size_t(groups * n * weights.panel()) * sizeof(T));
+  if (!weights.kept) weights.pack(packed.as<T>());
+  const auto panel_of = [&](int64_t i) {
+    return weights.kept ? weights.kept + i * weights.kept_panel
+                        : packed.template as<T>() + i * weights.panel();
+  };
   int64_t most = task_panels;
   while (groups * ceil_div(row_panels, most) < enough_tasks && most > 1) most /= 2;
+  for (int64_t fewer = most / 2; fewer > 0; fewer /= 2)  // leave out more taps
+    if (double(terms(fewer * mr)) < 0.85 * double(terms(most * mr))) most = fewer;
   const int64_t count = balanced(stretch, most * mr), of_stretch = ceil_div(stretch, count);
   const int64_t blocks = pixels / stretch * of_stretch;
   const int64_t splits = std::min(n, ceil_div(enough_tasks, groups * blocks));
@@ -288,37 +318,60 @@ void forward(const ConvProblem& p) {
   multiply(p, columns, weights, output);
 }
 
+// A phase of the stride: the input pixels h with h % stride == phase, as a convolution.
 template <class T>
-void backward_input_phase(const ConvProblem& p, const TensorView& grad_output,
-                          const int64_t (&phase)[3]) {
-  const ConvShape& s = *p.shape;
-  std::vector<int64_t> taps[3];
-  ColumnsOf<T> columns(s, grad_output, phase, taps);
-  if (columns.pixels() == 0 || columns.rows() == 0) return;
-  Weights<T> weights{s, static_cast<const T*>(p.weight), true, {}};
-  for (int64_t d : taps[0])
-    for (int64_t h : taps[1])
-      for (int64_t w : taps[2]) weights.taps.push_back((d * s.kernel[1] + h) * s.kernel[2] + w);
-  const int64_t step[] = {s.input[1] * s.input[2] * s.in_channels, s.input[2] * s.in_channels,
-                          s.in_channels};
-  Target<T> grad_input{static_cast<T*>(p.result), s.in_group(), s.in_channels, true, {}};
-  grad_input.places.image_stride = s.in_pixels() * s.in_channels;
-  for (int i = 0; i < 3; ++i) {
-    grad_input.data += phase[i] * step[i];
-    grad_input.dense = grad_input.dense && s.stride[i] == 1;
-    grad_input.places.step[i] = s.stride[i] * step[i];
-    grad_input.places.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
-  }
-  multiply(p, columns, weights, grad_input);
-}
+struct Phase {
+  std::vector<int64_t> taps_of[3];
+  ColumnsOf<T> columns;
+  Target<T> grad_input;
 
+  Phase(const ConvProblem& p, const TensorView& grad_output, const int64_t (&phase)[3])
+      : columns(*p.shape, grad_output, phase, taps_of) {
+    const ConvShape& s = *p.shape;
+    const int64_t step[] = {s.input[1] * s.input[2] * s.in_channels, s.input[2] * s.in_channels,
+                            s.in_channels};
+    grad_input = {static_cast<T*>(p.result), s.in_group(), s.in_channels, true, {}};
+    grad_input.places.image_stride = s.in_pixels() * s.in_channels;
+    for (int i = 0; i < 3; ++i) {
+      grad_input.data += phase[i] * step[i];
+      grad_input.dense = grad_input.dense && s.stride[i] == 1;
+      grad_input.places.step[i] = s.stride[i] * step[i];
+      grad_input.places.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
+    }
+  }
+  std::vector<int64_t> taps(const ConvShape& s) const {
+    std::vector<int64_t> all;
+    for (int64_t d : taps_of[0])
+      for (int64_t h : taps_of[1])
+        for (int64_t w : taps_of[2]) all.push_back((d * s.kernel[1] + h) * s.kernel[2] + w);
+    return all;
+  }
+};
+
+// The weights of all phases are packed together: a filter's taps are neighbours in memory.
 template <class T>
 void backward_input(const ConvProblem& p) {
-  if (!every_pixel_is_met(*p.shape))
-    fill_input(*p.shape, static_cast<const T*>(p.bias), true, static_cast<T*>(p.result));
+  const ConvShape& s = *p.shape;
+  if (!every_pixel_is_met(s))
+    fill_input(s, static_cast<const T*>(p.bias), true, static_cast<T*>(p.result));
   const ChannelsLast grad_output(p.output);
-  for_each_phase(*p.shape,
-                 [&](const auto& phase) { backward_input_phase<T>(p, grad_output.view(), phase); });
+  Weights<T> all{s, static_cast<const T*>(p.weight), true, {}};
+  int64_t phases = 0;
+  for_each_phase(s, [&](const auto& phase) {
+    for (int64_t tap : Phase<T>(p, grad_output.view(), phase).taps(s)) all.taps.push_back(tap);
+    ++phases;
+  });
+  const bool keep = phases > 1;
+  const Scratch packed(keep ? size_t(s.groups * all.panels() * all.panel()) * sizeof(T) : 0);
+  if (keep) all.pack(packed.as<T>());
+  const T* kept = keep ? packed.as<T>() : nullptr;
+  for_each_phase(s, [&](const auto& at) {
+    Phase<T> phase(p, grad_output.view(), at);
+    if (phase.columns.pixels() == 0 || phase.columns.rows() == 0) return;
+    const Weights<T> weights{s, all.data, true, phase.taps(s), kept, all.panel()};
+    multiply(p, phase.columns, weights, phase.grad_input);
+    if (keep) kept += weights.panel();
+  });
 }
 
 template <class T>

@@ -148,8 +148,9 @@ double winograd_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const bool back = p.direction == ConvDirection::backward_input;
   const auto& size = back ? s.input : s.output;
-  const double tiles = double(s.batch) * double(size[0]) * double(ceil_div(size[1], 4)) *
-                       double(ceil_div(size[2], 4));
+  const int64_t tile = winograd_outputs(s.kernel[2]);
+  const double tiles = double(s.batch) * double(size[0]) * double(ceil_div(size[1], tile)) *
+                       double(ceil_div(size[2], tile));
   const double taps = double(s.kernel[0]), lane = lanes(p);
   const double depth = taps * double(back ? s.out_channels : s.in_channels);
   const double outputs = double(back ? s.in_channels : s.out_channels);

@@ -75,21 +75,20 @@ PYCONV_DECLARE_TABLES(PixelTable, pixel_table)
 
 // Winograd's transforms between a tile of pixels, whose channels are neighbours, and its values at
 // 36 points, each in a plane of its own: point i of channel c at values[i * plane + c]. A tile is
-// given by a pointer to each of its pixels; channels >= lanes.
-constexpr int winograd_input = 6, winograd_output = 4, winograd_taps = 3;
-constexpr int winograd_points = winograd_input * winograd_input;
+// given by a pointer to each of its pixels; channels >= lanes. Filters of 3x3 give 4x4 outputs of a
+// tile of 6x6 inputs, those of 5x5 give 2x2.
+constexpr int winograd_input = 6, winograd_points = winograd_input * winograd_input;
+static constexpr int64_t winograd_outputs(int64_t taps) { return winograd_input + 1 - taps; }
 
+// What depends on the filter.
 template <class T>
-struct WinogradKernels {
-  int lanes;
-
-  void (*transform_input)(const T* const* pixels, int64_t channels, T* values, int64_t plane);
+struct WinogradFilter {
   // Pixels without a pointer are left out. bias may be null.
   void (*transform_output)(const T* values, int64_t plane, const T* bias, int64_t channels,
                            T* const* pixels);
-  // The 3x3 filters weight + row * row_stride + lane * lane_stride as a panel of the product's
-  // right operand, [rows][tile's columns], at each point; lanes not used are zero. Flipped: turned
-  // by half a turn. Nothing is read from `end` on.
+  // The filters weight + row * row_stride + lane * lane_stride as a panel of the product's right
+  // operand, [rows][tile's columns], at each point; lanes not used are zero. Flipped: turned by
+  // half a turn. Nothing is read from `end` on.
   void (*transform_weight)(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
                            bool flipped, int lanes_used, const T* end, T* values, int64_t plane);
 
@@ -98,6 +97,14 @@ struct WinogradKernels {
                                     int64_t plane);
   void (*transform_weight_gradient)(const T* values, int64_t plane, int64_t count, T* grad_weight,
                                     int64_t stride);
+};
+
+template <class T>
+struct WinogradKernels {
+  int lanes;
+  void (*transform_input)(const T* const* pixels, int64_t channels, T* values, int64_t plane);
+  WinogradFilter<T> of_3x3, of_5x5;
+  const WinogradFilter<T>& filter(int64_t taps) const { return taps == 3 ? of_3x3 : of_5x5; }
 };
 
 using WinogradTable = ByType<WinogradKernels>;

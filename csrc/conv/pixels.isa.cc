@@ -159,8 +159,8 @@ void pack_weight(const T* weight, int64_t channels, int64_t taps, int columns, T
   }
 }
 
-// Squares of (output channel of the panel) x (taps in a row) are transposed in registers, which
-// reads a vector from each filter; near `end`, and for few taps, elements go one by one.
+// Squares of (output channel of the panel) x (taps near each other) are transposed in registers,
+// which reads a vector from each filter; near `end`, and for few taps, elements go one by one.
 template <class T>
 void pack_weight_back(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
                       const int64_t* taps, int64_t tap_count, int columns, const T* end,
@@ -168,30 +168,33 @@ void pack_weight_back(const T* weight, int64_t lane_stride, int64_t row_stride, 
   constexpr int L = lanes<T>, width = 2 * L;
   for (int first = 0; first < width; first += L) {
     const int used = columns - first < L ? columns - first : L;
-    const T* from = weight + first * lane_stride;
-    T* to = packed + first;
-    for (int64_t r = 0; r < rows; ++r, from += row_stride, to += width) {
-      for (int64_t t = 0; t < tap_count;) {
-        const T* const at = from + taps[t];
-        T* const out = to + t * rows * width;
-        int64_t run = 1;  // taps that follow each other
-        while (run < L && t + run < tap_count && taps[t + run] == taps[t] - run) ++run;
-        const T* const least = at - (run - 1);  // they descend: see columns.cc
+    for (int64_t t = 0, count; t < tap_count; t += count) {
+      int64_t low = taps[t], high = low;  // of `count` taps within a vector of the filter
+      for (count = 1; t + count < tap_count; ++count) {
+        const int64_t tap = taps[t + count];
+        if ((tap > high ? tap : high) - (tap < low ? tap : low) >= L) break;
+        low = tap < low ? tap : low;
+        high = tap > high ? tap : high;
+      }
+      const T* from = weight + first * lane_stride;
+      T* to = packed + t * rows * width + first;
+      for (int64_t r = 0; r < rows; ++r, from += row_stride, to += width) {
         if (used == L && lane_stride == 1) {
-          store(out, load(at));
-          run = 1;
-        } else if (used == L && run >= L / 4 && least + (L - 1) * lane_stride + L <= end) {
+          for (int64_t i = 0; i < count; ++i)
+            store(to + i * rows * width, load(from + taps[t + i]));
+        } else if (used == L && count >= L / 4 && from + low + (L - 1) * lane_stride + L <= end) {
           Vec<T> square[L];
 #pragma GCC unroll 16
-          for (int i = 0; i < L; ++i) square[i] = load(least + i * lane_stride);
+          for (int i = 0; i < L; ++i) square[i] = load(from + low + i * lane_stride);
           transpose<T>(square);
-          for (int64_t i = 0; i < run; ++i) store(out + i * rows * width, square[run - 1 - i]);
+          for (int64_t i = 0; i < count; ++i)
+            store(to + i * rows * width, square[taps[t + i] - low]);
         } else {
-          for (int64_t i = 0; i < run; ++i)
+          for (int64_t i = 0; i < count; ++i)
             for (int lane = 0; lane < L; ++lane)
-              out[i * rows * width + lane] = lane < used ? at[lane * lane_stride - i] : T(0);
+              to[i * rows * width + lane] =
+                  lane < used ? from[taps[t + i] + lane * lane_stride] : T(0);
         }
-        t += run;
       }
     }
   }

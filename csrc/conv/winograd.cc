@@ -1,8 +1,8 @@
 // Convolution with 3x3 filters by Winograd's minimal filtering F(4x4, 3x3): 36 multiplications give
-// the 16 outputs of a tile instead of 144.
+// the 16 outputs of a tile instead of 144; and with 5x5 filters by F(2x2, 5x5): 4 instead of 100.
 //
 //   forward          values of 6x6 inputs at 36 points; at each point a product over the channels,
-//                    (tiles x channels) * (channels x outputs); 4x4 outputs from their values
+//                    (tiles x channels) * (channels x outputs); outputs from their values
 //   backward_input   the same with grad_output and the filters turned by half a turn
 //   backward_weight  the transposed transforms: winograd_weight.cc
 //
@@ -19,7 +19,6 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t filter = winograd_taps * winograd_taps;
 constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 16;
@@ -46,13 +45,26 @@ void for_each_block(int64_t total, int64_t depth, int64_t outputs, const F& body
 }
 
 // The filters, and how to get at them: those of an input channel i and output j at weight +
-// i * input + j * output + tap * filter.
+// i * input + j * output + tap * size().
 template <class T>
 struct Filters {
   const T *weight, *end;
+  int64_t width;                  // 3 or 5
   int64_t inputs, outputs, taps;  // taps of the depth
   int64_t input, output;
   bool flipped;
+
+  Filters(const ConvProblem& p, bool back)
+      : weight(static_cast<const T*>(p.weight)), width(p.shape->kernel[2]), flipped(back) {
+    const ConvShape& s = *p.shape;
+    taps = s.kernel[0];
+    inputs = back ? s.out_channels : s.in_channels;
+    outputs = back ? s.in_channels : s.out_channels;
+    input = output = taps * size();
+    (back ? input : output) *= s.in_channels;
+    end = weight + s.out_channels * s.in_channels * taps * size();
+  }
+  int64_t size() const { return width * width; }
 
   int64_t depth() const { return inputs * taps; }
 
@@ -63,8 +75,8 @@ struct Filters {
     for (int64_t done = 0; done < count;) {
       const int64_t tap = (k + done) / inputs, i = (k + done) % inputs;
       const int64_t some = std::min(count - done, inputs - i);
-      winograd_table().of<T>().transform_weight(
-          weight + i * input + j * output + tap * filter, output, input, some, flipped,
+      winograd_table().of<T>().filter(width).transform_weight(
+          weight + i * input + j * output + tap * size(), output, input, some, flipped,
           static_cast<int>(std::min(nr, outputs - j)), end, to + done * nr, plane);
       done += some;
     }
@@ -152,13 +164,15 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
 template <class T>
 void convolve(const Source& from, const Filters<T>& filters, const T* bias, const TensorView& to) {
   const int64_t depth = filters.depth(), outputs = filters.outputs;
-  const Tiles tiles(to.shape[0], {to.shape[2], to.shape[3], to.shape[4]});
+  const Tiles tiles(winograd_outputs(filters.width), to.shape[0],
+                    {to.shape[2], to.shape[3], to.shape[4]});
   if (tiles.total == 0) return;
   const int64_t at_once = tiles_of_block<T>(shared_block, tiles.total, depth + outputs);
   const bool keep =
       tiles.total > at_once || ceil_div(outputs, gemm_table().of<T>().nr) < enough_panels;
   const FilterValues<T> values(filters, keep);
   const std::vector<T> zeros(size_t(filters.inputs), T(0));
+  const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(filters.width);
   for_each_block<T>(tiles.total, depth, outputs, [&](int64_t t0, int64_t count) {
     const Values<T> inputs(count, depth), results(count, outputs);
     values_of_input(from, tiles, t0, count, zeros.data(), inputs);
@@ -177,10 +191,9 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
     in_ranges(count, [&](int64_t first, int64_t end) {
       for (int64_t t = first; t < end; ++t) {
         const Place at(tiles, t0 + t);
-        T* pixels[winograd_output * winograd_output];
-        point_to<T>(to, at.image, at.depth, at.row, at.column, winograd_output, nullptr, pixels);
-        winograd_table().of<T>().transform_output(results.at(0, t), results.plane, bias, outputs,
-                                                  pixels);
+        T* pixels[winograd_points];
+        point_to<T>(to, at.image, at.depth, at.row, at.column, tiles.size, nullptr, pixels);
+        transforms.transform_output(results.at(0, t), results.plane, bias, outputs, pixels);
       }
     });
   });
@@ -190,13 +203,8 @@ template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast input(p.input);
-  const int64_t taps = s.kernel[0], row = s.in_channels * taps * filter;
-  const T* const weight = static_cast<const T*>(p.weight);
-  const Filters<T> filters{weight,        weight + s.out_channels * row,
-                           s.in_channels, s.out_channels,
-                           taps,          taps * filter,
-                           row,           false};
-  convolve<T>(source_of_forward(s, input.view()), filters, static_cast<const T*>(p.bias),
+  convolve<T>(source_of_forward(s, input.view()), Filters<T>(p, false),
+              static_cast<const T*>(p.bias),
               channels_last_view(p.result, p.dtype, s.batch, s.out_channels, s.output));
 }
 
@@ -204,17 +212,11 @@ template <class T>
 void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast grad_output(p.output);
-  const int64_t taps = s.kernel[0], row = s.in_channels * taps * filter;
-  const T* const weight = static_cast<const T*>(p.weight);
-  const Filters<T> filters{weight,         weight + s.out_channels * row,
-                           s.out_channels, s.in_channels,
-                           taps,           row,
-                           taps * filter,  true};
-  const int64_t last = winograd_taps - 1;
+  const int64_t last = s.kernel[2] - 1;
   Source from{grad_output.view(), {}, 1, s.pad_before[1] - last, s.pad_before[2] - last};
-  for (int64_t tap = 0; tap < taps; ++tap)
+  for (int64_t tap = 0; tap < s.kernel[0]; ++tap)
     from.depth.push_back(s.pad_before[0] - tap * s.dilation[0]);
-  convolve<T>(from, filters, static_cast<const T*>(p.bias),
+  convolve<T>(from, Filters<T>(p, true), static_cast<const T*>(p.bias),
               channels_last_view(p.result, p.dtype, s.batch, s.in_channels, s.input));
 }
 
@@ -229,8 +231,8 @@ void run(const ConvProblem& p) {
 bool winograd_refuses(const ConvProblem& p, std::string* why) {
   const ConvShape& s = *p.shape;
   if (strict_precision()) return because(why, "the precision is set to 'strict'");
-  if (s.kernel[1] != winograd_taps || s.kernel[2] != winograd_taps)
-    return because(why, "needs a 3x3 kernel, got ", s.kernel[1], "x", s.kernel[2]);
+  if (s.kernel[1] != s.kernel[2] || (s.kernel[2] != 3 && s.kernel[2] != 5))
+    return because(why, "needs a kernel of 3x3 or 5x5, got ", s.kernel[1], "x", s.kernel[2]);
   const bool back = p.direction == ConvDirection::backward_input;
   if (s.stride[1] != 1 || s.stride[2] != 1 || (back && s.stride[0] != 1))
     return because(why, "needs stride 1, got ", s.stride[1], "x", s.stride[2]);

@@ -32,13 +32,14 @@ struct Source {
   int64_t step, row, column;
 };
 
-// The result's images: dense and channels last, cut into tiles of 4x4. Those of a depth of all
-// images follow each other, for they leave out the same taps of the depth.
+// The result's images: dense and channels last, cut into tiles of size x size. Those of a depth of
+// all images follow each other, for they leave out the same taps of the depth.
 struct Tiles {
-  int64_t across, of_image, of_depth, depths, total;
-  Tiles(int64_t batch, const int64_t (&s)[3])
-      : across(ceil_div(s[2], winograd_output)),
-        of_image(ceil_div(s[1], winograd_output) * across),
+  int64_t size, across, of_image, of_depth, depths, total;
+  Tiles(int64_t tile_size, int64_t batch, const int64_t (&s)[3])
+      : size(tile_size),
+        across(ceil_div(s[2], size)),
+        of_image(ceil_div(s[1], size) * across),
         of_depth(batch * of_image),
         depths(s[0]),
         total(depths * of_depth) {}
@@ -63,18 +64,18 @@ struct Place {
   Place(const Tiles& tiles, int64_t t)
       : image(t % tiles.of_depth / tiles.of_image),
         depth(t / tiles.of_depth),
-        row(t % tiles.of_image / tiles.across * winograd_output),
-        column(t % tiles.across * winograd_output) {}
+        row(t % tiles.of_image / tiles.across * tiles.size),
+        column(t % tiles.across * tiles.size) {}
 };
 
 // Pointers to the pixels of a tile of `size` x `size`, to `outside` where there is none.
 template <class T>
 void point_to(const TensorView& view, int64_t image, int64_t d, int64_t row, int64_t column,
-              int size, T* outside, T** pixels) {
+              int64_t size, T* outside, T** pixels) {
   const bool inside = d >= 0 && d < view.shape[2];
   T* const plane = view.as<T>() + image * view.stride[0] + (inside ? d : 0) * view.stride[2];
-  for (int i = 0; i < size; ++i)
-    for (int j = 0; j < size; ++j) {
+  for (int64_t i = 0; i < size; ++i)
+    for (int64_t j = 0; j < size; ++j) {
       const int64_t h = row + i, w = column + j;
       const bool here = inside && h >= 0 && h < view.shape[3] && w >= 0 && w < view.shape[4];
       *pixels++ = here ? plane + h * view.stride[3] + w * view.stride[4] : outside;

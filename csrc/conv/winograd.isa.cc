@@ -1,7 +1,7 @@
-// The transforms of Winograd's minimal filtering F(4x4, 3x3): see winograd.cc.
+// The transforms of Winograd's minimal filtering F(4x4, 3x3) and F(2x2, 5x5): see winograd.cc.
 //
 // One dimension, with the points 0, a, -a, b, -b and infinity (Toom and Cook): the polynomial of 6
-// values times that of 3 weights is known by its values at the points. Written below as the lines
+// values times that of the weights is known by its values at the points. Written below as the lines
 // B^T d, G g and A^T m of Lavin and Gray; in two dimensions each is applied to rows and columns.
 // a = 5/8 and b = 3/2 instead of the usual 1 and 2: all constants are exact, and the error is a
 // third.
@@ -11,7 +11,6 @@
 namespace pyconv::PYCONV_ISA {
 namespace {
 
-constexpr int tile_size = winograd_input, outputs = winograd_output, taps = winograd_taps;
 constexpr double a = 5.0 / 8, b = 3.0 / 2, a2 = a * a, b2 = b * b;
 
 // B^T: the values of 6 inputs at the points, as far as they do not depend on the weights.
@@ -28,21 +27,35 @@ inline __attribute__((always_inline)) void to_points(const Vec<T> (&d)[6], Vec<T
 }
 
 // G: the weights at the points, divided by what B^T left out.
+constexpr double at_zero = 1 / (a2 * b2), at_a = 1 / (2 * a2 * (a2 - b2)),
+                 at_b = 1 / (2 * b2 * (b2 - a2));
+
 template <class T>
 inline __attribute__((always_inline)) void weight_to_points(const Vec<T> (&g)[3], Vec<T> (&u)[6]) {
-  const Vec<T> even_a = T(1 / (2 * a2 * (a2 - b2))) * (g[0] + T(a2) * g[2]);
-  const Vec<T> odd_a = T(1 / (2 * a * (a2 - b2))) * g[1];
-  const Vec<T> even_b = T(1 / (2 * b2 * (b2 - a2))) * (g[0] + T(b2) * g[2]);
-  const Vec<T> odd_b = T(1 / (2 * b * (b2 - a2))) * g[1];
-  u[0] = T(1 / (a2 * b2)) * g[0];
+  const Vec<T> even_a = T(at_a) * (g[0] + T(a2) * g[2]), odd_a = T(at_a * a) * g[1];
+  const Vec<T> even_b = T(at_b) * (g[0] + T(b2) * g[2]), odd_b = T(at_b * b) * g[1];
+  u[0] = T(at_zero) * g[0];
   u[1] = even_a + odd_a;
   u[2] = even_a - odd_a;
   u[3] = even_b + odd_b;
   u[4] = even_b - odd_b;
   u[5] = g[2];
 }
+template <class T>
+inline __attribute__((always_inline)) void weight_to_points(const Vec<T> (&g)[5], Vec<T> (&u)[6]) {
+  const Vec<T> even_a = T(at_a) * (g[0] + T(a2) * (g[2] + T(a2) * g[4]));
+  const Vec<T> even_b = T(at_b) * (g[0] + T(b2) * (g[2] + T(b2) * g[4]));
+  const Vec<T> odd_a = T(at_a * a) * (g[1] + T(a2) * g[3]);
+  const Vec<T> odd_b = T(at_b * b) * (g[1] + T(b2) * g[3]);
+  u[0] = T(at_zero) * g[0];
+  u[1] = even_a + odd_a;
+  u[2] = even_a - odd_a;
+  u[3] = even_b + odd_b;
+  u[4] = even_b - odd_b;
+  u[5] = g[4];
+}
 
-// A^T: four outputs from the values at the points.
+// A^T: outputs from the values at the points.
 template <class T>
 inline __attribute__((always_inline)) void from_points(const Vec<T> (&m)[6], Vec<T> (&y)[4]) {
   const Vec<T> even_a = m[1] + m[2], odd_a = m[1] - m[2];
@@ -51,6 +64,11 @@ inline __attribute__((always_inline)) void from_points(const Vec<T> (&m)[6], Vec
   y[1] = T(a) * odd_a + T(b) * odd_b;
   y[2] = T(a2) * even_a + T(b2) * even_b;
   y[3] = m[5] + T(a2 * a) * odd_a + T(b2 * b) * odd_b;
+}
+template <class T>
+inline __attribute__((always_inline)) void from_points(const Vec<T> (&m)[6], Vec<T> (&y)[2]) {
+  y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
+  y[1] = m[5] + T(a) * (m[1] - m[2]) + T(b) * (m[3] - m[4]);
 }
 
 // A: the transpose of A^T, for the gradient of the outputs.
@@ -65,16 +83,35 @@ inline __attribute__((always_inline)) void output_to_points(const Vec<T> (&y)[4]
   m[4] = even_b - odd_b;
   m[5] = y[3];
 }
+template <class T>
+inline __attribute__((always_inline)) void output_to_points(const Vec<T> (&y)[2], Vec<T> (&m)[6]) {
+  m[0] = y[0];
+  m[1] = y[0] + T(a) * y[1];
+  m[2] = y[0] - T(a) * y[1];
+  m[3] = y[0] + T(b) * y[1];
+  m[4] = y[0] - T(b) * y[1];
+  m[5] = y[1];
+}
 
 // G^T: the transpose of G, for the gradient of the weights.
 template <class T>
 inline __attribute__((always_inline)) void weight_from_points(const Vec<T> (&u)[6],
                                                               Vec<T> (&g)[3]) {
-  const Vec<T> even_a = T(1 / (2 * a2 * (a2 - b2))) * (u[1] + u[2]);
-  const Vec<T> even_b = T(1 / (2 * b2 * (b2 - a2))) * (u[3] + u[4]);
-  g[0] = T(1 / (a2 * b2)) * u[0] + even_a + even_b;
-  g[1] = T(1 / (2 * a * (a2 - b2))) * (u[1] - u[2]) + T(1 / (2 * b * (b2 - a2))) * (u[3] - u[4]);
+  const Vec<T> even_a = T(at_a) * (u[1] + u[2]), even_b = T(at_b) * (u[3] + u[4]);
+  g[0] = T(at_zero) * u[0] + even_a + even_b;
+  g[1] = T(at_a * a) * (u[1] - u[2]) + T(at_b * b) * (u[3] - u[4]);
   g[2] = T(a2) * even_a + T(b2) * even_b + u[5];
+}
+template <class T>
+inline __attribute__((always_inline)) void weight_from_points(const Vec<T> (&u)[6],
+                                                              Vec<T> (&g)[5]) {
+  const Vec<T> even_a = T(at_a) * (u[1] + u[2]), odd_a = T(at_a * a) * (u[1] - u[2]);
+  const Vec<T> even_b = T(at_b) * (u[3] + u[4]), odd_b = T(at_b * b) * (u[3] - u[4]);
+  g[0] = T(at_zero) * u[0] + even_a + even_b;
+  g[1] = odd_a + odd_b;
+  g[2] = T(a2) * even_a + T(b2) * even_b;
+  g[3] = T(a2) * odd_a + T(b2) * odd_b;
+  g[4] = T(a2 * a2) * even_a + T(b2 * b2) * even_b + u[5];
 }
 
 // Applies a transform of From to To values to the rows and then the columns of a square; loads and
@@ -118,24 +155,26 @@ void transform_input(const T* const* pixels, int64_t channels, T* values, int64_
   });
 }
 
-template <class T>
+template <class T, int Outputs>
 void transform_output(const T* values, int64_t plane, const T* bias, int64_t channels,
                       T* const* pixels) {
   for_each_vector<T>(channels, [&](int64_t c) {
     const Vec<T> start = bias ? load(bias + c) : Vec<T>{};
-    in_two_dimensions<T, 6, 4>(
-        from_points<T>, [&](int i, int j) { return load(values + (i * 6 + j) * plane + c); },
+    in_two_dimensions<T, 6, Outputs>(
+        [](const Vec<T>(&m)[6], Vec<T>(&y)[Outputs]) { from_points<T>(m, y); },
+        [&](int i, int j) { return load(values + (i * 6 + j) * plane + c); },
         [&](int i, int j, Vec<T> v) {
-          if (pixels[i * 4 + j]) store(pixels[i * 4 + j] + c, v + start);
+          if (pixels[i * Outputs + j]) store(pixels[i * Outputs + j] + c, v + start);
         });
   });
 }
 
-template <class T>
+template <class T, int Outputs>
 void transform_output_gradient(const T* const* pixels, int64_t channels, T* values, int64_t plane) {
   for_each_vector<T>(channels, [&](int64_t c) {
-    in_two_dimensions<T, 4, 6>(
-        output_to_points<T>, [&](int i, int j) { return load(pixels[i * 4 + j] + c); },
+    in_two_dimensions<T, Outputs, 6>(
+        [](const Vec<T>(&y)[Outputs], Vec<T>(&m)[6]) { output_to_points<T>(y, m); },
+        [&](int i, int j) { return load(pixels[i * Outputs + j] + c); },
         [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + c, v); });
   });
 }
@@ -143,10 +182,10 @@ void transform_output_gradient(const T* const* pixels, int64_t channels, T* valu
 // Lane i of element t: element t of the filter i * stride. Squares are transposed in registers,
 // which reads up to a vector per filter; what would be read beyond `end`, and a rest, go one by
 // one.
-template <class T>
+template <class T, int Taps>
 inline void gather_filters(const T* from, int64_t stride, int used, const T* end,
                            T (*to)[lanes<T>]) {
-  constexpr int L = lanes<T>, filter = taps * taps;
+  constexpr int L = lanes<T>, filter = Taps * Taps;
   constexpr int read = (filter + L - 1) / L * L;  // of each filter, at most
   int done = 0;
   if (used == L && from + (L - 1) * stride + read <= end) {
@@ -165,47 +204,46 @@ inline void gather_filters(const T* from, int64_t stride, int used, const T* end
     for (int i = 0; i < L; ++i) to[done][i] = i < used ? from[i * stride + done] : T(0);
 }
 
-template <class T>
+template <class T, int Taps>
 void transform_weight(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
                       bool flipped, int lanes_used, const T* end, T* values, int64_t plane) {
-  constexpr int L = lanes<T>, width = 2 * L, last = taps * taps - 1;
+  constexpr int L = lanes<T>, width = 2 * L, last = Taps * Taps - 1;
   for (int64_t r = 0; r < rows; ++r, weight += row_stride, values += width)
     for (int first = 0; first < width; first += L) {
       const int used = lanes_used - first < L ? lanes_used - first : L;
-      T filter[taps * taps][L];
-      gather_filters(weight + first * lane_stride, lane_stride, used, end, filter);
-      in_two_dimensions<T, 3, 6>(
-          weight_to_points<T>,
-          [&](int i, int j) { return load(filter[flipped ? last - (i * 3 + j) : i * 3 + j]); },
+      T filter[Taps * Taps][L];
+      gather_filters<T, Taps>(weight + first * lane_stride, lane_stride, used, end, filter);
+      in_two_dimensions<T, Taps, 6>(
+          [](const Vec<T>(&g)[Taps], Vec<T>(&u)[6]) { weight_to_points<T>(g, u); },
+          [&](int i, int j) {
+            return load(filter[flipped ? last - (i * Taps + j) : i * Taps + j]);
+          },
           [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + first, v); });
     }
 }
 
-template <class T>
+template <class T, int Taps>
 void transform_weight_gradient(const T* values, int64_t plane, int64_t count, T* grad_weight,
                                int64_t stride) {
   for (int64_t first = 0; first < count; first += lanes<T>) {
-    T square[taps * taps][lanes<T>];
-    in_two_dimensions<T, 6, 3>(
-        weight_from_points<T>,
+    T square[Taps * Taps][lanes<T>];
+    in_two_dimensions<T, 6, Taps>(
+        [](const Vec<T>(&u)[6], Vec<T>(&g)[Taps]) { weight_from_points<T>(u, g); },
         [&](int i, int j) { return load(values + (i * 6 + j) * plane + first); },
-        [&](int i, int j, Vec<T> v) { store(square[i * 3 + j], v); });
+        [&](int i, int j, Vec<T> v) { store(square[i * Taps + j], v); });
     for (int i = 0; i < lanes<T> && first + i < count; ++i)
-      for (int t = 0; t < taps * taps; ++t) grad_weight[(first + i) * stride + t] = square[t][i];
+      for (int t = 0; t < Taps * Taps; ++t) grad_weight[(first + i) * stride + t] = square[t][i];
   }
 }
 
+template <class T, int Taps>
+constexpr WinogradFilter<T> filter = {
+    transform_output<T, winograd_outputs(Taps)>, transform_weight<T, Taps>,
+    transform_output_gradient<T, winograd_outputs(Taps)>, transform_weight_gradient<T, Taps>};
 template <class T>
-constexpr WinogradKernels<T> kernels = {lanes<T>,
-                                        transform_input<T>,
-                                        transform_output<T>,
-                                        transform_weight<T>,
-                                        transform_output_gradient<T>,
-                                        transform_weight_gradient<T>};
+constexpr WinogradKernels<T> kernels = {lanes<T>, transform_input<T>, filter<T, 3>, filter<T, 5>};
 
 }  // namespace
-
-static_assert(tile_size == 6 && outputs == 4 && taps == 3);
 
 const WinogradTable winograd_table = {kernels<float>, kernels<double>};
 

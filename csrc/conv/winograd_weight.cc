@@ -2,7 +2,7 @@
 //
 //   (outputs x tiles of grad_output) * (tiles x channels of the input)
 //
-// summed over blocks of tiles in order; then G^T from the points to the 3x3 filters.
+// summed over blocks of tiles in order; then G^T from the points to the filters.
 #include <cstring>
 
 #include "conv/winograd.h"
@@ -10,18 +10,18 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t filter = winograd_taps * winograd_taps;
 constexpr int64_t most_tiles = 512;  // of one sum without a break
 
 template <class T>
 void backward_weight(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const GemmKernels<T>& kernels = gemm_table().of<T>();
-  const WinogradKernels<T>& transforms = winograd_table().of<T>();
+  const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(s.kernel[2]);
   const ChannelsLast input(p.input), grad_output(p.output);
   const Source from = source_of_forward(s, input.view());
   const int64_t outputs = s.out_channels, taps = s.kernel[0], depth = s.in_channels * taps;
-  const Tiles tiles(s.batch, s.output);
+  const Tiles tiles(winograd_outputs(s.kernel[2]), s.batch, s.output);
+  const int64_t filter = s.kernel[1] * s.kernel[2];
   const std::vector<T> zeros(size_t(std::max(s.in_channels, outputs)), T(0));
   const int64_t most =
       std::min(tiles_of_block<T>(shared_block, tiles.total, depth + outputs), most_tiles);
@@ -35,9 +35,9 @@ void backward_weight(const ConvProblem& p) {
     in_ranges(count, [&](int64_t first, int64_t end) {
       for (int64_t t = first; t < end; ++t) {
         const Place at(tiles, t0 + t);
-        const T* pixels[winograd_output * winograd_output];
-        point_to<const T>(grad_output.view(), at.image, at.depth, at.row, at.column,
-                          winograd_output, zeros.data(), pixels);
+        const T* pixels[winograd_points];
+        point_to<const T>(grad_output.view(), at.image, at.depth, at.row, at.column, tiles.size,
+                          zeros.data(), pixels);
         transforms.transform_output_gradient(pixels, outputs, gradients.at(0, t), gradients.plane);
       }
     });

@@ -27,8 +27,9 @@ ConvShape draw_fully_connected(Random& random) {
 }
 
 // What Winograd's algorithm takes.
-ConvShape draw_3x3(Random& random) {
+ConvShape draw_square(Random& random) {
   ConvRequest r{};
+  const int64_t width = random.yes() ? 3 : 5;
   r.ndim = static_cast<int>(random.whole(2, 3));
   r.batch = random.whole(1, 3);
   r.groups = 1;
@@ -36,10 +37,10 @@ ConvShape draw_3x3(Random& random) {
   r.out_channels = random.whole(16, 40);
   for (int i = 0; i < 3; ++i) {
     const bool depth = i == 0;
-    r.kernel[i] = depth ? (r.ndim == 3 ? random.whole(1, 3) : 1) : 3;
+    r.kernel[i] = depth ? (r.ndim == 3 ? random.whole(1, 3) : 1) : width;
     r.stride[i] = r.dilation[i] = 1;
     r.padding[i] = depth ? (r.ndim == 3 ? random.whole(0, 2) : 0) : random.whole(0, 2);
-    r.input[i] = depth ? r.kernel[0] + (r.ndim == 3 ? random.whole(0, 2) : 0) : random.whole(3, 10);
+    r.input[i] = depth ? r.kernel[0] + (r.ndim == 3 ? random.whole(0, 2) : 0) : random.whole(5, 11);
   }
   return make_conv_shape(r);
 }
@@ -309,7 +310,7 @@ void test_conv() {
     using T = decltype(zero);
     Random random(2);
     for (int i = 0; i < 60; ++i) {
-      const ConvShape shape = i % 8 == 7   ? draw_3x3(random)
+      const ConvShape shape = i % 8 == 7   ? draw_square(random)
                               : i % 8 == 3 ? draw_fully_connected(random)
                               : i % 3 == 2 ? draw_grouped(random)
                                            : draw(random, i % 10 == 9 ? 40 : 6);

@@ -30,6 +30,8 @@ CONV2D = [
     # what Winograd's algorithm takes: tiles cut by the border, channels that fill no vector
     conv("winograd", (2, 32, 8, 12), (48, 32, 3, 3), padding=1),
     conv("winograd-odd", (1, 19, 7, 10), (21, 19, 3, 3), padding=(0, 2)),
+    conv("winograd-5x5", (2, 17, 9, 12), (19, 17, 5, 5), padding=(2, 1)),
+    conv("winograd-5x5-400-channels", (1, 400, 5, 6), (16, 400, 5, 5), padding=4),
     conv("winograd-600-channels", (1, 600, 5, 5), (16, 600, 3, 3), padding=1),
     conv("winograd-many-tiles", (3, 16, 61, 71), (16, 16, 3, 3), padding="same"),
     # rows of all images together, for those at the border leave out taps
@@ -156,6 +158,7 @@ CONV3D = [
     conv("kernel-1", (1, 12, 3, 4, 5), (20, 12, 1, 1, 1)),
     # tiles of Winograd's algorithm that meet a part of the taps of the depth, or none
     conv("winograd", (3, 17, 2, 6, 7), (19, 17, 3, 3, 3), padding=1),
+    conv("winograd-5x5", (1, 16, 3, 7, 8), (17, 16, 2, 5, 5), padding=(1, 2, 0)),
     conv(
         "winograd-depth",
         (2, 16, 3, 5, 9),
