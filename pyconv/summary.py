@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _core, nn
 from .autograd import backward, no_grad
-from .autograd.function import Observer
+from .autograd.grad_mode import state
 from .nn.conv import ConvBase
 from .nn.pool_base import (
     AdaptiveAvgPoolBase,
@@ -307,11 +307,11 @@ class _Watch:
 
 @contextmanager
 def _observed(call: Any) -> Iterator[None]:
-    before, Observer.call = Observer.call, call
+    before, state.observer = state.observer, call
     try:
         yield
     finally:
-        Observer.call = before
+        state.observer = before
 
 
 # ---- what a layer does -------------------------------------------------------------------------

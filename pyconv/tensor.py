@@ -5,14 +5,14 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import pyconv
 
-from ._core import in_c_order
+from ._core import TensorBase, in_c_order, set_tensor_class
 from .arguments import flag
 from .methods import Operations, operator_method
 
@@ -24,7 +24,7 @@ def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
     return lambda self, other: self._replace(operation(self, other))
 
 
-class Tensor(Operations):
+class Tensor(TensorBase, Operations):
     """A NumPy array that can record how it was computed.
 
     Make one with `pyconv.tensor`, which copies, or `pyconv.from_numpy`, which shares memory.
@@ -46,27 +46,23 @@ class Tensor(Operations):
     tensor([2., 4., 6.])
     """
 
-    __slots__ = (
-        "__weakref__", "_array", "_grad", "_hooks", "_index", "_node", "_requires_grad", "_version",
-    )  # fmt: skip
+    __slots__ = ("__weakref__",)
 
     # Above ndarray's: `array + tensor` is then left to `Tensor.__radd__`.
     __array_priority__ = 1000
 
+    # The members, made in csrc/bind/graph.cc.
     _array: Array
     _requires_grad: bool
     _node: Any  # the Node that computed this tensor, None for a leaf
     _index: int  # which output of that node this is; set together with _node
-    _hooks: dict[Any, Any]  # of a leaf; not set until there is one
+    _hooks: dict[Any, Any] | None  # of a leaf; None until there is one
     _version: list[int] | None  # counts changes in place; made when a tensor is saved for backward
     _grad: Tensor | None
 
-    def __init__(self, array: Array, requires_grad: bool = False) -> None:
-        self._array = array
-        self._requires_grad = requires_grad
-        self._node = None
-        self._version = None
-        self._grad = None
+    if TYPE_CHECKING:
+
+        def __init__(self, array: Array, requires_grad: bool = False) -> None: ...
 
     # ---- what it is --------------------------------------------------------------------------
 
@@ -291,6 +287,9 @@ class Tensor(Operations):
             )
         self._array[pyconv.functional.shape.array_key(key)] = value
         changed(self)
+
+
+set_tensor_class(Tensor)
 
 
 def version_of(tensor: Tensor) -> list[int]:

@@ -245,3 +245,42 @@ def test_backward_frees_what_was_saved():
     assert array() is not None
     y.backward()
     assert array() is None
+
+
+# ---- misuse of what is compiled ----------------------------------------------------------------
+
+
+class ReturnsArray(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output.numpy()
+
+
+class SavesArray(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x.detach().numpy())
+        return x * 1
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: ReturnsArray.apply(x).sum().backward(), "ReturnsArray.backward must return"),
+        (SavesArray.apply, "save_for_backward: argument 1 is of type numpy.ndarray"),
+        (lambda x: F.elementwise.Exp.forward(None, x), "forward needs ctx and a Tensor"),
+        (lambda x: F.arithmetic.Add.forward(x, x, x), "forward takes ctx, a Tensor"),
+    ],
+)
+def test_misuse_is_an_error(call, words):
+    with pytest.raises(TypeError, match=words):
+        call(drawn(2))
+
+
+def test_tensor_of_what_is_no_array():
+    assert (pyconv.Tensor([1.0, 2.0]) + 1).numpy().tolist() == [2, 3]
+    assert F.relu(pyconv.Tensor.__new__(pyconv.Tensor)).shape == (0,)

@@ -14,8 +14,11 @@ constexpr int numpy_float = 11, numpy_double = 12;  // NPY_FLOAT, NPY_DOUBLE: fi
 
 std::string dtype_name(const py::array& array) { return py::str(array.dtype()); }
 
-py::dtype dtype_of(DType dtype) {
-  return dtype == DType::float32 ? py::dtype::of<float>() : py::dtype::of<double>();
+const py::dtype& dtype_of(DType dtype) {
+  // Never freed: Python may be gone when static data is.
+  static const auto* const single = new py::dtype(py::dtype::of<float>());
+  static const auto* const twice = new py::dtype(py::dtype::of<double>());
+  return dtype == DType::float32 ? *single : *twice;
 }
 
 // The strides in elements of a dense array whose dimensions nest in memory as those of view do.
@@ -36,14 +39,22 @@ void dense_strides(const TensorView& view, int64_t (&strides)[max_rank]) {
   }
 }
 
-// strides: in elements; C order if empty.
+// strides: in elements; null for C order.
 py::array array_on_new_block(const py::dtype& dtype, const int64_t* shape, int ndim,
-                             std::vector<py::ssize_t> strides) {
+                             const int64_t* strides) {
+  const auto& numpy = py::detail::npy_api::get();
+  constexpr int most = 64;  // dimensions of an array in NumPy
+  py::ssize_t sizes[most], steps[most];
   int64_t bytes = dtype.itemsize();
   for (int i = 0; i < ndim; ++i)
     check(!__builtin_mul_overflow(bytes, shape[i], &bytes), "the result would have ",
           "more bytes than an address can count");
-  for (auto& stride : strides) stride *= dtype.itemsize();
+  int64_t step = dtype.itemsize();
+  for (int i = ndim - 1; i >= 0; --i) {
+    sizes[i] = shape[i];
+    steps[i] = strides ? strides[i] * dtype.itemsize() : step;
+    step *= std::max<int64_t>(shape[i], 1);
+  }
   void* block = allocate(static_cast<size_t>(bytes));
   PyObject* capsule = PyCapsule_New(block, block_name, [](PyObject* self) {
     release(PyCapsule_GetPointer(self, block_name),
@@ -53,10 +64,15 @@ py::array array_on_new_block(const py::dtype& dtype, const int64_t* shape, int n
     release(block, static_cast<size_t>(bytes));
     throw py::error_already_set();
   }
-  const auto owner = py::reinterpret_steal<py::capsule>(capsule);
+  auto owner = py::reinterpret_steal<py::capsule>(capsule);
   PyCapsule_SetContext(capsule, reinterpret_cast<void*>(bytes));
-  return py::array(dtype, py::array::ShapeContainer(shape, shape + ndim), std::move(strides), block,
-                   owner);
+  // With NumPy's own functions: py::array would copy sizes and strides into vectors.
+  auto array = py::reinterpret_steal<py::array>(numpy.PyArray_NewFromDescr_(
+      numpy.PyArray_Type_, py::object(dtype).release().ptr(), ndim, sizes, steps, block,
+      py::detail::npy_api::NPY_ARRAY_WRITEABLE_, nullptr));
+  if (!array) throw py::error_already_set();
+  numpy.PyArray_SetBaseObject_(array.ptr(), owner.release().ptr());
+  return array;
 }
 
 // What the user passed, in his own notation, cut where it gets long.
@@ -181,7 +197,7 @@ bool plain(py::handle value, TensorView& view) {
 }
 
 py::array new_array(py::dtype dtype, const int64_t* shape, int ndim) {
-  return array_on_new_block(dtype, shape, ndim, {});
+  return array_on_new_block(dtype, shape, ndim, nullptr);
 }
 
 py::array new_array(DType dtype, const int64_t* shape, int ndim) {
@@ -191,8 +207,7 @@ py::array new_array(DType dtype, const int64_t* shape, int ndim) {
 py::array new_array_like(const TensorView& model) {
   int64_t strides[max_rank];
   dense_strides(model, strides);
-  return array_on_new_block(dtype_of(model.dtype), model.shape, model.ndim,
-                            {strides, strides + model.ndim});
+  return array_on_new_block(dtype_of(model.dtype), model.shape, model.ndim, strides);
 }
 
 bool same_shape(const TensorView& a, const TensorView& b) {

@@ -60,7 +60,7 @@ void sum_dims(const TensorView& x, const std::vector<bool>& summed, T* to) {
   }
 }
 
-py::array sum_forward(py::handle value, const std::vector<int>& dims) {
+py::array sum_forward(py::handle value, const std::vector<int>& dims, bool keepdim) {
   const Argument input = read_dense("sum", "input", value);
   const TensorView& x = input.view;
   std::vector<bool> summed(static_cast<size_t>(x.ndim));
@@ -69,6 +69,14 @@ py::array sum_forward(py::handle value, const std::vector<int>& dims) {
     check(dim >= 0 && dim < x.ndim, "sum: there is no dim ", dim);
     summed[static_cast<size_t>(dim)] = true;
     model.shape[dim] = 1;
+  }
+  if (!keepdim) {
+    model.ndim = 0;
+    for (int i = 0; i < x.ndim; ++i) {
+      if (summed[static_cast<size_t>(i)]) continue;
+      model.shape[model.ndim] = x.shape[i];
+      model.stride[model.ndim++] = x.stride[i];
+    }
   }
   py::array output = new_array_like(model);
   const TensorView to = view_of(output);
@@ -123,10 +131,29 @@ py::array softmax_backward_of(bool log, py::handle grad_value, py::handle output
   return grad_input;
 }
 
+// The array seen in another shape, one element everywhere along a new or a longer dimension; only
+// to be read. np.broadcast_to takes as long as a small network's layer.
+py::array expand(const py::array& array, const std::vector<py::ssize_t>& shape) {
+  const auto extra = static_cast<py::ssize_t>(shape.size()) - array.ndim();
+  std::vector<py::ssize_t> strides(shape.size());
+  bool fits = extra >= 0;
+  for (py::ssize_t i = 0; fits && i < array.ndim(); ++i) {
+    const auto size = shape[static_cast<size_t>(i + extra)];
+    fits = array.shape(i) == size || array.shape(i) == 1;
+    if (array.shape(i) == size) strides[static_cast<size_t>(i + extra)] = array.strides(i);
+  }
+  check(fits, "expand: a tensor of shape ", std::string(py::str(array.attr("shape"))),
+        " does not expand to ", std::string(py::str(py::cast(shape))));
+  py::array seen(array.dtype(), shape, strides, array.data(), array);
+  py::detail::array_proxy(seen.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  return seen;
+}
+
 }  // namespace
 
 void bind_reduce(py::module_& module) {
   module.def("sum_forward", &sum_forward);
+  module.def("expand", &expand);
   module.def("softmax_forward", &softmax_forward);
   module.def("softmax_backward", &softmax_backward_of);
 }

@@ -1,7 +1,7 @@
 // The table of contents: one line per op.
 #include <pybind11/pybind11.h>
 
-#include "core/error.h"
+#include "bind/graph.h"
 #include "core/isa.h"
 
 namespace pyconv {
@@ -9,6 +9,8 @@ namespace pyconv {
 namespace py = pybind11;
 
 void bind_core(py::module_& module);
+void bind_autograd(py::module_& module);
+void bind_backward(py::module_& module);
 void bind_gemm(py::module_& module);
 void bind_conv(py::module_& module);
 void bind_difference(py::module_& module);
@@ -30,17 +32,15 @@ PYBIND11_MODULE(_core, module) {
   py::register_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);
-    } catch (const InvalidArgument& e) {
-      PyErr_SetString(PyExc_ValueError, e.what());
-    } catch (const WrongType& e) {
-      PyErr_SetString(PyExc_TypeError, e.what());
-    } catch (const Unsupported& e) {
-      PyErr_SetString(PyExc_NotImplementedError, e.what());
+    } catch (...) {
+      set_python_error();
     }
   });
   choose_isa_from_environment();
   module.attr("__version__") = PYCONV_VERSION;
   bind_core(module);
+  bind_autograd(module);
+  bind_backward(module);
   bind_gemm(module);
   bind_conv(module);
   bind_difference(module);

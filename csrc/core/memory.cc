@@ -53,6 +53,11 @@ struct Cache {
   MemoryStats stats{0, 0, 0, physical_bytes() / 4, 0, 0};
   std::unordered_set<void*> rehearsed;  // blocks of rehearsals
 
+  void count_live(int64_t bytes) {
+    stats.allocated_bytes += bytes;
+    stats.peak_bytes = std::max(stats.peak_bytes, stats.allocated_bytes);
+  }
+
   // Frees blocks of the class longest unused until the bound holds.
   void trim(int64_t bound) {
     while (stats.cached_bytes > bound) {
@@ -135,31 +140,28 @@ void* allocate(size_t bytes) {
   const size_t rounded = size_of(size_class);
   if (own_rehearsal) return rehearsed_block(rounded);
   Cache& c = cache();
-  void* block = nullptr;
   {
     std::lock_guard<std::mutex> lock(c.mutex);
     FreeList& list = c.lists[size_class];
     list.last_use = ++c.clock;
     if (!list.blocks.empty()) {
-      block = list.blocks.back();
+      void* const block = list.blocks.back();
       list.blocks.pop_back();
       c.stats.cached_bytes -= static_cast<int64_t>(rounded);
       ++c.stats.hits;
+      c.count_live(static_cast<int64_t>(rounded));
+      return block;
     }
   }
-  const bool hit = block != nullptr;
-  if (!hit) {
+  void* block = from_system(rounded);
+  if (!block) {
+    empty_cache();
     block = from_system(rounded);
-    if (!block) {
-      empty_cache();
-      block = from_system(rounded);
-      if (!block) throw std::bad_alloc();
-    }
+    if (!block) throw std::bad_alloc();
   }
   std::lock_guard<std::mutex> lock(c.mutex);
-  if (!hit) ++c.stats.misses;
-  c.stats.allocated_bytes += static_cast<int64_t>(rounded);
-  c.stats.peak_bytes = std::max(c.stats.peak_bytes, c.stats.allocated_bytes);
+  ++c.stats.misses;
+  c.count_live(static_cast<int64_t>(rounded));
   return block;
 }
 

@@ -11,7 +11,8 @@ import numpy as np
 import pyconv
 
 from ..tensor import Tensor
-from .function import Node, Observer
+from .function import Node
+from .grad_mode import state
 
 _PACKAGE = os.path.dirname(os.path.abspath(pyconv.__file__)) + os.sep
 
@@ -38,17 +39,33 @@ class detect_anomaly:
     """
 
     def __enter__(self) -> None:
-        self._outer, Observer.call = Observer.call, _observe
+        self._outer, state.observer = state.observer, _observe
 
     def __exit__(self, *exception: object) -> None:
-        Observer.call = self._outer
+        state.observer = self._outer
+
+
+def observed(node: Node, gradients: tuple[Any, ...]) -> Any:
+    """Run a node's backward while there is an observer."""
+    outer, _Within.backward = _Within.backward, True
+    try:
+        result = node.function.backward(node, *gradients)
+    finally:
+        _Within.backward = outer
+    if state.observer is not None:
+        state.observer(node, gradients, result)
+    return result
+
+
+class _Within:
+    backward = False
 
 
 def _observe(operation: Any, given: tuple[Any, ...], made: Any) -> None:
     """Look at what an operation made: a Function's class forward, a node backward."""
     made = made if isinstance(made, tuple) else (made,)
     backward = isinstance(operation, Node)
-    if not backward and Observer.in_backward:
+    if not backward and _Within.backward:
         return  # a part of the backward that will be named
     if not any(map(_has_nan, made)):
         if not backward:

@@ -1,24 +1,21 @@
-"""The backward pass: a loop over the recorded nodes, newest first.
+"""The backward pass: where it starts, and what it does beside the loop over the recorded nodes.
 
-Each node carries a number larger than those of all nodes it depends on. Taking the largest number
-from a heap therefore meets a node only when every gradient that flows into it has arrived. There
-is no recursion, so the depth of a graph is bounded by memory alone.
+That loop is `_core.walk`, in csrc/bind/bind_autograd.cc.
 """
 
 from __future__ import annotations
 
-import heapq
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..arguments import flag
 from ..creation import as_tensor
 from ..tensor import Tensor, changed
-from .function import Edge, Node, Observer, edge_of
-from .grad_mode import state
+from .anomaly import observed
+from .function import Edge, Node, edge_of
 from .hooks import call_hooks, hooks_of
 
 
@@ -126,7 +123,12 @@ def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
 
 
 class _Run:
-    """One backward pass; with `wanted`, it captures the gradients at these edges only."""
+    """One backward pass; with `wanted`, it captures the gradients at these edges only.
+
+    The loop calls the methods below that have no underscore, for what is not each node's business.
+    """
+
+    observed = staticmethod(observed)
 
     def __init__(
         self, retain_graph: bool | None, create_graph: bool, wanted: Sequence[Edge] | None = None
@@ -137,8 +139,6 @@ class _Run:
         self.wanted = None if wanted is None else set(wanted)
         self.useful: set[Node] = set()
         self.captured: dict[Edge, Tensor] = {}
-        self.heap: list[tuple[int, Node]] = []
-        self.arrived: dict[Node, list[Tensor | None]] = {}
         self.hooked: dict[Tensor, Tensor] = {}  # leaves with hooks: what arrived there
 
     def start(self, what: str, tensors: Tensor | Sequence[Tensor], gradients: Any) -> None:
@@ -153,34 +153,7 @@ class _Run:
         starts = [(edge_of(t), _first_gradient(t, g)) for t, g in zip(roots, gradients)]
         if self.wanted is not None:
             self.useful = _leading_to(self.wanted, [edge[0] for edge, _ in starts])
-        previous, state.enabled = state.enabled, self.create_graph
-        try:
-            for edge, gradient in starts:
-                self.deliver(edge, gradient, owned=False)
-            while self.heap:
-                self.step(heapq.heappop(self.heap)[1])
-            self.finish_hooks()
-        finally:
-            state.enabled = previous
-
-    def step(self, node: Node) -> None:
-        """Run one node's backward and pass on what it returns."""
-        needs = node.needs_input_grad
-        if self.wanted is not None:
-            node.needs_input_grad = tuple(e is not None and self.goes_on(e) for e in node.edges)
-        try:
-            arrived = self.arrived.pop(node)
-            if node._hooks or node._retained:
-                self.run_hooks(node, arrived)
-            gradients = _call(node, arrived)
-            for i, edge in enumerate(node.edges):
-                if edge is not None and node.needs_input_grad[i] and gradients[i] is not None:
-                    owned = _only_here(gradients, i)  # before the call, whose arguments hold it too
-                    self.deliver(edge, gradients[i], owned)
-        finally:
-            node.needs_input_grad = needs
-        if not self.retain_graph and node._saved:
-            node._saved = None
+        _core.walk(self, starts, bool(self.retain_graph), bool(self.create_graph))
 
     def run_hooks(self, node: Node, gradients: list[Tensor | None]) -> None:
         """Show the gradients of a node's outputs, now complete, to those who asked."""
@@ -205,43 +178,26 @@ class _Run:
                 hooks = hooks_of(target) if isinstance(target, Tensor) else hooks
                 self.captured[edge] = call_hooks(hooks, gradient) if hooks else gradient
         for leaf, gradient in self.hooked.items():
-            self.add_to_leaf(leaf, call_hooks(hooks_of(leaf), gradient), owned=False)
+            self._add_to_leaf(leaf, call_hooks(hooks_of(leaf), gradient))
 
-    def goes_on(self, edge: Edge) -> bool:
-        return self.wanted is None or edge in self.wanted or edge[0] in self.useful
+    def capture(self, edge: Edge, gradient: Tensor) -> None:
+        """Add what arrived at an edge that was asked for."""
+        before = self.captured.get(edge)
+        self.captured[edge] = gradient if before is None else before + gradient
 
-    def deliver(self, edge: Edge, gradient: Tensor, owned: bool) -> None:
-        """Add a gradient to what has arrived at the end of an edge."""
-        target, index = edge
-        if self.wanted is not None and edge in self.wanted:
-            before = self.captured.get(edge)
-            self.captured[edge] = gradient if before is None else before + gradient
-        if isinstance(target, Node):
-            if self.wanted is None or target in self.useful:
-                self.deliver_to_node(target, index, gradient)
-        elif self.wanted is None:
-            self.deliver_to_leaf(target, gradient, owned)
-
-    def deliver_to_node(self, node: Node, index: int, gradient: Tensor) -> None:
-        slots = self.arrived.get(node)
-        if slots is None:
-            slots = self.arrived[node] = [None] * len(node.outputs)
-            heapq.heappush(self.heap, (-node.sequence, node))
-        before = slots[index]
-        slots[index] = gradient if before is None else before + gradient
-
-    def deliver_to_leaf(self, leaf: Tensor, gradient: Tensor, owned: bool) -> None:
+    def deliver_to_leaf(self, leaf: Tensor, gradient: Tensor) -> None:
+        """Add what arrived at a leaf to its gradient, unless the leaf can just keep it."""
         if hooks_of(leaf):  # they see the sum of all that arrives
             before = self.hooked.get(leaf)
             self.hooked[leaf] = gradient if before is None else before + gradient
         else:
-            self.add_to_leaf(leaf, gradient, owned)
+            self._add_to_leaf(leaf, gradient)
 
-    def add_to_leaf(self, leaf: Tensor, gradient: Tensor, owned: bool) -> None:
+    def _add_to_leaf(self, leaf: Tensor, gradient: Tensor) -> None:
         if self.create_graph:
             leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
         elif leaf.grad is None:
-            leaf.grad = gradient if owned else Tensor(np.array(gradient._array))
+            leaf.grad = Tensor(np.array(gradient._array))
         else:
             np.add(leaf.grad._array, gradient._array, out=leaf.grad._array)
             changed(leaf.grad)
@@ -287,68 +243,3 @@ def _leading_to(wanted: set[Edge], roots: list[Any]) -> set[Node]:
         if any(e is not None and (e in wanted or e[0] in useful) for e in node.edges):
             useful.add(node)
     return useful
-
-
-def _call(node: Node, gradients: list[Tensor | None]) -> tuple[Any, ...]:
-    """Run a node's backward and check what it returns."""
-    if node._materialize:
-        for i, (shape, dtype) in enumerate(node.outputs):
-            if gradients[i] is None:
-                gradients[i] = Tensor(np.zeros(shape, dtype))
-    if Observer.call is None:
-        result = node.function.backward(node, *gradients)
-    else:
-        result = _observed(node, gradients)
-    if not isinstance(result, tuple):
-        result = (result,)
-    if len(result) != len(node.edges):
-        raise RuntimeError(
-            f"{node.function.__name__}.backward returned {len(result)} gradients "
-            f"for {len(node.edges)} arguments of forward"
-        )
-    return tuple(
-        gradient if gradient is None or edge is None else _checked(node, edge, gradient)
-        for edge, gradient in zip(node.edges, result)
-    )
-
-
-def _observed(node: Node, gradients: list[Tensor | None]) -> Any:
-    """Run a node's backward under `detect_anomaly`."""
-    outer, Observer.in_backward = Observer.in_backward, True
-    try:
-        result = node.function.backward(node, *gradients)
-    finally:
-        Observer.in_backward = outer
-    if Observer.call is not None:
-        Observer.call(node, tuple(gradients), result)
-    return result
-
-
-def _checked(node: Node, edge: Edge, gradient: Any) -> Tensor:
-    """Give a gradient the dtype of what it belongs to; raise if its shape is another."""
-    target, index = edge
-    if isinstance(target, Node):
-        shape, dtype = target.outputs[index]
-    else:
-        shape, dtype = target._array.shape, target._array.dtype
-    array = gradient._array
-    if array.shape != shape:
-        raise RuntimeError(
-            f"{node.function.__name__}.backward returned a gradient of shape {array.shape} "
-            f"for an argument of shape {shape}"
-        )
-    # The number of a dtype leaves out the byte order: gradients are in the machine's own.
-    result: Tensor = gradient if array.dtype.num == dtype.num else gradient.to(dtype)
-    return result
-
-
-def _only_here(gradients: tuple[Any, ...], i: int) -> bool:
-    """Return whether nobody else holds gradients[i]: a leaf may then keep it without copying.
-
-    Two references each are this tuple or Tensor itself, and the argument of getrefcount.
-    """
-    return (
-        sys.getrefcount(gradients[i]) == 2
-        and sys.getrefcount(gradients[i]._array) == 2
-        and not isinstance(gradients[i]._array.base, np.ndarray)
-    )

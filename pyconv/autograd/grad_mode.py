@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from .._core import GraphState
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class _State(threading.local):
-    enabled = True
-    segment: Any = None  # the checkpointed computation that is running, see checkpoint.py
-
-
-state = _State()
+# Of each thread: `enabled`, and `segment`, the checkpointed computation that is running, see
+# checkpoint.py. Of all: `observer`, called with each result, see anomaly.py; None while there is
+# none.
+state = GraphState()
 
 
 def is_grad_enabled() -> bool:

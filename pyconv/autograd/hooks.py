@@ -26,7 +26,7 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHan
     if not tensor.requires_grad:
         raise RuntimeError("register_hook: the tensor does not require grad")
     if tensor._node is None:
-        if not hooks_of(tensor):
+        if tensor._hooks is None:
             tensor._hooks = {}
         return RemovableHandle(tensor._hooks, hook)
     if tensor._node._hooks is None:
@@ -45,8 +45,8 @@ def retain_grad(tensor: Tensor) -> None:
 
 
 def hooks_of(leaf: Tensor) -> dict[Any, Callable[..., Any]]:
-    """Return the hooks of a leaf; few have any, so the slot is empty until one comes."""
-    return getattr(leaf, "_hooks", {})
+    """Return the hooks of a leaf; few have any, so there is no dict until one comes."""
+    return leaf._hooks or {}
 
 
 def call_hooks(hooks: dict[Any, Callable[..., Any]], gradient: Tensor) -> Tensor:

@@ -107,26 +107,8 @@ def cast(input: Any, dtype: DTypeLike) -> Tensor:
 # ---- arithmetic --------------------------------------------------------------------------------
 
 
-_UFUNCS: Any = (np.add, np.subtract, np.multiply, np.divide)
-
-
-def _apply(ctx: Any, op: int, a: Tensor, b: Any) -> Tensor:
-    """Compute a op b, of one dtype: with a kernel if it is one of its types, else with NumPy."""
-    x = a._array
-    if isinstance(b, Tensor):
-        b = b._array
-        ctx.shapes = x.shape, b.shape
-    else:
-        ctx.shapes = x.shape, ()
-    if x.dtype.num in _KERNELS:
-        return Tensor(_core.arithmetic(op, x, b))
-    return Tensor(np.asarray(_UFUNCS[op](x, b)))
-
-
-def _save(ctx: Any, a: Tensor | None, b: Any) -> None:
-    """Keep two operands, of which the second may be a number."""
-    ctx.number = None if b is None or isinstance(b, Tensor) else b
-    ctx.save_for_backward(a, b if ctx.number is None else None)
+# Their forward(ctx, a, b) is compiled. It leaves in ctx.shapes those of both operands, or None if
+# they are the same or b is a number, and in ctx.number that number or None.
 
 
 def _saved(ctx: Any) -> tuple[Any, Any]:
@@ -134,75 +116,61 @@ def _saved(ctx: Any) -> tuple[Any, Any]:
     return a, b if ctx.number is None else ctx.number
 
 
+def _summed(ctx: Any, grad_a: Tensor | None, grad_b: Tensor | None) -> Any:
+    """Sum the gradients of operands over the dimensions along which these were repeated."""
+    if ctx.shapes is None:
+        return grad_a, grad_b
+    shape_a, shape_b = ctx.shapes
+    return (
+        None if grad_a is None else sum_to(grad_a, shape_a),
+        None if grad_b is None else sum_to(grad_b, shape_b),
+    )
+
+
 class Add(Function):
     """a + b."""
 
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
-        return _apply(ctx, 0, a, b)
+    forward = staticmethod(_core.arithmetic_function(0, np.add))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        need = ctx.needs_input_grad
-        return (
-            sum_to(g, ctx.shapes[0]) if need[0] else None,
-            sum_to(g, ctx.shapes[1]) if need[1] else None,
-        )
+        need_a, need_b = ctx.needs_input_grad
+        return _summed(ctx, g if need_a else None, g if need_b else None)
 
 
 class Sub(Function):
     """a - b."""
 
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
-        return _apply(ctx, 1, a, b)
+    forward = staticmethod(_core.arithmetic_function(1, np.subtract))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        need = ctx.needs_input_grad
-        return (
-            sum_to(g, ctx.shapes[0]) if need[0] else None,
-            sum_to(-g, ctx.shapes[1]) if need[1] else None,
-        )
+        need_a, need_b = ctx.needs_input_grad
+        return _summed(ctx, g if need_a else None, -g if need_b else None)
 
 
 class Mul(Function):
     """a * b."""
 
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
-        if ctx.needs_input_grad:
-            need_a, need_b = ctx.needs_input_grad
-            _save(ctx, a if need_b else None, b if need_a else None)
-        return _apply(ctx, 2, a, b)
+    forward = staticmethod(_core.arithmetic_function(2, np.multiply))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         a, b = _saved(ctx)
-        need = ctx.needs_input_grad
-        return (
-            sum_to(g * b, ctx.shapes[0]) if need[0] else None,
-            sum_to(g * a, ctx.shapes[1]) if need[1] else None,
-        )
+        need_a, need_b = ctx.needs_input_grad
+        return _summed(ctx, g * b if need_a else None, g * a if need_b else None)
 
 
 class Div(Function):
     """a / b."""
 
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Any) -> Tensor:
-        if ctx.needs_input_grad:
-            _save(ctx, a if ctx.needs_input_grad[1] else None, b)
-        return _apply(ctx, 3, a, b)
+    forward = staticmethod(_core.arithmetic_function(3, np.divide))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         a, b = _saved(ctx)
-        need = ctx.needs_input_grad
-        return (
-            sum_to(g / b, ctx.shapes[0]) if need[0] else None,
-            sum_to(-g * a / (b * b), ctx.shapes[1]) if need[1] else None,
-        )
+        need_a, need_b = ctx.needs_input_grad
+        return _summed(ctx, g / b if need_a else None, -g * a / (b * b) if need_b else None)
 
 
 class Pow(Function):
@@ -237,7 +205,7 @@ def add(input: Any, other: Any) -> Tensor:
     >>> F.add([1.0, 2.0], 1)
     tensor([2., 3.])
     """
-    return Add.apply(*_pair(input, other))
+    return _core.apply_to_pair(Add, _pair, input, other)
 
 
 def sub(input: Any, other: Any) -> Tensor:
@@ -249,7 +217,7 @@ def sub(input: Any, other: Any) -> Tensor:
     >>> F.sub([1.0, 2.0], 1)
     tensor([0., 1.])
     """
-    return Sub.apply(*_pair(input, other))
+    return _core.apply_to_pair(Sub, _pair, input, other)
 
 
 def mul(input: Any, other: Any) -> Tensor:
@@ -261,7 +229,7 @@ def mul(input: Any, other: Any) -> Tensor:
     >>> F.mul([1.0, 2.0], 3)
     tensor([3., 6.])
     """
-    return Mul.apply(*_pair(input, other))
+    return _core.apply_to_pair(Mul, _pair, input, other)
 
 
 def div(input: Any, other: Any) -> Tensor:
@@ -273,7 +241,7 @@ def div(input: Any, other: Any) -> Tensor:
     >>> F.div([1, 2], 2)
     tensor([0.5, 1. ])
     """
-    return Div.apply(*_float_pair(input, other))
+    return _core.apply_to_pair(Div, _float_pair, input, other)
 
 
 def pow(input: Any, exponent: Any) -> Tensor:

@@ -14,7 +14,6 @@ import numpy as np
 
 from .. import _core
 from ..autograd.function import Function
-from ..autograd.grad_mode import state
 from ..creation import as_tensor
 from ..tensor import Tensor
 
@@ -29,30 +28,13 @@ def unary(kernel: str, gradient: Gradient, from_output: bool = False) -> type[Fu
     are recorded themselves, `gradient` computes them from recorded operations, for derivatives of
     any order. Both get the input, or the output if `from_output`.
     """
-    index = _core.unary_index(kernel)
-
-    class Unary(Function):
-        @staticmethod
-        def forward(ctx: Any, x: Tensor, a: float = 0.0, b: float = 0.0) -> Tensor:
-            output = Tensor(_core.unary_forward(index, x._array, a, b))
-            ctx.save_for_backward(output if from_output else x)
-            ctx.parameters = a, b
-            return output
-
-        @staticmethod
-        def backward(ctx: Any, g: Tensor) -> Any:
-            (saved,) = ctx.saved_tensors
-            if state.enabled:
-                result = gradient(g, saved, *ctx.parameters)
-            else:
-                result = Tensor(
-                    _core.unary_backward(index, g._array, saved._array, *ctx.parameters)
-                )
-            return result, *(None,) * (len(ctx.edges) - 1)
-
-    Unary.__name__ = Unary.__qualname__ = kernel.title().replace("_", "")
-    Unary.__doc__ = f"The function {kernel} of each element."
-    return Unary
+    forward, backward = _core.unary_function(kernel, gradient, from_output)
+    parts = {
+        "__doc__": f"The function {kernel} of each element.",
+        "forward": staticmethod(forward),
+        "backward": staticmethod(backward),
+    }
+    return type(kernel.title().replace("_", ""), (Function,), parts)
 
 
 def _sign(x: Tensor) -> Tensor:

@@ -161,6 +161,10 @@ def matmul(input: Any, other: Any) -> Tensor:
     tensor([[11.]])
     """
     a, b = as_tensor(input, "input"), as_tensor(other, "other")
+    x, y = a._array, b._array
+    if x.ndim == 2 and y.ndim == 2 and x.shape[1] == y.shape[0]:  # the common case, without delay
+        _check_dtypes("matmul", "input", x, "other", y)
+        return Matmul.apply(a, b)
     if not a.ndim or not b.ndim:
         raise ValueError(
             f"matmul: input has shape {a.shape} and other {b.shape}, "

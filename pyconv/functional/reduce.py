@@ -27,19 +27,17 @@ class Sum(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
         array = x._array
-        ctx.shape = array.shape
+        ctx.shape, ctx.dims = array.shape, dims
         if array.dtype.num in _KERNELS:
-            result = _core.sum_forward(array, dims)
-        else:
-            result = np.asarray(np.sum(array, axis=dims, keepdims=True))
-        ctx.kept = result.shape
-        if not keepdim:
-            result = result.reshape([n for i, n in enumerate(ctx.kept) if i not in dims])
-        return Tensor(result)
+            return Tensor(_core.sum_forward(array, dims, keepdim))
+        return Tensor(np.asarray(np.sum(array, axis=dims, keepdims=keepdim)))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
-        return Expand.apply(Reshape.apply(grad_output, ctx.kept), ctx.shape), None, None
+        kept = tuple([1 if i in ctx.dims else n for i, n in enumerate(ctx.shape)])
+        if state.enabled:
+            return Expand.apply(Reshape.apply(grad_output, kept), ctx.shape), None, None
+        return Tensor(_core.expand(grad_output._array.reshape(kept), ctx.shape)), None, None
 
 
 def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:

@@ -1,0 +1,183 @@
+// Recording an operation: what every op goes through in pyconv.autograd.
+#include <algorithm>
+#include <vector>
+
+#include "bind/graph.h"
+
+namespace pyconv {
+
+void bind_graph(py::module_& module);
+
+namespace {
+
+// ---- recording ---------------------------------------------------------------------------------
+
+py::object edge_of(py::handle tensor) {
+  const TensorObject* const t = tensor_of(tensor);
+  const bool leaf = is_none(t->node);
+  return py::make_tuple(leaf ? tensor : py::handle(t->node), leaf ? 0 : t->index);
+}
+
+py::object version_of(TensorObject* tensor) {
+  if (is_none(tensor->version)) {
+    tensor->version = own(PyList_New(1)).release().ptr();
+    PyList_SET_ITEM(tensor->version, 0, PyLong_FromLong(0));
+  }
+  return borrow(tensor->version);
+}
+
+// Another tensor of the same memory, cut off from the graph.
+py::object detach(py::handle tensor) {
+  py::object result = new_tensor(borrow(tensor_of(tensor)->array));
+  set(tensor_of(result)->version, version_of(tensor_of(tensor)));
+  return result;
+}
+
+// Turns what was saved into (tensor, None or its number as an output, version) entries. An output
+// is replaced by a twin without graph: it would hold this node, and this node it, and such a cycle
+// keeps its memory until the garbage collector runs.
+void pack(NodeObject* node) {
+  const Py_ssize_t count = PyTuple_GET_SIZE(node->to_save);
+  py::tuple entries(count);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    py::object tensor = borrow(PyTuple_GET_ITEM(node->to_save, i)), output = py::none();
+    if (tensor.is_none()) {
+      entries[i] = tensor;
+      continue;
+    }
+    if (tensor_of(tensor)->node == reinterpret_cast<PyObject*>(node)) {
+      output = own(PyLong_FromSsize_t(tensor_of(tensor)->index));
+      tensor = detach(tensor);
+    }
+    const py::object version = version_of(tensor_of(tensor));
+    PyTuple_SET_ITEM(
+        entries.ptr(), i,
+        own(PyTuple_Pack(3, tensor.ptr(), output.ptr(), PyList_GET_ITEM(version.ptr(), 0)))
+            .release()
+            .ptr());
+  }
+  set(node->saved, std::move(entries));
+  Py_CLEAR(node->to_save);
+  if (!is_none(GraphState::segment))
+    py::handle(GraphState::segment).attr("add")(py::handle(reinterpret_cast<PyObject*>(node)));
+}
+
+// Makes `output` the result number `index` of a node.
+py::object attach(py::object output, Py_ssize_t index, NodeObject* node, PyObject* const* args,
+                  Py_ssize_t count) {
+  if (!is_tensor(output)) {
+    PyErr_Format(PyExc_TypeError, "%S.forward must return Tensors, got %s",
+                 name_of(node->function).ptr(), Py_TYPE(output.ptr())->tp_name);
+    throw py::error_already_set();
+  }
+  if (descr_of(array_of(tensor_of(output))->descr)->kind != 'f') return output;
+  for (Py_ssize_t i = 0; node->non_differentiable && i < PyTuple_GET_SIZE(node->non_differentiable);
+       ++i)
+    if (output.ptr() == PyTuple_GET_ITEM(node->non_differentiable, i)) return output;
+  // An input keeps its own place in the graph.
+  if (tensor_of(output)->requires_grad ||
+      std::find(args, args + count, output.ptr()) != args + count)
+    output = detach(output);
+  TensorObject* const tensor = tensor_of(output);
+  tensor->requires_grad = 1;
+  tensor->index = index;
+  set(tensor->node, borrow(reinterpret_cast<PyObject*>(node)));
+  return output;
+}
+
+// Shape and dtype.
+py::object kind_of(const TensorObject* tensor) {
+  const auto* const array = array_of(tensor);
+  py::tuple shape(array->nd);
+  for (int i = 0; i < array->nd; ++i)
+    PyTuple_SET_ITEM(shape.ptr(), i, PyLong_FromSsize_t(array->dimensions[i]));
+  return own(PyTuple_Pack(2, shape.ptr(), array->descr));
+}
+
+PyObject* forward_name;  // interned
+
+py::object forward(py::handle function, py::handle ctx, PyObject* const* args, Py_ssize_t count) {
+  constexpr Py_ssize_t most = 8;  // more arguments than that go to the heap
+  PyObject* few[most + 1];
+  std::vector<PyObject*> many;
+  PyObject** all = few;
+  if (count > most) {
+    many.resize(static_cast<size_t>(count) + 1);
+    all = many.data();
+  }
+  all[0] = ctx.ptr();
+  std::copy(args, args + count, all + 1);
+  const py::object method = own(PyObject_GetAttr(function.ptr(), forward_name));
+  return own(PyObject_Vectorcall(method.ptr(), all, static_cast<size_t>(count) + 1, nullptr));
+}
+
+py::object record(py::handle function, PyObject* const* args, Py_ssize_t count) {
+  static long long sequence = 0;
+  const py::object ctx = new_node();
+  NodeObject* const node = node_of(ctx);
+  set(node->function, borrow(function));
+  py::tuple edges(count), needs(count);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    const bool wanted = is_tensor(args[i]) && tensor_of(args[i])->requires_grad;
+    PyTuple_SET_ITEM(edges.ptr(), i,
+                     (wanted ? edge_of(args[i]) : py::object(py::none())).release().ptr());
+    PyTuple_SET_ITEM(needs.ptr(), i, PyBool_FromLong(wanted));
+  }
+  set(node->edges, std::move(edges));
+  set(node->needs_input_grad, std::move(needs));
+  py::object result = forward(function, ctx, args, count);
+  node->sequence = sequence++;
+  if (PyTuple_Check(result.ptr())) {
+    const Py_ssize_t n = PyTuple_GET_SIZE(result.ptr());
+    py::tuple attached(n), kinds(n);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      py::object output = borrow(PyTuple_GET_ITEM(result.ptr(), i));
+      attached[i] = attach(std::move(output), i, node, args, count);
+      kinds[i] = kind_of(tensor_of(attached[i]));
+    }
+    result = std::move(attached);
+    set(node->outputs, std::move(kinds));
+  } else {
+    result = attach(std::move(result), 0, node, args, count);
+    set(node->outputs, own(PyTuple_Pack(1, kind_of(tensor_of(result)).ptr())));
+  }
+  if (node->to_save) pack(node);
+  Py_CLEAR(node->non_differentiable);
+  return result;
+}
+
+void observe(py::handle operation, const py::object& given, const py::object& made) {
+  if (GraphState::observer) py::handle(GraphState::observer)(operation, given, made);
+}
+
+PyMethodDef functions[] = {
+    {"apply", fastcall(apply), METH_FASTCALL, nullptr},
+    {},
+};
+
+}  // namespace
+
+PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return to_python([&] {
+    const py::handle function = *args++;
+    --count;
+    const bool wanted = GraphState::enabled && std::any_of(args, args + count, [](PyObject* arg) {
+                          return is_tensor(arg) && tensor_of(arg)->requires_grad;
+                        });
+    py::object result;
+    {
+      const Enabled nothing_within(false);
+      result = wanted ? record(function, args, count) : forward(function, new_node(), args, count);
+    }
+    if (GraphState::observer) observe(function, tuple_of(args, count), result);
+    return result;
+  });
+}
+
+void bind_autograd(py::module_& module) {
+  forward_name = PyUnicode_InternFromString("forward");
+  bind_graph(module);
+  if (PyModule_AddFunctions(module.ptr(), functions) < 0) throw py::error_already_set();
+}
+
+}  // namespace pyconv
