@@ -8,7 +8,9 @@ from typing import Any
 
 from . import _core, nn
 from .autograd import backward
-from .autograd.function import Node, Observer
+from .autograd.anomaly import Within
+from .autograd.function import Node
+from .autograd.grad_mode import state
 from .creation import as_tensor, ones_like
 from .explain import measured_peak
 from .random import randn
@@ -164,7 +166,7 @@ class _Clock:
             if not module._modules:
                 hooks.append(module.register_forward_pre_hook(self.enter(name)))
                 hooks.append(module.register_forward_hook(self.leave(name)))
-        outer, Observer.call = Observer.call, self.see
+        outer, state.observer = state.observer, self.see
         _core.log_algorithms(True)
         try:
             self.last = time.perf_counter()
@@ -175,7 +177,7 @@ class _Clock:
             backward(outputs, gradients)
         finally:
             _core.log_algorithms(False)
-            Observer.call = outer
+            state.observer = outer
             for hook in hooks:
                 hook.remove()
         self.rows[OUTSIDE] = self.outside
@@ -212,7 +214,7 @@ class _Clock:
             row.backward += self.lap()
             row.algorithms += self.inner
             self.inner = []
-        elif Observer.in_backward:
+        elif Within.backward:
             self.inner += names
         else:
             self.now.algorithms += names

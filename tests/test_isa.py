@@ -74,7 +74,10 @@ def test_unknown_name_is_an_error(name: str) -> None:
 def test_the_forced_algorithm_is_the_one_chosen(name: str) -> None:
     groups = {"depthwise": 32, "grouped": 8}.get(name, 1)
     size = (3, 3) if name == "fully_connected" else (8, 8)
-    shape = _core.conv_shape(2, (1, 32, *size), (32, 32 // groups, 3, 3), 1, 0, 1, groups)
+    channels = 16 if name == "direct" else 32
+    shape = _core.conv_shape(
+        2, (1, channels, *size), (32, channels // groups, 3, 3), 1, 0, 1, groups
+    )
     with force(algorithm={"conv2d": name}):
         rows = _core.conv_explain(shape, "forward", np.float32)
     assert [row["algorithm"] for row in rows if row["chosen"]] == [name]

@@ -9,8 +9,9 @@ import numpy as np
 
 from .. import _core
 from ..autograd.engine import grad as gradients
-from ..autograd.function import Function, Observer
+from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
+from ..autograd.grad_mode import state as graph
 from ..tensor import Array, Tensor
 from .activation import relu
 from .arithmetic import where
@@ -151,7 +152,7 @@ def stream_step(
     a layer), h and, for the LSTM, c. For whatever is not plain it returns None: that is left to the
     way that checks and explains.
     """
-    if is_grad_enabled() or Observer.call is not None or not isinstance(x, Tensor):
+    if is_grad_enabled() or graph.observer is not None or not isinstance(x, Tensor):
         return None
     h = c = None
     if states is not None:

@@ -157,7 +157,7 @@ CONV3D = [
     conv("no-bias", (1, 3, 4, 4, 5), (5, 3, 2, 2, 2), bias=False),
     conv("kernel-1", (1, 12, 3, 4, 5), (20, 12, 1, 1, 1)),
     # tiles of Winograd's algorithm that meet a part of the taps of the depth, or none
-    conv("winograd", (3, 17, 2, 6, 7), (19, 17, 3, 3, 3), padding=1),
+    conv("winograd-border", (3, 17, 2, 6, 7), (19, 17, 3, 3, 3), padding=1),
     conv("winograd-5x5", (1, 16, 3, 7, 8), (17, 16, 2, 5, 5), padding=(1, 2, 0)),
     conv(
         "winograd-depth",
