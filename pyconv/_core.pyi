@@ -1,8 +1,9 @@
 """Types of the compiled module: arguments by position; docstrings are in the Python layer."""
 
-from typing import Any
+from typing import Any, final
 
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from .tensor import Tensor
 
@@ -40,8 +41,11 @@ def measure_peak(kind: str, seconds: float, /) -> float: ...
 
 # ---- autograd ----------------------------------------------------------------------------------
 
-class TensorBase: ...
+@disjoint_base
+class TensorBase:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
+@disjoint_base
 class NodeBase:
     def save_for_backward(self, *tensors: Any) -> None: ...
     @property
@@ -57,6 +61,7 @@ class NodeBase:
     @property
     def sequence(self) -> int: ...
 
+@final
 class GraphState:
     @property
     def enabled(self) -> bool: ...
