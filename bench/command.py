@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from pyconv import _core
-from pyconv.cli import Progress, above, check_outputs
+from pyconv.terminal import Progress, above, check_outputs
 
 from . import files, regret, report
 from .measure import Peaks, Row, measure

@@ -31,12 +31,14 @@ from .creation import (
 )
 from .explain import explain
 from .functional import cat, chunk, einsum, matmul, split, stack, where
+from .profile import Profile, profile
 from .random import manual_seed, rand, randint, randn
 from .serialization import load, save
 from .summary import Summary, summary
 from .tensor import Tensor
 
 __all__ = [
+    "Profile",
     "Summary",
     "Tensor",
     "__version__",
@@ -72,6 +74,7 @@ __all__ = [
     "ones",
     "ones_like",
     "optim",
+    "profile",
     "rand",
     "randint",
     "randn",

@@ -14,7 +14,8 @@ import numpy as np
 from . import functional, reference
 from .autograd.function import Function
 from .autograd.grad_mode import is_grad_enabled
-from .creation import as_tensor
+from .creation import as_tensor, zeros
+from .functional.rnn import Config, recurrent, stream_step
 from .tensor import Tensor, changed
 
 _depth = 0
@@ -74,12 +75,15 @@ def backend(name: str) -> Iterator[None]:
 
 _code: dict[str, tuple[CodeType, Any, Any]] = {}
 
+# Under the recurrent layers and cells, whose twins are for one layer in one direction.
+_RECURRENT: dict[str, Any] = {"recurrent": recurrent, "stream_step": stream_step}
+
 
 def _exchange_all() -> None:
     """Exchange the code of every function that has a twin with what `_code` holds."""
-    for op in functional.__all__:
-        if _has_twin(op):
-            function: FunctionType = getattr(functional, op)
+    for op in (*functional.__all__, *_RECURRENT):
+        if op in _RECURRENT or _has_twin(op):
+            function: FunctionType = _RECURRENT.get(op) or getattr(functional, op)
             other = _code.get(op) or (_caller_of_twin(op), None, None)
             _code[op] = function.__code__, function.__defaults__, function.__kwdefaults__
             function.__defaults__ = None  # never more of them than the code has arguments
@@ -117,6 +121,10 @@ def _signature(op: str) -> inspect.Signature:
 
 def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call the twin with the arguments of the public function."""
+    if op == "stream_step":  # is then taken by `recurrent`
+        return None
+    if op == "recurrent":
+        return _recurrent(*args)
     signature, twin = _signature(op), getattr(reference, op)
     given = signature.bind(*args, **kwargs).arguments
     known = inspect.signature(twin).parameters
@@ -141,7 +149,10 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 # Also arrays if given as lists; and the order of the gradients that a twin returns.
-_ARRAYS = ("input", "other", "exponent", "target", "weight", "bias")
+_ARRAYS = (
+    *("input", "other", "exponent", "target", "weight", "bias"),
+    *("hx", "cx", "weight_ih", "weight_hh", "bias_ih", "bias_hh"),
+)
 
 
 def _kernel_of(op: str) -> FunctionType:
@@ -164,6 +175,26 @@ def _update_running(arrays: dict[str, Tensor], options: dict[str, Any]) -> None:
         changed(tensor)
 
 
+def _recurrent(
+    x: Tensor, states: list[Tensor] | None, weights: Any, config: Config
+) -> tuple[Tensor, ...]:
+    """One layer in one direction, or a step of it, as `functional.rnn.recurrent` is called."""
+    op, _, nonlinearity = config.mode.lower().partition("_")
+    options: dict[str, Any] = {"lengths": config.lengths, "reverse": config.reverse}
+    if nonlinearity:
+        options["nonlinearity"] = nonlinearity
+    step = x.ndim == 2
+    batch, hidden = x.shape[-2], weights[1].shape[1]
+    if states is None:
+        states = [zeros(batch, hidden, dtype=x.dtype)] * (2 if op == "lstm" else 1)
+    states = [state.reshape(batch, hidden) for state in states]
+    names = ("input", "hx", *["cx"][: op == "lstm"], *_ARRAYS[-4:])
+    given = zip(names, (x.unsqueeze(0) if step else x, *states, *weights))
+    arrays = {name: tensor for name, tensor in given if tensor is not None}
+    output, *last = _Twin.apply(op, tuple(arrays), options, *arrays.values())
+    return (output.squeeze(0), *last) if step else (output, *(h.unsqueeze(0) for h in last))
+
+
 class _Twin(Function):
     """An op as its reference computes it."""
 
@@ -180,16 +211,21 @@ class _Twin(Function):
         return _rounded(result, dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Any, *others: Any) -> Any:
-        if is_grad_enabled() or any(grad is not None for grad in others):
+    def backward(ctx: Any, *given: Any) -> Any:
+        twin = getattr(reference, f"{ctx.op}_backward")
+        known = inspect.signature(twin).parameters
+        count = sum(name.startswith("grad_") for name in known)  # of results that have a gradient
+        if is_grad_enabled() or any(grad is not None for grad in given[count:]):
             raise NotImplementedError(
                 "backend('reference') has first derivatives only, and those of a first result"
             )
-        twin = getattr(reference, f"{ctx.op}_backward")
         tensors = ctx.saved_tensors
         arguments = ctx.options | {n: t._array for n, t in zip(ctx.names, tensors)}
-        known = inspect.signature(twin).parameters
-        grads = twin(grad_output._array, **{n: v for n, v in arguments.items() if n in known})
+        outputs = (
+            np.zeros(*shape) if grad is None else grad._array
+            for grad, shape in zip(given[:count], ctx.outputs)
+        )
+        grads = twin(*outputs, **{n: v for n, v in arguments.items() if n in known})
         kinds = {name: tensor.dtype.kind for name, tensor in zip(ctx.names, tensors)}
         # Indices and classes have no gradient; an integer operand has one that nobody asks for.
         operands = "other" in kinds or "exponent" in kinds

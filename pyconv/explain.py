@@ -113,7 +113,7 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     title = f"{name} {problem.shapes}, {problem.dtype}, {_where()}"
     result = Explanation(title, problem.rows, milliseconds, problem.flops)
     if result.gflops is not None:
-        result.share_of_peak = result.gflops / _peak(
+        result.share_of_peak = result.gflops / measured_peak(
             f"{problem.dtype}_flops", _core.isa(), _core.get_num_threads()
         )
     return result
@@ -192,6 +192,6 @@ def _time(run: Callable[[], Any]) -> float:
 
 
 @functools.cache
-def _peak(kind: str, isa: str, threads: int) -> float:
+def measured_peak(kind: str, isa: str, threads: int) -> float:
     """Measure once for the instruction set and number of threads that are set now."""
     return _core.measure_peak(kind, SECONDS)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import nn
-from .autograd import no_grad
+from . import _core, nn
+from .autograd import backward, no_grad
 from .autograd.grad_mode import state
 from .nn.conv import ConvBase
 from .nn.pool_base import (
@@ -25,7 +25,8 @@ from .nn.pool_base import (
     MaxUnpoolBase,
 )
 from .nn.rnn_base import RNNBase
-from .tensor import Array, Tensor
+from .rehearsal import peak_bytes
+from .tensor import Tensor
 
 
 class View(NamedTuple):
@@ -88,19 +89,19 @@ class Summary:
         In the order of their calls.
     parameters, multiply_adds, activations : int
         Of the whole network; parameters that are shared count once.
-    inference_bytes : int
-        Parameters, buffers, and the activations that are alive at once at the worst moment.
-    training_bytes : int
-        Parameters, their gradients, buffers, and the activations when backward begins. What an
-        optimizer keeps, dropout's masks and scratch memory come on top.
+    inference_bytes, training_bytes : int or None
+        What the allocator of `pyconv.memory_stats` holds at the worst moment of a forward pass, and
+        of a forward and a backward pass in training: parameters, buffers, the input, results,
+        gradients and the scratch memory of as many threads as are set. An optimizer's state comes
+        on top. None if it is more than can be addressed, or a batch of this size cannot be trained.
     """
 
     layers: list[Layer] = field(default_factory=list)
     parameters: int = 0
     multiply_adds: int = 0
     activations: int = 0
-    inference_bytes: int = 0
-    training_bytes: int = 0
+    inference_bytes: int | None = None
+    training_bytes: int | None = None
 
     @property
     def flops(self) -> int:
@@ -125,18 +126,21 @@ class Summary:
             ).rstrip()
             for row in rows
         ]
-        lines.append(
-            f"memory: {_count(self.inference_bytes)} bytes for inference, "
-            f"{_count(self.training_bytes)} for training, each at its peak"
+        inference, training = (
+            "impossible" if count is None else f"{count:,} bytes"
+            for count in (self.inference_bytes, self.training_bytes)
         )
+        lines.append(f"memory: {inference} for inference, {training} for training, at the peak")
         return "\n".join(lines)
 
 
 def summary(model: nn.Module, input: Any) -> Summary:
     """Count what a network costs on an input, layer by layer, without computing it.
 
-    The network runs on an empty batch, which has all shapes and no elements. It is left as it was.
-    Together with `pyconv.shapes_only` no memory is needed even for parameters.
+    The network runs on an empty batch, which has all shapes and no elements. For the memory it runs
+    twice more, on zeros, and everything is allocated in address space alone: kernels compute one
+    part of their work. It is left as it was. Together with `pyconv.shapes_only` no memory is needed
+    even for parameters.
 
     Parameters
     ----------
@@ -170,26 +174,35 @@ def summary(model: nn.Module, input: Any) -> Summary:
     >>> pyconv.summary(model, (1, 3, 224, 224)).multiply_adds
     4089185256
     """
+    result = count_layers(model, input)
     shape, dtype = _shape_of(input)
-    trained = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with no_grad():
-            watch = _Watch(model, shape, dtype)
-            result = Summary(watch.run(layers=True))
-        kept = _Watch(model, shape, dtype)
-        kept.run(layers=False)
-    finally:
-        for module, training in trained.items():
-            module.training = training
-    parameters = list(model.parameters())
-    own = sum(map(_bytes, parameters)) + sum(map(_bytes, model.buffers()))
-    result.parameters = sum(param.numel() for param in parameters)
+    with _mode(model, training=False):
+        result.inference_bytes = peak_bytes(model, lambda: _infer(model, shape, dtype))
+    with _mode(model, training=True), suppress(ValueError):  # batch norm of a single value
+        result.training_bytes = peak_bytes(model, lambda: _train(model, shape, dtype))
+    return result
+
+
+def count_layers(model: nn.Module, input: Any) -> Summary:
+    """Return what `summary` does but for the memory."""
+    shape, dtype = _shape_of(input)
+    with _mode(model, training=False), no_grad():
+        result = Summary(_Watch(model, shape, dtype).run())
+    result.parameters = sum(param.numel() for param in model.parameters())
     result.multiply_adds = sum(layer.multiply_adds for layer in result.layers)
     result.activations = sum(layer.activations for layer in result.layers)
-    result.inference_bytes = own + watch.peak
-    result.training_bytes = own + sum(map(_bytes, parameters)) + kept.at_end
     return result
+
+
+@contextmanager
+def _mode(model: nn.Module, training: bool) -> Iterator[None]:
+    before = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, was in before.items():
+            module.training = was
 
 
 def _shape_of(input: Any) -> tuple[tuple[int, ...], Any]:
@@ -202,8 +215,27 @@ def _shape_of(input: Any) -> tuple[tuple[int, ...], Any]:
     return shape, dtype
 
 
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.dtype.itemsize
+# ---- memory ------------------------------------------------------------------------------------
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the Tensors of nested tuples, such as a recurrent layer's results."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from tensors_in(part)
+
+
+def _infer(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
+    with no_grad():
+        model(Tensor(_core.empty(shape, dtype)))
+
+
+def _train(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
+    result = model(Tensor(_core.empty(shape, dtype)))
+    outputs = [x for x in tensors_in(result) if x.requires_grad]
+    backward(outputs, [Tensor(_core.empty(x.shape, x.dtype)) for x in outputs])
 
 
 # ---- watching a run ----------------------------------------------------------------------------
@@ -217,25 +249,21 @@ class _Watch:
         self.input = Tensor(np.empty((0, *shape[1:]), dtype))
         self.layers: list[Layer] = []
         self.views: dict[int, tuple[tuple[View, ...], Any]] = {}  # by id of a Tensor
-        self.alive: dict[int, tuple[int, Any]] = {}  # bytes by id of an array
-        self.now = self.peak = self.at_end = 0
-        self.own = {id(_root(t._array)) for t in (*model.parameters(), *model.buffers())}
 
-    def run(self, layers: bool) -> list[Layer]:
-        """Run; count layers if asked for."""
+    def run(self) -> list[Layer]:
+        """Run and count."""
         self.remember(self.input, (View(),) * (self.input.ndim - 2))
-        hooks = []
-        for name, module in self.model.named_modules() if layers else ():
-            if not module._modules:
-                hooks.append(module.register_forward_hook(self.hook_of(name)))
+        hooks = [
+            module.register_forward_hook(self.hook_of(name))
+            for name, module in self.model.named_modules()
+            if not module._modules
+        ]
         try:
             with _observed(self.see):
-                result = self.model(self.input)
-                self.at_end = self.now
+                self.model(self.input)
         finally:
             for hook in hooks:
                 hook.remove()
-        del result
         return self.layers
 
     def see(self, function: Any, args: tuple[Any, ...], result: Any) -> None:
@@ -246,22 +274,9 @@ class _Watch:
             self.remember(output, joined)
 
     def remember(self, tensor: Tensor, views: tuple[View, ...]) -> None:
-        """Keep what an element of a tensor sees, and count its memory while it lives."""
+        """Keep what an element of a tensor sees, while it lives."""
         key = id(tensor)
         self.views[key] = views, weakref.ref(tensor, lambda _: self.views.pop(key, None))
-        root = _root(tensor._array)
-        place = id(root)
-        if place in self.own:
-            return
-        before, ref = self.alive.get(place, (0, None))
-        size = max(before, math.prod(self.shape(tensor)) * tensor.dtype.itemsize)
-        self.alive[place] = size, ref or weakref.ref(root, lambda _: self.forget(place))
-        self.now += size - before
-        self.peak = max(self.peak, self.now)
-
-    def forget(self, place: int) -> None:
-        """Count the memory of an array no longer."""
-        self.now -= self.alive.pop(place)[0]
 
     def shape(self, tensor: Tensor) -> tuple[int, ...]:
         """Return the shape that a tensor would have with the real batch."""
@@ -286,13 +301,6 @@ class _Watch:
             self.layers.append(Layer(name, kind, shape, parameters, work, activations, views))
 
         return hook
-
-
-def _root(array: Array) -> Array:
-    """Return the array that holds the memory of a view."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
 
 
 @contextmanager

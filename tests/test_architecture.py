@@ -40,9 +40,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"functional", "tensor", "creation", "random"},
     "models": {"nn", "functional", "tensor", "autograd"},
     "design": {"models", "random"},
-    "summary": {"nn", "autograd", "tensor"},
+    "rehearsal": {"_core", "nn", "random"},
+    "summary": {"_core", "nn", "autograd", "rehearsal", "tensor"},
+    "terminal": set(),
 }
-SEE_ALL = {"__init__", "__main__", "backend", "cli", "config", "explain", "serialization"}
+SEE_ALL = {
+    "__init__",
+    "__main__",
+    "backend",
+    "cli",
+    "config",
+    "explain",
+    "profile",
+    "serialization",
+    "train",
+}
 # Loaded only inside the function that needs them, so that importing pyconv needs NumPy alone.
 OPTIONAL = {"matplotlib", "ml_dtypes", "safetensors", "sklearn", "tqdm"}
 PEERS = {"MNN", "jax", "mkl", "ncnn", "onnxruntime", "openvino", "scipy", "tensorflow", "torch"}

@@ -110,3 +110,37 @@ def test_what_it_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyError
     assert relu.__code__ is before
     assert F.conv2d.__defaults__ is not None
+
+
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell"])
+def test_recurrent_layers_and_cells(name: str) -> None:
+    pyconv.manual_seed(0)
+    module, rng = getattr(nn, name)(3, 5), np.random.default_rng(0)
+    op, cell = name.removesuffix("Cell").lower(), name.endswith("Cell")
+    weights = [p.detach().numpy() for p in module.parameters()]
+    x = rng.standard_normal((1 if cell else 4, 2, 3)).astype(np.float32)
+    states = [rng.standard_normal((1, 2, 5)).astype(np.float32) for _ in range(1 + (op == "lstm"))]
+    truth = getattr(reference, op)(x, *[h[0] for h in states], *weights)
+    grads = [np.asarray(rng.standard_normal(t.shape), np.float32) for t in truth]
+    if cell:
+        grads[0][...] = 0
+    back = getattr(reference, f"{op}_backward")(*grads, x, *[h[0] for h in states], *weights)
+
+    given = pyconv.tensor(x[0] if cell else x, requires_grad=True)
+    hx = [pyconv.from_numpy(h[0] if cell else h) for h in states]
+    with pyconv.backend("reference"):
+        results = module(given, tuple(hx) if op == "lstm" else hx[0])
+        flat = [results] if name in ("RNNCell", "GRUCell") else list(results)
+        flat = [part for result in flat for part in (result if type(result) is tuple else [result])]
+        pyconv.autograd.backward(
+            flat, [g.reshape(r.shape) for g, r in zip(grads[-len(flat) :], flat)]
+        )
+        with pyconv.no_grad():
+            module(given[:1] if cell else given[:1, :1])
+    for result, true in zip(flat, truth[-len(flat) :]):
+        np.testing.assert_array_equal(
+            result.detach().numpy().reshape(true.shape), true.astype(np.float32)
+        )
+    np.testing.assert_array_equal(given.grad.numpy().reshape(x.shape), back[0].astype(np.float32))
+    for parameter, true in zip(module.parameters(), back[1 + len(states) :]):
+        np.testing.assert_array_equal(parameter.grad.numpy(), true.astype(np.float32))

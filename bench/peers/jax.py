@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..problems import CONVS, TRANSPOSED, Problem
+from ..problems import CONVS, RECURRENT, TRANSPOSED, Problem
 from . import Arrays, Prepared
 
 VARIANTS = ("jax",)
@@ -138,6 +138,35 @@ def _cross_entropy(problem: Problem, arrays: Arrays, x: Any) -> Any:
     return -jax.nn.log_softmax(x)[rows, arrays["target"]].mean()
 
 
+def _recurrent(problem: Problem, arrays: Arrays, x: Any, weight_ih: Any, weight_hh: Any) -> Any:
+    """Multiply the inputs of all steps at once, then scan over the steps."""
+    zeros = jnp.zeros((x.shape[1], weight_hh.shape[1]), x.dtype)
+
+    def step(states: Any, inputs: Any) -> Any:
+        new = CELLS[problem.op](inputs, states[0] @ weight_hh.T, *states)
+        return new, new[0]
+
+    states = (zeros, zeros) if problem.op == "lstm" else (zeros,)
+    return lax.scan(step, states, x @ weight_ih.T)[1]
+
+
+def _lstm(x: Any, hidden: Any, h: Any, c: Any) -> Any:
+    i, f, g, o = jnp.split(x + hidden, 4, axis=1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def _gru(x: Any, hidden: Any, h: Any) -> Any:
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = (jnp.split(a, 3, axis=1) for a in (x, hidden))
+    n = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
+    return (n + jax.nn.sigmoid(x_z + h_z) * (h - n),)
+
+
+CELLS: dict[str, Callable[..., Any]] = {
+    "rnn": lambda x, hidden, h: (jnp.tanh(x + hidden),),
+    "lstm": _lstm,
+    "gru": _gru,
+}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(CONVS, _conv),
     **dict.fromkeys(TRANSPOSED, _conv_transpose),
@@ -146,4 +175,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "relu": _relu,
     "max_pool2d": _max_pool2d,
     "cross_entropy": _cross_entropy,
+    **dict.fromkeys(RECURRENT, _recurrent),
 }

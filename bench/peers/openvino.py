@@ -9,7 +9,7 @@ import openvino
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 
-from ..problems import CONVS, TRANSPOSED, Problem
+from ..problems import CONVS, RECURRENT, TRANSPOSED, Problem
 from . import Arrays, Prepared
 
 VARIANTS = ("openvino",)
@@ -26,7 +26,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     x = ops.parameter(problem.shapes[0], np.float32)
     model = openvino.Model([_node(problem, arrays, x)], [x])
     image = arrays["input"]
-    axes = tuple(range(problem.rank + 2))
+    axes = tuple(range(len(problem.shapes[0])))
     if problem.mode == "carried":
         model = _channels_last(model, problem.rank)
         axes = (0, *axes[2:], 1)
@@ -66,6 +66,8 @@ def _node(problem: Problem, arrays: Arrays, x: Any) -> Any:
         kernel, pad = each("kernel_size"), each("padding", 0)
         step, spread = each("stride", kernel), each("dilation", 1)
         return ops.max_pool(x, step, spread, pad, pad, kernel).output(0)
+    if problem.op in RECURRENT:
+        return _recurrent(problem, arrays, x)
     raise NotImplementedError(f"{problem.op} is not wired up for openvino")
 
 
@@ -92,3 +94,29 @@ def _convolution(problem: Problem, arrays: Arrays, x: Any) -> Any:
     if "bias" not in arrays:
         return node
     return ops.add(node, arrays["bias"].reshape(-1, *(1,) * problem.rank))
+
+
+def _recurrent(problem: Problem, arrays: Arrays, x: Any) -> Any:
+    """Run over sequences that come, and go, with the batch second; OpenVINO has it first."""
+    batch, hidden = problem.shapes[0][1], problem.shapes[2][1]
+    order = {"rnn": [0], "lstm": [1, 0, 2, 3], "gru": [1, 0, 2]}[problem.op]
+    weights = []
+    for name in ("weight_ih", "weight_hh"):
+        gates = np.split(arrays[name], len(order))
+        weights.append(np.concatenate([gates[i] for i in order])[None])
+    states = [np.zeros((batch, 1, hidden), np.float32)] * (2 if problem.op == "lstm" else 1)
+    steps = np.full(batch, problem.shapes[0][0], np.int64)
+    biases = len(order) + (problem.op == "gru")  # the candidate's are apart
+    function = getattr(ops, f"{problem.op}_sequence")
+    more = {"linear_before_reset": True} if problem.op == "gru" else {}
+    node = function(
+        ops.transpose(x, [1, 0, 2]),
+        *states,
+        steps,
+        *weights,
+        np.zeros((1, biases * hidden), np.float32),
+        hidden,
+        "forward",
+        **more,
+    )
+    return ops.transpose(ops.squeeze(node.output(0), 1), [1, 0, 2])

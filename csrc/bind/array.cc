@@ -185,6 +185,17 @@ Argument read_dense(const char* op, const char* name, py::handle value) {
   return argument;
 }
 
+bool plain(py::handle value, TensorView& view) {
+  if (!py::isinstance<py::array>(value)) return false;
+  const auto array = py::reinterpret_borrow<py::array>(value);
+  const int number = array.dtype().num();
+  if (number != numpy_float && number != numpy_double) return false;
+  if (!(array.flags() & py::array::c_style) || array.ndim() > max_rank) return false;
+  if (!readable_in_place(array)) return false;
+  view = view_of(array);
+  return true;
+}
+
 py::array new_array(py::dtype dtype, const int64_t* shape, int ndim) {
   return array_on_new_block(dtype, shape, ndim, nullptr);
 }

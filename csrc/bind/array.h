@@ -27,6 +27,9 @@ Argument read(const char* op, const char* name, py::handle value, DType expected
 Argument read_contiguous(const char* op, const char* name, py::handle value);
 Argument read_dense(const char* op, const char* name, py::handle value);
 
+// Whether value is an array of float32 or float64 in C order that a kernel can read where it lies.
+bool plain(py::handle value, TensorView& view);
+
 // A new array in a block of the caching allocator, held by a capsule of this name.
 constexpr const char* block_name = "pyconv.block";
 py::array new_array(py::dtype dtype, const int64_t* shape, int ndim);

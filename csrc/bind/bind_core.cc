@@ -138,6 +138,8 @@ void bind_core(py::module_& module) {
   module.def("memory_stats", &stats);
   module.def("reset_peak_memory_stats", &reset_peak_memory_stats);
   module.def("empty_cache", &empty_cache);
+  module.def("begin_rehearsal", &begin_rehearsal);
+  module.def("end_rehearsal", &end_rehearsal);
   module.def("empty", &empty);
   module.def("in_c_order", &in_c_order);
   module.def("cat", &cat);
@@ -145,6 +147,12 @@ void bind_core(py::module_& module) {
   module.def("strict_precision", &strict_precision);
   module.def("force_algorithm", &force);
   module.def("algorithm_names", &algorithm_names);
+  module.def("log_algorithms", &log_algorithms);
+  module.def("logged_algorithms", [] {  // since it was asked last
+    std::vector<std::string> names;
+    if (algorithm_log()) std::swap(names, *algorithm_log());
+    return names;
+  });
   module.def("measure_peak", [](const std::string& kind, double seconds) {
     py::gil_scoped_release release;
     return measure_peak(kind, seconds);

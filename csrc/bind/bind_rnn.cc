@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <climits>
 
 #include "bind/array.h"
@@ -143,6 +144,65 @@ py::tuple forward(int cell, py::handle x, py::handle h0, py::handle c0, py::hand
   return py::make_tuple(output, h_n, c_n, gates, extra);
 }
 
+// One step of one sequence, a layer's or a cell's, as a stream takes it many times a second: the
+// checks that tell a user what is wrong would take as long as the kernel. What is not simply an
+// array of the right kind is left to them: the answer is then None.
+// -> the output (of a layer), h and, for the LSTM, c.
+py::object stream_step(int cell_number, bool layer, py::handle x_value, py::handle h_value,
+                       py::handle c_value, py::handle weight_ih_value, py::handle weight_hh_value,
+                       py::handle bias_ih_value, py::handle bias_hh_value) {
+  TensorView x, weight_ih, weight_hh, h{}, c{}, bias_ih{}, bias_hh{};
+  const int most = layer ? 3 : 2;
+  if (!plain(x_value, x) || !plain(weight_hh_value, weight_hh)) return py::none();
+  if (x.ndim > most || x.ndim < most - 1 || weight_hh.ndim != 2) return py::none();
+  const Cell cell = static_cast<Cell>(cell_number);
+  const int64_t I = x.shape[x.ndim - 1], H = weight_hh.shape[1], G = gates_of(cell);
+  TensorView state = x;
+  state.shape[x.ndim - 1] = H;
+  const auto is = [&](py::handle value, TensorView& view, const TensorView& shape) {
+    return plain(value, view) && view.dtype == x.dtype && same_shape(view, shape);
+  };
+  const auto may_be = [&](py::handle value, TensorView& view, const TensorView& shape) {
+    return value.is_none() || is(value, view, shape);
+  };
+  const TensorView bias = Layer::shape_of({G * H});
+  const bool usual = std::all_of(x.shape, x.shape + x.ndim - 1, [](int64_t n) { return n == 1; }) &&
+                     is(weight_ih_value, weight_ih, Layer::shape_of({G * H, I})) &&
+                     is(weight_hh_value, weight_hh, Layer::shape_of({G * H, H})) &&
+                     may_be(h_value, h, state) && may_be(c_value, c, state) &&
+                     may_be(bias_ih_value, bias_ih, bias) && may_be(bias_hh_value, bias_hh, bias);
+  const bool halves = !bias_ih.data != !bias_hh.data || (cell == Cell::lstm && !h.data != !c.data);
+  if (!usual || H < 1 || halves) return py::none();
+  const auto make = [&] { return new_array(x.dtype, state.shape, state.ndim); };
+  py::object output = make(), h_n = layer ? make() : output, c_n = py::none();
+  if (cell == Cell::lstm) c_n = make();
+  void *const to_output = data_of<void>(output), *const to_h_n = data_of<void>(h_n);
+  void* const to_c_n = data_of<void>(c_n);
+  compute(x.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const RnnForward<T> p{cell,
+                          I,
+                          H,
+                          x.as<T>(),
+                          h.as<T>(),
+                          c.as<T>(),
+                          weight_ih.as<T>(),
+                          weight_hh.as<T>(),
+                          bias_ih.as<T>(),
+                          bias_hh.as<T>(),
+                          static_cast<T*>(to_output),
+                          static_cast<T*>(to_h_n),
+                          static_cast<T*>(to_c_n),
+                          nullptr,
+                          nullptr};
+    rnn_forward(Sequences(1, 1, nullptr, false), p);
+  });
+  if (layer && cell == Cell::lstm) return py::make_tuple(output, h_n, c_n);
+  if (cell == Cell::lstm) return py::make_tuple(output, c_n);
+  if (layer) return py::make_tuple(output, h_n);
+  return py::make_tuple(output);
+}
+
 // need: of the input, of the weights. -> gradients of input, hx, cx, weight_ih, weight_hh, bias_ih,
 // bias_hh.
 py::tuple backward(int cell, py::handle x, py::handle h0, py::handle c0, py::handle weight_ih,
@@ -211,6 +271,7 @@ py::tuple backward(int cell, py::handle x, py::handle h0, py::handle c0, py::han
 void bind_rnn(py::module_& module) {
   module.def("rnn_forward", &forward);
   module.def("rnn_backward", &backward);
+  module.def("rnn_stream_step", &stream_step);
 }
 
 }  // namespace pyconv

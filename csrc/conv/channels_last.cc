@@ -247,7 +247,7 @@ int64_t PixelProduct<T>::terms(int64_t most) const {
 template <class T>
 void PixelProduct<T>::run(int64_t groups) const {
   if (pixels == 0) return;
-  const int64_t mr = gemm_table().of<T>().mr, nr = gemm_table().of<T>().nr;
+  const int64_t mr = gemm_table().of<T>().mr;
   const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
   if (one_block(groups)) {
     const Block<T> block(*this, 0, 0, pixels, 0, n, true);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <map>
+#include <optional>
 
 namespace pyconv {
 namespace {
@@ -12,9 +13,17 @@ std::map<std::string, std::string>& forced() {
   return names;
 }
 
+thread_local std::optional<std::vector<std::string>> log;
 std::atomic<bool> strict{false};
 
 }  // namespace
+
+std::vector<std::string>* algorithm_log() { return log ? &*log : nullptr; }
+
+void log_algorithms(bool on) {
+  log.reset();
+  if (on) log.emplace();
+}
 
 bool strict_precision() { return strict.load(std::memory_order_relaxed); }
 void set_strict_precision(bool on) { strict.store(on, std::memory_order_relaxed); }

@@ -37,6 +37,10 @@ struct AlgorithmReport {
 const std::string& forced_algorithm(const std::string& op);
 void force_algorithm(const std::string& op, const std::string& name);
 
+// Where choose() writes down the names of the rows it takes in the calling thread, or null.
+std::vector<std::string>* algorithm_log();
+void log_algorithms(bool on);
+
 // Whether only algorithms may be chosen that add up the terms of the definition: no others, such as
 // Winograd's, that round differently. Of the whole process.
 bool strict_precision();
@@ -44,7 +48,7 @@ void set_strict_precision(bool strict);
 
 // The forced row, else the cheapest that does not refuse. The last row of a table refuses nothing.
 template <class Row, class Problem, size_t N>
-const Row& choose(const std::string& op, const Row (&table)[N], const Problem& problem) {
+const Row& cheapest(const std::string& op, const Row (&table)[N], const Problem& problem) {
   const std::string& forced = forced_algorithm(op);
   if (!forced.empty()) {
     for (const auto& row : table) {
@@ -70,9 +74,16 @@ const Row& choose(const std::string& op, const Row (&table)[N], const Problem& p
 }
 
 template <class Row, class Problem, size_t N>
+const Row& choose(const std::string& op, const Row (&table)[N], const Problem& problem) {
+  const Row& row = cheapest(op, table, problem);
+  if (std::vector<std::string>* const log = algorithm_log()) log->push_back(row.name);
+  return row;
+}
+
+template <class Row, class Problem, size_t N>
 std::vector<AlgorithmReport> explain(const std::string& op, const Row (&table)[N],
                                      const Problem& problem) {
-  const Row& chosen = choose(op, table, problem);
+  const Row& chosen = cheapest(op, table, problem);
   std::vector<AlgorithmReport> report;
   for (const auto& row : table) {
     std::string reason;

@@ -1,18 +1,18 @@
 #include "core/memory.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <mutex>
 #include <new>
+#include <optional>
+#include <unordered_set>
 #include <vector>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace pyconv {
 namespace {
@@ -51,6 +51,7 @@ struct Cache {
   std::vector<FreeList> lists{static_cast<size_t>(class_of(largest)) + 1};
   uint64_t clock = 0;
   MemoryStats stats{0, 0, 0, physical_bytes() / 4, 0, 0};
+  std::unordered_set<void*> rehearsed;  // blocks of rehearsals
 
   void count_live(int64_t bytes) {
     stats.allocated_bytes += bytes;
@@ -92,12 +93,52 @@ void* from_system(size_t bytes) {
   return block;
 }
 
+thread_local std::optional<Rehearsal> own_rehearsal;
+constexpr size_t mapped = size_t{1} << 16;  // rehearsed blocks from here on are mapped
+
+void* rehearsed_block(size_t bytes) {
+  void* block = nullptr;
+  if (bytes >= mapped) {
+    block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (block == MAP_FAILED) throw std::bad_alloc();
+  } else {
+    block = from_system(bytes);
+    if (!block) throw std::bad_alloc();
+    std::memset(block, 0, bytes);
+  }
+  std::lock_guard<std::mutex> lock(cache().mutex);
+  cache().rehearsed.insert(block);
+  own_rehearsal->now += static_cast<int64_t>(bytes);
+  own_rehearsal->peak = std::max(own_rehearsal->peak, own_rehearsal->now);
+  return block;
+}
+
+void release_rehearsed(void* block, size_t bytes) {
+  if (bytes >= mapped)
+    munmap(block, bytes);
+  else
+    std::free(block);
+  if (own_rehearsal) own_rehearsal->now -= static_cast<int64_t>(bytes);
+}
+
 }  // namespace
+
+void begin_rehearsal() { own_rehearsal.emplace(); }
+
+int64_t end_rehearsal() {
+  const int64_t peak = own_rehearsal ? own_rehearsal->peak : 0;
+  own_rehearsal.reset();
+  return peak;
+}
+
+Rehearsal* rehearsal() { return own_rehearsal ? &*own_rehearsal : nullptr; }
 
 void* allocate(size_t bytes) {
   if (bytes > largest) throw std::bad_alloc();
   const int size_class = class_of(bytes);
   const size_t rounded = size_of(size_class);
+  if (own_rehearsal) return rehearsed_block(rounded);
   Cache& c = cache();
   {
     std::lock_guard<std::mutex> lock(c.mutex);
@@ -128,6 +169,8 @@ void release(void* block, size_t bytes) {
   const int size_class = class_of(bytes);
   Cache& c = cache();
   std::lock_guard<std::mutex> lock(c.mutex);
+  if (!c.rehearsed.empty() && c.rehearsed.erase(block) > 0)
+    return release_rehearsed(block, size_of(size_class));
   FreeList& list = c.lists[size_class];
   list.blocks.push_back(block);
   list.last_use = ++c.clock;

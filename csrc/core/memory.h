@@ -26,6 +26,16 @@ MemoryStats memory_stats();
 void reset_peak_memory_stats();
 void empty_cache();
 
+// A rehearsal, of one thread: it allocates what the real run would, and computes next to nothing.
+// allocate() hands out zeros behind which there is no memory until they are written to, counts them
+// here and not in memory_stats(), and parallel_for runs the first index alone.
+struct Rehearsal {
+  int64_t now = 0, peak = 0;  // bytes, rounded sizes
+};
+void begin_rehearsal();
+int64_t end_rehearsal();  // returns its peak; its blocks may live on
+Rehearsal* rehearsal();   // the calling thread's, or null
+
 // A block for the time of a scope, from the same cache.
 class Scratch {
  public:

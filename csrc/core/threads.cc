@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <climits>
@@ -19,6 +20,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__linux__)
@@ -26,11 +28,18 @@
 #endif
 
 #include "core/error.h"
+#include "core/memory.h"
 
 namespace pyconv {
 namespace {
 
 thread_local bool inside_parallel = false;
+
+struct Inside {
+  const bool before = inside_parallel;
+  Inside() { inside_parallel = true; }
+  ~Inside() { inside_parallel = before; }
+};
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -231,8 +240,21 @@ void set_num_threads(int n) {
   wanted_threads.store(n, std::memory_order_relaxed);
 }
 
+// What one index holds, all threads hold at once.
+static void rehearse(Rehearsal& r, int64_t n, int threads, Body body, const void* context) {
+  const int64_t at_once = inside_parallel ? 1 : std::min<int64_t>(n, threads);
+  const int64_t peak_before = std::exchange(r.peak, r.now);
+  const Inside inside;
+  body(context, 0);
+  r.peak = std::max(peak_before, r.now + at_once * (r.peak - r.now));
+}
+
 void parallel_run(int64_t n, Body body, const void* context) {
   const int threads = get_num_threads();
+  if (Rehearsal* const r = rehearsal()) {
+    if (n > 0) rehearse(*r, n, threads, body, context);
+    return;
+  }
   if (n > 1 && threads > 1 && !inside_parallel && n < INT_MAX) {
     std::call_once(prepared, prepare);
     std::unique_lock<std::mutex> lock(state->busy, std::try_to_lock);
@@ -242,10 +264,7 @@ void parallel_run(int64_t n, Body body, const void* context) {
         state->pool = nullptr;
         state->pool = new Pool(threads);
       }
-      struct Inside {
-        Inside() { inside_parallel = true; }
-        ~Inside() { inside_parallel = false; }
-      } inside;
+      const Inside inside;
       state->pool->run(static_cast<uint32_t>(n), body, context);
       return;
     }

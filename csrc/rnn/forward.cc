@@ -33,7 +33,7 @@ class Forward {
   void run() {
     states_in(q, p.hidden, p.h0, state, state_row);
     if (p.cell == Cell::lstm) states_in(q, p.hidden, p.c0, cell, state_row);
-    add_biases();
+    if (!single()) add_biases();
     if (packs) pack();
     if (p.gates) {
       some_steps(0, steps(), p.gates);
@@ -56,6 +56,7 @@ class Forward {
  private:
   int64_t steps() const { return static_cast<int64_t>(q.first.size()) - 1; }
   int64_t panel_size() const { return p.hidden * units.vectors * units.lanes; }
+  bool single() const { return !packs && q.batch == 1; }
 
   // That of the hidden product is added to that of the input, but for the GRU's candidate.
   void add_biases() {
@@ -72,6 +73,7 @@ class Forward {
   }
 
   void some_steps(int64_t begin, int64_t end, T* gates) {
+    if (single()) return single_steps(begin, end, gates);
     const int64_t first_row = q.first[size_t(begin)];
     GemmProblem<T> inputs{};
     inputs.m = q.first[size_t(end)] - first_row;
@@ -102,6 +104,23 @@ class Forward {
       const RnnStep<T> step = step_at(i, gates - first_row * gates_row, sums.as<T>());
       multiply(step, sums.as<T>());
       parallel_for(parts, [&](int64_t part) { step_part(step, part); });
+    }
+  }
+
+  void single_steps(int64_t begin, int64_t end, T* gates) {
+    const int64_t parts = units.parts(double(2 * gates_row) * double(p.input + p.hidden));
+    for (int64_t i = begin; i < end; ++i) {
+      const RnnSingle<T> one{step_at(i, gates - begin * gates_row, nullptr),
+                             p.input,
+                             x.data() + i * p.input,
+                             p.weight_ih,
+                             p.weight_hh,
+                             p.bias_ih,
+                             p.bias_hh};
+      parallel_for(parts, [&](int64_t part) {
+        rnn_table().of<T>().single(p.cell, one, part * units.panels / parts,
+                                   (part + 1) * units.panels / parts);
+      });
     }
   }
 

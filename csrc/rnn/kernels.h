@@ -42,6 +42,15 @@ struct RnnStep {
   T* grad_extra;         // backward, GRU, rows x hidden: gradient of extra
 };
 
+// A step of a single sequence, all arrays as the user has them; biases may be null. In step, the
+// gates' values are written before they are read, and neither weight nor sums is used.
+template <class T>
+struct RnnSingle {
+  RnnStep<T> step;
+  int64_t input;
+  const T *x, *weight_ih, *weight_hh, *bias_ih, *bias_hh;
+};
+
 template <class T>
 struct RnnKernels {
   int lanes;
@@ -53,6 +62,9 @@ struct RnnKernels {
 
   // Panels [first, last) of a step.
   void (*forward)(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last);
+  // The same with the products of input and state, from weights that are not packed: those are
+  // read once, along their rows, which for one sequence is all that takes time.
+  void (*single)(Cell cell, const RnnSingle<T>& single, int64_t first, int64_t last);
   void (*backward)(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last);
   // carry += what comes through the weights: the gradient of the initial state.
   void (*finish)(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last);

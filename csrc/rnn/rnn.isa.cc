@@ -169,6 +169,76 @@ void forward_panels(const RnnStep<T>& s, int64_t first, int64_t last) {
   }
 }
 
+// ---- forward, one sequence ---------------------------------------------------------------------
+
+// sum[i] += the products of row i with v, lane by lane, for all i from First on. What lies behind
+// the last row is that row. Some rows at a time: more streams of memory at once are slower.
+template <class T, int First = 0>
+inline __attribute__((always_inline)) void add_products(const T* weight, int64_t rows,
+                                                        int64_t width, const T* v, Vec<T>* sum) {
+  constexpr int L = lanes<T>, some = L < 8 ? L : 8;
+  const T* row[some];
+  Vec<T> of[some];
+#pragma GCC unroll 8
+  for (int i = 0; i < some; ++i) {
+    row[i] = weight + (First + i < rows ? First + i : rows - 1) * width;
+    of[i] = sum[First + i];
+  }
+  int64_t k = 0;
+  for (; k + L <= width; k += L) {
+    const Vec<T> x = in_register<T>(load(v + k));
+#pragma GCC unroll 8
+    for (int i = 0; i < some; ++i) of[i] += x * load(row[i] + k);
+  }
+  // The rest one by one, in lane 0: it costs less than to gather it in a vector.
+  for (; k < width; ++k)
+#pragma GCC unroll 8
+    for (int i = 0; i < some; ++i) of[i][0] += v[k] * row[i][k];
+#pragma GCC unroll 8
+  for (int i = 0; i < some; ++i) sum[First + i] = of[i];
+  if constexpr (First + some < L) add_products<T, First + some>(weight, rows, width, v, sum);
+}
+
+// Lane i is the sum of the lanes of sum[i]: as a transposition, adding the rows on the way.
+template <class T, int Block = lanes<T> / 2>
+inline __attribute__((always_inline)) Vec<T> sum_each(Vec<T>* sum) {
+  constexpr auto all = std::make_index_sequence<lanes<T>>();
+#pragma GCC unroll 16
+  for (int i = 0; i < Block; ++i)
+    sum[i] = exchange<T, Block, false>(sum[i], sum[i + Block], all) +
+             exchange<T, Block, true>(sum[i], sum[i + Block], all);
+  if constexpr (Block > 1) return sum_each<T, Block / 2>(sum);
+  return sum[0];
+}
+
+template <class T, Cell C>
+void single_panels(const RnnSingle<T>& single, int64_t first, int64_t last) {
+  constexpr int G = gates_of(C), V = forward_vectors(C), L = lanes<T>;
+  const RnnStep<T>& s = single.step;
+  const int64_t H = s.hidden, I = single.input;
+  for (int64_t u = first * (V / G) * L; u < last * (V / G) * L && u < H; u += L) {
+    const int64_t n = H - u;
+    Sums<T> sums;
+    for (int g = 0; g < G; ++g) {
+      const int64_t row = g * H + u;
+      const bool apart = C == Cell::gru && g == 2;  // r comes between its two products
+      const auto bias = [&](const T* p) { return p ? load_block(p + row, n) : Vec<T>{}; };
+      Vec<T> sum[L] = {}, input = bias(single.bias_ih);
+      add_products(single.weight_ih + row * I, n, I, single.x, sum);
+      if (apart) {
+        input += sum_each<T>(sum);
+        for (Vec<T>& each : sum) each = Vec<T>{};
+      } else {
+        input += bias(single.bias_hh);
+      }
+      add_products(single.weight_hh + row * H, n, H, s.state, sum);
+      store_block(s.gates + row, n, input);
+      store(sums.of + g * L, sum_each<T>(sum));
+    }
+    forward_block<T, C>(s, 0, u, sums.of);
+  }
+}
+
 // ---- backward ----------------------------------------------------------------------------------
 
 // One row, one block of units; through: what comes through the weights from the step behind.
@@ -296,6 +366,13 @@ void forward(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
   of[static_cast<int>(cell)](step, first, last);
 }
 template <class T>
+void single(Cell cell, const RnnSingle<T>& one, int64_t first, int64_t last) {
+  static constexpr void (*of[])(const RnnSingle<T>&, int64_t, int64_t) = {
+      single_panels<T, Cell::tanh>, single_panels<T, Cell::relu>, single_panels<T, Cell::lstm>,
+      single_panels<T, Cell::gru>};
+  of[static_cast<int>(cell)](one, first, last);
+}
+template <class T>
 void backward(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
   static constexpr Panels<T> of[] = {backward_panels<T, Cell::tanh>, backward_panels<T, Cell::relu>,
                                      backward_panels<T, Cell::lstm>, backward_panels<T, Cell::gru>};
@@ -309,8 +386,8 @@ void finish(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last) {
 }
 
 template <class T>
-constexpr RnnKernels<T> kernels = {lanes<T>,   2,           pack_forward<T>, pack_backward<T>,
-                                   forward<T>, backward<T>, finish<T>};
+constexpr RnnKernels<T> kernels = {lanes<T>,   2,         pack_forward<T>, pack_backward<T>,
+                                   forward<T>, single<T>, backward<T>,     finish<T>};
 
 }  // namespace
 

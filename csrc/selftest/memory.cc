@@ -4,6 +4,7 @@
 #include <new>
 #include <thread>
 
+#include "core/threads.h"
 #include "selftest/check.h"
 
 namespace pyconv::selftest {
@@ -68,6 +69,27 @@ void test_many_threads() {
   expect(memory_stats().allocated_bytes == before, "memory: all blocks came back");
 }
 
+// Two of three indices run at once, each with its own memory.
+void test_rehearsal() {
+  const MemoryStats before = memory_stats();
+  set_num_threads(2);
+  begin_rehearsal();
+  void* const block = allocate(size_t{1} << 33);
+  bool zeros = static_cast<char*>(block)[size_t{1} << 32] == 0;
+  int runs = 0;
+  parallel_for(3, [&](int64_t) {
+    const Scratch scratch(1024);
+    zeros = zeros && scratch.as<char>()[1023] == 0;
+    ++runs;
+  });
+  expect(end_rehearsal() == (int64_t{1} << 33) + 2048, "memory: the peak of a rehearsal");
+  expect(zeros && runs == 1, "memory: a rehearsal starts from zeros and runs one index");
+  release(block, size_t{1} << 33);
+  const MemoryStats after = memory_stats();
+  expect(after.peak_bytes == before.peak_bytes && after.cached_bytes == before.cached_bytes,
+         "memory: a rehearsal leaves the statistics alone");
+}
+
 }  // namespace
 
 void test_memory() {
@@ -75,6 +97,7 @@ void test_memory() {
   test_statistics();
   test_too_large();
   test_many_threads();
+  test_rehearsal();
 }
 
 }  // namespace pyconv::selftest

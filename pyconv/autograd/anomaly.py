@@ -47,17 +47,19 @@ class detect_anomaly:
 
 def observed(node: Node, gradients: tuple[Any, ...]) -> Any:
     """Run a node's backward while there is an observer."""
-    outer, _Within.backward = _Within.backward, True
+    outer, Within.backward = Within.backward, True
     try:
         result = node.function.backward(node, *gradients)
     finally:
-        _Within.backward = outer
+        Within.backward = outer
     if state.observer is not None:
         state.observer(node, gradients, result)
     return result
 
 
-class _Within:
+class Within:
+    """Whether an observed backward is running."""
+
     backward = False
 
 
@@ -65,7 +67,7 @@ def _observe(operation: Any, given: tuple[Any, ...], made: Any) -> None:
     """Look at what an operation made: a Function's class forward, a node backward."""
     made = made if isinstance(made, tuple) else (made,)
     backward = isinstance(operation, Node)
-    if not backward and _Within.backward:
+    if not backward and Within.backward:
         return  # a part of the backward that will be named
     if not any(map(_has_nan, made)):
         if not backward:

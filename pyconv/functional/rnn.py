@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from ..autograd.engine import grad as gradients
 from ..autograd.function import Function
-from ..autograd.grad_mode import is_grad_enabled
+from ..autograd.grad_mode import is_grad_enabled, state
 from ..tensor import Array, Tensor
 from .activation import relu
 from .arithmetic import where
@@ -140,6 +140,29 @@ def recurrent(
     """
     h, c = (*(states or ()), None, None)[:2]
     return Recurrent.apply(x, h, c, *weights, config)  # type: ignore[return-value]
+
+
+def stream_step(
+    mode: str, layer: bool, x: Any, states: Any, weights: Sequence[Tensor | None]
+) -> list[Tensor] | None:
+    """Take one step of one sequence, of a layer or a cell, where nothing is recorded.
+
+    Input and states, ``(h,)`` or ``(h, c)`` or None, are as the user gave them. Returns output (of
+    a layer), h and, for the LSTM, c. For whatever is not plain it returns None: that is left to the
+    way that checks and explains.
+    """
+    if is_grad_enabled() or state.observer is not None or not isinstance(x, Tensor):
+        return None
+    h = c = None
+    if states is not None:
+        if not isinstance(states, (tuple, list)) or len(states) != 1 + (mode == "LSTM"):
+            return None
+        h, c = states if mode == "LSTM" else (states[0], None)
+    arrays: list[Any] = [
+        tensor._array if isinstance(tensor, Tensor) else tensor for tensor in (h, c, *weights)
+    ]
+    results = _core.rnn_stream_step(CELLS[mode], layer, x._array, *arrays)
+    return None if results is None else [Tensor(result) for result in results]
 
 
 # ---- step by step: for what the kernel does not do ---------------------------------------------

@@ -18,6 +18,8 @@ class PreActBottleneck(nn.Module):
         Channels that come in, and a quarter of those that go out.
     stride : int
         Of the convolution in the middle.
+    skip : bool
+        Whether there is a way around: a plain block, of the same layers, has none.
 
     Examples
     --------
@@ -28,7 +30,7 @@ class PreActBottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, inplanes: int, planes: int, stride: int = 1) -> None:
+    def __init__(self, inplanes: int, planes: int, stride: int = 1, skip: bool = True) -> None:
         super().__init__()
         outplanes = planes * self.expansion
         self.bn1 = nn.BatchNorm2d(inplanes)
@@ -37,7 +39,8 @@ class PreActBottleneck(nn.Module):
         self.conv2 = nn.Conv2d(planes, planes, 3, stride, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(planes)
         self.conv3 = nn.Conv2d(planes, outplanes, 1, bias=False)
-        changes = stride != 1 or inplanes != outplanes
+        self.skip = skip
+        changes = skip and (stride != 1 or inplanes != outplanes)
         self.downsample = nn.Conv2d(inplanes, outplanes, 1, stride, bias=False) if changes else None
 
     def forward(self, x: Any) -> Tensor:
@@ -46,7 +49,7 @@ class PreActBottleneck(nn.Module):
         out = self.conv1(out)
         out = self.conv2(self.bn2(out, relu=True))
         out = self.conv3(self.bn3(out, relu=True))
-        result: Tensor = out + identity
+        result: Tensor = out + identity if self.skip else out
         return result
 
 
@@ -65,6 +68,8 @@ class PreActResNet(nn.Module):
         Channels of its output.
     num_classes : int
         Length of the output.
+    skip : bool
+        Whether blocks have ways around; see `PreActBottleneck`.
 
     References
     ----------
@@ -86,13 +91,14 @@ class PreActResNet(nn.Module):
         stem: nn.Module,
         inplanes: int,
         num_classes: int,
+        skip: bool = True,
     ) -> None:
         super().__init__()
         self.stem = stem
         for i, count in enumerate(layers):
             blocks = []
             for j in range(count):
-                blocks.append(PreActBottleneck(inplanes, planes, stride=2 if i and not j else 1))
+                blocks.append(PreActBottleneck(inplanes, planes, 2 if i and not j else 1, skip))
                 inplanes = planes * PreActBottleneck.expansion
             self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
             planes *= 2

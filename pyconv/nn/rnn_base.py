@@ -7,7 +7,7 @@ from typing import Any
 
 from ..creation import as_tensor, empty, zeros
 from ..functional import cat, dropout
-from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps
+from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps, stream_step
 from ..tensor import Tensor
 from . import init
 from .conv import int_at_least
@@ -66,6 +66,8 @@ class RNNBase(Module):
                     if shape:
                         setattr(self, names[-1], Parameter(empty(*shape)))
                 self._names.append(names)
+        # A step of a stream may take the short way, which is for one layer in one direction.
+        self._streams = len(self._names) == 1 and self.reset_after and not self.proj_size
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -118,6 +120,12 @@ class RNNBase(Module):
         self, input: Any, hx: Any, lengths: Any, gates: list[Tensor] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """Go through the layers and return the output and the last states; fill `gates`."""
+        if self._streams and lengths is None and gates is None:
+            *weights, _ = [self._parameters.get(name) for name in self._names[0]]
+            states = hx if hx is None or self.mode == "LSTM" else (hx,)
+            results = stream_step(self.mode, True, input, states, weights)
+            if results is not None:
+                return results[0], results[1:]
         x = as_tensor(input, "input")
         self._check_input(x)
         batched = x.ndim == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..creation import as_tensor, empty
-from ..functional.rnn import GATES, Config, recurrent
+from ..functional.rnn import GATES, Config, recurrent, stream_step
 from ..tensor import Tensor
 from .conv import int_at_least
 from .module import Module, Parameter
@@ -36,6 +36,11 @@ class RNNCellBase(Module):
 
     def _step(self, input: Any, states: Any) -> list[Tensor]:
         """Check the arguments and return the new states."""
+        own = self._parameters
+        weights = [own.get(key) for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        results = stream_step(self.mode, False, input, states, weights)
+        if results is not None:
+            return results
         name, x = type(self).__name__, as_tensor(input, "input")
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             raise ValueError(
@@ -52,8 +57,6 @@ class RNNCellBase(Module):
         if single:
             x = x.unsqueeze(0)
             states = states and [state.unsqueeze(0) for state in states]
-        own = self._parameters
-        weights = [own.get(key) for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         _, *new = recurrent(x, states, weights, Config(self.mode))
         return [state.squeeze(0) for state in new] if single else new
 

@@ -1,0 +1,108 @@
+"""Arguments, progress and output of the commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+
+def above(bound: int, kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Make a reader of numbers above a bound, for argparse.
+
+    Examples
+    --------
+    >>> above(0, int)("3")
+    3
+    """
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = bound
+        if not value > bound:
+            raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above {bound}")
+        return value
+
+    return read
+
+
+def check_outputs(*paths: str | None, plot: str | None) -> None:
+    """Refuse, before a long run, what could not be saved after it.
+
+    Raises
+    ------
+    ValueError
+        If the folder of a file does not exist.
+    ImportError
+        If a plot is asked for without matplotlib.
+
+    Examples
+    --------
+    >>> check_outputs("result.json", None, plot=None)
+    """
+    for path in filter(None, (*paths, plot)):
+        if not Path(path).resolve().parent.is_dir():
+            raise ValueError(f"cannot write {path}: there is no such folder")
+    if plot and not find_spec("matplotlib"):
+        raise ImportError("--plot needs matplotlib: pip install 'pyconv[plot]'")
+
+
+class Progress:
+    """A bar on stderr if that is a terminal: tqdm's if it is installed, else one line.
+
+    Examples
+    --------
+    >>> with Progress(2, "work") as progress:
+    ...     for step in range(2):
+    ...         progress.advance(text=f"step {step}")
+    ...     progress.write("done")
+    done
+    """
+
+    def __init__(self, total: int, label: str) -> None:
+        self._total, self._label = total, label
+        self._done = 0
+        self._terminal = sys.stderr.isatty()
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress:
+        if self._terminal:
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                return self
+            self._bar = tqdm(total=self._total, desc=self._label, leave=False)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._clear()
+
+    def advance(self, steps: int = 1, text: str = "") -> None:
+        """Count steps, and say what is being done."""
+        self._done += steps
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(steps)
+        elif self._terminal:
+            line = f"\r{self._label} {self._done}/{self._total} {text}\x1b[K"
+            print(line, end="", file=sys.stderr, flush=True)
+
+    def write(self, line: str) -> None:
+        """Print a line to stdout without disturbing the bar."""
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stdout)
+        else:
+            self._clear()
+            print(line)
+        sys.stdout.flush()
+
+    def _clear(self) -> None:
+        if self._terminal and self._bar is None:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
