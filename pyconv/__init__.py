@@ -1,9 +1,10 @@
 """Convolutional and recurrent networks on a CPU: fast, small, readable."""
 
-from . import autograd, data, design, functional, models, nn, optim
+from . import autograd, check, data, design, functional, models, nn, optim
 from ._core import __version__
 from .autograd import enable_grad, is_grad_enabled, no_grad
 from .backend import backend
+from .check import as_matrix
 from .config import (
     algorithm,
     get_num_threads,
@@ -44,10 +45,12 @@ __all__ = [
     "__version__",
     "algorithm",
     "arange",
+    "as_matrix",
     "as_tensor",
     "autograd",
     "backend",
     "cat",
+    "check",
     "chunk",
     "data",
     "design",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from . import functional, reference
+from .arguments import one_of
 from .autograd.function import Function
-from .autograd.grad_mode import is_grad_enabled
+from .autograd.grad_mode import is_grad_enabled, no_grad
 from .creation import as_tensor, zeros
 from .functional.rnn import Config, recurrent, stream_step
 from .tensor import Tensor, changed
@@ -28,8 +30,8 @@ def backend(name: str) -> Iterator[None]:
     A twin has the name and the arguments of its function in `pyconv.functional`, and takes floating
     numbers: functions of integers stay as they are.
     Results are those of the twin, which computes in float64, rounded to the dtype of the input.
-    Twins are slow, do not check what they are given as the kernels do, and have first derivatives
-    only. Optimizers keep their kernels. The choice holds for all threads.
+    Twins are slow, and have first derivatives only. The kernel runs too, for its checks of the
+    arguments. Optimizers keep their kernels. The choice holds for all threads.
 
     Parameters
     ----------
@@ -52,9 +54,7 @@ def backend(name: str) -> Iterator[None]:
     tensor([0., 2.])
     """
     global _depth
-    if name not in ("cpu", "reference"):
-        raise ValueError(f"backend: name is {name!r}, expected 'cpu' or 'reference'")
-    if name == "cpu":
+    if one_of("backend: name", name, ("cpu", "reference")) == "cpu":
         yield
         return
     _depth += 1
@@ -120,13 +120,16 @@ def _signature(op: str) -> inspect.Signature:
 
 
 def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call the twin with the arguments of the public function."""
+    """Call the twin with the arguments of the public function, once that has taken them."""
     if op == "stream_step":  # is then taken by `recurrent`
         return None
     if op == "recurrent":
         return _recurrent(*args)
+    if _checking.get():  # the function calls others on its way
+        return _kernel_of(op)(*args, **kwargs)
     signature, twin = _signature(op), getattr(reference, op)
     given = signature.bind(*args, **kwargs).arguments
+    _check(op, given)
     known = inspect.signature(twin).parameters
     for name in [name for name in given if name not in known]:
         value = given[name]
@@ -146,6 +149,25 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if options.get("training") and "running_mean" in arrays:
         _update_running(arrays, options)
     return _Twin.apply(op, tuple(arrays), options, *arrays.values())
+
+
+_checking = ContextVar("_checking", default=False)
+
+
+def _check(op: str, given: dict[str, Any]) -> None:
+    """Run the kernel, whose result is not used: twins do not check what they are given."""
+    kept = ("running_mean", "running_var")  # which the kernel would move
+    copies = {
+        name: np.array(as_tensor(given[name])._array)
+        for name in kept
+        if given.get(name) is not None
+    }
+    token = _checking.set(True)
+    try:
+        with no_grad():
+            _kernel_of(op)(**(given | copies))
+    finally:
+        _checking.reset(token)
 
 
 # Also arrays if given as lists; and the order of the gradients that a twin returns.

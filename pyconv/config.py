@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from . import _core
+from .arguments import integer, one_of
 
 
 def set_num_threads(n: int) -> None:
@@ -30,7 +31,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> pyconv.set_num_threads(before)
     """
-    _core.set_num_threads(n)
+    _core.set_num_threads(integer("set_num_threads: n", n, 1, 1024))
 
 
 def get_num_threads() -> int:
@@ -113,9 +114,8 @@ def set_precision(precision: str) -> None:
     'strict'
     >>> pyconv.set_precision("fast")
     """
-    if precision not in ("fast", "strict"):
-        raise ValueError(f"set_precision: precision is {precision!r}, expected 'fast' or 'strict'")
-    _core.set_strict_precision(precision == "strict")
+    word = one_of("set_precision: precision", precision, ("fast", "strict"))
+    _core.set_strict_precision(word == "strict")
 
 
 def get_precision() -> str:
@@ -156,7 +156,7 @@ class algorithm:
     def __init__(self, **choices: str) -> None:
         for op, name in choices.items():
             known = _core.algorithm_names(op)  # raises for an unknown op
-            if name not in known:
+            if not isinstance(name, str) or name not in known:
                 raise ValueError(f"algorithm: {op} has no {name!r}, only {', '.join(known)}")
         self._choices = choices
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
-from .tensor import Array, Tensor, size_of
+from .arguments import MOST_ELEMENTS, dtype_of, flag, integer, number, shape_of, size_of
+from .tensor import Array, Tensor
 
 _only_shapes = ContextVar("_only_shapes", default=False)
 
@@ -58,6 +60,10 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> A
     if array.dtype.kind not in "biuf":
         kind = f"{array.dtype.type.__name__} ({array.dtype})"
         raise TypeError(f"{name} is a {type(data).__name__} of {kind}, expected numbers")
+    if array.ndim > 32:
+        raise ValueError(f"{name} has {array.ndim} dimensions, expected at most 32")
+    if array.size > MOST_ELEMENTS:
+        raise ValueError(f"{name} has shape {array.shape}, expected at most 2**40 elements")
     if dtype is None and array.dtype == np.float64 and not _has_dtype(data):
         array = array.astype(np.float32)
     return array
@@ -112,8 +118,9 @@ def tensor(
     tensor([[1., 2.],
             [3., 4.]])
     """
-    if device != "cpu":
+    if not isinstance(device, str) or device != "cpu":
         raise NotImplementedError(f"tensor: device is {device!r}, only 'cpu' is supported")
+    dtype = None if dtype is None else dtype_of("tensor: dtype", dtype)
     array = data._array if isinstance(data, Tensor) else array_of(data, dtype)
     return _make(np.array(array, dtype), requires_grad)
 
@@ -176,7 +183,11 @@ def from_dlpack(x: Any) -> Tensor:
     """
     if not hasattr(x, "__dlpack__"):
         raise TypeError(f"from_dlpack: x is a {type(x).__name__}, expected one with __dlpack__")
-    return Tensor(array_of(np.from_dlpack(x), None, "x"))
+    try:
+        array = np.from_dlpack(x)
+    except BufferError as error:
+        raise TypeError(f"from_dlpack: x cannot be shared: {error}") from None
+    return Tensor(array_of(array, None, "x"))
 
 
 def zeros(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
@@ -188,7 +199,8 @@ def zeros(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False
     >>> pyconv.zeros(2, 3).shape
     (2, 3)
     """
-    return full(size_of(size, "size"), 0, dtype=dtype, requires_grad=requires_grad)
+    shape = size_of(size, "size")
+    return full(shape, 0, dtype=dtype_of("dtype", dtype), requires_grad=requires_grad)
 
 
 def ones(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
@@ -200,7 +212,8 @@ def ones(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False)
     >>> pyconv.ones(3)
     tensor([1., 1., 1.])
     """
-    return full(size_of(size, "size"), 1, dtype=dtype, requires_grad=requires_grad)
+    shape = size_of(size, "size")
+    return full(shape, 1, dtype=dtype_of("dtype", dtype), requires_grad=requires_grad)
 
 
 def full(
@@ -214,10 +227,13 @@ def full(
     >>> pyconv.full((2,), 7)
     tensor([7, 7])
     """
+    dtype = None if dtype is None else dtype_of("dtype", dtype)
     value = array_of(fill_value, dtype, "fill_value")
-    shape = size_of((size,), "size")
-    array = np.broadcast_to(value, shape) if _only_shapes.get() else np.full(shape, value)
-    return _make(array, requires_grad)
+    if value.ndim:
+        raise ValueError(f"fill_value has shape {value.shape}, expected a number")
+    if _only_shapes.get():
+        return _make(np.broadcast_to(value, size_of((size,), "size")), requires_grad)
+    return _make(np.full(shape_of(size), value), requires_grad)
 
 
 def empty(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
@@ -231,7 +247,7 @@ def empty(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False
     """
     if _only_shapes.get():
         return zeros(*size, dtype=dtype, requires_grad=requires_grad)
-    return _make(_core.empty(size_of(size, "size"), np.dtype(dtype)), requires_grad)
+    return _make(_core.empty(shape_of(*size), dtype_of("dtype", dtype)), requires_grad)
 
 
 def arange(
@@ -252,11 +268,21 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    values = [
+        number(f"arange: {n}", v) for n, v in zip(("start", "end", "step"), (start, end, step))
+    ]
     if step == 0:
         raise ValueError("arange: step is 0")
+    count = (values[1] - values[0]) / values[2]
+    if not -math.inf < count <= MOST_ELEMENTS:  # also where it is NaN
+        raise ValueError(
+            f"arange: start is {start}, end is {end} and step is {step}, "
+            "expected at most 2**40 elements"
+        )
     if dtype is None:
         dtype = np.float32 if any(isinstance(v, float) for v in (start, end, step)) else np.int64
-    return _make(np.arange(start, end, step).astype(dtype), requires_grad)
+    array = np.arange(start, end, step).astype(dtype_of("arange: dtype", dtype))
+    return _make(array, requires_grad)
 
 
 def linspace(
@@ -280,8 +306,10 @@ def linspace(
     >>> pyconv.linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ])
     """
-    (count,) = size_of((steps,), "steps")
-    return _make(np.linspace(start, end, count).astype(dtype), requires_grad)
+    count = integer("linspace: steps", steps, 0, MOST_ELEMENTS)
+    ends = number("linspace: start", start), number("linspace: end", end)
+    array = np.linspace(*ends, count).astype(dtype_of("linspace: dtype", dtype))
+    return _make(array, requires_grad)
 
 
 def eye(
@@ -301,8 +329,9 @@ def eye(
     tensor([[1., 0.],
             [0., 1.]])
     """
-    rows, columns = size_of((n, n if m is None else m), "size")
-    return _make(np.eye(rows, columns, dtype=dtype), requires_grad)
+    rows, columns = integer("eye: n", n), integer("eye: m", n if m is None else m)
+    shape = shape_of(rows, columns)
+    return _make(np.eye(*shape, dtype=dtype_of("eye: dtype", dtype)), requires_grad)
 
 
 def zeros_like(
@@ -316,7 +345,7 @@ def zeros_like(
     >>> pyconv.zeros_like(pyconv.arange(2))
     tensor([0, 0])
     """
-    return _make(np.zeros_like(as_tensor(input, "input")._array, dtype), requires_grad)
+    return _make(_like(np.zeros_like, input, dtype), requires_grad)
 
 
 def ones_like(input: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -328,11 +357,16 @@ def ones_like(input: Any, *, dtype: DTypeLike | None = None, requires_grad: bool
     >>> pyconv.ones_like(pyconv.arange(2))
     tensor([1, 1])
     """
-    return _make(np.ones_like(as_tensor(input, "input")._array, dtype), requires_grad)
+    return _make(_like(np.ones_like, input, dtype), requires_grad)
+
+
+def _like(make: Callable[..., Array], input: Any, dtype: DTypeLike | None) -> Array:
+    array = as_tensor(input, "input")._array
+    return make(array, array.dtype if dtype is None else dtype_of("dtype", dtype))
 
 
 def _make(array: Array, requires_grad: bool) -> Tensor:
     result = Tensor(array)
-    if requires_grad:
+    if flag("requires_grad", requires_grad):
         result.requires_grad = True  # refuses integers
     return result

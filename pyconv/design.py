@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .models.regnet import regnet_stages
-from .random import default_generator
+from .random import generator_of
 
 # What each space of the paper has in common over its stages, or in order.
 SPACES = {
@@ -66,7 +66,7 @@ def sample(
         raise ValueError(f"sample: space is {space!r}, expected one of {', '.join(SPACES)}")
     if n < 0:
         raise ValueError(f"sample: n is {n}, must not be negative")
-    rng = generator or default_generator()
+    rng = generator_of(generator)
     draw = _regnet if space == "RegNetX" else _anynet
     return [draw(rng, SPACES[space]) for _ in range(n)]
 

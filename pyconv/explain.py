@@ -99,6 +99,8 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     >>> pyconv.explain(F.matmul, pyconv.ones(8, 8), pyconv.ones(8, 8))  # doctest: +ELLIPSIS
     matmul 8x8 @ 8x8, float32, ...
     """
+    if not callable(fn):
+        raise TypeError(f"explain: fn is {fn!r}, expected a function")
     with no_grad():
         fn(*args, **kwargs)  # raises in the words of fn if the arguments are wrong
         milliseconds = _time(lambda: fn(*args, **kwargs))

@@ -6,7 +6,6 @@ They live in `pyconv.functional`; the methods only name them, and look them up w
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +35,6 @@ class Operations:
 
     __slots__ = ()
 
-    ndim: Any
-
     __add__ = __radd__ = operator_method("add")
     __mul__ = __rmul__ = operator_method("mul")
     __sub__ = operator_method("sub")
@@ -63,13 +60,13 @@ class Operations:
 
     def reshape(self, *shape: Any) -> Tensor:
         """Return the elements in another shape; one entry may be -1."""
-        return pyconv.functional.reshape(self, size_of(shape, "shape", least=-1))
+        return pyconv.functional.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     view = reshape
 
     def expand(self, *shape: Any) -> Tensor:
         """Repeat dimensions of size 1 without copying; -1 keeps a dimension."""
-        return pyconv.functional.expand(self, size_of(shape, "shape", least=-1))
+        return pyconv.functional.expand(self, shape[0] if len(shape) == 1 else shape)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """Join the dimensions from `start_dim` to `end_dim` into one."""
@@ -81,7 +78,7 @@ class Operations:
 
     def permute(self, *dims: Any) -> Tensor:
         """Reorder the dimensions."""
-        return pyconv.functional.permute(self, size_of(dims, "dims", least=-self.ndim))
+        return pyconv.functional.permute(self, dims[0] if len(dims) == 1 else dims)
 
     def squeeze(self, dim: int | None = None) -> Tensor:
         """Drop dimension `dim` if its size is 1, or all dimensions of size 1."""
@@ -171,13 +168,3 @@ class Operations:
     def tanh(self) -> Tensor:
         """Apply the hyperbolic tangent to each element."""
         return pyconv.functional.tanh(self)
-
-
-def size_of(size: tuple[Any, ...], name: str, least: int = 0) -> tuple[int, ...]:
-    """Read sizes given one by one or as one sequence; ValueError for one below `least`."""
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    sizes = tuple(map(operator.index, size))
-    if any(s < least for s in sizes):
-        raise ValueError(f"{name} is {sizes}, entries must be at least {least}")
-    return sizes

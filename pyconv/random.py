@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
-from .tensor import Array, Tensor, size_of
+from .arguments import dtype_of, flag, integer, shape_of
+from .tensor import Array, Tensor
 
 _generator: np.random.Generator | None = None
 
@@ -16,6 +17,16 @@ _generator: np.random.Generator | None = None
 def default_generator() -> np.random.Generator:
     """Return the generator that every function uses when none is given."""
     return manual_seed(None) if _generator is None else _generator
+
+
+def generator_of(generator: Any) -> np.random.Generator:
+    """Return the generator, or the default for None; TypeError for anything else."""
+    if generator is None:
+        return default_generator()
+    if not isinstance(generator, np.random.Generator):
+        kind = type(generator).__name__
+        raise TypeError(f"generator is a {kind}, expected a numpy.random.Generator")
+    return generator
 
 
 def manual_seed(seed: int | None) -> np.random.Generator:
@@ -43,9 +54,8 @@ def manual_seed(seed: int | None) -> np.random.Generator:
     True
     """
     global _generator
-    if seed is not None and seed < 0:
-        raise ValueError(f"manual_seed: seed is {seed}, must not be negative")
-    _generator = np.random.Generator(np.random.PCG64(seed))
+    number = None if seed is None else integer("manual_seed: seed", seed, 0)
+    _generator = np.random.Generator(np.random.PCG64(number))
     return _generator
 
 
@@ -63,8 +73,8 @@ def rand(
     >>> pyconv.rand(2, 3).shape
     (2, 3)
     """
-    draw: Any = (generator or default_generator()).random
-    return Tensor(np.asarray(draw(size_of(size, "size"), dtype)), requires_grad)
+    draw: Any = generator_of(generator).random
+    return _drawn(draw, size, dtype, requires_grad)
 
 
 def randn(
@@ -81,8 +91,15 @@ def randn(
     >>> pyconv.randn(2, 3).shape
     (2, 3)
     """
-    draw: Any = (generator or default_generator()).standard_normal
-    return Tensor(np.asarray(draw(size_of(size, "size"), dtype)), requires_grad)
+    draw: Any = generator_of(generator).standard_normal
+    return _drawn(draw, size, dtype, requires_grad)
+
+
+def _drawn(draw: Any, size: tuple[Any, ...], dtype: DTypeLike, requires_grad: bool) -> Tensor:
+    kind = dtype_of("dtype", dtype)
+    if kind.char not in "fd":
+        raise TypeError(f"dtype is {kind}, expected float32 or float64")
+    return Tensor(np.asarray(draw(shape_of(*size), kind)), flag("requires_grad", requires_grad))
 
 
 def randint(
@@ -108,10 +125,11 @@ def randint(
     """
     if size is None:
         low, high, size = 0, low, high
+    low, high = integer("randint: low", low), integer("randint: high", high)
     if high <= low:
         raise ValueError(f"randint: high is {high}, must be above low, which is {low}")
-    draw = (generator or default_generator()).integers
-    return Tensor(np.asarray(draw(low, high, size_of((size,), "size"))).astype(dtype))
+    drawn = generator_of(generator).integers(low, high, shape_of(size))
+    return Tensor(np.asarray(drawn).astype(dtype_of("randint: dtype", dtype)))
 
 
 def drop(array: Array, p: float, seed: int) -> Array:

@@ -47,6 +47,7 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"save: obj is a {type(obj).__name__}, expected a mapping of names to tensors"
         )
+    name_of_file = _name("save", path)
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
@@ -60,12 +61,12 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         raise ValueError("save: obj has the name '__metadata__', which the format keeps for itself")
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
-    new = f"{os.fsdecode(path)}.new"
+    new = f"{name_of_file}.new"
     try:
         save_file(plain, new)
         os.replace(new, path)
     except SafetensorError as error:
-        raise OSError(f"save: {os.fsdecode(path)} cannot be written: {error}") from None
+        raise OSError(f"save: {name_of_file} cannot be written: {error}") from None
     finally:
         if os.path.exists(new):  # only if one of them failed
             os.remove(new)
@@ -98,12 +99,12 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     >>> import pyconv
     >>> state = pyconv.load("weights.safetensors")  # doctest: +SKIP
     """
+    name = _name("load", path)
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
     except ImportError as error:
         raise ImportError(_NEEDS) from error
-    name = os.fsdecode(path)
     if os.path.exists(name) and not os.path.isfile(name):  # a pipe would be waited for
         raise ValueError(f"load: {name} is no regular file")
     try:
@@ -111,8 +112,16 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         for key, array in arrays.items():
             _check(key, array)
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"load: {name} is no good safetensors file: {error}") from None
+        hint = "; convert bfloat16 to float32 with ml_dtypes" if "bfloat16" in str(error) else ""
+        raise ValueError(f"load: {name} is no good safetensors file: {error}{hint}") from None
     return {key: Tensor(array) for key, array in arrays.items()}
+
+
+def _name(op: str, path: Any) -> str:
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{op}: path is {path!r}, expected a str or a path") from None
 
 
 def _check(key: str, array: Array) -> None:

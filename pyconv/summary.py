@@ -176,9 +176,9 @@ def summary(model: nn.Module, input: Any) -> Summary:
     """
     result = count_layers(model, input)
     shape, dtype = _shape_of(input)
-    with _mode(model, training=False):
+    with in_mode(model, training=False):
         result.inference_bytes = peak_bytes(model, lambda: _infer(model, shape, dtype))
-    with _mode(model, training=True), suppress(ValueError):  # batch norm of a single value
+    with in_mode(model, training=True), suppress(ValueError):  # batch norm of a single value
         result.training_bytes = peak_bytes(model, lambda: _train(model, shape, dtype))
     return result
 
@@ -186,7 +186,7 @@ def summary(model: nn.Module, input: Any) -> Summary:
 def count_layers(model: nn.Module, input: Any) -> Summary:
     """Return what `summary` does but for the memory."""
     shape, dtype = _shape_of(input)
-    with _mode(model, training=False), no_grad():
+    with in_mode(model, training=False), no_grad():
         result = Summary(_Watch(model, shape, dtype).run())
     result.parameters = sum(param.numel() for param in model.parameters())
     result.multiply_adds = sum(layer.multiply_adds for layer in result.layers)
@@ -195,9 +195,11 @@ def count_layers(model: nn.Module, input: Any) -> Summary:
 
 
 @contextmanager
-def _mode(model: nn.Module, training: bool) -> Iterator[None]:
-    before = {module: module.training for module in model.modules()}
-    model.train(training)
+def in_mode(model: Any, training: bool) -> Iterator[None]:
+    """Set a Module to training or evaluation, then back as it was; a function is left alone."""
+    before = {m: m.training for m in model.modules()} if isinstance(model, nn.Module) else {}
+    if before:
+        model.train(training)
     try:
         yield
     finally:

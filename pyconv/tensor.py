@@ -13,8 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 import pyconv
 
 from ._core import TensorBase, in_c_order, set_tensor_class
+from .arguments import flag
 from .methods import Operations, operator_method
-from .methods import size_of as size_of
 
 Array = NDArray[Any]
 
@@ -58,7 +58,7 @@ class Tensor(TensorBase, Operations):
     _index: int  # which output of that node this is; set together with _node
     _hooks: dict[Any, Any] | None  # of a leaf; None until there is one
     _version: list[int] | None  # counts changes in place; made when a tensor is saved for backward
-    grad: Tensor | None
+    _grad: Tensor | None
 
     if TYPE_CHECKING:
 
@@ -98,15 +98,38 @@ class Tensor(TensorBase, Operations):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        value = flag("requires_grad", value)
         if value and self._array.dtype.kind != "f":
             raise ValueError(f"requires_grad: only floating tensors can, this one is {self.dtype}")
         if not value and self._node is not None:
             raise ValueError("requires_grad: this tensor was computed; use .detach() instead")
-        self._requires_grad = bool(value)
+        self._requires_grad = value
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` accumulated here, None if there is none."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad is a {type(value).__name__}, expected a Tensor or None")
+            array, own = value._array, self._array
+            if array.shape != own.shape or array.dtype.num != own.dtype.num:
+                raise ValueError(
+                    f"grad has shape {array.shape} and dtype {array.dtype}, expected those of the "
+                    f"tensor, {own.shape} and {own.dtype}"
+                )
+        self._grad = value
 
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the number of elements along `dim`."""
-        return self.shape if dim is None else self.shape[dim]
+        if dim is None:
+            return self.shape
+        if not self.ndim:
+            raise ValueError("size: dim is given, but the tensor has no dimensions")
+        return self.shape[pyconv.functional.shape.dim_of(dim, self.ndim, "size: dim")]
 
     def numel(self) -> int:
         """Return the number of elements."""
@@ -256,6 +279,8 @@ class Tensor(TensorBase, Operations):
         recorded = self._requires_grad
         if isinstance(value, Tensor):
             recorded, value = recorded or value._requires_grad, value._array
+        else:
+            value = pyconv.creation.array_of(value, None, "value")
         if recorded and pyconv.is_grad_enabled():
             raise NotImplementedError(
                 "x[key] = value is not recorded for backward; use pyconv.where, or pyconv.no_grad()"

@@ -69,7 +69,16 @@ Steps of {optimisers} are compared with a twin, in the settings of `tests/ops`.
 """
 FUNCTIONS = {getattr(F, name).__code__: name for name in F.__all__}
 FUNCTIONS[recurrent.__code__] = "recurrent"  # what all recurrent layers call
-PLACES = ["", ".Tensor", ".autograd", ".data", ".data.transforms", ".nn.Module", ".nn.init"]
+PLACES = [
+    "",
+    ".Tensor",
+    ".autograd",
+    ".check",
+    ".data",
+    ".data.transforms",
+    ".nn.Module",
+    ".nn.init",
+]
 PLACES += [".nn.utils", ".nn.utils.rnn", ".optim", ".optim.Optimizer", ".optim.lr_scheduler"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ import pyconv
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+COURSE = ROOT / "docs" / "course"
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
@@ -45,6 +48,7 @@ FUNCTION_ROWS = ("convolution", "pooling, resizing", "normalisation", "elements,
         ("autograd", [pyconv, pyconv.autograd]),
         ("`pyconv.nn`", [pyconv, pyconv.nn]),
         ("training", [pyconv, pyconv.optim, pyconv.data]),
+        ("looking inside", [pyconv]),
         ("state", [pyconv]),
     ],
 )
@@ -67,6 +71,24 @@ def has(place: Any, name: str) -> bool:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", sorted(COURSE.glob("*.md")), ids=lambda page: page.stem)
+def test_course_is_what_it_prints(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(COURSE)
+    text = re.sub("^```.*$", "", page.read_text(), flags=re.MULTILINE)
+    examples = doctest.DocTestParser().get_doctest(text, {}, page.stem, str(page), 0)
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_course_has_the_pictures_that_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    runpy.run_path(str(COURSE / "pictures.py"))["main"](tmp_path)
+    drawn, kept = ({path.name for path in folder.glob("*.png")} for folder in (tmp_path, COURSE))
+    text = "".join(page.read_text() for page in COURSE.glob("*.md"))
+    shown = set(re.findall(r"\((\w+\.png)\)", text))
+    assert drawn == kept == shown
+    assert max(path.stat().st_size for path in COURSE.glob("*.png")) < 60_000
 
 
 def test_version_has_an_entry_in_the_changelog() -> None:

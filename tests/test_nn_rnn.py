@@ -10,7 +10,7 @@ import pytest
 import pyconv
 from pyconv import nn, reference
 from pyconv.nn.utils.rnn import tbptt, unroll
-from pyconv.testing import assert_close
+from pyconv.testing import assert_close, force
 
 LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 CELLS = {"RNNCell": nn.RNNCell, "GRUCell": nn.GRUCell, "LSTMCell": nn.LSTMCell}
@@ -204,6 +204,19 @@ def test_gates_are_those_of_the_output(name: str, count: int) -> None:
             assert_close(output.detach().numpy()[t, :, :5], h, 20)
     gates[0].sum().backward()
     assert layer.weight_ih_l0.grad is not None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("isa", pyconv._core.available_isas())
+def test_an_update_gate_of_one_keeps_the_state(isa: str, dtype: str) -> None:
+    """To the last bit, for any number of steps: in the kernel, and where gates are asked for."""
+    layer, h = nn.GRU(3, 21).to(dtype), pyconv.randn(1, 2, 21, dtype=dtype)
+    with pyconv.no_grad():
+        layer.bias_ih_l0[21:42] = 1000.0
+    for steps, options in ((1000, {}), (50, {"return_gates": True})):
+        with force(isa=isa):
+            _, h_n, *_ = layer(pyconv.randn(steps, 2, 3, dtype=dtype), h, **options)
+        np.testing.assert_array_equal(h_n.detach().numpy(), h.numpy())
 
 
 def test_reset_before_the_product() -> None:

@@ -76,7 +76,8 @@ def test_indexing(data: Any, shape: tuple[int, ...]) -> None:
     a = numbers(shape)
     basic = hnp.basic_indices(shape, allow_newaxis=True)
     whole = hnp.integer_array_indices(shape, result_shape=hnp.array_shapes(max_dims=2, max_side=4))
-    key = data.draw(basic | whole)
+    mask = hnp.arrays(bool, shape)
+    key = data.draw(basic | whole | mask)
     check(pyconv.from_numpy(a)[key], a[key])
     check_gradient(lambda x: x[key], a)
 
@@ -89,17 +90,25 @@ def test_reshaping(data: Any, shape: tuple[int, ...]) -> None:
     check(x.permute(order), a.transpose(order))
     check(x.permute(order).reshape(-1) if a.size else x.flatten(), a.transpose(order).ravel())
     check(x.squeeze(), a.squeeze())
+    check(x.flatten(), a.ravel())
+    if shape:
+        first, second = data.draw(st.tuples(*[st.integers(-len(shape), len(shape) - 1)] * 2))
+        check(x.transpose(first, second), a.swapaxes(first, second))
+        low, high = sorted((first % len(shape), second % len(shape)))
+        joined = (*shape[:low], int(np.prod(shape[low : high + 1])), *shape[high + 1 :])
+        check(x.flatten(low, high), a.reshape(joined))
+        check(x.flatten(low, high).reshape(shape), a)
     place = data.draw(st.integers(-len(shape) - 1, len(shape)))
     check(x.unsqueeze(place), np.expand_dims(a, place))
     check(x.expand(3, *shape), np.broadcast_to(a, (3, *shape)))
     check_gradient(lambda x: x.permute(order).expand(3, *(-1 for _ in shape)), a)
 
 
-@given(st.data(), hnp.array_shapes(max_dims=5, max_side=5, min_side=0))
+@given(st.data(), hnp.array_shapes(min_dims=0, max_dims=5, max_side=5, min_side=0))
 def test_reductions(data: Any, shape: tuple[int, ...]) -> None:
     a = numbers(shape)
     x = pyconv.from_numpy(a)
-    dims = tuple(data.draw(st.sets(st.integers(0, len(shape) - 1))))
+    dims = tuple(data.draw(st.sets(st.integers(0, len(shape) - 1)))) if shape else ()
     keep = data.draw(st.booleans())
     check(x.sum(dims, keep), a.sum(dims, keepdims=keep))
     check_gradient(lambda x: x.sum(dims, keep), a)
@@ -109,8 +118,8 @@ def test_reductions(data: Any, shape: tuple[int, ...]) -> None:
         np.testing.assert_allclose(
             x.var(dims, unbiased=False).numpy(), a.var(dims), rtol=1e-5, atol=1e-6
         )
-    dim = data.draw(st.integers(-len(shape), len(shape) - 1))
-    if shape[dim]:
+    dim = data.draw(st.integers(-len(shape), len(shape) - 1)) if shape else 0
+    if not shape or shape[dim]:
         check(x.max(dim, keep).values, a.max(dim, keepdims=keep))
         check(x.min(dim, keep).values, a.min(dim, keepdims=keep))
         check(x.min(dim, keep).indices, a.argmin(dim, keepdims=keep))

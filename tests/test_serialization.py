@@ -127,6 +127,12 @@ def test_damaged_files(path, content):
         pyconv.load(path)
 
 
+def test_bfloat16_says_what_to_do(path):
+    path.write_bytes(with_header({"a": entry(dtype="BF16", shape=(2,))}, b"1234"))
+    with pytest.raises(ValueError, match="convert bfloat16 to float32 with ml_dtypes"):
+        pyconv.load(path)
+
+
 def test_truncated_anywhere(path):
     pyconv.save({"a": np.ones(3, np.float32), "b": np.arange(2)}, path)
     whole = path.read_bytes()

@@ -225,6 +225,15 @@ int64_t read_int(const char* op, const char* name, py::handle value) {
   return number;
 }
 
+bool read_flag(const char* op, const char* name, py::handle value) {
+  if (value.ptr() == Py_True || value.ptr() == Py_False) return value.ptr() == Py_True;
+  int64_t number = -1;
+  if (type_name(value).compare(0, 4, "bool") == 0) return value.cast<bool>();  // NumPy's
+  check<WrongType>(integer(op, name, value, number) && (number == 0 || number == 1), op, ": ", name,
+                   " is ", Shown{value}, ", expected True or False");
+  return number == 1;
+}
+
 void read_ints(const char* op, const char* name, py::handle value, int ndim, int64_t fill,
                int64_t (&out)[3]) {
   std::fill(out, out + 3, fill);

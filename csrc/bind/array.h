@@ -40,9 +40,10 @@ TensorView view_of(const py::array& array);
 bool same_shape(const TensorView& a, const TensorView& b);
 bool same_layout(const TensorView& a, const TensorView& b);  // same shape and strides
 
-// One int; an int or a tuple of ndim ints (or of one). These take the last ndim places of out, and
-// fill takes the others.
+// One int; True or False, or 1 or 0; an int or a tuple of ndim ints (or of one). The last take the
+// last ndim places of out, and fill takes the others.
 int64_t read_int(const char* op, const char* name, py::handle value);
+bool read_flag(const char* op, const char* name, py::handle value);
 void read_ints(const char* op, const char* name, py::handle value, int ndim, int64_t fill,
                int64_t (&out)[3]);
 

@@ -31,7 +31,7 @@ PoolShape request_for(const char* op, const Image& input) {
 }
 
 PoolShape windows_of(const char* op, const Image& input, py::handle kernel_size, py::handle stride,
-                     py::handle padding, py::handle dilation, bool ceil_mode) {
+                     py::handle padding, py::handle dilation, py::handle ceil_mode) {
   const int n = input.ndim;
   const std::string name = op_name(op, n);
   PoolShape s = request_for(op, input);
@@ -39,7 +39,7 @@ PoolShape windows_of(const char* op, const Image& input, py::handle kernel_size,
   read_ints(name.c_str(), "stride", stride.is_none() ? kernel_size : stride, n, 1, s.stride);
   read_ints(name.c_str(), "padding", padding, n, 0, s.padding);
   if (dilation) read_ints(name.c_str(), "dilation", dilation, n, 1, s.dilation);
-  return make_pool_shape(s, ceil_mode);
+  return make_pool_shape(s, read_flag(name.c_str(), "ceil_mode", ceil_mode));
 }
 
 // None keeps the input's size, for all dimensions or one of them.
@@ -83,7 +83,8 @@ py::tuple largest(const PoolShape& s, const Image& input, bool with_indices) {
 }
 
 py::tuple max_pool(int ndim, py::handle input_value, py::handle kernel_size, py::handle stride,
-                   py::handle padding, py::handle dilation, bool ceil_mode, bool with_indices) {
+                   py::handle padding, py::handle dilation, py::handle ceil_mode,
+                   bool with_indices) {
   const Image input = read_image(op_name("max_pool", ndim), "input", input_value, ndim);
   return largest(windows_of("max_pool", input, kernel_size, stride, padding, dilation, ceil_mode),
                  input, with_indices);
@@ -232,7 +233,7 @@ py::tuple mean(const PoolShape& s, const Image& input, bool count_include_pad, i
 }
 
 py::tuple avg_pool(int ndim, py::handle input_value, py::handle kernel_size, py::handle stride,
-                   py::handle padding, bool ceil_mode, bool count_include_pad,
+                   py::handle padding, py::handle ceil_mode, py::handle count_include_pad,
                    py::handle divisor_override) {
   const std::string op = op_name("avg_pool", ndim);
   const Image input = read_image(op, "input", input_value, ndim);
@@ -243,7 +244,7 @@ py::tuple avg_pool(int ndim, py::handle input_value, py::handle kernel_size, py:
     divisor = read_int(op.c_str(), "divisor_override", divisor_override);
     check(divisor != 0, op, ": divisor_override is 0, expected another number");
   }
-  return mean(s, input, count_include_pad, divisor);
+  return mean(s, input, read_flag(op.c_str(), "count_include_pad", count_include_pad), divisor);
 }
 
 py::tuple adaptive_avg_pool(int ndim, py::handle input_value, py::handle output_size) {

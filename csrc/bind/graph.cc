@@ -114,7 +114,7 @@ PyMemberDef tensor_members[] = {
     {"_node", T_OBJECT, offsetof(TensorObject, node), 0, nullptr},
     {"_version", T_OBJECT, offsetof(TensorObject, version), 0, nullptr},
     {"_hooks", T_OBJECT, offsetof(TensorObject, hooks), 0, nullptr},
-    {"grad", T_OBJECT, offsetof(TensorObject, grad), 0, nullptr},
+    {"_grad", T_OBJECT, offsetof(TensorObject, grad), 0, nullptr},
     {"_index", T_PYSSIZET, offsetof(TensorObject, index), 0, nullptr},
     {"_requires_grad", T_BOOL, offsetof(TensorObject, requires_grad), 0, nullptr},
     {},

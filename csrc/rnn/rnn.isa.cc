@@ -125,7 +125,8 @@ inline __attribute__((always_inline)) void forward_block(const RnnStep<T>& s, in
     const Vec<T> r = sigmoid<T>(input(0) + sum(0)), z = sigmoid<T>(input(1) + sum(1));
     const Vec<T> hn = s.bias_hn ? sum(2) + load_block(s.bias_hn + u, n) : sum(2);
     const Vec<T> candidate = tanh<T>(input(2) + r * hn);
-    h = candidate + z * (load(s.state + row * s.state_row + u) - candidate);
+    // Not candidate + z (before - candidate): a gate of 1 keeps the state to the last bit.
+    h = (T(1) - z) * candidate + z * load(s.state + row * s.state_row + u);
     if (s.extra) {
       store_block(gates, n, r);
       store_block(gates + H, n, z);

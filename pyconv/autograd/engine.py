@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..arguments import flag
 from ..creation import as_tensor
 from ..tensor import Tensor, changed
 from .anomaly import observed
@@ -51,7 +52,7 @@ def backward(
     >>> x.grad
     tensor([1., 1.])
     """
-    _Run(retain_graph, create_graph).start(tensors, grad_tensors)
+    _Run(retain_graph, create_graph).start("backward: tensors", tensors, grad_tensors)
 
 
 def grad(
@@ -99,13 +100,13 @@ def grad(
     >>> pyconv.autograd.grad(first, x)
     (tensor(12.),)
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _tensors("grad: inputs", inputs)
     for i, tensor in enumerate(inputs):
         if not tensor._requires_grad:
             raise RuntimeError(f"grad: inputs[{i}] does not require grad")
     wanted = [edge_of(tensor) for tensor in inputs]
     run = _Run(retain_graph, create_graph, wanted)
-    run.start(outputs, grad_outputs)
+    run.start("grad: outputs", outputs, grad_outputs)
     result = tuple(run.captured.get(edge) for edge in wanted)
     if not allow_unused and any(g is None for g in result):
         raise RuntimeError("grad: an input was not used to compute outputs; see allow_unused")
@@ -132,17 +133,21 @@ class _Run:
     def __init__(
         self, retain_graph: bool | None, create_graph: bool, wanted: Sequence[Edge] | None = None
     ) -> None:
-        self.create_graph = create_graph
-        self.retain_graph = create_graph if retain_graph is None else retain_graph
+        self.create_graph = flag("backward: create_graph", create_graph)
+        keep = create_graph if retain_graph is None else retain_graph
+        self.retain_graph = flag("backward: retain_graph", keep)
         self.wanted = None if wanted is None else set(wanted)
         self.useful: set[Node] = set()
         self.captured: dict[Edge, Tensor] = {}
         self.hooked: dict[Tensor, Tensor] = {}  # leaves with hooks: what arrived there
 
-    def start(self, tensors: Tensor | Sequence[Tensor], gradients: Any) -> None:
-        roots = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    def start(self, what: str, tensors: Tensor | Sequence[Tensor], gradients: Any) -> None:
+        roots = _tensors(what, tensors)
         if isinstance(tensors, Tensor) or gradients is None:
             gradients = (gradients,) * len(roots)
+        if not isinstance(gradients, (tuple, list)):
+            kind = type(gradients).__name__
+            raise TypeError(f"backward: gradients is a {kind}, expected one for each tensor")
         if len(gradients) != len(roots):
             raise ValueError(f"backward: {len(gradients)} gradients for {len(roots)} tensors")
         starts = [(edge_of(t), _first_gradient(t, g)) for t, g in zip(roots, gradients)]
@@ -196,6 +201,16 @@ class _Run:
         else:
             np.add(leaf.grad._array, gradient._array, out=leaf.grad._array)
             changed(leaf.grad)
+
+
+def _tensors(what: str, value: Any) -> tuple[Tensor, ...]:
+    """Read a Tensor or several."""
+    if isinstance(value, Tensor):
+        return (value,)
+    if not isinstance(value, (tuple, list)) or not all(isinstance(t, Tensor) for t in value):
+        kind = type(value).__name__
+        raise TypeError(f"{what} is a {kind}, expected a Tensor or a list of them")
+    return tuple(value)
 
 
 def _first_gradient(tensor: Tensor, gradient: Any) -> Tensor:

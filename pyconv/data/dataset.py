@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..creation import as_tensor
-from ..random import default_generator
+from ..random import generator_of
 
 
 class Dataset:
@@ -177,6 +177,6 @@ def random_split(
             f"random_split: lengths is {list(lengths)}, expected sizes with the sum {count}, or "
             "shares with the sum 1"
         )
-    order = (generator or default_generator()).permutation(count).tolist()
+    order = generator_of(generator).permutation(count).tolist()
     ends = np.cumsum(sizes).astype(int)
     return [Subset(dataset, order[end - int(n) : end]) for n, end in zip(sizes, ends)]

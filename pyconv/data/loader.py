@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..functional import stack
-from ..random import default_generator, manual_seed
+from ..random import generator_of, manual_seed
 from .dataset import TensorDataset
 
 PREFETCHED = 2  # batches per worker that are being loaded ahead
@@ -94,7 +94,7 @@ class DataLoader:
         batches = self._batches()
         source = self.dataset, self.collate_fn
         if self.num_workers:
-            seed = int((self.generator or default_generator()).integers(2**31))
+            seed = int(generator_of(self.generator).integers(2**31))
             return _from_workers(source, batches, self.num_workers, seed)
         return (_load(source, batch) for batch in batches)
 
@@ -103,7 +103,7 @@ class DataLoader:
         count = len(self.dataset)
         order: Any = range(count)
         if self.shuffle:
-            order = (self.generator or default_generator()).permutation(count).tolist()
+            order = generator_of(self.generator).permutation(count).tolist()
         starts = (i * self.batch_size for i in range(len(self)))
         return [order[start : start + self.batch_size] for start in starts]
 

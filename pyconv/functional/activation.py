@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import number, one_of
 from ..creation import as_tensor
 from ..tensor import Tensor
 from .arithmetic import where
@@ -57,16 +58,6 @@ Silu = unary("silu", _silu_gradient)
 Softplus = unary("softplus", _softplus_gradient)
 
 
-def _number(op: str, name: str, value: Any) -> float:
-    """Return a parameter as a float; NaN and what is no number are mistakes."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{op}: {name} is {value!r}, expected a number")
-    number = float(value)
-    if math.isnan(number):
-        raise ValueError(f"{op}: {name} is nan, expected a number")
-    return number
-
-
 # ---- the functions -----------------------------------------------------------------------------
 
 
@@ -101,8 +92,8 @@ def clamp(input: Any, min: float | None = None, max: float | None = None) -> Ten
     x = as_tensor(input, "input")
     if min is None and max is None:
         raise ValueError("clamp: min and max are None, expected at least one number")
-    low = -math.inf if min is None else _number("clamp", "min", min)
-    high = math.inf if max is None else _number("clamp", "max", max)
+    low = -math.inf if min is None else number("clamp: min", min)
+    high = math.inf if max is None else number("clamp: max", max)
     whole = not any(isinstance(bound, (float, np.floating)) for bound in (min, max))
     if x.dtype.kind in "iu" and whole:
         return Tensor(np.asarray(np.clip(x._array, min, max)))
@@ -140,7 +131,7 @@ def elu(input: Any, alpha: float = 1.0) -> Tensor:
     >>> F.elu([-1.0, 2.0])
     tensor([-0.6321,  2.    ])
     """
-    return Elu.apply(as_tensor(input, "input"), _number("elu", "alpha", alpha), 0.0)
+    return Elu.apply(as_tensor(input, "input"), number("elu: alpha", alpha), 0.0)
 
 
 def gelu(input: Any, approximate: str = "none") -> Tensor:
@@ -174,9 +165,8 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
     tensor([-0.1587,  1.9545])
     """
     x = as_tensor(input, "input")
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
-    return (Gelu if approximate == "none" else GeluTanh).apply(x)
+    kind = one_of("gelu: approximate", approximate, ("none", "tanh"))
+    return (Gelu if kind == "none" else GeluTanh).apply(x)
 
 
 def hardsigmoid(input: Any) -> Tensor:
@@ -271,7 +261,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     >>> F.leaky_relu([-1.0, 2.0], 0.1)
     tensor([-0.1,  2. ])
     """
-    slope = _number("leaky_relu", "negative_slope", negative_slope)
+    slope = number("leaky_relu: negative_slope", negative_slope)
     return LeakyRelu.apply(as_tensor(input, "input"), slope, 0.0)
 
 
@@ -396,5 +386,5 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     >>> F.softplus([-1.0, 2.0])
     tensor([0.3133, 2.1269])
     """
-    scale, limit = _number("softplus", "beta", beta), _number("softplus", "threshold", threshold)
+    scale, limit = number("softplus: beta", beta), number("softplus: threshold", threshold)
     return Softplus.apply(as_tensor(input, "input"), scale, limit)

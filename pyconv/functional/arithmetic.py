@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _core
+from ..arguments import dtype_of
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -99,9 +100,7 @@ def cast(input: Any, dtype: DTypeLike) -> Tensor:
     >>> F.cast([1, 2], "float32")
     tensor([1., 2.])
     """
-    x, dtype = as_tensor(input, "input"), np.dtype(dtype)
-    if dtype.kind not in "biuf":
-        raise TypeError(f"cast: dtype is {dtype}, expected one of numbers")
+    x, dtype = as_tensor(input, "input"), dtype_of("cast: dtype", dtype)
     return x if x._array.dtype == dtype else Cast.apply(x, dtype)
 
 
@@ -256,6 +255,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if type(exponent) in _NUMBERS and exponent == 2:
         return mul(input, input)
+    if type(exponent) not in _NUMBERS:
+        exponent = as_tensor(exponent, "exponent")
     return Pow.apply(*tensors_of(input, exponent))
 
 

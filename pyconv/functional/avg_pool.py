@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import _core
+from ..arguments import number
 from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
 from .arithmetic import mul, pow, where
@@ -244,9 +245,7 @@ def _norm(
 ) -> Tensor:
     """Take the root of the sum of powers: of the mean, times the size of the window."""
     op = f"lp_pool{ndim}d"
-    if isinstance(norm_type, bool) or not isinstance(norm_type, (int, float)):
-        raise TypeError(f"{op}: norm_type is {norm_type!r}, expected a number")
-    if norm_type == 0 or norm_type != norm_type:
+    if number(f"{op}: norm_type", norm_type) == 0:
         raise ValueError(f"{op}: norm_type is {norm_type!r}, expected a number other than 0")
     x = kernel_float(op, input)
     if math.isinf(norm_type):

@@ -45,7 +45,8 @@ def gt(input: Any, other: Any) -> Tensor:
     >>> F.gt([1, 2], 1)
     tensor([False,  True])
     """
-    return lt(other, input)
+    a, b = tensors_of(input, other)
+    return Tensor(np.asarray(a._array > b._array))
 
 
 def ge(input: Any, other: Any) -> Tensor:
@@ -57,7 +58,8 @@ def ge(input: Any, other: Any) -> Tensor:
     >>> F.ge([1, 2], 2)
     tensor([False,  True])
     """
-    return le(other, input)
+    a, b = tensors_of(input, other)
+    return Tensor(np.asarray(a._array >= b._array))
 
 
 def eq(input: Any, other: Any) -> Tensor:

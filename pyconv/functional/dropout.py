@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import flag
 from ..autograd.function import Function
 from ..creation import kernel_float
 from ..random import default_generator, drop
@@ -66,7 +67,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
     tensor([0., 0.])
     """
     x = _checked("dropout", input, p)
-    return _drop(x, p) if training else x
+    return _drop(x, p) if flag("dropout: training", training) else x
 
 
 def dropout1d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
@@ -148,7 +149,7 @@ def _channels(op: str, input: Any, p: Any, training: bool, ndim: int) -> Tensor:
         raise ValueError(
             f"{op}: input has shape {x.shape}, expected {ndim + 1} or {ndim + 2} dimensions"
         )
-    if not training:
+    if not flag(f"{op}: training", training):
         return x
     channels = x.shape[: x.ndim - ndim] + (1,) * ndim
     return x * _drop(Tensor(np.ones(channels, x.dtype)), p)

@@ -110,6 +110,8 @@ def neg(input: Any) -> Tensor:
     tensor([-1.,  2.])
     """
     x = as_tensor(input, "input")
+    if x._array.dtype.kind == "b":
+        raise TypeError("neg: input.dtype is bool, expected numbers")
     return Neg.apply(x) if x._array.dtype.kind == "f" else Tensor(np.asarray(-x._array))
 
 

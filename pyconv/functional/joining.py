@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .._core import cat as joined
+from ..arguments import integer
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -57,8 +57,10 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     tensor([1, 2, 3])
     """
     parts = _tensors("cat", tensors)
-    dim = dim_of(dim, parts[0].ndim, "cat: dim")
     first = parts[0].shape
+    if not first:
+        raise ValueError("cat: tensors[0] has shape (), expected at least one dimension")
+    dim = dim_of(dim, len(first), "cat: dim")
     for i, part in enumerate(parts):
         if (
             part.ndim != len(first)
@@ -99,8 +101,8 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
 
 
 def _tensors(op: str, tensors: Any) -> list[Tensor]:
-    if isinstance(tensors, (str, bytes)) or not hasattr(tensors, "__iter__"):
-        raise TypeError(f"{op}: tensors is {tensors!r}, expected a sequence of tensors")
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(f"{op}: tensors is {tensors!r}, expected a tuple or list of tensors")
     parts = [as_tensor(t, f"tensors[{i}]") for i, t in enumerate(tensors)]
     if not parts:
         raise ValueError(f"{op}: tensors is empty")
@@ -136,18 +138,15 @@ def split(input: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Te
     (tensor([1, 2]), tensor([3]))
     """
     x = as_tensor(input, "input")
-    dim = dim_of(dim, x.ndim, "split: dim")
+    dim = _dim_to_cut("split", x, dim)
     total = x.shape[dim]
-    try:
-        if isinstance(split_size, (tuple, list)):
-            sizes = [operator.index(n) for n in split_size]
-        else:
-            step = operator.index(split_size)  # type: ignore[arg-type]
-            if step < 1:
-                raise ValueError(f"split: split_size is {step}, expected 1 or more")
-            sizes = [min(step, total - at) for at in range(0, total, step)] or [0]
-    except TypeError:
-        raise TypeError(f"split: split_size is {split_size!r}, expected an int or ints") from None
+    if isinstance(split_size, (tuple, list)):
+        sizes = [integer("split: an entry of split_size", n) for n in split_size]
+    else:
+        step = integer("split: split_size", split_size)
+        if step < 1:
+            raise ValueError(f"split: split_size is {step}, expected 1 or more")
+        sizes = [min(step, total - at) for at in range(0, total, step)] or [0]
     if sum(sizes) != total or min(sizes, default=0) < 0:
         raise ValueError(f"split: split_size is {split_size}, expected sizes of sum {total}")
     ends = np.cumsum(sizes).tolist()
@@ -170,13 +169,19 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     (tensor([1, 2]), tensor([3]))
     """
     x = as_tensor(input, "input")
-    dim = dim_of(dim, x.ndim, "chunk: dim")
-    count = operator.index(chunks)
+    dim = _dim_to_cut("chunk", x, dim)
+    count = integer("chunk: chunks", chunks)
     if count < 1:
         raise ValueError(f"chunk: chunks is {chunks}, expected 1 or more")
     if not x.shape[dim]:
         return split(x, [0] * count, dim)
     return split(x, -(-x.shape[dim] // count), dim)
+
+
+def _dim_to_cut(op: str, x: Tensor, dim: int) -> int:
+    if not x.ndim:
+        raise ValueError(f"{op}: input has shape (), expected at least one dimension")
+    return dim_of(dim, x.ndim, f"{op}: dim")
 
 
 # ---- einsum ------------------------------------------------------------------------------------
@@ -216,6 +221,9 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     tensors = [as_tensor(x, f"operands[{i}]") for i, x in enumerate(operands)]
     if not any(x.dtype.kind == "f" for x in tensors):
         return Tensor(np.asarray(np.einsum(equation, *(x._array for x in tensors))))
+    kinds = sorted({str(x.dtype) for x in tensors})
+    if len(kinds) > 1:
+        raise TypeError(f"einsum: operands have dtypes {', '.join(kinds)}, expected one")
     terms, result = _letters(equation, tensors)
     pairs = [_once(x, term, i) for i, (x, term) in enumerate(zip(tensors, terms))]
     x, letters = pairs[0]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from .. import _core
+from ..arguments import size_of
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor
@@ -102,7 +102,7 @@ def layer_norm(
     tensor([[-1.,  1.]])
     """
     x = as_tensor(input, "input")
-    sizes = _sizes(normalized_shape)
+    sizes = size_of((normalized_shape,), "layer_norm: normalized_shape")
     if not sizes or x.shape[-len(sizes) :] != sizes:
         raise ValueError(
             f"layer_norm: normalized_shape is {normalized_shape!r} and input has shape {x.shape}, "
@@ -110,13 +110,3 @@ def layer_norm(
         )
     tensors = optional(weight, "weight"), optional(bias, "bias")
     return LayerNorm.apply(x, *tensors, len(sizes), eps)
-
-
-def _sizes(normalized_shape: Any) -> tuple[int, ...]:
-    """Read an int or a sequence of them; () for anything else."""
-    try:
-        if hasattr(normalized_shape, "__index__"):
-            return (operator.index(normalized_shape),)
-        return tuple(map(operator.index, normalized_shape))
-    except TypeError:
-        return ()

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import integer
 from ..autograd.function import Function
 from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
+from .activation import clamp
 from .arithmetic import where
-from .loss import as_index, check_reduction
+from .elementwise import log
+from .loss import check_reduction
 
 
 class Pick(Function):
@@ -87,7 +90,7 @@ def nll_loss(
     """
     check_reduction("nll_loss", reduction)
     x, t = _floating("nll_loss", input), as_tensor(target, "target")
-    ignored = as_index(ignore_index, "nll_loss")
+    ignored = integer("nll_loss: ignore_index", ignore_index)
     if not x.ndim:
         raise ValueError("nll_loss: input has shape (), expected (C,), (N, C) or (N, C, ...)")
     rows = x if x.ndim > 1 else x.unsqueeze(0)
@@ -135,10 +138,9 @@ class BinaryCrossEntropy(Function):
         x, t = ctx.saved_tensors
         need = ctx.needs_input_grad
         spread = x * (1 - x)
-        right, wrong = _logarithms(x._array)
         return (
             g * (x - t) / where(spread > 1e-12, spread, 1e-12) if need[0] else None,
-            g * Tensor(np.asarray(wrong - right)) if need[1] else None,
+            g * (clamp(log(1 - x), -100.0) - clamp(log(x), -100.0)) if need[1] else None,
         )
 
 

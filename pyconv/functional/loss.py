@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from .. import _core
+from ..arguments import integer, one_of
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor
@@ -126,7 +126,7 @@ def cross_entropy(
         total: Any = len(logits)
     else:
         classes = _classes(x, t)
-        index = as_index(ignore_index, "cross_entropy")
+        index = integer("cross_entropy: ignore_index", ignore_index)
         losses = CrossEntropy.apply(logits, classes, w, index, float(label_smoothing))
         total = None
         if reduction == "mean":
@@ -142,10 +142,7 @@ def cross_entropy(
 
 def check_reduction(op: str, reduction: Any) -> None:
     """Raise a ValueError unless the reduction is known."""
-    if reduction not in REDUCTIONS:
-        raise ValueError(
-            f"{op}: reduction is {reduction!r}, expected one of {', '.join(REDUCTIONS)}"
-        )
+    one_of(f"{op}: reduction", reduction, REDUCTIONS)
 
 
 def _check_options(x: Tensor, w: Tensor | None, reduction: Any, label_smoothing: Any) -> None:
@@ -186,17 +183,6 @@ def _classes(x: Tensor, t: Tensor) -> Tensor:
             f"for an input of shape {x.shape}"
         )
     return Tensor(t._array.reshape(math.prod(expected)).astype(np.int64, copy=False))
-
-
-def as_index(value: Any, op: str) -> int:
-    """Read `ignore_index`; ValueError unless it is an int64."""
-    try:
-        index = operator.index(value)
-    except TypeError:
-        index = 2**63
-    if not -(2**63) <= index < 2**63:
-        raise ValueError(f"{op}: ignore_index is {value!r}, expected an int64")
-    return index
 
 
 def _total(classes: Array, weight: Tensor | None, ignore_index: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _core
+from ..arguments import flag
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor
@@ -62,7 +63,7 @@ class Take(Function):
 
 def _largest(compute: Callable[..., Any], ndim: int, input: Any, args: Any, indices: bool) -> Any:
     """Pool, with the places of the maxima only if somebody asks for them."""
-    x = as_tensor(input, "input")
+    x, indices = as_tensor(input, "input"), flag("return_indices", indices)
     if indices or (x.requires_grad and is_grad_enabled()):
         output, places = MaxPool.apply(x, compute, ndim, x._array, *args)
         return (output, places) if indices else output

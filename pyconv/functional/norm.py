@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import _core
+from ..arguments import flag
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor
@@ -250,7 +251,7 @@ def _batch_norm(
         optional(bias, "bias"),
         optional(running_mean, "running_mean"),
         optional(running_var, "running_var"),
-        ("batch_norm", None, bool(training), momentum, eps, relu),
+        ("batch_norm", None, flag("batch_norm: training", training), momentum, eps, relu),
     )
 
 
@@ -302,7 +303,13 @@ def instance_norm(
     x = as_tensor(input, "input")
     tensors = optional(weight, "weight"), optional(bias, "bias")
     running = optional(running_mean, "running_mean"), optional(running_var, "running_var")
-    if not use_input_stats:  # each sample by the same statistics: as in batch norm
+    own = flag("instance_norm: use_input_stats", use_input_stats)
+    if not own and any(statistic is None for statistic in running):
+        raise ValueError(
+            "instance_norm: use_input_stats is False, expected running_mean and running_var, but "
+            f"they are {running_mean!r} and {running_var!r}"
+        )
+    if not own:  # each sample by the same statistics: as in batch norm
         return Norm.apply(x, *tensors, *running, ("batch_norm", None, False, momentum, eps, False))
     return Norm.apply(x, *tensors, *running, ("instance_norm", None, True, momentum, eps, False))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 from .. import _core
+from ..arguments import MOST_ELEMENTS, integer, one_of
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
@@ -17,7 +17,6 @@ Widths = tuple[tuple[int, int], ...]
 
 MODES = ("constant", "reflect", "replicate", "circular")
 LARGEST = 2**31 - 1  # of a width, as in convolution
-MOST_ELEMENTS = 2**58
 
 
 class Pad(Function):
@@ -152,11 +151,10 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = Non
     """
     x = as_tensor(input, "input")
     widths = _widths(x.shape, pad)
-    if mode == "constant":
+    if isinstance(mode, str) and mode == "constant":
         return Pad.apply(x, widths, _value(x, value))
-    if mode not in MODES:
-        raise ValueError(f"pad: mode is {mode!r}, expected one of {', '.join(MODES)}")
-    if value not in (None, 0):
+    one_of("pad: mode", mode, MODES)
+    if value is not None and _value(x, value) != 0:
         raise ValueError(f"pad: value is {value!r}, expected none with mode {mode!r}")
     count = len(pad) // 2
     if not 1 <= count <= 3 or x.ndim - count not in (1, 2):
@@ -182,28 +180,19 @@ def _widths(shape: tuple[int, ...], pad: Any) -> Widths:
     """Check `pad` and sort it by dimension."""
     if not isinstance(pad, (tuple, list)):
         raise TypeError(f"pad: pad is {pad!r}, expected a tuple of ints")
-    numbers = []
-    for entry in pad:
-        if isinstance(entry, bool) or not hasattr(type(entry), "__index__"):
-            raise TypeError(f"pad: pad is {pad!r}, expected a tuple of ints")
-        try:
-            numbers.append(operator.index(entry))
-        except TypeError:  # an array of several
-            raise TypeError(f"pad: pad is {pad!r}, expected a tuple of ints") from None
+    numbers = [integer("pad: an entry of pad", n, -LARGEST, LARGEST) for n in pad]
     if len(numbers) % 2 or len(numbers) > 2 * len(shape):
         raise ValueError(
             f"pad: pad is {pad!r}, expected an even number of ints, at most {2 * len(shape)} for "
             f"input of shape {shape}"
         )
-    if any(abs(n) > LARGEST for n in numbers):
-        raise ValueError(f"pad: pad is {pad!r}, expected from {-LARGEST} to {LARGEST}")
     pairs = list(zip(numbers[::2], numbers[1::2]))
     widths = ((0, 0),) * (len(shape) - len(pairs)) + tuple(reversed(pairs))
     sizes = [n + low + high for n, (low, high) in zip(shape, widths)]
     if min(sizes, default=0) < 0 or math.prod(sizes) > MOST_ELEMENTS:
         raise ValueError(
             f"pad: pad is {pad!r} and input has shape {shape}, so the output would have shape "
-            f"{tuple(sizes)}; expected 0 or more in each dimension, and at most 2**58 elements"
+            f"{tuple(sizes)}; expected 0 or more in each dimension, and at most 2**40 elements"
         )
     return widths
 

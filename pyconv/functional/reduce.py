@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _core
+from ..arguments import flag, number
 from ..autograd.function import Function
 from ..autograd.grad_mode import state
 from ..creation import as_tensor
@@ -50,7 +51,7 @@ def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """
     x = as_tensor(input, "input")
     dims = _dims(dim, x.ndim, "sum: dim")
-    return Sum.apply(x, dims, keepdim)
+    return Sum.apply(x, dims, flag("sum: keepdim", keepdim))
 
 
 def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -111,7 +112,9 @@ def var(
     x = _floating(input, "var")
     count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "var: dim"))
     distance = x - mean(x, dim, keepdim=True)
-    less = int(unbiased) if correction is None else correction
+    less = float(flag("var: unbiased", unbiased))
+    if correction is not None:
+        less = number("var: correction", correction)
     return sum(distance * distance, dim, keepdim) / float(np.maximum(0, count - less))
 
 
@@ -163,11 +166,14 @@ def min(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
 
 def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: int | None, keepdim: bool) -> Any:
+    keepdim = flag(f"{op}: keepdim", keepdim)
     if dim is None:
         if not x._array.size:
             raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum")
         return ExtremeOfAll.apply(x, reduce)
     axis = dim_of(dim, x.ndim, f"{op}: dim")
+    if not x.ndim:
+        return Extreme(Reshape.apply(x, ()), Tensor(np.asarray(0)))
     if not x.shape[axis]:
         raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum along dim {dim}")
     indices = arg(x._array, axis, keepdims=True)
@@ -209,9 +215,9 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """
     array = as_tensor(input, "input")._array
     axis = None if dim is None else dim_of(dim, array.ndim, "argmax: dim")
-    if not (array.size if axis is None else array.shape[axis]):
+    if not (array.size if axis is None or not array.ndim else array.shape[axis]):
         raise ValueError(f"argmax: input has shape {array.shape} and no maximum")
-    return Tensor(np.asarray(np.argmax(array, axis, keepdims=keepdim)))
+    return Tensor(np.asarray(np.argmax(array, axis, keepdims=flag("argmax: keepdim", keepdim))))
 
 
 class LogSoftmax(Function):
@@ -239,7 +245,7 @@ def log_softmax(input: Any, dim: int) -> Tensor:
     Parameters
     ----------
     input : array_like
-        Floating point, any shape with at least one dimension.
+        Floating point, any shape.
     dim : int
         Dimension along which the exponentials sum to 1.
 
@@ -261,8 +267,15 @@ def log_softmax(input: Any, dim: int) -> Tensor:
     >>> F.log_softmax([0.0, 0.0], dim=0)
     tensor([-0.6931, -0.6931])
     """
-    x = _floating(input, "log_softmax")
-    return LogSoftmax.apply(x, dim_of(dim, x.ndim, "log_softmax: dim"))
+    return _along(LogSoftmax, "log_softmax", input, dim)
+
+
+def _along(function: type[Function], op: str, input: Any, dim: int) -> Tensor:
+    x = _floating(input, op)
+    dim = dim_of(dim, x.ndim, f"{op}: dim")
+    if x.ndim:
+        return function.apply(x, dim)
+    return Reshape.apply(function.apply(Reshape.apply(x, (1,)), 0), ())
 
 
 class Softmax(Function):
@@ -291,7 +304,7 @@ def softmax(input: Any, dim: int) -> Tensor:
     Parameters
     ----------
     input : array_like
-        Floating point, any shape with at least one dimension.
+        Floating point, any shape.
     dim : int
         Dimension along which the result sums to 1.
 
@@ -313,8 +326,7 @@ def softmax(input: Any, dim: int) -> Tensor:
     >>> F.softmax([0.0, 0.0], dim=0)
     tensor([0.5, 0.5])
     """
-    x = _floating(input, "softmax")
-    return Softmax.apply(x, dim_of(dim, x.ndim, "softmax: dim"))
+    return _along(Softmax, "softmax", input, dim)
 
 
 def _floating(input: Any, name: str) -> Tensor:
@@ -327,11 +339,11 @@ def _floating(input: Any, name: str) -> Tensor:
 def _dims(dim: Dims, ndim: int, name: str) -> tuple[int, ...]:
     if dim is None:
         return tuple(range(ndim))
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
-    result = tuple(dim_of(d, ndim, name) for d in dims)
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    result = tuple([dim_of(d, ndim, name) for d in dims])
     if len(set(result)) != len(result):
         raise ValueError(f"{name} is {dim}, must name each dimension once")
-    return result
+    return result if ndim else ()
 
 
 def _drop(x: Tensor, dims: tuple[int, ...]) -> Tensor:

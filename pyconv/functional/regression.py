@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
+from ..arguments import number
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor
@@ -117,7 +118,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     >>> F.smooth_l1_loss([1.0, 2.0], [1.5, 4.0], reduction="none")
     tensor([0.125, 1.5  ])
     """
-    if not isinstance(beta, (int, float)) or not 0 <= beta < float("inf"):
+    if not 0 <= number("smooth_l1_loss: beta", beta) < float("inf"):
         raise ValueError(f"smooth_l1_loss: beta is {beta!r}, expected a number of 0 or more")
     return _loss("smooth_l1_loss" if beta else "l1_loss", input, target, float(beta), reduction)
 

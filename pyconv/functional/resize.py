@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import numbers
-import operator
 from typing import Any
 
 import numpy as np
 
 from .. import _core
+from ..arguments import flag, integer
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -78,16 +78,20 @@ def interpolate(
     """
     x = as_tensor(input, "input")
     ndim = x.ndim - 2
-    if mode not in MODES or ndim not in MODES[mode]:
+    if not isinstance(mode, str) or ndim not in MODES.get(mode, ()):
         known = [name for name, dims in MODES.items() if ndim in dims]
         raise ValueError(
             f"interpolate: mode is {mode!r} and input has shape {x.shape}, expected for three to "
             f"five dimensions one of {', '.join(known or MODES)}"
         )
+    corners = align_corners is not None and flag("interpolate: align_corners", align_corners)
     if align_corners is not None and mode not in SMOOTH:
         raise ValueError(
             f"interpolate: align_corners is {align_corners!r}, expected None with mode {mode!r}"
         )
+    again = recompute_scale_factor is not None and flag(
+        "interpolate: recompute_scale_factor", recompute_scale_factor
+    )
     if (size is None) == (scale_factor is None):
         raise ValueError(
             f"interpolate: size is {size!r} and scale_factor is {scale_factor!r}, expected one of "
@@ -97,13 +101,13 @@ def interpolate(
     if size is None:
         scale = _scale(scale_factor, ndim)
         size = tuple(math.floor(n * factor) for n, factor in zip(x.shape[2:], scale))
-    elif recompute_scale_factor:
+    elif again:
         raise ValueError("interpolate: recompute_scale_factor is True, expected scale_factor")
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[ndim - 1](x, size)
-    if recompute_scale_factor:
+    if again:
         scale = (0.0,) * ndim
-    return Separable.apply(x, _core.resize, x._array, size, scale, mode, bool(align_corners))
+    return Separable.apply(x, _core.resize, x._array, size, scale, mode, corners)
 
 
 def _scale(scale_factor: Any, ndim: int) -> tuple[float, ...]:
@@ -170,7 +174,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
              [2., 3.]]])
     """
     x = as_tensor(input, "input")
-    r = _factor("pixel_shuffle", "upscale_factor", upscale_factor)
+    r = integer("pixel_shuffle: upscale_factor", upscale_factor, 1, 2**31 - 1)
     if x.ndim < 3 or x.shape[-3] % (r * r):
         raise ValueError(
             f"pixel_shuffle: input has shape {x.shape} and upscale_factor is {r}, expected at "
@@ -210,7 +214,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
     (4, 1, 1)
     """
     x = as_tensor(input, "input")
-    r = _factor("pixel_unshuffle", "downscale_factor", downscale_factor)
+    r = integer("pixel_unshuffle: downscale_factor", downscale_factor, 1, 2**31 - 1)
     if x.ndim < 3 or x.shape[-2] % r or x.shape[-1] % r:
         raise ValueError(
             f"pixel_unshuffle: input has shape {x.shape} and downscale_factor is {r}, expected at "
@@ -221,15 +225,3 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
     split = *lead, channels, height // r, r, width // r, r
     order = *range(n + 1), n + 2, n + 4, n + 1, n + 3
     return Rearrange.apply(x, split, order, (*lead, channels * r * r, height // r, width // r))
-
-
-def _factor(op: str, name: str, value: Any) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-        raise TypeError(f"{op}: {name} is {value!r}, expected an int")
-    if not 1 <= number < 2**31:
-        raise ValueError(f"{op}: {name} is {value!r}, expected from 1 to {2**31 - 1}")
-    return number

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
+from ..arguments import integer, number
 from ..autograd.function import Function
 from ..creation import kernel_float
 from ..tensor import Array, Tensor
@@ -106,12 +106,7 @@ def local_response_norm(
             f"local_response_norm: input has shape {x.shape}, expected (N, C, d1, ...)"
         )
     for name, value in (("alpha", alpha), ("beta", beta), ("k", k)):
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
+        if not math.isfinite(number(f"local_response_norm: {name}", value)):
             raise ValueError(f"local_response_norm: {name} is {value!r}, expected a finite number")
-    try:
-        width = 0 if isinstance(size, (bool, np.bool_)) else operator.index(size)
-    except TypeError:
-        width = 0
-    if width < 1:
-        raise ValueError(f"local_response_norm: size is {size!r}, expected an int of 1 or more")
+    width = integer("local_response_norm: size", size, 1)
     return LocalResponseNorm.apply(x, width, alpha / width, float(beta), k)

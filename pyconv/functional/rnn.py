@@ -232,7 +232,7 @@ def _gru(x: Tensor, states: list[Tensor], w: Tensor, b: Any) -> tuple[list[Tenso
     h_r, h_z, h_n = chunk(linear(states[0], w, b), 3, -1)
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     n = tanh(x_n + r * h_n)
-    return [n + z * (states[0] - n)], stack([r, z, n], 1)
+    return [(1 - z) * n + z * states[0]], stack([r, z, n], 1)
 
 
 def _gru_reset_before(
@@ -243,7 +243,7 @@ def _gru_reset_before(
     h_r, h_z = chunk(linear(h, w[: 2 * size], None if b is None else b[: 2 * size]), 2, -1)
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     n = tanh(x_n + linear(r * h, w[2 * size :], None if b is None else b[2 * size :]))
-    return [n + z * (h - n)], stack([r, z, n], 1)
+    return [(1 - z) * n + z * h], stack([r, z, n], 1)
 
 
 _STEPS: dict[str, Step] = {

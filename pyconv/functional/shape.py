@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 
 from .._core import in_c_order
+from ..arguments import MOST_ELEMENTS, integer, size_of
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
 
 
 def dim_of(dim: int, ndim: int, name: str = "dim") -> int:
-    """Return `dim` counted from the front; ValueError if there is no such dimension."""
-    if not isinstance(dim, (int, np.integer)):
-        raise TypeError(f"{name} is {dim!r}, expected an integer")
+    """Return `dim` counted from the front; ValueError if there is no such dimension.
+
+    A single number has none, but takes 0 and -1, as in PyTorch.
+    """
+    ndim = ndim or 1
+    if type(dim) is not int:
+        dim = integer(name, dim)
     if not -ndim <= dim < ndim:
         raise ValueError(f"{name} is {dim}, must be within [{-ndim}, {ndim - 1}]")
     return dim % ndim
@@ -114,7 +119,15 @@ def reshape(input: Any, shape: Sequence[int]) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    return Reshape.apply(as_tensor(input, "input"), tuple(shape))
+    x = as_tensor(input, "input")
+    sizes = size_of((shape,), "reshape: shape", -1)
+    try:
+        return Reshape.apply(x, sizes)
+    except ValueError:
+        raise ValueError(
+            f"reshape: shape is {sizes} and input has shape {x.shape}, expected sizes of "
+            f"{x._array.size} elements together, one of them perhaps -1"
+        ) from None
 
 
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -165,9 +178,10 @@ def permute(input: Any, dims: Sequence[int]) -> Tensor:
     (4, 2, 3)
     """
     x = as_tensor(input, "input")
-    order = tuple(dim_of(dim, x.ndim, "permute: an entry of dims") for dim in dims)
+    given = size_of((dims,), "permute: dims", -x.ndim)
+    order = tuple([dim % x.ndim if x.ndim else dim for dim in given])
     if sorted(order) != list(range(x.ndim)):
-        raise ValueError(f"permute: dims is {tuple(dims)}, must name each of {x.ndim} dims once")
+        raise ValueError(f"permute: dims is {given}, must name each of {x.ndim} dims once")
     return Permute.apply(x, order)
 
 
@@ -184,9 +198,9 @@ def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
     x = as_tensor(input, "input")
     dim0 = dim_of(dim0, x.ndim, "transpose: dim0")
     dim1 = dim_of(dim1, x.ndim, "transpose: dim1")
-    order = list(range(x.ndim))
+    order = list(range(x.ndim or 1))
     order[dim0], order[dim1] = dim1, dim0
-    return Permute.apply(x, tuple(order))
+    return Permute.apply(x, tuple(order)) if x.ndim else x
 
 
 def expand(input: Any, shape: Sequence[int]) -> Tensor:
@@ -200,8 +214,15 @@ def expand(input: Any, shape: Sequence[int]) -> Tensor:
             [2, 2]])
     """
     x = as_tensor(input, "input")
-    extra = len(shape) - x.ndim
-    full = tuple(x.shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(shape))
+    sizes = size_of((shape,), "expand: shape", -1)
+    extra = len(sizes) - x.ndim
+    full = tuple([n if n >= 0 or i < extra else x.shape[i - extra] for i, n in enumerate(sizes)])
+    fits = extra >= 0 and all(n in (1, m) for n, m in zip(x.shape, full[extra:]))
+    if not fits or min(full, default=0) < 0 or math.prod(full) > MOST_ELEMENTS:
+        raise ValueError(
+            f"expand: shape is {sizes} and input has shape {x.shape}, expected its last sizes, or "
+            "others where it has 1, and at most 2**40 elements"
+        )
     return Expand.apply(x, full)
 
 
@@ -218,7 +239,9 @@ def squeeze(input: Any, dim: int | None = None) -> Tensor:
     if dim is None:
         return Reshape.apply(x, tuple(n for n in x.shape if n != 1))
     dim = dim_of(dim, x.ndim, "squeeze: dim")
-    return Reshape.apply(x, x.shape[:dim] + x.shape[dim + 1 :]) if x.shape[dim] == 1 else x
+    if not x.ndim or x.shape[dim] != 1:
+        return x
+    return Reshape.apply(x, x.shape[:dim] + x.shape[dim + 1 :])
 
 
 def unsqueeze(input: Any, dim: int) -> Tensor:
@@ -251,4 +274,6 @@ def array_key(key: Any) -> Any:
     """Return an index with the Tensors in it replaced by arrays."""
     if isinstance(key, tuple):
         return tuple(array_key(part) for part in key)
+    if isinstance(key, int) and not -(2**63) <= key < 2**63:
+        raise IndexError(f"index {key} is out of bounds")
     return key._array if isinstance(key, Tensor) else key

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
-import numpy as np
-
 from .. import _core
+from ..arguments import integer
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -86,11 +84,8 @@ def padding_row(padding_idx: Any, rows: int) -> int:
     """Return `padding_idx` as a row number, -1 for None; ValueError if there is no such row."""
     if padding_idx is None:
         return -1
-    try:
-        row = operator.index(padding_idx)
-    except TypeError:
-        row = rows
-    if isinstance(padding_idx, (bool, np.bool_)) or not -rows <= row < rows:
+    row = integer("embedding: padding_idx", padding_idx)
+    if not -rows <= row < rows:
         raise ValueError(
             f"embedding: padding_idx is {padding_idx!r}, expected a row of weight, which has {rows}"
         )

@@ -44,6 +44,9 @@ class _Numbered(Module):
 
     def extend(self: _L, modules: Iterable[Module]) -> _L:
         """Add modules at the end."""
+        if isinstance(modules, str) or not isinstance(modules, Iterable):
+            kind, own = type(modules).__name__, type(self).__name__
+            raise TypeError(f"{own}: modules is a {kind}, expected an iterable of Modules")
         number = len(self)
         for module in modules:
             while str(number) in self._modules:  # a slice keeps the names it had
@@ -202,7 +205,14 @@ class ModuleDict(Module):
     def update(self, modules: Any) -> None:
         """Add or replace modules, as `dict.update` does."""
         pairs = modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules
-        for key, module in pairs:
+        try:
+            named = dict(pairs)
+        except (TypeError, ValueError):
+            kind = type(modules).__name__
+            raise TypeError(
+                f"ModuleDict: modules is a {kind}, expected names and Modules"
+            ) from None
+        for key, module in named.items():
             self[key] = module
 
     def pop(self, key: str) -> Any:

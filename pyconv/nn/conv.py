@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
+from ..arguments import flag, integer, one_of
 from ..creation import empty
 from ..functional import conv1d, conv2d, conv3d, pad
 from ..tensor import Tensor
@@ -41,7 +41,7 @@ class ConvBase(Module):
         self.out_channels = int_at_least(self._what("out_channels"), out_channels, 1)
         self.groups = int_at_least(self._what("groups"), groups, 1)
         for name in ("in_channels", "out_channels"):
-            if getattr(self, name) % groups:
+            if getattr(self, name) % self.groups:
                 raise ValueError(
                     f"{self._what('groups')} is {groups}, does not divide {name} "
                     f"{getattr(self, name)}"
@@ -55,8 +55,9 @@ class ConvBase(Module):
         first, second = self.out_channels, self.in_channels
         if self._transposed:
             first, second = second, first
-        self.weight = Parameter(empty(first, second // groups, *self.kernel_size))
-        self.bias = Parameter(empty(self.out_channels)) if bias else None
+        self.weight = Parameter(empty(first, second // self.groups, *self.kernel_size))
+        with_bias = flag(self._what("bias"), bias)
+        self.bias = Parameter(empty(self.out_channels)) if with_bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -86,9 +87,7 @@ class ConvBase(Module):
         return ints_at_least(self._what(name), value, self._ndim, least)
 
     def _one_of(self, name: str, value: Any, known: tuple[str, ...]) -> str:
-        if value not in known:
-            raise ValueError(f"{self._what(name)} is {value!r}, expected {' or '.join(known)}")
-        return str(value)
+        return one_of(self._what(name), value, known)
 
     def _checked_padding(self, padding: Any) -> Any:
         if self._transposed or not isinstance(padding, str):
@@ -222,16 +221,8 @@ def reset_uniform(weight: Parameter, bias: Parameter | None) -> None:
 
 
 def int_at_least(name: str, value: Any, least: int) -> int:
-    """Check an integer argument."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}, expected an integer") from None
-    if isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}, expected an integer")
-    if number < least:
-        raise ValueError(f"{name} is {number}, must be at least {least}")
-    return number
+    """Check a size or a count."""
+    return integer(name, value, least, 2**31 - 1)
 
 
 def ints_at_least(name: str, value: Any, count: int, least: int) -> tuple[int, ...]:

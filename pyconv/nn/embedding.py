@@ -8,6 +8,7 @@ from ..creation import zeros
 from ..functional import embedding
 from ..functional.sparse import padding_row
 from ..tensor import Tensor
+from .conv import int_at_least
 from .init import normal_
 from .module import Module, Parameter
 
@@ -40,8 +41,8 @@ class Embedding(Module):
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None
     ) -> None:
         super().__init__()
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
+        self.num_embeddings = int_at_least("Embedding: num_embeddings", num_embeddings, 0)
+        self.embedding_dim = int_at_least("Embedding: embedding_dim", embedding_dim, 0)
         row = padding_row(padding_idx, num_embeddings)
         self.padding_idx = None if padding_idx is None else row
         self.weight = Parameter(zeros(num_embeddings, embedding_dim))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
+from ..arguments import integer, size_of
 from ..creation import as_tensor
 from ..functional import flatten, reshape
-from ..tensor import Tensor, size_of
+from ..tensor import Tensor
 from .module import Module
 
 
@@ -30,8 +30,8 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
-        self.start_dim = start_dim
-        self.end_dim = end_dim
+        self.start_dim = integer("Flatten: start_dim", start_dim)
+        self.end_dim = integer("Flatten: end_dim", end_dim)
 
     def forward(self, input: Any) -> Tensor:
         """Join the dimensions."""
@@ -66,8 +66,8 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
-        self.dim = operator.index(dim)
-        self.unflattened_size = size_of((list(unflattened_size),), "unflattened_size", least=-1)
+        self.dim = integer("Unflatten: dim", dim)
+        self.unflattened_size = size_of((unflattened_size,), "unflattened_size", least=-1)
 
     def forward(self, input: Any) -> Tensor:
         """Split the dimension."""

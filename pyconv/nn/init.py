@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from ..arguments import number, one_of
 from ..creation import makes_only_shapes
-from ..random import default_generator
+from ..random import generator_of
 from ..tensor import Array, Tensor, changed
 
 
@@ -23,8 +25,9 @@ def uniform_(
     >>> pyconv.nn.init.uniform_(pyconv.empty(2, 3)).shape
     (2, 3)
     """
-    draw = (generator or default_generator()).random
-    return _fill(tensor, lambda: a + (b - a) * draw(tensor.shape, tensor.dtype))
+    draw: Any = generator_of(generator).random
+    low, high = number("uniform_: a", a), number("uniform_: b", b)
+    return _fill(tensor, lambda: low + (high - low) * draw(tensor.shape, tensor.dtype))
 
 
 def normal_(
@@ -41,8 +44,9 @@ def normal_(
     >>> pyconv.nn.init.normal_(pyconv.empty(2, 3)).shape
     (2, 3)
     """
-    draw = (generator or default_generator()).standard_normal
-    return _fill(tensor, lambda: mean + std * draw(tensor.shape, tensor.dtype))
+    draw: Any = generator_of(generator).standard_normal
+    centre, width = number("normal_: mean", mean), number("normal_: std", std)
+    return _fill(tensor, lambda: centre + width * draw(tensor.shape, tensor.dtype))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -54,7 +58,8 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     >>> pyconv.nn.init.constant_(pyconv.empty(2), 3)
     tensor([3., 3.])
     """
-    return _fill(tensor, lambda: val)
+    value = number("constant_: val", val, nan=True)
+    return _fill(tensor, lambda: value)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -106,18 +111,17 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     slope = 0.01 if param is None else param
     if isinstance(slope, bool) or not isinstance(slope, (int, float)):
         raise ValueError(f"calculate_gain: param is {param!r}, expected a number")
+    slope = number("calculate_gain: param", slope, nan=True)
     gains = {
         "linear": 1.0,
         "sigmoid": 1.0,
         "tanh": 5 / 3,
         "relu": math.sqrt(2),
-        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+        "leaky_relu": math.sqrt(2 / (1 + slope * slope)),
         "selu": 3 / 4,
         **{f"conv{kind}{n}d": 1.0 for kind in ("", "_transpose") for n in (1, 2, 3)},
     }
-    if nonlinearity not in gains:
-        raise ValueError(f"nonlinearity is {nonlinearity!r}, expected one of {', '.join(gains)}")
-    return gains[nonlinearity]
+    return gains[one_of("nonlinearity", nonlinearity, tuple(gains))]
 
 
 def xavier_uniform_(
@@ -273,36 +277,43 @@ def orthogonal_(
     if not tensor.numel():
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
-    draw = (generator or default_generator()).standard_normal
+    draw, scale = generator_of(generator).standard_normal, number("orthogonal_: gain", gain)
 
     def values() -> Array:
         q, r = np.linalg.qr(draw((max(rows, columns), min(rows, columns))))
         q = q * np.where(np.diag(r) < 0, -1, 1)  # else not every such matrix is as likely
-        return gain * (q if rows >= columns else q.T).reshape(tensor.shape)
+        return scale * (q if rows >= columns else q.T).reshape(tensor.shape)
 
     return _fill(tensor, values)
 
 
 def fan_of(tensor: Tensor, mode: str = "fan_in") -> int:
     """Return how many inputs an output has (``"fan_in"``), or outputs an input (``"fan_out"``)."""
+    check_tensor(tensor)
     if tensor.ndim < 2:
         raise ValueError(f"tensor has shape {tensor.shape}, expected at least 2 dimensions")
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode is {mode!r}, expected 'fan_in' or 'fan_out'")
-    units = tensor.shape[1 if mode == "fan_in" else 0]
+    inputs = one_of("mode", mode, ("fan_in", "fan_out")) == "fan_in"
+    units = tensor.shape[1 if inputs else 0]
     return units * math.prod(tensor.shape[2:])
 
 
 def _xavier_std(tensor: Tensor, gain: float) -> float:
     both = fan_of(tensor, "fan_in") + fan_of(tensor, "fan_out")
-    return gain * math.sqrt(2 / max(both, 1))
+    return number("gain", gain) * math.sqrt(2 / max(both, 1))
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan_of(tensor, mode), 1))
 
 
+def check_tensor(tensor: Any) -> None:
+    """Raise TypeError unless it is a Tensor."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"tensor is a {type(tensor).__name__}, expected a Tensor")
+
+
 def _fill(tensor: Tensor, values: Callable[[], Array | float]) -> Tensor:
+    check_tensor(tensor)
     if not makes_only_shapes():
         tensor._array[...] = values()
         changed(tensor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import flag
 from ..creation import empty
 from ..functional import linear
 from ..tensor import Tensor
@@ -44,8 +45,9 @@ class Linear(Module):
         super().__init__()
         self.in_features = int_at_least("Linear: in_features", in_features, 1)
         self.out_features = int_at_least("Linear: out_features", out_features, 1)
-        self.weight = Parameter(empty(out_features, in_features))
-        self.bias = Parameter(empty(out_features)) if bias else None
+        self.weight = Parameter(empty(self.out_features, self.in_features))
+        with_bias = flag("Linear: bias", bias)
+        self.bias = Parameter(empty(self.out_features)) if with_bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
+from ..arguments import flag, size_of
 from ..creation import as_tensor, ones, zeros
 from ..functional import (
     batch_norm,
@@ -17,6 +17,7 @@ from ..functional import (
     local_response_norm,
 )
 from ..tensor import Tensor, changed
+from .conv import int_at_least
 from .module import Module, Parameter
 
 
@@ -41,18 +42,14 @@ class _Running(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        try:
-            self.num_features = operator.index(num_features)
-        except TypeError:
-            name = f"{type(self).__name__}: num_features"
-            raise TypeError(f"{name} is {num_features!r}, expected an integer") from None
-        if self.num_features < 0:
-            name = f"{type(self).__name__}: num_features"
-            raise ValueError(f"{name} is {num_features}, must be at least 0")
+        name = f"{type(self).__name__}: num_features"
+        self.num_features = int_at_least(name, num_features, 0)
         self.eps = eps
         self.momentum = momentum
-        self.affine = affine
-        self.track_running_stats = track_running_stats
+        owner = type(self).__name__
+        self.affine = flag(f"{owner}: affine", affine)
+        self.track_running_stats = flag(f"{owner}: track_running_stats", track_running_stats)
+        bias = flag(f"{owner}: bias", bias)
         size = self.num_features
         self.register_parameter("weight", Parameter(ones(size)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(size)) if affine and bias else None)
@@ -70,7 +67,7 @@ class _Running(Module):
         )
 
     def _check(self, input: Any) -> None:
-        shape = np.shape(input) if not isinstance(input, Tensor) else input.shape
+        shape = as_tensor(input, "input").shape
         if len(shape) not in self.dims:
             raise ValueError(
                 f"{type(self).__name__}: input has shape {shape}, expected "
@@ -93,7 +90,7 @@ class _BatchNorm(_Running):
         self._check(input)
         own = self.training or self.running_mean is None
         momentum = self._momentum() if self.training else 0.0
-        return (batch_norm_relu if relu else batch_norm)(
+        return (batch_norm_relu if flag("relu", relu) else batch_norm)(
             input,
             self.running_mean,
             self.running_var,
@@ -279,15 +276,16 @@ class GroupNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        if num_groups < 1 or num_channels % num_groups:
+        self.num_groups = int_at_least("GroupNorm: num_groups", num_groups, 1)
+        self.num_channels = int_at_least("GroupNorm: num_channels", num_channels, 0)
+        if self.num_channels % self.num_groups:
             raise ValueError(
                 f"GroupNorm: num_groups is {num_groups} and num_channels is {num_channels}, "
                 "expected a number of groups that divides them"
             )
-        self.num_groups = num_groups
-        self.num_channels = num_channels
         self.eps = eps
-        self.affine = affine
+        self.affine = flag("GroupNorm: affine", affine)
+        bias = flag("GroupNorm: bias", bias)
         self.register_parameter("weight", Parameter(ones(num_channels)) if affine else None)
         self.register_parameter("bias", Parameter(zeros(num_channels)) if affine and bias else None)
 
@@ -332,19 +330,10 @@ class LayerNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        sizes = [normalized_shape] if isinstance(normalized_shape, int) else normalized_shape
-        try:
-            self.normalized_shape = tuple(map(operator.index, sizes))
-        except TypeError:
-            raise TypeError(
-                f"LayerNorm: normalized_shape is {normalized_shape!r}, expected integers"
-            ) from None
-        if any(size < 0 for size in self.normalized_shape):
-            raise ValueError(
-                f"LayerNorm: normalized_shape is {normalized_shape!r}, must not be negative"
-            )
+        self.normalized_shape = size_of((normalized_shape,), "LayerNorm: normalized_shape")
         self.eps = eps
-        self.elementwise_affine = elementwise_affine
+        self.elementwise_affine = flag("LayerNorm: elementwise_affine", elementwise_affine)
+        bias = flag("LayerNorm: bias", bias)
         self.register_parameter(
             "weight", Parameter(ones(*self.normalized_shape)) if elementwise_affine else None
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import flag
 from ..tensor import Tensor
 from .conv import int_at_least
 from .rnn_base import RNNBase, mode_of
@@ -137,7 +138,7 @@ class GRU(RNNBase):
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         )
-        self.reset_after = bool(reset_after)
+        self.reset_after = flag("GRU: reset_after", reset_after)
         self._make_weights()
 
     def forward(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..arguments import flag, number
 from ..creation import as_tensor, empty, zeros
 from ..functional import cat, dropout
 from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps, stream_step
@@ -36,11 +37,10 @@ class RNNBase(Module):
         self.input_size = int_at_least(f"{name}: input_size", input_size, 1)
         self.hidden_size = int_at_least(f"{name}: hidden_size", hidden_size, 1)
         self.num_layers = int_at_least(f"{name}: num_layers", num_layers, 1)
-        self.bias, self.batch_first = bool(bias), bool(batch_first)
-        self.bidirectional = bool(bidirectional)
-        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)):
-            raise TypeError(f"{name}: dropout is {dropout!r}, expected a number from 0 to 1")
-        if not 0 <= dropout <= 1:
+        self.bias = flag(f"{name}: bias", bias)
+        self.batch_first = flag(f"{name}: batch_first", batch_first)
+        self.bidirectional = flag(f"{name}: bidirectional", bidirectional)
+        if not 0 <= number(f"{name}: dropout", dropout) <= 1:
             raise ValueError(f"{name}: dropout is {dropout}, expected a number from 0 to 1")
         self.dropout = float(dropout)
 

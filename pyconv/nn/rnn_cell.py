@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import flag
 from ..creation import as_tensor, empty
 from ..functional.rnn import GATES, Config, recurrent, stream_step
 from ..tensor import Tensor
@@ -22,7 +23,7 @@ class RNNCellBase(Module):
         name = type(self).__name__
         self.input_size = int_at_least(f"{name}: input_size", input_size, 1)
         self.hidden_size = int_at_least(f"{name}: hidden_size", hidden_size, 1)
-        self.bias = bool(bias)
+        self.bias = flag(f"{name}: bias", bias)
         rows = GATES[self.mode] * self.hidden_size
         self.weight_ih = Parameter(empty(rows, self.input_size))
         self.weight_hh = Parameter(empty(rows, self.hidden_size))

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import _core
+from ..arguments import number
 from ..tensor import Tensor
-from .optimizer import Optimizer, arrays_of, check_not_negative, zeros_like
+from .optimizer import Optimizer, arrays_of, check_flags, check_not_negative
 
 
 class Adam(Optimizer):
@@ -55,6 +56,8 @@ class Adam(Optimizer):
     tensor([0.9])
     """
 
+    arrays = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    counts = ("step",)
     _decoupled = False
 
     def __init__(
@@ -82,10 +85,11 @@ class Adam(Optimizer):
         """Raise ValueError for settings that make no sense."""
         name = type(self).__name__
         check_not_negative(name, group, "lr", "eps", "weight_decay")
+        check_flags(name, group, "amsgrad", "maximize")
         betas = group["betas"]
         if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
             raise ValueError(f"{name}: betas is {betas!r}, expected two numbers")
-        if not all(0 <= beta < 1 for beta in betas):
+        if not all(0 <= number(f"{name}: an entry of betas", beta) < 1 for beta in betas):
             raise ValueError(f"{name}: betas is {betas!r}, expected numbers in [0, 1)")
 
     def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
@@ -94,22 +98,19 @@ class Adam(Optimizer):
         by_step: dict[int, list[Tensor]] = {}
         for param in params:
             state = self.state.setdefault(param, {})
-            if "step" not in state:
-                state.update(step=0, exp_avg=zeros_like(param), exp_avg_sq=zeros_like(param))
-            if group["amsgrad"] and "max_exp_avg_sq" not in state:
-                state["max_exp_avg_sq"] = zeros_like(param)
-            state["step"] += 1
+            state["step"] = state.get("step", 0) + 1
             by_step.setdefault(state["step"], []).append(param)
-        for number, some in by_step.items():
-            self._step(some, group, number)
+        for count, some in by_step.items():
+            self._step(some, group, count)
 
-    def _step(self, params: list[Tensor], group: Mapping[str, Any], number: int) -> None:
-        states = [self.state[param] for param in params]
+    def _step(self, params: list[Tensor], group: Mapping[str, Any], count: int) -> None:
+        names = self.arrays if group["amsgrad"] else self.arrays[:2]
+        states = [self.state_of(param, names) for param in params]
         _core.adam_step(
             *arrays_of(params),
-            [state["exp_avg"]._array for state in states],
-            [state["exp_avg_sq"]._array for state in states],
-            [state["max_exp_avg_sq"]._array for state in states] if group["amsgrad"] else None,
+            [state[0] for state in states],
+            [state[1] for state in states],
+            [state[2] for state in states] if group["amsgrad"] else None,
             group["lr"],
             group["betas"][0],
             group["betas"][1],
@@ -117,7 +118,7 @@ class Adam(Optimizer):
             group["weight_decay"],
             self._decoupled,
             group["maximize"],
-            number,
+            count,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..arguments import flag, integer, number
 from ..autograd.engine import clear_grad
 from ..autograd.grad_mode import enable_grad, no_grad
 from ..tensor import Array, Tensor, changed
@@ -39,13 +40,23 @@ class Optimizer:
         If something is not a Tensor.
     """
 
+    # What a subclass remembers of a parameter: arrays of its shape and dtype, and integers.
+    arrays: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        if isinstance(params, Tensor):
-            raise TypeError("params is a Tensor, expected an iterable of Tensors or of dicts")
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+            kind = type(params).__name__
+            raise TypeError(f"params is a {kind}, expected an iterable of Tensors or of dicts")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        groups = list(params)
+        groups: list[Any] = []
+        for one in params:
+            if not isinstance(one, (Tensor, Mapping)):
+                kind = type(one).__name__
+                raise TypeError(f"params holds a {kind}, expected Tensors or dicts")
+            groups.append(one)
         if not groups:
             raise ValueError("params is empty")
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
@@ -56,9 +67,12 @@ class Optimizer:
         if not isinstance(group, Mapping) or "params" not in group:
             raise ValueError(f"a group is {group!r}, expected a dict with 'params'")
         params = group["params"]
-        params = [params] if isinstance(params, Tensor) else list(params)
+        if not isinstance(params, Iterable):
+            raise TypeError(f"params is a {type(params).__name__}, expected Tensors")
+        given = [params] if isinstance(params, Tensor) else params
         known = set(chain.from_iterable(g["params"] for g in self.param_groups))
-        for param in params:
+        params = []
+        for param in given:
             if not isinstance(param, Tensor):
                 raise TypeError(f"params holds a {type(param).__name__}, expected Tensors")
             if not param.is_leaf:
@@ -66,6 +80,7 @@ class Optimizer:
             if param in known:
                 raise ValueError(f"params holds a Tensor of shape {param.shape} twice")
             known.add(param)
+            params.append(param)
         settings = {**self.defaults, **group, "params": params}
         self.check(settings)
         self.param_groups.append(settings)
@@ -92,6 +107,8 @@ class Optimizer:
         """
         loss = None
         if closure is not None:
+            if not callable(closure):
+                raise TypeError(f"step: closure is {closure!r}, expected a function")
             with enable_grad():
                 loss = closure()
         with no_grad():
@@ -125,7 +142,8 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the groups have other sizes, or there is state of other parameters.
+            If the groups have other sizes, there is state of other parameters, or of other shape
+            or dtype than theirs, or a setting makes no sense. Nothing is changed then.
         TypeError
             If it is no dict with ``"state"`` and ``"param_groups"``.
         """
@@ -134,22 +152,61 @@ class Optimizer:
                 f"load_state_dict: state_dict is {state_dict!r}, expected a dict with 'state' and "
                 "'param_groups'"
             )
-        groups = state_dict["param_groups"]
+        groups, state = state_dict["param_groups"], state_dict["state"]
+        check_groups(groups)
         sizes = [len(group["params"]) for group in groups]
         own = [len(group["params"]) for group in self.param_groups]
         if sizes != own:
             raise ValueError(f"load_state_dict: groups of {sizes} parameters, expected {own}")
         numbers = chain.from_iterable(group["params"] for group in groups)
         params = dict(zip(numbers, self._params()))
-        strangers = state_dict["state"].keys() - params.keys()
+        if not isinstance(state, Mapping) or not all(
+            isinstance(s, Mapping) for s in state.values()
+        ):
+            raise TypeError(
+                "load_state_dict: state is no dict of dicts, expected one per parameter"
+            )
+        strangers = state.keys() - params.keys()
         if strangers:
-            raise ValueError(f"load_state_dict: state of {sorted(strangers)}, in no group")
-        for group, new in zip(self.param_groups, groups):
-            group.update({name: value for name, value in new.items() if name != "params"})
-        self.state = {
-            params[number]: {name: _copy(value) for name, value in state.items()}
-            for number, state in state_dict["state"].items()
+            raise ValueError(f"load_state_dict: state of {list(strangers)}, in no group")
+        loaded = {
+            params[number]: {
+                name: self._loaded(params[number], name, value) for name, value in part.items()
+            }
+            for number, part in state.items()
         }
+        settings = [{n: v for n, v in new.items() if n != "params"} for new in groups]
+        for group, new in zip(self.param_groups, settings):
+            self.check({**group, **new})
+        for group, new in zip(self.param_groups, settings):
+            group.update(new)
+        self.state = loaded
+
+    def _loaded(self, param: Tensor, name: str, value: Any) -> Any:
+        """Check and copy a part of the state of a parameter."""
+        if name in self.arrays:
+            kind = f"a {type(value).__name__}"
+            if isinstance(value, Tensor):
+                kind = f"of shape {value.shape} and {value.dtype}"
+            if kind != f"of shape {param.shape} and {param.dtype}":
+                raise ValueError(
+                    f"load_state_dict: {name} is {kind}, expected a Tensor of the parameter's "
+                    f"shape {param.shape} and {param.dtype}"
+                )
+        elif name in self.counts:
+            value = integer(f"load_state_dict: {name}", value, 0)
+        return Tensor(np.array(value._array)) if isinstance(value, Tensor) else value
+
+    def state_of(self, param: Tensor, names: Iterable[str]) -> list[Array]:
+        """Return the arrays that are kept of a parameter; zeros, at first, of its shape."""
+        state = self.state.setdefault(param, {})
+        for name in names:
+            if name not in state:
+                # In a block of the kernels' own allocator.
+                array = _core.empty(param.shape, param.dtype)
+                array.fill(0)
+                state[name] = Tensor(array)
+        return [state[name]._array for name in names]
 
     def _params(self) -> list[Tensor]:
         return list(chain.from_iterable(group["params"] for group in self.param_groups))
@@ -169,23 +226,26 @@ def arrays_of(params: list[Tensor]) -> tuple[list[Array], list[Array]]:
     return [p._array for p in params], [p.grad._array for p in params]  # type: ignore[union-attr]
 
 
-def zeros_like(param: Tensor) -> Tensor:
-    """Return what a state begins with, in a block of the kernels' own allocator."""
-    array = _core.empty(param.shape, param.dtype)
-    array.fill(0)
-    return Tensor(array)
-
-
 def check_not_negative(owner: str, group: Mapping[str, Any], *names: str) -> None:
     """Raise ValueError for a setting below 0, or NaN; TypeError for what is no number."""
     for name in names:
-        try:
-            good = group[name] >= 0
-        except TypeError:
-            raise TypeError(f"{owner}: {name} is {group[name]!r}, expected a number") from None
-        if not good:
+        if number(f"{owner}: {name}", group[name]) < 0:
             raise ValueError(f"{owner}: {name} is {group[name]!r}, must not be negative")
 
 
-def _copy(value: Any) -> Any:
-    return Tensor(np.array(value._array)) if isinstance(value, Tensor) else value
+def check_flags(owner: str, group: Mapping[str, Any], *names: str) -> None:
+    """Raise TypeError for what is neither True nor False."""
+    for name in names:
+        flag(f"{owner}: {name}", group[name])
+
+
+def check_groups(groups: Any) -> None:
+    """Raise TypeError unless these are the groups of a state dict."""
+    if not isinstance(groups, (list, tuple)) or not all(
+        isinstance(group, Mapping) and isinstance(group.get("params"), (list, tuple))
+        for group in groups
+    ):
+        raise TypeError(
+            "load_state_dict: param_groups is no list of dicts, each with the numbers of its "
+            "parameters as 'params'"
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import _core
 from ..tensor import Tensor
-from .optimizer import Optimizer, arrays_of, check_not_negative, zeros_like
+from .optimizer import Optimizer, arrays_of, check_flags, check_not_negative
 
 
 class RMSprop(Optimizer):
@@ -56,6 +56,8 @@ class RMSprop(Optimizer):
     tensor([0.9])
     """
 
+    arrays = ("square_avg", "momentum_buffer", "grad_avg")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -82,22 +84,18 @@ class RMSprop(Optimizer):
     def check(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""
         check_not_negative("RMSprop", group, "lr", "alpha", "eps", "weight_decay", "momentum")
+        check_flags("RMSprop", group, "centered", "maximize")
 
     def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
         """Change the parameters of a group that have gradients."""
         names = ["square_avg"]
         names += ["momentum_buffer"] if group["momentum"] > 0 else []
         names += ["grad_avg"] if group["centered"] else []
-        kept: dict[str, list[Any]] = {name: [] for name in names}
-        for param in params:
-            state = self.state.setdefault(param, {})
-            for name, arrays in kept.items():
-                if name not in state:
-                    state[name] = zeros_like(param)
-                arrays.append(state[name]._array)
+        states = [self.state_of(param, names) for param in params]
+        kept = dict(zip(names, map(list, zip(*states))))
         _core.rmsprop_step(
             *arrays_of(params),
-            kept["square_avg"],
+            kept.get("square_avg", []),
             kept.get("momentum_buffer"),
             kept.get("grad_avg"),
             group["lr"],

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import _core
+from ..arguments import number
 from ..tensor import Tensor
-from .optimizer import Optimizer, arrays_of, check_not_negative, zeros_like
+from .optimizer import Optimizer, arrays_of, check_flags, check_not_negative
 
 
 class SGD(Optimizer):
@@ -54,6 +55,8 @@ class SGD(Optimizer):
     tensor([0.8])
     """
 
+    arrays = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -78,6 +81,8 @@ class SGD(Optimizer):
     def check(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError for settings that make no sense."""
         check_not_negative("SGD", group, "lr", "momentum", "weight_decay")
+        check_flags("SGD", group, "nesterov", "maximize")
+        number("SGD: dampening", group["dampening"])
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError(
                 f"SGD: nesterov needs momentum and no dampening, got momentum "
@@ -87,23 +92,19 @@ class SGD(Optimizer):
     def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
         """Change the parameters of a group that have gradients."""
         if group["momentum"] == 0:
-            self._step(params, None, group, first=False)
+            self._step(params, group, False)
             return
-        states = [self.state.setdefault(param, {}) for param in params]
-        new = [p for p, state in zip(params, states) if "momentum_buffer" not in state]
-        for param in new:
-            self.state[param]["momentum_buffer"] = zeros_like(param)
-        if new:
-            known = set(params).difference(new)
-            self._step(new, [self.state[p] for p in new], group, first=True)
-            params = [p for p in params if p in known]
-            states = [self.state[p] for p in params]
-        self._step(params, states, group, first=False)
+        known = [p for p in params if "momentum_buffer" in self.state.get(p, ())]
+        if len(known) < len(params):
+            new = set(params).difference(known)
+            self._step([p for p in params if p in new], group, True)
+        self._step(known, group, False)
 
-    def _step(self, params: list[Tensor], states: Any, group: Any, first: bool) -> None:
+    def _step(self, params: list[Tensor], group: Mapping[str, Any], first: bool) -> None:
+        buffers = [self.state_of(p, self.arrays)[0] for p in params] if group["momentum"] else None
         _core.sgd_step(
             *arrays_of(params),
-            None if states is None else [state["momentum_buffer"]._array for state in states],
+            buffers,
             group["lr"],
             group["momentum"],
             group["dampening"],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from ...arguments import flag, number
 from ...tensor import Array, Tensor, changed
 
 
@@ -56,13 +56,15 @@ def clip_grad_norm_(
     >>> w.grad
     tensor([0.6, 0.8])
     """
-    try:
-        norm_type = float(norm_type)
-    except (TypeError, ValueError):
-        raise TypeError(f"clip_grad_norm_: norm_type is {norm_type!r}, expected a number") from None
+    norm_type = number(
+        "clip_grad_norm_: norm_type",
+        math.inf if isinstance(norm_type, str) and norm_type == "inf" else norm_type,
+    )
+    max_norm = number("clip_grad_norm_: max_norm", max_norm)
     if not norm_type > 0:
         raise ValueError(f"clip_grad_norm_: norm_type is {norm_type!r}, must be positive")
-    grads = _gradients(parameters)
+    error_if_nonfinite = flag("clip_grad_norm_: error_if_nonfinite", error_if_nonfinite)
+    grads = _gradients("clip_grad_norm_", parameters)
     with np.errstate(over="ignore", invalid="ignore"):
         norms = [_norm(grad._array, norm_type) for grad in grads]
         total = _norm(np.array(norms), norm_type) if norms else 0.0
@@ -99,16 +101,29 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> w.grad
     tensor([ 2., -1.])
     """
-    if not clip_value >= 0:
+    if number("clip_grad_value_: clip_value", clip_value) < 0:
         raise ValueError(f"clip_grad_value_: clip_value is {clip_value!r}, must not be negative")
-    for grad in _gradients(parameters):
+    for grad in _gradients("clip_grad_value_", parameters):
         np.clip(grad._array, -clip_value, clip_value, out=grad._array)
         changed(grad)
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    tensors: Any = [parameters] if isinstance(parameters, Tensor) else parameters
+def _gradients(op: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    tensors = [parameters] if isinstance(parameters, Tensor) else tensors_in(op, parameters)
     return [tensor.grad for tensor in tensors if tensor.grad is not None]
+
+
+def tensors_in(op: str, parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Return the Tensors of an iterable; TypeError if something else is among them."""
+    if not isinstance(parameters, Iterable):
+        kind = type(parameters).__name__
+        raise TypeError(f"{op}: parameters is a {kind}, expected an iterable of Tensors")
+    tensors = []
+    for tensor in parameters:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{op}: parameters holds a {type(tensor).__name__}, expected Tensors")
+        tensors.append(tensor)
+    return tensors
 
 
 def _norm(array: Array, p: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from ...creation import as_tensor
 from ...functional import cat, reshape
 from ...tensor import Tensor, changed
+from .clip import tensors_in
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
@@ -25,7 +26,8 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     >>> pyconv.nn.utils.parameters_to_vector(net.parameters()).shape
     (8,)
     """
-    parts = [reshape(param, (-1,)) for param in parameters]
+    tensors = tensors_in("parameters_to_vector", parameters)
+    parts = [reshape(param, (-1,)) for param in tensors]
     if not parts:
         raise ValueError("parameters_to_vector: parameters is empty")
     return cat(parts)
@@ -53,7 +55,7 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
     tensor([[1., 2.],
             [3., 4.]])
     """
-    vector, params = as_tensor(vec, "vec"), list(parameters)
+    vector, params = as_tensor(vec, "vec"), tensors_in("vector_to_parameters", parameters)
     count = sum(param.numel() for param in params)
     if vector.shape != (count,):
         raise ValueError(

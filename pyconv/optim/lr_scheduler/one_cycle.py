@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
+from ...arguments import flag, integer, number, one_of
 from ..optimizer import Optimizer
 from .scheduler import LRScheduler, check_optimizer
 
@@ -79,22 +80,23 @@ class OneCycleLR(LRScheduler):
     ) -> None:
         check_optimizer(self, optimizer)
         if total_steps is None and epochs is not None and steps_per_epoch is not None:
-            total_steps = epochs * steps_per_epoch
-        if not isinstance(total_steps, int) or total_steps <= 0:
+            batches = integer("OneCycleLR: steps_per_epoch", steps_per_epoch, 1)
+            total_steps = integer("OneCycleLR: epochs", epochs, 1) * batches
+        if total_steps is None:
             raise ValueError(
-                f"OneCycleLR: total_steps is {total_steps!r}, expected a positive int, or epochs "
-                "and steps_per_epoch"
+                "OneCycleLR: total_steps is None, expected an int, or epochs and steps_per_epoch"
             )
-        if not 0 <= pct_start <= 1:
+        if not 0 <= number("OneCycleLR: pct_start", pct_start) <= 1:
             raise ValueError(f"OneCycleLR: pct_start is {pct_start!r}, must be in [0, 1]")
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(
-                f"OneCycleLR: anneal_strategy is {anneal_strategy!r}, expected 'cos' or 'linear'"
-            )
-        self.total_steps = total_steps
-        self.anneal_strategy = anneal_strategy
-        self.cycle_momentum = cycle_momentum
-        self.phases = _phases(total_steps, pct_start, three_phase)
+        for name, factor in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
+            if not number(f"OneCycleLR: {name}", factor) > 0:
+                raise ValueError(f"OneCycleLR: {name} is {factor!r}, must be positive")
+        total_steps = self.total_steps = integer("OneCycleLR: total_steps", total_steps, 1)
+        self.anneal_strategy = one_of(
+            "OneCycleLR: anneal_strategy", anneal_strategy, ("cos", "linear")
+        )
+        self.cycle_momentum = flag("OneCycleLR: cycle_momentum", cycle_momentum)
+        self.phases = _phases(total_steps, pct_start, flag("OneCycleLR: three_phase", three_phase))
         if last_epoch == -1:
             for group, peak in zip(optimizer.param_groups, _each("max_lr", optimizer, max_lr)):
                 group["initial_lr"] = peak / div_factor
@@ -165,8 +167,7 @@ def _phases(total: int, rising: float, three: bool) -> list[tuple[float, Any, An
 def _each(name: str, optimizer: Optimizer, value: Any) -> list[float]:
     """Return one value per group."""
     count = len(optimizer.param_groups)
-    if not isinstance(value, (list, tuple)):
-        return [value] * count
-    if len(value) != count:
-        raise ValueError(f"OneCycleLR: {name} has {len(value)} values for {count} groups")
-    return list(value)
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * count
+    if len(values) != count:
+        raise ValueError(f"OneCycleLR: {name} has {len(values)} values for {count} groups")
+    return [number(f"OneCycleLR: {name}", one) for one in values]

@@ -6,8 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from ...arguments import integer, number, one_of
+from ...tensor import Tensor
 from ..optimizer import Optimizer
-from .scheduler import check_optimizer
+from .scheduler import check_optimizer, check_state
 
 
 class ReduceLROnPlateau:
@@ -64,28 +68,25 @@ class ReduceLROnPlateau:
         eps: float = 1e-8,
     ) -> None:
         check_optimizer(self, optimizer)
-        if not factor < 1:
+        what = "ReduceLROnPlateau: {}".format
+        if not number(what("factor"), factor) < 1:
             raise ValueError(f"ReduceLROnPlateau: factor is {factor}, must be below 1")
-        if mode not in ("min", "max"):
-            raise ValueError(f"ReduceLROnPlateau: mode is {mode!r}, expected 'min' or 'max'")
-        if threshold_mode not in ("rel", "abs"):
-            raise ValueError(
-                f"ReduceLROnPlateau: threshold_mode is {threshold_mode!r}, expected 'rel' or 'abs'"
-            )
         count = len(optimizer.param_groups)
         self.min_lrs = list(min_lr) if isinstance(min_lr, Sequence) else [min_lr] * count
         if len(self.min_lrs) != count:
             raise ValueError(
                 f"ReduceLROnPlateau: min_lr has {len(self.min_lrs)} values for {count} groups"
             )
+        for least in self.min_lrs:
+            number(what("min_lr"), least)
         self.optimizer = optimizer
-        self.mode = mode
+        self.mode = one_of(what("mode"), mode, ("min", "max"))
         self.factor = factor
-        self.patience = patience
-        self.threshold = threshold
-        self.threshold_mode = threshold_mode
-        self.cooldown = cooldown
-        self.eps = eps
+        self.patience = integer(what("patience"), patience, 0)
+        self.threshold = number(what("threshold"), threshold)
+        self.threshold_mode = one_of(what("threshold_mode"), threshold_mode, ("rel", "abs"))
+        self.cooldown = integer(what("cooldown"), cooldown, 0)
+        self.eps = number(what("eps"), eps)
         self.last_epoch = 0
         self.best = math.inf if mode == "min" else -math.inf
         self.cooldown_counter = 0
@@ -94,7 +95,8 @@ class ReduceLROnPlateau:
 
     def step(self, metrics: Any) -> None:
         """Note a measure, and lower the rates if it is time."""
-        value = float(metrics)
+        metrics = metrics.item() if isinstance(metrics, (Tensor, np.ndarray)) else metrics
+        value = number("ReduceLROnPlateau: metrics", metrics, nan=True)
         self.last_epoch += 1
         if self._is_better(value):
             self.best = value
@@ -134,4 +136,5 @@ class ReduceLROnPlateau:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
+        check_state(self, state_dict)
         self.__dict__.update(state_dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...arguments import integer
 from ..optimizer import Optimizer
 
 
@@ -35,6 +36,7 @@ class LRScheduler:
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(self, optimizer)
         self.optimizer = optimizer
+        last_epoch = integer(f"{type(self).__name__}: last_epoch", last_epoch, -1)
         for group in optimizer.param_groups:
             if last_epoch == -1:
                 group.setdefault("initial_lr", group["lr"])
@@ -89,7 +91,21 @@ class LRScheduler:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
+        check_state(self, state_dict)
         self.__dict__.update(state_dict)
+
+
+def check_state(owner: Any, state_dict: Any) -> None:
+    """Raise TypeError for what is no dict, ValueError for one with other names."""
+    name = type(owner).__name__
+    if not isinstance(state_dict, Mapping):
+        kind = type(state_dict).__name__
+        raise TypeError(f"{name}.load_state_dict: state_dict is a {kind}, expected a dict")
+    own = owner.state_dict().keys()
+    if state_dict.keys() != own:
+        raise ValueError(
+            f"{name}.load_state_dict: state_dict has {list(state_dict)}, expected {list(own)}"
+        )
 
 
 def check_optimizer(owner: Any, optimizer: Any) -> None:

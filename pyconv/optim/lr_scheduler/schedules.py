@@ -7,8 +7,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ...arguments import integer, number
 from ..optimizer import Optimizer
-from .scheduler import LRScheduler
+from .scheduler import LRScheduler, check_optimizer, check_state
 
 
 class StepLR(LRScheduler):
@@ -44,8 +45,8 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size = _positive("StepLR: step_size", step_size)
-        self.gamma = gamma
+        self.step_size = integer("StepLR: step_size", step_size, 1)
+        self.gamma = number("StepLR: gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -84,8 +85,8 @@ class MultiStepLR(LRScheduler):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:
-        self.milestones = sorted(milestones)
-        self.gamma = gamma
+        self.milestones = sorted(_times("MultiStepLR: milestones", milestones))
+        self.gamma = number("MultiStepLR: gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -133,13 +134,13 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        if not 0 < start_factor <= 1:
+        if not 0 < number("LinearLR: start_factor", start_factor) <= 1:
             raise ValueError(f"LinearLR: start_factor is {start_factor}, must be in (0, 1]")
-        if not 0 <= end_factor <= 1:
+        if not 0 <= number("LinearLR: end_factor", end_factor) <= 1:
             raise ValueError(f"LinearLR: end_factor is {end_factor}, must be in [0, 1]")
         self.start_factor = start_factor
         self.end_factor = end_factor
-        self.total_iters = total_iters
+        self.total_iters = integer("LinearLR: total_iters", total_iters, 0)
         super().__init__(optimizer, last_epoch)
 
     def resumed_lr(self) -> list[float]:
@@ -194,8 +195,8 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        self.T_max = _positive("CosineAnnealingLR: T_max", T_max)
-        self.eta_min = eta_min
+        self.T_max = integer("CosineAnnealingLR: T_max", T_max, 1)
+        self.eta_min = number("CosineAnnealingLR: eta_min", eta_min)
         super().__init__(optimizer, last_epoch)
 
     def resumed_lr(self) -> list[float]:
@@ -257,6 +258,11 @@ class SequentialLR(LRScheduler):
         milestones: Sequence[int],
         last_epoch: int = -1,
     ) -> None:
+        check_optimizer(self, optimizer)
+        if not isinstance(schedulers, (list, tuple)):
+            kind = type(schedulers).__name__
+            raise TypeError(f"SequentialLR: schedulers is a {kind}, expected a list")
+        milestones = _times("SequentialLR: milestones", milestones)
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 f"SequentialLR: {len(schedulers)} schedulers and {len(milestones)} milestones, "
@@ -267,8 +273,8 @@ class SequentialLR(LRScheduler):
                 raise ValueError(f"SequentialLR: schedulers[{i}] is no schedule of this optimizer")
         self.optimizer = optimizer
         self.schedulers = list(schedulers)
-        self.milestones = list(milestones)
-        self.last_epoch = last_epoch
+        self.milestones = milestones
+        self.last_epoch = integer("SequentialLR: last_epoch", last_epoch, -1)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"]
         self.undo()
@@ -308,12 +314,14 @@ class SequentialLR(LRScheduler):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
+        check_state(self, state_dict)
         for one, state in zip(self.schedulers, state_dict["schedulers"]):
             one.load_state_dict(state)
         super().load_state_dict({**state_dict, "schedulers": self.schedulers})
 
 
-def _positive(name: str, value: int) -> int:
-    if not value > 0:
-        raise ValueError(f"{name} is {value!r}, must be positive")
-    return value
+def _times(name: str, value: Any) -> list[int]:
+    """Read numbers of steps."""
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{name} is {value!r}, expected integers")
+    return [integer(f"an entry of {name}", n) for n in value]

@@ -1,0 +1,94 @@
+"""Arguments as users give them: each is returned in one type, or an error names it.
+
+`what` is the argument as the user knows it, such as ``"Linear: bias"``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+# Of elements. No memory holds more: such an array repeats elements, and no kernel would come to
+# its end.
+MOST_ELEMENTS = 2**40
+
+
+def flag(what: str, value: Any) -> bool:
+    """Return True or False; TypeError for all but these, 1 and 0."""
+    if value is True or value is False:
+        return value
+    if isinstance(value, np.bool_) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{what} is {value!r}, expected True or False")
+
+
+def one_of(what: str, value: Any, known: Sequence[str]) -> str:
+    """Return one of the known words; ValueError for all else."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{what} is {value!r}, expected one of {', '.join(map(repr, known))}")
+    return value
+
+
+def integer(what: str, value: Any, least: int = -(2**63), most: int = 2**63 - 1) -> int:
+    """Return an integer within bounds; TypeError for what is none, such as a bool."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{what} is {value!r}, expected an integer")
+    try:
+        number = operator.index(value)
+    except (TypeError, ValueError):  # an array of several, or of floats
+        raise TypeError(f"{what} is {value!r}, expected an integer") from None
+    if number < least:
+        raise ValueError(f"{what} is {number}, must be at least {least}")
+    if number > most:
+        raise ValueError(f"{what} is {number}, must be at most {most}")
+    return number
+
+
+def number(what: str, value: Any, nan: bool = False) -> float:
+    """Return a number as a float; TypeError for what is none, ValueError for NaN."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{what} is {value!r}, expected a number")
+    try:
+        result = float(value)
+    except (OverflowError, TypeError):  # an integer beyond floats; a complex number
+        raise ValueError(f"{what} is {value!r}, expected a number that a float can hold") from None
+    if result != result and not nan:
+        raise ValueError(f"{what} is nan, expected a number")
+    return result
+
+
+def dtype_of(what: str, value: DTypeLike) -> np.dtype[Any]:
+    """Return a dtype of numbers; TypeError for what is none."""
+    try:
+        dtype = np.dtype(value if value is not None else "None")  # NumPy's None is float64
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} is {value!r}, expected a dtype of NumPy's") from None
+    if dtype.kind not in "biuf":
+        raise TypeError(f"{what} is {dtype}, expected one of numbers")
+    return dtype
+
+
+def size_of(size: tuple[Any, ...], name: str, least: int = 0) -> tuple[int, ...]:
+    """Read sizes given one by one or as one sequence; ValueError for one below `least`."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    if len(size) > 32:
+        raise ValueError(f"{name} has {len(size)} entries, expected at most 32")
+    for entry in size:
+        if type(entry) is not int or not least <= entry < 2**63:
+            what = name if len(size) == 1 else f"{name} is {size!r}, of which an entry"
+            return tuple([integer(what, n, least) for n in size])
+    return size
+
+
+def shape_of(*size: Any) -> tuple[int, ...]:
+    """Read the size of a new array; ValueError if it is too large for any memory."""
+    shape = size_of(size, "size")
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise ValueError(f"size is {shape}, expected at most 2**40 elements")
+    return shape

@@ -1,0 +1,239 @@
+"""Bad arguments of what is no op: creation, methods, layers, optimizers, files.
+
+Each call is an error that names the argument; each of those that are answered gives PyTorch's
+answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyconv
+import pyconv.functional as F
+from pyconv import nn, optim
+
+
+class Names(dict[str, Any]):
+    """What the calls below use, made anew for each."""
+
+    def __init__(self) -> None:
+        p = nn.Parameter(np.ones((2, 3), np.float32))
+        p.grad = pyconv.ones(2, 3)
+        huge = np.broadcast_to(np.float32(1), (2**15,) * 4)
+        super().__init__(
+            pyconv=pyconv, np=np, F=F, nn=nn, optim=optim, utils=nn.utils, init=nn.init,
+            S=optim.lr_scheduler, p=p, sgd=optim.SGD([p], momentum=0.9), adam=optim.Adam([p]),
+            x=pyconv.ones(2, 3), image=pyconv.ones(1, 2, 4, 4), number=pyconv.tensor(2.0),
+            huge=huge, words=np.array(["mean", "sum"]),
+        )  # fmt: skip
+        self["adam"].step()
+
+
+REFUSED = {
+    # creation
+    "pyconv.zeros('a')": "size is",
+    "pyconv.zeros(2.5)": "size is .*2.5",
+    "pyconv.zeros(2**62)": "size is .*4611686018427387904",
+    "pyconv.zeros(2**31, 2**31)": "size is",
+    "pyconv.empty(2**100)": "size is",
+    "pyconv.ones(-1)": "size is .*-1",
+    "pyconv.ones(*[1] * 33)": "size has 33",
+    "pyconv.ones(2, dtype='foo')": "dtype is 'foo'",
+    "pyconv.ones(2, requires_grad='a')": "requires_grad is 'a'",
+    "pyconv.tensor([1.0], dtype='foo')": "dtype is 'foo'",
+    "pyconv.tensor([1.0], dtype=str)": "dtype is <U0",
+    "pyconv.tensor(huge)": "data has shape",
+    "pyconv.full((2,), [1, 2])": "fill_value has shape",
+    "pyconv.arange('a')": "end is 'a'",
+    "pyconv.arange(float('inf'))": "end is inf",
+    "pyconv.arange(0, 1, 2.0**-60)": "at most",
+    "pyconv.linspace('a', 1, 2)": "start is 'a'",
+    "pyconv.linspace(0, 1, 2**62)": "steps is",
+    "pyconv.eye(2**31)": "size is",
+    "pyconv.randint(0, 'a', (2,))": "high is 'a'",
+    "pyconv.randn(2, generator=3)": "generator is a int",
+    "pyconv.rand(2, dtype='int64')": "dtype is int64",
+    "pyconv.manual_seed('a')": "seed is 'a'",
+    "pyconv.manual_seed(-1)": "seed is -1",
+    "pyconv.from_dlpack(np.array(['a']))": "x cannot be shared",
+    # settings
+    "pyconv.set_num_threads(2**31)": "n is 2147483648",
+    "pyconv.set_num_threads('2')": "n is '2'",
+    "pyconv.set_precision(words)": "precision is",
+    "pyconv.algorithm(conv2d=words)": "conv2d has no",
+    "pyconv.backend(words).__enter__()": "name is",
+    "pyconv.explain(3)": "fn is 3",
+    # shapes
+    "x.reshape(4, -1)": r"reshape: shape is \(4, -1\) and input has shape \(2, 3\)",
+    "x.reshape(-1, -1)": r"shape is \(-1, -1\)",
+    "x.reshape(7)": r"shape is \(7,\)",
+    "x.reshape('a')": "shape is",
+    "x.reshape(2**62, 4)": "shape is",
+    "x.reshape(2**63)": "shape is",
+    "F.reshape(x, None)": "shape is",
+    "x.expand(2, 4)": r"expand: shape is \(2, 4\) and input has shape \(2, 3\)",
+    "x.expand(3)": r"shape is \(3,\)",
+    "x.expand(-1, 2, 3)": r"shape is \(-1, 2, 3\)",
+    "x.expand(2**62, 2, 3)": "shape is",
+    "x.permute(0, 0)": r"dims is \(0, 0\)",
+    "x.permute(0, 'a')": "dims is",
+    "x.transpose(0, True)": "dim1 is True",
+    "x.size(2)": "dim is 2",
+    "number.size(0)": "no dimensions",
+    "number.sum(1)": "dim is 1",
+    "x.sum(1.5)": "dim is 1.5",
+    "x.sum((0, None))": "dim is None",
+    "x.sum(0, 'a')": "keepdim is 'a'",
+    "x.var(0, unbiased=words)": "unbiased is",
+    "x.to('foo')": "dtype is 'foo'",
+    "x.to(None)": "dtype is None",
+    "x**'a'": "exponent is a str",
+    "x.__setitem__(0, 'a')": "value is a str",
+    "pyconv.cat([number])": r"tensors\[0\] has shape \(\)",
+    "pyconv.cat(x)": "tensors is tensor",
+    "pyconv.cat([x, pyconv.ones(3, 4)], 1)": r"tensors\[1\] has shape \(3, 4\)",
+    "number.split(1)": r"input has shape \(\)",
+    "number.chunk(1)": r"input has shape \(\)",
+    # words and flags
+    "F.pad(x, (1, 1), mode=words)": "mode is",
+    "F.interpolate(image, 2, mode=words)": "mode is",
+    "F.interpolate(image, 2, mode='bilinear', align_corners=words)": "align_corners is",
+    "F.mse_loss(x, x, words)": "reduction is",
+    "F.cross_entropy(x, [0, 1], reduction=words)": "reduction is",
+    "F.gelu(x, words)": "approximate is",
+    "F.dropout(x, 0.5, words)": "training is",
+    "F.batch_norm(image, None, None, training=words)": "training is",
+    "F.instance_norm(image, use_input_stats=False)": "instance_norm: use_input_stats is False",
+    "F.max_pool2d(image, 2, ceil_mode='a')": "max_pool2d: ceil_mode is 'a', expected True or",
+    "F.max_pool2d(image, 2, ceil_mode=2)": "ceil_mode is 2",
+    "F.max_pool2d(image, 2, return_indices=words)": "return_indices is",
+    "F.avg_pool2d(image, 2, count_include_pad=None)": "count_include_pad is None",
+    "F.adaptive_avg_pool2d(huge, 2)": "input has shape",
+    "F.max(huge)": "input has shape",
+    # layers
+    "nn.Linear(2**40, 1)": "in_features is",
+    "nn.Linear(2, 2, bias=words)": "bias is",
+    "nn.Conv2d(2**31, 1, 1)": "in_channels is",
+    "nn.Conv2d(2, 2, 1, padding_mode=words)": "padding_mode is",
+    "nn.BatchNorm2d(2**62)": "num_features is",
+    "nn.GroupNorm('a', 4)": "num_groups is 'a'",
+    "nn.LayerNorm('a')": "normalized_shape is",
+    "nn.Embedding(-1, 2)": "num_embeddings is -1",
+    "nn.Flatten('a')": "start_dim is 'a'",
+    "nn.Unflatten(1, 2.5)": "unflattened_size is",
+    "nn.LSTM(2, 3, bidirectional=words)": "bidirectional is",
+    "nn.ModuleList(3)": "modules is a int",
+    "nn.ModuleDict([3])": "modules is a list",
+    "init.uniform_(3)": "tensor is a int",
+    "init.constant_(x, 'a')": "val is 'a'",
+    "init.kaiming_uniform_(x, mode=words)": "mode is",
+    # gradients
+    "setattr(x, 'grad', 3)": "grad is a int",
+    "setattr(x, 'grad', pyconv.ones(3))": r"grad has shape \(3,\)",
+    "setattr(x, 'grad', pyconv.ones(2, 3, dtype='float64'))": "grad has .* float64",
+    "setattr(x, 'requires_grad', 'a')": "requires_grad is 'a'",
+    "pyconv.autograd.grad(3, p)": "outputs is a int",
+    "pyconv.autograd.grad(p.sum(), [3])": "inputs is a list",
+    "pyconv.autograd.backward([p.sum()], 3)": "gradients is a int",
+    "p.sum().backward(create_graph=words)": "create_graph is",
+    # optimizers
+    "optim.SGD(None)": "params is a NoneType",
+    "optim.SGD(huge)": "params holds a ndarray",
+    "optim.SGD([{'params': 3}])": "params is a int",
+    "optim.SGD([p], nesterov=words)": "nesterov is",
+    "optim.SGD([p], dampening='a')": "dampening is 'a'",
+    "optim.Adam([p], betas=(0.9, 'a'))": "betas is 'a'",
+    "sgd.load_state_dict({'state': {}, 'param_groups': 3})": "param_groups is no list",
+    "sgd.load_state_dict(sgd.state_dict() | {'state': 3})": "state is no dict",
+    "sgd.load_state_dict(sgd.state_dict() | {'state': {0: {'momentum_buffer': 3}}})":
+        "momentum_buffer is a int",
+    "sgd.load_state_dict(sgd.state_dict() | {'state': {0: {'momentum_buffer': pyconv.ones(3)}}})":
+        r"momentum_buffer is of shape \(3,\)",
+    "sgd.load_state_dict(sgd.state_dict() | {'state': {0: {'momentum_buffer': x.to('float64')}}})":
+        "momentum_buffer is of .* float64",
+    "adam.load_state_dict(adam.state_dict() | {'state': {0: {'step': 'a'}}})": "step is 'a'",
+    "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'lr': -1}]})": "lr is -1",
+    "S.StepLR(sgd, None)": "step_size is None",
+    "S.StepLR(sgd, 1, 'a')": "gamma is 'a'",
+    "S.MultiStepLR(sgd, [1, 'a'])": "milestones is 'a'",
+    "S.OneCycleLR(sgd, 'a', 9)": "max_lr is 'a'",
+    "S.SequentialLR(sgd, 3, [])": "schedulers is a int",
+    "S.ReduceLROnPlateau(sgd, words)": "mode is",
+    "S.ReduceLROnPlateau(sgd).step('a')": "metrics is 'a'",
+    "S.StepLR(sgd, 1).load_state_dict(3)": "state_dict is a int",
+    "S.StepLR(sgd, 1).load_state_dict({'optimizer': 3})": "state_dict has",
+    "utils.clip_grad_norm_(3, 1.0)": "parameters is a int",
+    "utils.clip_grad_norm_(p, 'a')": "max_norm is 'a'",
+    "utils.clip_grad_value_(p, None)": "clip_value is None",
+    "utils.clip_grad_value_([3], 1.0)": "parameters holds a int",
+    "utils.parameters_to_vector([x, 3])": "parameters holds a int",
+    # files
+    "pyconv.load(None)": "path is None",
+    "pyconv.save({}, 3)": "path is 3",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_message_names_the_argument(call: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=REFUSED[call]):
+        eval(call, Names())
+
+
+ANSWERED = [
+    *[f"{{}}.{op}({dim})" for dim in (0, -1) for op in ("sum", "mean", "argmax", "squeeze")],
+    *["{}.max(0).values", "{}.min(-1).indices", "{}.softmax(0)", "{}.log_softmax(-1)"],
+    *["{}.transpose(0, -1)", "{}.flatten(0, -1)", "{}.unsqueeze(-1)", "{}.var(0)"],
+    *["{}.sum(0, keepdim=True)", "{}.argmax(0, keepdim=True)", "{}.permute(())", "{}.reshape(-1)"],
+]
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:var")
+@pytest.mark.parametrize("call", ANSWERED)
+def test_a_number_has_dimension_0(call: str) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    ours, theirs = (
+        eval(call.format(f"lib.tensor({value})"), {"lib": lib})
+        for lib, value in ((pyconv, "2.0"), (torch, "2.0"))
+    )
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert ours.shape == tuple(theirs.shape)
+
+
+@pytest.mark.parametrize("key", [2, -3, 2**63, -(2**100), (0, 3)])
+def test_an_index_that_is_out_of_bounds(key: Any) -> None:
+    with pytest.raises(IndexError, match="out of bounds"):
+        pyconv.ones(2, 3)[key]
+
+
+def test_state_is_checked_before_anything_changes() -> None:
+    names = Names()
+    before = repr(names["adam"])
+    state = names["adam"].state_dict()
+    state["param_groups"] = [state["param_groups"][0] | {"lr": 7.0, "eps": -1.0}]
+    with pytest.raises(ValueError, match="eps is -1"):
+        names["adam"].load_state_dict(state)
+    assert repr(names["adam"]) == before
+
+
+def test_the_reference_checks_what_it_is_given() -> None:
+    """As the kernels do, and running statistics move once."""
+    mean, var = pyconv.zeros(2), pyconv.ones(2)
+    image = pyconv.arange(16.0).reshape(1, 2, 2, 4)
+    with pyconv.backend("reference"):
+        for call in (
+            lambda: F.conv2d(image, np.ones((1, 3, 1, 1), np.float32)),
+            lambda: F.conv2d(image, pyconv.ones(1, 2, 1, 1), stride=-1),
+            lambda: F.max_pool2d(image, 0),
+            lambda: F.lp_pool2d(image, 0, 2),
+            lambda: F.cross_entropy([[1.0, 2.0]], [2]),
+            lambda: F.mse_loss(image, image, "max"),
+            lambda: F.batch_norm(image, mean, pyconv.ones(3), training=True),
+        ):
+            with pytest.raises((ValueError, TypeError)):
+                call()
+        F.batch_norm(image, mean, var, training=True, momentum=0.5)
+    np.testing.assert_allclose(mean.numpy(), image.numpy().mean((0, 2, 3)) / 2, rtol=1e-6)
