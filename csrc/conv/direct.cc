@@ -19,6 +19,7 @@ namespace {
 
 constexpr int64_t most_channels = 16;
 constexpr int64_t good_window = int64_t{256} << 10;  // bytes of a task's planes: they stay in L2
+constexpr int64_t enough_work = int64_t{1} << 17;    // multiplications of a task
 constexpr int64_t largest_window = int64_t{2} << 20;
 constexpr int64_t widest = 256;    // pixels of a row in a task
 constexpr int64_t most_rows = 16;  // of a tile, on any instruction set
@@ -104,9 +105,12 @@ void forward(const ConvProblem& p) {
 
   const int64_t columns = balanced(s.output[2], widest), across = ceil_div(s.output[2], columns);
   int64_t rows = s.output[1];
-  while (rows > 1 && (bytes_of_window(p, rows, columns) > good_window ||
-                      images * ceil_div(s.output[1], rows) * across < enough_tasks))
-    rows = ceil_div(rows, 2);
+  const auto fewer_are_better = [&] {
+    const int64_t tasks = images * ceil_div(s.output[1], rows) * across;
+    return bytes_of_window(p, rows, columns) > good_window ||
+           (tasks < enough_tasks && rows * columns * s.out_channels * depth > enough_work);
+  };
+  while (rows > 1 && fewer_are_better()) rows = ceil_div(rows, 2);
   const Window window(s, rows, columns);
   const int64_t down = ceil_div(s.output[1], rows);
   parallel_for(images * down * across, [&](int64_t task) {
