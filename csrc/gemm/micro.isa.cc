@@ -82,26 +82,23 @@ void tile(const Tile<T>& t) {
   write<T, Height>(t, sum);
 }
 
-// Columns of the last of `Vectors` vectors that are too few are written one by one.
-template <class T, int Height, int Vectors>
-inline void tile_of_vectors(const Tile<T>& t, int columns) {
-  constexpr int L = lanes<T>, last = (Vectors - 1) * L;
-  Vec<T> sum[Height][Vectors];
-  multiply<T, Height, Vectors, false>(t, sum);
-  T rest[Height][L];
+// One vector of columns; those of a part of it are written one by one.
+template <class T, int Height>
+inline void tile_of_a_vector(const Tile<T>& t, int columns) {
+  Vec<T> sum[Height][1];
+  multiply<T, Height, 1, false>(t, sum);
+  if (columns == lanes<T>) {
 #pragma GCC unroll 14
-  for (int i = 0; i < Height; ++i) {
-    if (Vectors > 1) write_vector<T>(t, i, 0, sum[i][0]);
-    if (columns == last + L)
-      write_vector<T>(t, i, last, sum[i][Vectors - 1]);
-    else
-      store(rest[i], sum[i][Vectors - 1]);
+    for (int i = 0; i < Height; ++i) write_vector<T>(t, i, 0, sum[i][0]);
+    return;
   }
-  if (columns == last + L) return;
+  T rest[Height][lanes<T>];
+#pragma GCC unroll 14
+  for (int i = 0; i < Height; ++i) store(rest[i], sum[i][0]);
   for (int i = 0; i < Height; ++i)
-    for (int j = last; j < columns; ++j) {
+    for (int j = 0; j < columns; ++j) {
       T* const out = t.c + i * t.c_row + j;
-      T v = rest[i][j - last];
+      T v = rest[i][j];
       if (t.accumulate) v += *out;
       if (t.epilogue.row_bias) v += t.epilogue.row_bias[i];
       if (t.epilogue.column_bias) v += t.epilogue.column_bias[j];
@@ -111,10 +108,14 @@ inline void tile_of_vectors(const Tile<T>& t, int columns) {
 
 template <class T, int Height>
 void tile_narrow(const Tile<T>& t, int columns) {
-  if (columns <= lanes<T>)
-    tile_of_vectors<T, Height, 1>(t, columns);
-  else
-    tile_of_vectors<T, Height, tile_vectors>(t, columns);
+  constexpr int L = lanes<T>;
+  Tile<T> part = t;
+  for (; columns > 0; columns -= L) {
+    tile_of_a_vector<T, Height>(part, columns < L ? columns : L);
+    part.b += L;
+    part.c += L;
+    if (part.epilogue.column_bias) part.epilogue.column_bias += L;
+  }
 }
 
 template <class T, int Height>
