@@ -31,16 +31,17 @@ ConvShape draw_square(Random& random) {
   ConvRequest r{};
   const int64_t width = random.yes() ? 3 : 5;
   r.ndim = static_cast<int>(random.whole(2, 3));
-  r.batch = random.whole(1, 3);
+  r.batch = random.whole(1, 5 - r.ndim);
   r.groups = 1;
-  r.in_channels = r.weight_channels = random.whole(16, 40);
-  r.out_channels = random.whole(16, 40);
+  r.in_channels = r.weight_channels = random.whole(16, width == 3 ? 40 : 18);
+  r.out_channels = random.whole(16, width == 3 ? 40 : 18);
   for (int i = 0; i < 3; ++i) {
     const bool depth = i == 0;
-    r.kernel[i] = depth ? (r.ndim == 3 ? random.whole(1, 3) : 1) : width;
+    r.kernel[i] = depth ? (r.ndim == 3 ? random.whole(1, width == 3 ? 3 : 2) : 1) : width;
     r.stride[i] = r.dilation[i] = 1;
     r.padding[i] = depth ? (r.ndim == 3 ? random.whole(0, 2) : 0) : random.whole(0, 2);
-    r.input[i] = depth ? r.kernel[0] + (r.ndim == 3 ? random.whole(0, 2) : 0) : random.whole(5, 11);
+    r.input[i] = depth ? r.kernel[0] + (r.ndim == 3 ? random.whole(0, 2) : 0)
+                       : random.whole(width, 10 - width / 5);
   }
   return make_conv_shape(r);
 }
