@@ -25,6 +25,15 @@ void grouped_weight(const ConvProblem& problem);  // its part for backward_weigh
 bool depthwise_refuses(const ConvProblem& problem, std::string* why);
 bool grouped_refuses(const ConvProblem& problem, std::string* why);
 
+constexpr int64_t most_rows = 16;  // of a tile, on any instruction set
+// Terms of a sum without a break: a panel of rows fits L1.
+template <class T>
+constexpr int64_t sum_block = 2048 / static_cast<int64_t>(sizeof(T));
+
+struct Range {
+  int64_t first, end;
+};
+
 // A columns matrix (of each group) together with the offsets it points to.
 template <class T>
 class ColumnsOf {

@@ -22,10 +22,6 @@ namespace {
 constexpr int64_t task_panels = 8;    // of pixels, in a task's own block
 constexpr int64_t shared_panels = 8;  // of pixels, in a block that all tasks share
 constexpr int64_t enough_panels = 8;
-constexpr int64_t most_rows = 16;  // of a tile, on any instruction set
-template <class T>
-constexpr int64_t sum_block = 2048 / static_cast<int64_t>(sizeof(T));  // a panel of rows fits L1
-
 template <class T>
 struct Target {
   T* data;          // of the first group and phase
@@ -104,10 +100,6 @@ struct PixelProduct {
   // Few pixels: one block, formed by all threads, who then split the output channels and repack the
   // weights as they need them, so that these are read once.
   void run(int64_t groups) const;
-};
-
-struct Range {
-  int64_t first, end;
 };
 
 // The part of the sum that pixels [j0, j0 + count) meet inside the source. Taps are told apart
@@ -272,7 +264,8 @@ void PixelProduct<T>::run(int64_t groups) const {
   };
   int64_t most = task_panels;
   while (groups * ceil_div(row_panels, most) < enough_tasks && most > 1) most /= 2;
-  for (int64_t fewer = most / 2; fewer > 0; fewer /= 2)  // leave out more taps
+  const bool several_taps = depth() > columns.group(0).channels;
+  for (int64_t fewer = most / 2; several_taps && fewer > 0; fewer /= 2)  // leave out more of them
     if (double(terms(fewer * mr)) < 0.85 * double(terms(most * mr))) most = fewer;
   const int64_t count = balanced(stretch, most * mr), of_stretch = ceil_div(stretch, count);
   const int64_t blocks = pixels / stretch * of_stretch;

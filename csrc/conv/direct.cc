@@ -21,10 +21,7 @@ constexpr int64_t most_channels = 16;
 constexpr int64_t good_window = int64_t{256} << 10;  // bytes of a task's planes: they stay in L2
 constexpr int64_t enough_work = int64_t{1} << 17;    // multiplications of a task
 constexpr int64_t largest_window = int64_t{2} << 20;
-constexpr int64_t widest = 256;    // pixels of a row in a task
-constexpr int64_t most_rows = 16;  // of a tile, on any instruction set
-template <class T>
-constexpr int64_t sum_block = 2048 / static_cast<int64_t>(sizeof(T));
+constexpr int64_t widest = 256;  // pixels of a row in a task
 
 // Of a phase's plane, in dimension i.
 int64_t extent(const ConvShape& s, int i, int64_t pixels) {

@@ -25,8 +25,6 @@ constexpr int64_t enough_blocks = 16;
 constexpr int64_t filters_in_l3 = int64_t{12} << 20;  // bytes
 constexpr int64_t rows_at_once = 128;  // of a panel of filters: its values stay in L2
 constexpr int64_t enough_panels = 8;
-template <class T>
-constexpr int64_t sum_block = 2048 / static_cast<int64_t>(sizeof(T));
 
 // Calls body(first, count) for each block of tiles. Many blocks: each belongs to one thread, whose
 // nested loops then stay on it. Few, or large filters: one after the other, all threads at each.

@@ -20,10 +20,6 @@ constexpr BlockSize shared_block = {int64_t{12} << 20, 256};  // by all threads:
 template <class T>
 constexpr int64_t cache_line = 64 / static_cast<int64_t>(sizeof(T));
 
-struct Range {
-  int64_t first, end;
-};
-
 // The images that tiles are cut from, and where a tile at (d, h, w) of the result meets them: at
 // depths d * step + depth[tap], rows h + row to h + row + 5, and columns likewise.
 struct Source {
