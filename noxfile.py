@@ -1,11 +1,13 @@
 """Tasks: `nox -s check` before a commit; `format` and `coverage` write style and a page."""
 
+import os
 from pathlib import Path
 
 import nox
 
 nox.options.sessions = ["check"]
 
+PACKAGE = os.environ.get("PYCONV_PACKAGE", ".")  # or the path of a wheel
 CLANG_FORMAT = "clang-format==23.1.5"
 RUFF = "ruff==0.17.6"
 TYPES = ["mypy==2.4.1", "types-tqdm"]
@@ -16,7 +18,7 @@ CPP = sorted(str(p) for p in Path("csrc").rglob("*") if p.suffix in (".cc", ".h"
 @nox.session
 def check(session: nox.Session) -> None:
     """Style, types, stubs against the compiled module, and the tests: what a change must pass."""
-    session.install(".[test]", CLANG_FORMAT, RUFF, *TYPES)
+    session.install(f"{PACKAGE}[test]", CLANG_FORMAT, RUFF, *TYPES)
     session.run("clang-format", "--dry-run", "-Werror", *CPP, log=False)
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
