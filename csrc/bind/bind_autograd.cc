@@ -96,7 +96,8 @@ py::object kind_of(const TensorObject* tensor) {
 
 PyObject* forward_name;  // interned
 
-py::object forward(py::handle function, py::handle ctx, PyObject* const* args, Py_ssize_t count) {
+py::object call_forward(py::handle function, py::handle ctx, PyObject* const* args,
+                        Py_ssize_t count) {
   constexpr Py_ssize_t most = 8;  // more arguments than that go to the heap
   PyObject* few[most + 1];
   std::vector<PyObject*> many;
@@ -125,7 +126,7 @@ py::object record(py::handle function, PyObject* const* args, Py_ssize_t count) 
   }
   set(node->edges, std::move(edges));
   set(node->needs_input_grad, std::move(needs));
-  py::object result = forward(function, ctx, args, count);
+  py::object result = call_forward(function, ctx, args, count);
   node->sequence = sequence++;
   if (PyTuple_Check(result.ptr())) {
     const Py_ssize_t n = PyTuple_GET_SIZE(result.ptr());
@@ -150,7 +151,7 @@ void observe(py::handle operation, const py::object& given, const py::object& ma
   if (GraphState::observer) py::handle(GraphState::observer)(operation, given, made);
 }
 
-PyMethodDef functions[] = {
+PyMethodDef autograd_functions[] = {
     {"apply", fastcall(apply), METH_FASTCALL, nullptr},
     {},
 };
@@ -167,7 +168,8 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count) {
     py::object result;
     {
       const Enabled nothing_within(false);
-      result = wanted ? record(function, args, count) : forward(function, new_node(), args, count);
+      result =
+          wanted ? record(function, args, count) : call_forward(function, new_node(), args, count);
     }
     if (GraphState::observer) observe(function, tuple_of(args, count), result);
     return result;
@@ -177,7 +179,7 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count) {
 void bind_autograd(py::module_& module) {
   forward_name = PyUnicode_InternFromString("forward");
   bind_graph(module);
-  if (PyModule_AddFunctions(module.ptr(), functions) < 0) throw py::error_already_set();
+  if (PyModule_AddFunctions(module.ptr(), autograd_functions) < 0) throw py::error_already_set();
 }
 
 }  // namespace pyconv

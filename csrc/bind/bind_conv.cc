@@ -179,8 +179,8 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
 
 // make_shape(input, weight): the checked shape of the arrays.
 template <class MakeShape>
-py::tuple forward(const char* op, py::handle input, py::handle weight, py::handle bias,
-                  const MakeShape& make_shape) {
+py::tuple conv_or_transpose(const char* op, py::handle input, py::handle weight, py::handle bias,
+                            const MakeShape& make_shape) {
   const Argument x = read(op, "input", input);
   Argument w = read(op, "weight", weight, x.view.dtype, "input");
   const ConvShape s = make_shape(x.view, w.view);
@@ -200,20 +200,20 @@ py::tuple forward(const char* op, py::handle input, py::handle weight, py::handl
 py::tuple conv_forward(int ndim, py::handle input, py::handle weight, py::handle bias,
                        py::handle stride, py::handle padding, py::handle dilation,
                        py::handle groups) {
-  return forward(conv_op_name(ConvOp::conv, ndim), input, weight, bias,
-                 [&](const TensorView& x, const TensorView& w) {
-                   return conv_shape(ndim, x, w, stride, padding, dilation, groups);
-                 });
+  return conv_or_transpose(conv_op_name(ConvOp::conv, ndim), input, weight, bias,
+                           [&](const TensorView& x, const TensorView& w) {
+                             return conv_shape(ndim, x, w, stride, padding, dilation, groups);
+                           });
 }
 
 py::tuple conv_transpose_forward(int ndim, py::handle input, py::handle weight, py::handle bias,
                                  py::handle stride, py::handle padding, py::handle output_padding,
                                  py::handle groups, py::handle dilation) {
-  return forward(conv_op_name(ConvOp::conv_transpose, ndim), input, weight, bias,
-                 [&](const TensorView& x, const TensorView& w) {
-                   return conv_transpose_shape(ndim, x, w, stride, padding, output_padding, groups,
-                                               dilation);
-                 });
+  return conv_or_transpose(conv_op_name(ConvOp::conv_transpose, ndim), input, weight, bias,
+                           [&](const TensorView& x, const TensorView& w) {
+                             return conv_transpose_shape(ndim, x, w, stride, padding,
+                                                         output_padding, groups, dilation);
+                           });
 }
 
 py::array backward_input(const ConvShape& s, py::handle grad_output, py::handle weight) {

@@ -31,8 +31,9 @@ Argument read_like(const std::string& op, const char* name, py::handle value,
 }
 
 // The sum or the mean of the losses, or all of them.
-py::array forward(const std::string& op, py::handle input_value, py::handle target_value,
-                  double beta, const std::string& reduction) {
+py::array call_difference_loss_forward(const std::string& op, py::handle input_value,
+                                       py::handle target_value, double beta,
+                                       const std::string& reduction) {
   const Argument input = read_dense(op.c_str(), "input", input_value);
   const TensorView& view = input.view;
   const Argument target = read_like(op, "target", target_value, view);
@@ -50,8 +51,9 @@ py::array forward(const std::string& op, py::handle input_value, py::handle targ
   return output;
 }
 
-py::array backward(const std::string& op, py::handle grad_value, py::handle input_value,
-                   py::handle target_value, double beta, const std::string& reduction) {
+py::array call_difference_loss_backward(const std::string& op, py::handle grad_value,
+                                        py::handle input_value, py::handle target_value,
+                                        double beta, const std::string& reduction) {
   const Argument input = read_dense(op.c_str(), "input", input_value);
   const TensorView& view = input.view;
   const Argument target = read_like(op, "target", target_value, view);
@@ -75,8 +77,8 @@ py::array backward(const std::string& op, py::handle grad_value, py::handle inpu
 }  // namespace
 
 void bind_difference(py::module_& module) {
-  module.def("difference_loss_forward", &forward);
-  module.def("difference_loss_backward", &backward);
+  module.def("difference_loss_forward", &call_difference_loss_forward);
+  module.def("difference_loss_backward", &call_difference_loss_backward);
 }
 
 }  // namespace pyconv

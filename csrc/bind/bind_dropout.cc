@@ -5,7 +5,7 @@ namespace pyconv {
 namespace {
 
 // The elements are counted in C order, whatever the layout: copies to it where needed.
-py::array forward(py::handle input_value, double p, uint64_t seed) {
+py::array call_dropout(py::handle input_value, double p, uint64_t seed) {
   const Argument input = read_contiguous("dropout", "input", input_value);
   py::array output = new_array(input.view.dtype, input.view.shape, input.view.ndim);
   const TensorView to = view_of(output);
@@ -18,6 +18,6 @@ py::array forward(py::handle input_value, double p, uint64_t seed) {
 
 }  // namespace
 
-void bind_dropout(py::module_& module) { module.def("dropout", &forward); }
+void bind_dropout(py::module_& module) { module.def("dropout", &call_dropout); }
 
 }  // namespace pyconv

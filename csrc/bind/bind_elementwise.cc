@@ -10,14 +10,9 @@
 namespace pyconv {
 namespace {
 
-// For check(): the shape as text, made only on failure.
-auto text(const TensorView& view) {
-  return [&view] { return shape_text(view); };
-}
-
 // ---- one operand -------------------------------------------------------------------------------
 
-py::array forward(int index, py::handle value, double a, double b) {
+py::array call_unary_forward(int index, py::handle value, double a, double b) {
   const Argument input = read_dense("input", "input", value);
   py::array output = new_array_like(input.view);
   const TensorView to = view_of(output);
@@ -29,7 +24,8 @@ py::array forward(int index, py::handle value, double a, double b) {
   return output;
 }
 
-py::array backward(int index, py::handle grad_value, py::handle saved_value, double a, double b) {
+py::array call_unary_backward(int index, py::handle grad_value, py::handle saved_value, double a,
+                              double b) {
   const Argument saved = read_dense("backward", "saved", saved_value);
   const Argument grad = read("backward", "grad_output", grad_value, saved.view.dtype, "the input");
   check(same_shape(grad.view, saved.view), "backward: grad_output has shape ", text(grad.view),
@@ -71,9 +67,9 @@ PyObject* unary_function_forward(PyObject* self, PyObject* const* args, Py_ssize
     check<WrongType>(count == 2 || count == 4, "forward takes ctx, x and no or two numbers");
     check<WrongType>(is_node(args[0]) && is_tensor(args[1]), "forward needs ctx and a Tensor");
     const bool parameters = count == 4;
-    py::object output =
-        new_tensor(forward(op.index, tensor_of(args[1])->array, parameters ? number_of(args[2]) : 0,
-                           parameters ? number_of(args[3]) : 0));
+    py::object output = new_tensor(call_unary_forward(op.index, tensor_of(args[1])->array,
+                                                      parameters ? number_of(args[2]) : 0,
+                                                      parameters ? number_of(args[3]) : 0));
     set(node_of(args[0])->to_save, py::make_tuple(op.from_output ? output : borrow(args[1])));
     if (parameters) py::setattr(args[0], "parameters", tuple_of(args + 2, 2));
     return output;
@@ -94,10 +90,10 @@ PyObject* unary_function_backward(PyObject* self, PyObject* const* args, Py_ssiz
       a = both[0];
       b = both[1];
     }
-    py::object result =
-        GraphState::enabled
-            ? op.gradient(grad, saved, a, b)
-            : new_tensor(backward(op.index, tensor_of(grad)->array, tensor_of(saved)->array,
+    py::object result = GraphState::enabled
+                            ? op.gradient(grad, saved, a, b)
+                            : new_tensor(call_unary_backward(
+                                  op.index, tensor_of(grad)->array, tensor_of(saved)->array,
                                   number_of(a.ptr()), number_of(b.ptr())));
     if (!parameters) return result;
     return py::make_tuple(result, py::none(), py::none());
@@ -117,7 +113,7 @@ py::tuple unary_function(const char* kernel, const py::object& gradient, bool fr
 
 // ---- two operands ------------------------------------------------------------------------------
 
-const char* const names[] = {"add", "sub", "mul", "div"};
+const char* const operator_names[] = {"add", "sub", "mul", "div"};
 
 // A Python number as an array without dimensions, held here.
 struct Number {
@@ -156,10 +152,10 @@ py::array arithmetic(int op, py::handle a_value, py::handle b_value) {
   const bool number_b = !py::isinstance<py::array>(b_value);
   Argument first, second;
   Number number{};
-  if (!number_a) first = read(names[op], "input", a_value);
+  if (!number_a) first = read(operator_names[op], "input", a_value);
   if (!number_b)
-    second = number_a ? read(names[op], "other", b_value)
-                      : read(names[op], "other", b_value, first.view.dtype, "input");
+    second = number_a ? read(operator_names[op], "other", b_value)
+                      : read(operator_names[op], "other", b_value, first.view.dtype, "input");
   if (number_a) first.view = read_number(a_value, second.view.dtype, number);
   if (number_b) second.view = read_number(b_value, first.view.dtype, number);
 
@@ -167,7 +163,7 @@ py::array arithmetic(int op, py::handle a_value, py::handle b_value) {
   const TensorView a = broadcast_to(first.view, ndim), b = broadcast_to(second.view, ndim);
   TensorView shape = a;  // C order, unless an operand has the shape of the result
   for (int i = 0; i < ndim; ++i) {
-    check(a.shape[i] == b.shape[i] || a.shape[i] == 1 || b.shape[i] == 1, names[op],
+    check(a.shape[i] == b.shape[i] || a.shape[i] == 1 || b.shape[i] == 1, operator_names[op],
           ": input has shape ", text(first.view), " and other ", text(second.view),
           ", which do not broadcast together");
     shape.shape[i] = a.shape[i] == 1 ? b.shape[i] : a.shape[i];
@@ -250,7 +246,7 @@ PyObject* apply_to_pair(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-PyMethodDef functions[] = {
+PyMethodDef elementwise_functions[] = {
     {"apply_to_pair", fastcall(apply_to_pair), METH_FASTCALL, nullptr},
     {},
 };
@@ -259,12 +255,12 @@ PyMethodDef functions[] = {
 
 void bind_elementwise(py::module_& module) {
   module.def("unary_index", &unary_index);
-  module.def("unary_forward", &forward);
-  module.def("unary_backward", &backward);
+  module.def("unary_forward", &call_unary_forward);
+  module.def("unary_backward", &call_unary_backward);
   module.def("unary_function", &unary_function);
   module.def("arithmetic", &arithmetic);
   module.def("arithmetic_function", &arithmetic_function);
-  if (PyModule_AddFunctions(module.ptr(), functions) < 0) throw py::error_already_set();
+  if (PyModule_AddFunctions(module.ptr(), elementwise_functions) < 0) throw py::error_already_set();
 }
 
 }  // namespace pyconv

@@ -17,7 +17,7 @@ py::array_t<int64_t> read_indices(py::handle value) {
   return indices.attr("astype")("=i8", py::arg("order") = "C", py::arg("copy") = false);
 }
 
-py::tuple forward(const py::array& input, py::handle weight_value) {
+py::tuple call_embedding_forward(const py::array& input, py::handle weight_value) {
   const py::array_t<int64_t> indices = read_indices(input);
   const Argument weight = read_contiguous("embedding", "weight", weight_value);
   const TensorView& w = weight.view;
@@ -39,8 +39,9 @@ py::tuple forward(const py::array& input, py::handle weight_value) {
 }
 
 // input: the indices that forward returned, and checked.
-py::array backward(py::handle grad_output, const py::array_t<int64_t, py::array::c_style>& input,
-                   int64_t rows, int64_t padding_idx) {
+py::array call_embedding_backward(py::handle grad_output,
+                                  const py::array_t<int64_t, py::array::c_style>& input,
+                                  int64_t rows, int64_t padding_idx) {
   const Argument grad = read_contiguous("embedding", "grad_output", grad_output);
   const TensorView& g = grad.view;
   check(g.ndim == input.ndim() + 1 && std::equal(g.shape, g.shape + g.ndim - 1, input.shape()),
@@ -60,8 +61,8 @@ py::array backward(py::handle grad_output, const py::array_t<int64_t, py::array:
 }  // namespace
 
 void bind_embedding(py::module_& module) {
-  module.def("embedding_forward", &forward);
-  module.def("embedding_backward", &backward);
+  module.def("embedding_forward", &call_embedding_forward);
+  module.def("embedding_backward", &call_embedding_backward);
 }
 
 }  // namespace pyconv

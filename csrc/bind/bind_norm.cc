@@ -56,13 +56,13 @@ Argument read_vector(const std::string& op, const char* name, py::handle value,
 }
 
 // What forward and backward share: the input and its shape, weight and bias.
-struct Arguments {
+struct NormArguments {
   std::string op;
   Argument input, weight, bias;
   NormShape shape;
 
-  Arguments(const std::string& name, py::handle input_value, py::handle weight_value,
-            py::handle bias_value, py::handle groups_value)
+  NormArguments(const std::string& name, py::handle input_value, py::handle weight_value,
+                py::handle bias_value, py::handle groups_value)
       : op(name), input(read_dense(op.c_str(), "input", input_value)) {
     const TensorView& v = input.view;
     check(v.ndim >= 2, op, ": input has shape ", shape_text(v), ", expected (N, C) or (N, C, ...)");
@@ -92,17 +92,18 @@ struct Arguments {
   bool empty() const { return input.view.size() == 0; }
 };
 
-py::array statistics_array(const Arguments& in) {
+py::array statistics_array(const NormArguments& in) {
   const int64_t size[] = {in.shape.statistics()};
   py::array result = new_array(in.input.view.dtype, size, 1);
   if (in.empty()) result[py::ellipsis()] = 1;
   return result;
 }
 
-py::tuple forward(const std::string& op, py::handle input, py::handle running_mean,
-                  py::handle running_var, py::handle weight, py::handle bias, py::handle groups,
-                  bool own, py::handle momentum_value, py::handle eps_value, bool relu) {
-  const Arguments in(op, input, weight, bias, groups);
+py::tuple call_norm_forward(const std::string& op, py::handle input, py::handle running_mean,
+                            py::handle running_var, py::handle weight, py::handle bias,
+                            py::handle groups, bool own, py::handle momentum_value,
+                            py::handle eps_value, bool relu) {
+  const NormArguments in(op, input, weight, bias, groups);
   const TensorView& view = in.input.view;
   const double eps = read_eps(op, eps_value),
                momentum = read_number(op, "momentum", momentum_value);
@@ -144,10 +145,11 @@ py::tuple forward(const std::string& op, py::handle input, py::handle running_me
   return py::make_tuple(output, mean, variance);
 }
 
-py::tuple backward(const std::string& op, py::handle grad_output, py::handle input,
-                   py::handle weight, py::handle bias, py::handle groups, py::handle mean_value,
-                   py::handle variance_value, bool own, double eps, bool relu, bool params) {
-  const Arguments in(op, input, weight, bias, groups);
+py::tuple call_norm_backward(const std::string& op, py::handle grad_output, py::handle input,
+                             py::handle weight, py::handle bias, py::handle groups,
+                             py::handle mean_value, py::handle variance_value, bool own, double eps,
+                             bool relu, bool params) {
+  const NormArguments in(op, input, weight, bias, groups);
   const TensorView& view = in.input.view;
   const Argument mean = read_contiguous(op.c_str(), "mean", mean_value);
   const Argument variance = read_contiguous(op.c_str(), "variance", variance_value);
@@ -249,8 +251,8 @@ py::tuple layer_backward(py::handle grad_output, py::handle input, int dims, py:
 }  // namespace
 
 void bind_norm(py::module_& module) {
-  module.def("norm_forward", &forward);
-  module.def("norm_backward", &backward);
+  module.def("norm_forward", &call_norm_forward);
+  module.def("norm_backward", &call_norm_backward);
   module.def("layer_norm_forward", &layer_forward);
   module.def("layer_norm_backward", &layer_backward);
 }

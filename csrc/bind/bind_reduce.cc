@@ -15,11 +15,6 @@
 namespace pyconv {
 namespace {
 
-// For check(): the shape as text, made only on failure.
-auto text(const TensorView& view) {
-  return [&view] { return shape_text(view); };
-}
-
 // The dimensions of a dense array longer than 1, outermost in memory first.
 std::vector<int> in_memory(const TensorView& view) {
   std::vector<int> order;

@@ -8,7 +8,7 @@
 namespace pyconv {
 namespace {
 
-constexpr const char* op = "rnn";
+constexpr const char* rnn_name = "rnn";
 
 // What forward and backward share: arguments read, and checked against each other.
 struct Layer {
@@ -21,11 +21,11 @@ struct Layer {
   Layer(int cell_number, py::handle x_value, py::handle h0_value, py::handle c0_value,
         py::handle weight_ih_value, py::handle weight_hh_value, py::object lengths_value,
         bool reversed)
-      : x(read_contiguous(op, "input", x_value)), lengths(lengths_value), reverse(reversed) {
-    check(cell_number >= 0 && cell_number < cells, op, ": cell is ", cell_number);
+      : x(read_contiguous(rnn_name, "input", x_value)), lengths(lengths_value), reverse(reversed) {
+    check(cell_number >= 0 && cell_number < cells, rnn_name, ": cell is ", cell_number);
     cell = static_cast<Cell>(cell_number);
     const int ndim = x.view.ndim;
-    check(ndim == 2 || ndim == 3, op, ": input has shape ", shape_text(x.view),
+    check(ndim == 2 || ndim == 3, rnn_name, ": input has shape ", shape_text(x.view),
           ", expected (steps, batch, features), or without steps");
     steps = ndim == 3 ? x.view.shape[0] : 1;
     batch = x.view.shape[ndim - 2];
@@ -33,7 +33,7 @@ struct Layer {
     weight_hh = operand("weight_hh", weight_hh_value);
     hidden = weight_hh.view.ndim == 2 ? weight_hh.view.shape[1] : 0;
     gates = gates_of(cell);
-    check(hidden >= 1 && hidden <= INT_MAX && steps >= 1, op, ": weight_hh has shape ",
+    check(hidden >= 1 && hidden <= INT_MAX && steps >= 1, rnn_name, ": weight_hh has shape ",
           shape_text(weight_hh.view), " and input ", shape_text(x.view),
           ", expected 1 or more hidden units and steps");
     shape_is("weight_hh", weight_hh, shape_of({gates * hidden, hidden}));
@@ -43,16 +43,17 @@ struct Layer {
     c0 = optional("cx", c0_value, states());
     if (lengths.is_none()) return;
     const auto array = py::array_t<int64_t, py::array::c_style>::ensure(lengths);
-    check(array && array.ndim() == 1 && array.shape(0) == batch, op, ": lengths has a wrong shape");
+    check(array && array.ndim() == 1 && array.shape(0) == batch, rnn_name,
+          ": lengths has a wrong shape");
     for (int64_t i = 0; i < batch; ++i)
-      check(array.data()[i] >= 1 && array.data()[i] <= steps, op, ": lengths[", i, "] is ",
+      check(array.data()[i] >= 1 && array.data()[i] <= steps, rnn_name, ": lengths[", i, "] is ",
             array.data()[i], ", expected 1 to ", steps);
     lengths = array;
   }
 
   Argument operand(const char* name, py::handle value) const {
-    Argument argument = read_contiguous(op, name, value);
-    check<WrongType>(argument.view.dtype == x.view.dtype, op, ": ", name, ".dtype is ",
+    Argument argument = read_contiguous(rnn_name, name, value);
+    check<WrongType>(argument.view.dtype == x.view.dtype, rnn_name, ": ", name, ".dtype is ",
                      text_of(argument.array, "dtype"), " and input.dtype is ",
                      text_of(x.array, "dtype"), ", expected the same dtype");
     return argument;
@@ -79,7 +80,7 @@ struct Layer {
   TensorView outputs() const { return of_steps(steps, hidden); }
 
   static void shape_is(const char* name, const Argument& argument, const TensorView& expected) {
-    check(same_shape(argument.view, expected), op, ": ", name, " has shape ",
+    check(same_shape(argument.view, expected), rnn_name, ": ", name, " has shape ",
           shape_text(argument.view), ", expected ", shape_text(expected));
   }
 
@@ -103,14 +104,15 @@ T* data_of(py::object& array) {
 }
 
 // -> output, h_n, c_n, gates, extra; the last two, for backward, only if `keep`.
-py::tuple forward(int cell, py::handle x, py::handle h0, py::handle c0, py::handle weight_ih,
-                  py::handle weight_hh, py::handle bias_ih_value, py::handle bias_hh_value,
-                  py::object lengths, bool reverse, bool keep) {
+py::tuple call_rnn_forward(int cell, py::handle x, py::handle h0, py::handle c0,
+                           py::handle weight_ih, py::handle weight_hh, py::handle bias_ih_value,
+                           py::handle bias_hh_value, py::object lengths, bool reverse, bool keep) {
   const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
   const int64_t H = in.hidden, G = in.gates;
   const Argument bias_ih = in.optional("bias_ih", bias_ih_value, Layer::shape_of({G * H}));
   const Argument bias_hh = in.optional("bias_hh", bias_hh_value, Layer::shape_of({G * H}));
-  check(!bias_ih.view.data == !bias_hh.view.data, op, ": one bias is None and the other is not");
+  check(!bias_ih.view.data == !bias_hh.view.data, rnn_name,
+        ": one bias is None and the other is not");
   const Sequences sequences = in.sequences();
   py::object none = py::none(), output = in.make(in.outputs()), h_n = in.make(in.states()),
              c_n = none, gates = none, extra = none;
@@ -205,11 +207,12 @@ py::object stream_step(int cell_number, bool layer, py::handle x_value, py::hand
 
 // need: of the input, of the weights. -> gradients of input, hx, cx, weight_ih, weight_hh, bias_ih,
 // bias_hh.
-py::tuple backward(int cell, py::handle x, py::handle h0, py::handle c0, py::handle weight_ih,
-                   py::handle weight_hh, py::object lengths, bool reverse, py::handle output_value,
-                   py::handle gates_value, py::handle extra_value, py::handle grad_output_value,
-                   py::handle grad_h_n_value, py::handle grad_c_n_value, bool need_input,
-                   bool need_weights, bool need_bias) {
+py::tuple call_rnn_backward(int cell, py::handle x, py::handle h0, py::handle c0,
+                            py::handle weight_ih, py::handle weight_hh, py::object lengths,
+                            bool reverse, py::handle output_value, py::handle gates_value,
+                            py::handle extra_value, py::handle grad_output_value,
+                            py::handle grad_h_n_value, py::handle grad_c_n_value, bool need_input,
+                            bool need_weights, bool need_bias) {
   const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
   const int64_t H = in.hidden, G = in.gates;
   const Sequences sequences = in.sequences();
@@ -217,7 +220,7 @@ py::tuple backward(int cell, py::handle x, py::handle h0, py::handle c0, py::han
   const Argument gates =
       in.optional("gates", gates_value, Layer::shape_of({sequences.rows(), G * H}));
   const Argument extra = in.optional("extra", extra_value, Layer::shape_of({sequences.rows(), H}));
-  check(output.view.data && gates.view.data && (G == 1 || extra.view.data), op,
+  check(output.view.data && gates.view.data && (G == 1 || extra.view.data), rnn_name,
         ": output, gates or extra is None");
   const Argument grad_output = in.optional("grad_output", grad_output_value, in.outputs());
   const Argument grad_h_n = in.optional("grad_h_n", grad_h_n_value, in.states());
@@ -269,8 +272,8 @@ py::tuple backward(int cell, py::handle x, py::handle h0, py::handle c0, py::han
 }  // namespace
 
 void bind_rnn(py::module_& module) {
-  module.def("rnn_forward", &forward);
-  module.def("rnn_backward", &backward);
+  module.def("rnn_forward", &call_rnn_forward);
+  module.def("rnn_backward", &call_rnn_backward);
   module.def("rnn_stream_step", &stream_step);
 }
 

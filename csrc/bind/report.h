@@ -28,4 +28,9 @@ inline std::string shape_text(const TensorView& view) {
   return text + (view.ndim == 1 ? ",)" : ")");
 }
 
+// For check(): the same, made only on failure.
+inline auto text(const TensorView& view) {
+  return [&view] { return shape_text(view); };
+}
+
 }  // namespace pyconv
