@@ -76,6 +76,23 @@ class ColumnsOf {
   std::vector<int64_t> offsets_[3];
 };
 
+// Pixels of each row of an image, and the taps along the row that they meet inside the source.
+struct Strip {
+  int64_t first, count;
+  Range taps;
+  int64_t terms() const { return count * (taps.end - taps.first); }
+};
+
+// Cuts rows where pixels meet fewer taps, if that leaves out a good part of all terms. No strip has
+// fewer pixels in all `rows` than two tiles. One that meets nothing keeps a tap, for its zeros.
+template <class T>
+std::vector<Strip> strips_of(const Columns<T>& columns, int64_t rows);
+
+// The part of the sum that pixels [j0, j0 + count) meet inside the source. Taps are told apart
+// along the outermost dimension that has several: those of an outer one are a stretch of the sum.
+template <class T>
+Range depth_met(const Columns<T>& columns, int64_t j0, int64_t count);
+
 // Whether the columns are the source itself: one tap, and pixels at equal distances. Distances of a
 // multiple of 4096 bytes would fall into the same sets of the L1 cache.
 template <class T>

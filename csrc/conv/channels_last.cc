@@ -13,6 +13,7 @@
 #include <algorithm>
 
 #include "conv/algorithms.h"
+#include "conv/weights.h"
 #include "core/threads.h"
 #include "gemm/gemm.h"
 
@@ -37,51 +38,6 @@ struct Target {
     places.step[1] = places.image_stride;
     dense = false;
   }
-};
-
-// The right operand: panels of nr output channels, [depth][nr], with depth counting (tap, channel).
-template <class T>
-struct Weights {
-  const ConvShape& s;
-  const T* data;
-  bool back;                  // of backward_input: the channels' roles are exchanged
-  std::vector<int64_t> taps;  // backward_input: those that the phase meets, in order
-  const T* kept = nullptr;    // its part of the first panel, if those of all phases were packed
-  int64_t kept_panel = 0;     // from there to the next panel
-
-  int64_t outputs() const { return back ? s.in_group() : s.out_group(); }
-  int64_t depth() const {
-    return back ? s.out_group() * int64_t(taps.size()) : s.in_group() * s.taps();
-  }
-  int64_t panels() const { return ceil_div(outputs(), gemm_table().of<T>().nr); }
-  int64_t panel() const { return gemm_table().of<T>().nr * depth(); }
-
-  // All panels of all groups.
-  void pack(T* packed) const {
-    parallel_for(s.groups * panels(),
-                 [&](int64_t i) { pack(i / panels(), i % panels(), packed + i * panel()); });
-  }
-
-  void pack(int64_t group, int64_t n, T* panel) const {
-    const PixelKernels<T>& kernels = pixel_table().of<T>();
-    const int64_t first = n * gemm_table().of<T>().nr, row = s.in_group() * s.taps();
-    const T* const of_group = data + group * s.out_group() * row;
-    const int used =
-        static_cast<int>(std::min<int64_t>(gemm_table().of<T>().nr, outputs() - first));
-    if (back)
-      kernels.pack_weight_back(of_group + first * s.taps(), s.taps(), row, s.out_group(),
-                               taps.data(), int64_t(taps.size()), used, data + s.out_channels * row,
-                               panel);
-    else
-      kernels.pack_weight(of_group + first * row, s.in_group(), s.taps(), used, panel);
-  }
-};
-
-// Pixels of each row of an image, and the taps along the row that they meet inside the source.
-struct Strip {
-  int64_t first, count;
-  Range taps;
-  int64_t terms() const { return count * (taps.end - taps.first); }
 };
 
 template <class T>
@@ -110,29 +66,6 @@ struct PixelProduct {
   // weights as they need them, so that these are read once.
   void run(int64_t groups) const;
 };
-
-// The part of the sum that pixels [j0, j0 + count) meet inside the source. Taps are told apart
-// along the outermost dimension that has several: those of an outer one are a stretch of the sum.
-template <class T>
-Range depth_met(const Columns<T>& c, int64_t j0, int64_t count) {
-  int i = 0;
-  while (i < 2 && c.taps[i] == 1) ++i;
-  int64_t inner = 1, stretch = c.channels;
-  for (int k = i + 1; k < 3; ++k) {
-    inner *= c.pixels[k];
-    stretch *= c.taps[k];
-  }
-  int64_t low = j0 / inner, high = (j0 + count - 1) / inner;
-  const bool one = low / c.pixels[i] == high / c.pixels[i];  // of what lies outside the dimension
-  low = one ? low % c.pixels[i] : 0;
-  high = one ? high % c.pixels[i] : c.pixels[i] - 1;
-  const int64_t *const begin = c.offset[i], *const last = begin + c.taps[i] - 1;
-  const int64_t* first = begin;
-  const int64_t* end = last + 1;  // offsets ascend
-  while (first < last && high * c.step[i] + *first < 0) ++first;
-  while (end > first + 1 && low * c.step[i] + end[-1] >= c.size[i]) --end;
-  return {(first - begin) * stretch, (end - begin) * stretch};
-}
 
 // Pixels [j0, j0 + count) of one group times the panels [n0, n1) of output channels.
 template <class T>
@@ -315,48 +248,6 @@ void PixelProduct<T>::run(int64_t groups) const {
     }
     for (int64_t i = n0; i < n1; ++i) block.finish(i);
   });
-}
-
-// Cuts rows where pixels meet fewer taps, if that leaves out a good part of all terms. No strip has
-// fewer pixels in all rows than two tiles. One that meets nothing keeps a tap, for its zeros.
-template <class T>
-std::vector<Strip> strips_of(const Columns<T>& c, int64_t rows) {
-  constexpr double worth = 0.97;
-  const int64_t taps = c.taps[2], width = c.pixels[2];
-  const std::vector<Strip> whole = {{0, width, {0, taps}}};
-  if (taps == 1) return whole;
-  std::vector<Strip> strips;
-  for (int64_t w = 0; w < width; ++w) {
-    Range met{0, taps};
-    while (met.first + 1 < met.end && w * c.step[2] + c.offset[2][met.first] < 0) ++met.first;
-    while (met.end - 1 > met.first && w * c.step[2] + c.offset[2][met.end - 1] >= c.size[2])
-      --met.end;
-    const bool same = !strips.empty() && strips.back().taps.first == met.first &&
-                      strips.back().taps.end == met.end;
-    if (same)
-      ++strips.back().count;
-    else
-      strips.push_back({w, 1, met});
-  }
-  const auto join = [&](size_t i) {  // with the next
-    strips[i].count += strips[i + 1].count;
-    strips[i].taps = {std::min(strips[i].taps.first, strips[i + 1].taps.first),
-                      std::max(strips[i].taps.end, strips[i + 1].taps.end)};
-    strips.erase(strips.begin() + static_cast<int64_t>(i) + 1);
-  };
-  const int64_t least = ceil_div(2 * gemm_table().of<T>().mr, rows);
-  for (size_t i = 0; i < strips.size();) {
-    const bool small = strips[i].count < least && strips.size() > 1;
-    if (small && i + 1 < strips.size())
-      join(i);
-    else if (small)
-      join(--i);
-    else
-      ++i;
-  }
-  int64_t terms = 0;
-  for (const Strip& strip : strips) terms += strip.terms();
-  return double(terms) < worth * double(width * taps) ? strips : whole;
 }
 
 template <class T>

@@ -115,6 +115,67 @@ bool ColumnsOf<T>::rows_before_images(int64_t batch) {
   return true;
 }
 
+template <class T>
+std::vector<Strip> strips_of(const Columns<T>& c, int64_t rows) {
+  constexpr double worth = 0.97;
+  const int64_t taps = c.taps[2], width = c.pixels[2];
+  const std::vector<Strip> whole = {{0, width, {0, taps}}};
+  if (taps == 1) return whole;
+  std::vector<Strip> strips;
+  for (int64_t w = 0; w < width; ++w) {
+    Range met{0, taps};
+    while (met.first + 1 < met.end && w * c.step[2] + c.offset[2][met.first] < 0) ++met.first;
+    while (met.end - 1 > met.first && w * c.step[2] + c.offset[2][met.end - 1] >= c.size[2])
+      --met.end;
+    const bool same = !strips.empty() && strips.back().taps.first == met.first &&
+                      strips.back().taps.end == met.end;
+    if (same)
+      ++strips.back().count;
+    else
+      strips.push_back({w, 1, met});
+  }
+  const auto join = [&](size_t i) {  // with the next
+    strips[i].count += strips[i + 1].count;
+    strips[i].taps = {std::min(strips[i].taps.first, strips[i + 1].taps.first),
+                      std::max(strips[i].taps.end, strips[i + 1].taps.end)};
+    strips.erase(strips.begin() + static_cast<int64_t>(i) + 1);
+  };
+  const int64_t least = ceil_div(2 * gemm_table().of<T>().mr, rows);
+  for (size_t i = 0; i < strips.size();) {
+    const bool small = strips[i].count < least && strips.size() > 1;
+    if (small && i + 1 < strips.size())
+      join(i);
+    else if (small)
+      join(--i);
+    else
+      ++i;
+  }
+  int64_t terms = 0;
+  for (const Strip& strip : strips) terms += strip.terms();
+  return double(terms) < worth * double(width * taps) ? strips : whole;
+}
+
+template <class T>
+Range depth_met(const Columns<T>& c, int64_t j0, int64_t count) {
+  int i = 0;
+  while (i < 2 && c.taps[i] == 1) ++i;
+  int64_t inner = 1, stretch = c.channels;
+  for (int k = i + 1; k < 3; ++k) {
+    inner *= c.pixels[k];
+    stretch *= c.taps[k];
+  }
+  int64_t low = j0 / inner, high = (j0 + count - 1) / inner;
+  const bool one = low / c.pixels[i] == high / c.pixels[i];  // of what lies outside the dimension
+  low = one ? low % c.pixels[i] : 0;
+  high = one ? high % c.pixels[i] : c.pixels[i] - 1;
+  const int64_t *const begin = c.offset[i], *const last = begin + c.taps[i] - 1;
+  const int64_t* first = begin;
+  const int64_t* end = last + 1;  // offsets ascend
+  while (first < last && high * c.step[i] + *first < 0) ++first;
+  while (end > first + 1 && low * c.step[i] + end[-1] >= c.size[i]) --end;
+  return {(first - begin) * stretch, (end - begin) * stretch};
+}
+
 ConvShape pointwise(const ConvShape& s) {
   ConvShape same = s;
   same.in_channels = s.out_channels;
@@ -203,6 +264,10 @@ void fill_input(const ConvShape& s, const T* bias, bool channels_last, T* input)
   });
 }
 
+template std::vector<Strip> strips_of(const Columns<float>&, int64_t);
+template std::vector<Strip> strips_of(const Columns<double>&, int64_t);
+template Range depth_met(const Columns<float>&, int64_t, int64_t);
+template Range depth_met(const Columns<double>&, int64_t, int64_t);
 template class ColumnsOf<float>;
 template class ColumnsOf<double>;
 template void fill_input(const ConvShape&, const float*, bool, float*);
