@@ -253,9 +253,12 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> F.pow([1.0, 2.0], 2)
     tensor([1., 4.])
     """
-    if type(exponent) in _NUMBERS and exponent == 2:
-        return mul(input, input)
-    if type(exponent) not in _NUMBERS:
+    if type(exponent) in _NUMBERS:
+        if exponent == 2:
+            return mul(input, input)
+        if exponent == 3:
+            return mul(mul(input, input), input)
+    else:
         exponent = as_tensor(exponent, "exponent")
     return Pow.apply(*tensors_of(input, exponent))
 
