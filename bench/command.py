@@ -14,7 +14,7 @@ from pyconv import _core
 from pyconv.terminal import Progress, above, check_outputs
 
 from . import files, regret, report
-from .measure import Peaks, Row, measure
+from .measure import Peaks, Row, Truths, measure
 from .peers.pyconv import TABLE_OF, ops_with
 from .problems import MODES, STEPS, Problem, load
 from .worker import Worker
@@ -207,9 +207,10 @@ def measure_all(
     peaks = Peaks(about["peak_gflops"], about["peak_gbytes_per_second"])
     names = [Row(problem, direction, 0, 0).name for problem, direction in problems]
     table = report.Table(names, libraries)
+    truths: Truths = {}
 
     def line(problem: Problem, direction: str) -> tuple[Row, str]:
-        row = measure(problem, direction, workers, peaks, seconds_of(args), ROUNDS)
+        row = measure(problem, direction, workers, peaks, seconds_of(args), ROUNDS, truths)
         return row, table.line(row)
 
     rows = print_rows(problems, names, table.header(), line)

@@ -114,11 +114,11 @@ class Table:
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
-    """Say where pyconv is behind, what was not timed, and whether the times can be trusted."""
+    """Say where pyconv is behind, which library was wrong, and whether to trust the times."""
     lines = _behind([row for row in rows if row.best()])
     for row in rows:
         for library, note in row.notes.items():
-            if library == "reference" or note.startswith("wrong"):
+            if note.startswith("wrong"):
                 lines.append(f"{row.name}: {library} {note}")
     unsteady = sum(row.spread() > UNSTEADY for row in rows if row.measured)
     if unsteady:

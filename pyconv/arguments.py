@@ -62,6 +62,14 @@ def number(what: str, value: Any, nan: bool = False) -> float:
     return result
 
 
+def probability(what: str, value: Any) -> float:
+    """Return a number from 0 to 1; TypeError for what is none, ValueError for another."""
+    result = number(what, value)
+    if not 0 <= result <= 1:
+        raise ValueError(f"{what} is {value!r}, expected a number in [0, 1]")
+    return result
+
+
 def dtype_of(what: str, value: DTypeLike) -> np.dtype[Any]:
     """Return a dtype of numbers; TypeError for what is none."""
     try:

@@ -45,10 +45,10 @@ class Library:
         return self._seconds
 
 
-def row_of(*libraries: Library) -> Any:
+def row_of(*libraries: Library, truths: measure.Truths | None = None) -> Any:
     problem = problems.parse("matmul a 10x10 10x10")
     peaks = measure.Peaks(gflops=1.0, bandwidth=1.0)
-    return measure.measure(problem, "forward", list(libraries), peaks, 0.1, 5)
+    return measure.measure(problem, "forward", list(libraries), peaks, 0.1, 5, truths or {})
 
 
 TRUTH = np.arange(1.0, 5.0)
@@ -126,12 +126,15 @@ def test_means_are_taken_by_mode_and_direction() -> None:
     assert firsts == means
 
 
-def test_slow_reference_is_not_repeated() -> None:
-    numpy_ = Library("numpy", {"reference": TRUTH}, 3.0)
-    row = row_of(numpy_, Library("pyconv", {"pyconv": RIGHT}))
+def test_slow_reference_is_called_once_for_both_modes() -> None:
+    numpy_, ours = Library("numpy", {"reference": TRUTH}, 3.0), Library("pyconv", {"pyconv": RIGHT})
+    truths: measure.Truths = {("another", "forward"): ([], 0.0), ("one", "forward"): ([], 0.0)}
+    row = row_of(numpy_, ours, truths=truths)
     assert numpy_.calls == []
-    assert row.notes == {"reference": "not timed: one call takes 3.0 s"}
-    assert "not timed" in report.Table(["a"], ["reference"]).footer([row])
+    assert row.rounds["reference"] == [3000.0]
+    assert list(truths) == [("one", "forward"), (str(row.problem), "forward")]
+    broken = Library("numpy", {"reference": RuntimeError("called again")})
+    assert row_of(broken, ours, truths=truths).rounds["reference"] == [3000.0]
 
 
 def test_library_that_cannot_is_left_out() -> None:

@@ -114,8 +114,16 @@ BAD_P = [-0.1, 1.1, float("nan"), float("inf"), None, "a", 2**100]
 @pytest.mark.parametrize("p", BAD_P)
 @pytest.mark.parametrize("make", [lambda p: F.dropout(np.ones(2), p), nn.Dropout2d])
 def test_bad_p(make: Any, p: Any) -> None:
-    with pytest.raises(ValueError, match="p is"):
+    with pytest.raises(ValueError if isinstance(p, (int, float)) else TypeError, match="p is"):
         make(p)
+
+
+def test_numbers_of_numpy() -> None:
+    assert nn.Dropout(np.float32(0.5)).p == 0.5
+    assert F.batch_norm(np.ones((2, 3)), None, None, training=True, eps=np.float32(1)).shape == (
+        2,
+        3,
+    )
 
 
 @pytest.mark.parametrize("x", [np.ones(3, int), np.ones(3, bool), np.ones(3, np.float16)])

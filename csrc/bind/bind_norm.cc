@@ -11,7 +11,8 @@ namespace pyconv {
 namespace {
 
 double read_number(const std::string& op, const char* name, py::handle value) {
-  const bool number = PyFloat_Check(value.ptr()) || PyIndex_Check(value.ptr());
+  const bool number = PyFloat_Check(value.ptr()) || PyIndex_Check(value.ptr()) ||
+                      py::isinstance(value, py::module_::import("numpy").attr("floating"));
   const double result = number && !PyBool_Check(value.ptr()) ? PyFloat_AsDouble(value.ptr()) : NAN;
   if (PyErr_Occurred()) PyErr_Clear();
   check<WrongType>(

@@ -14,6 +14,7 @@ PYCONV_DEFINE_PICK(ConvTable, conv_table)
 PYCONV_DEFINE_PICK(PixelTable, pixel_table)
 PYCONV_DEFINE_PICK(WinogradTable, winograd_table)
 PYCONV_DEFINE_PICK(GroupedTable, grouped_table)
+PYCONV_DEFINE_PICK(GroupedWeightTable, grouped_weight_table)
 
 namespace {
 
@@ -161,15 +162,12 @@ double winograd_cost(const ConvProblem& p) {
   return (1.05 * multiply + transforms + filters + conversion_cycles(p) + 10000) / hertz;
 }
 
-// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group. The gradient
-// of the weights of larger groups reads its arrays once for each channel of a group.
+// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group.
 double grouped_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
   const double vectors = whole(s.out_channels, lanes(p)) / lanes(p);
-  const bool again = s.in_group() > 1 && p.direction == ConvDirection::backward_weight;
-  return (r.pixels * vectors * ((again ? 2.2 : 1.05) * r.depth + 2) + conversion_cycles(p) + 3000) /
-         hertz;
+  return (r.pixels * vectors * (1.05 * r.depth + 2) + conversion_cycles(p) + 3000) / hertz;
 }
 
 bool refuses_nothing(const ConvProblem&, std::string*) { return false; }

@@ -136,8 +136,7 @@ void Convs<T>::task(int64_t image, int64_t band, int64_t bands, int64_t v0, int6
       part.prefetch =
           !side_by_side &&
           batch * (source_image + result_image) * static_cast<int64_t>(sizeof(T)) > cached_bytes;
-      kernels<T>().convolve(part, group, all_members, rows * band / bands,
-                            rows * (band + 1) / bands);
+      kernels<T>().convolve(part, group, rows * band / bands, rows * (band + 1) / bands);
     }
     v += count;
   }

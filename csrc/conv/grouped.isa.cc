@@ -23,21 +23,6 @@ constexpr int segment_lengths = sizeof segment_pixels / sizeof *segment_pixels;
 template <int Group, int Step>
 constexpr int most_pixels = Group == 1 && Step == 1 && accumulator_rows > 6 ? 14 : 8;
 
-// Channel Member of each group of the vector at x, in all lanes of its group.
-template <class T, int Group, int Member, size_t... I>
-inline __attribute__((always_inline)) Vec<T> spread(Vec<T> v, std::index_sequence<I...>) {
-  return __builtin_shufflevector(v, v, (static_cast<int>(I) / Group * Group + Member)...);
-}
-template <class T, int Group, int Member>
-inline __attribute__((always_inline)) Vec<T> member(const T* x) {
-  if constexpr (Group == 1)
-    return load(x);
-  else if constexpr (Group == lanes<T>)
-    return broadcast(*x);  // the pointer has been moved to the member
-  else
-    return spread<T, Group, Member>(load(x), std::make_index_sequence<lanes<T>>());
-}
-
 // Strides along a row: in elements, of the source from pixel to pixel, from pixel to pixel of the
 // result and from tap to tap, and of the weights from tap to tap; in pixels of the source.
 struct Strides {
@@ -155,7 +140,7 @@ struct Place {
 };
 
 template <class T, int Group, int Step, int P, size_t... Member>
-inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>& g, int only,
+inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>& g,
                                                             const Segment& segment,
                                                             const Place<T>& at,
                                                             std::index_sequence<Member...>) {
@@ -164,7 +149,6 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
   const Strides s{pixel, step * pixel, spacing * pixel, g.weight_stride[2], step, spacing};
   const int64_t x_row = g.spacing[1] * g.source_stride[1], w_row = g.weight_stride[1];
   const int64_t member_stride = g.weight_member, y_pixel = g.result_stride[2];
-  const bool accumulate = g.accumulate;
   for (int64_t v = at.v0; v < at.v1; ++v) {
     Vec<T> sum[P];
     const Vec<T> start = g.bias ? load(g.bias + v * lanes<T>) : Vec<T>{};
@@ -183,7 +167,7 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
       const T* w = at.w + v * g.weight_vector + i * g.weight_stride[0] + at.h.first * w_row;
       for (int64_t j = at.h.end - at.h.first; j > 0; --j, x += x_row, w += w_row) {
         const auto add = [&](auto member, int c) __attribute__((always_inline)) {
-          if (Group > 1 && only != all_members && only != c) return;
+          // Where a group fills the vector, the pointer is moved to the member instead.
           add_row<T, Group, member(), Step>(segment, s, Group == lanes<T> ? x + c : x,
                                             w + c * member_stride, sum);
         };
@@ -195,17 +179,16 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
     }
     T* to = at.y + v * g.result_vector;
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p, to += y_pixel) store(to, accumulate ? load(to) + sum[p] : sum[p]);
+    for (int p = 0; p < P; ++p, to += y_pixel) store(to, sum[p]);
   }
 }
 
 template <class T>
-using SegmentKernel = void (*)(const GroupedConv<T>&, int, const Segment&, const Place<T>&);
+using SegmentKernel = void (*)(const GroupedConv<T>&, const Segment&, const Place<T>&);
 
 template <class T, int Group, int Step, int P>
-void convolve_segment(const GroupedConv<T>& g, int only, const Segment& segment,
-                      const Place<T>& at) {
-  convolve_vectors<T, Group, Step, P>(g, only, segment, at, std::make_index_sequence<Group>());
+void convolve_segment(const GroupedConv<T>& g, const Segment& segment, const Place<T>& at) {
+  convolve_vectors<T, Group, Step, P>(g, segment, at, std::make_index_sequence<Group>());
 }
 
 // The kernels by length, null where there is none.
@@ -256,7 +239,7 @@ inline SegmentKernels<T> kernels_of(const GroupedConv<T>& g, int group) {
 // Down a strip of as many columns as a segment has, for so many vectors that what the next row will
 // meet again stays in L1.
 template <class T>
-void convolve_strip(const GroupedConv<T>& g, SegmentKernel<T> kernel, int member, int64_t column,
+void convolve_strip(const GroupedConv<T>& g, SegmentKernel<T> kernel, int64_t column,
                     int64_t length, const Range& rows, const Range& vectors) {
   const Segment segment = segment_at(g, column, length);
   const T* const x = g.source + (column * g.step[2] + g.offset[2] + segment.first * g.spacing[2]) *
@@ -273,12 +256,12 @@ void convolve_strip(const GroupedConv<T>& g, SegmentKernel<T> kernel, int member
       place.x += position * g.source_stride[i];
       place.y += at[i] * g.result_stride[i];
     }
-    kernel(g, member, segment, place);
+    kernel(g, segment, place);
   }
 }
 
 template <class T>
-void convolve(const GroupedConv<T>& g, int group, int member, int64_t first, int64_t end) {
+void convolve(const GroupedConv<T>& g, int group, int64_t first, int64_t end) {
   const SegmentKernels<T> kernels = kernels_of(g, group);
   const int64_t width = g.pixels[2], length = segment_pixels[kernels.choose(width)];
   const int64_t lines = g.taps[0] * g.taps[1] * (length * g.step[2] + g.taps[2] * g.spacing[2]);
@@ -288,7 +271,7 @@ void convolve(const GroupedConv<T>& g, int group, int member, int64_t first, int
     const Range vectors{g.vectors * b / blocks, g.vectors * (b + 1) / blocks};
     for (int64_t p = 0; p < width;) {
       const int i = kernels.choose(width - p);
-      convolve_strip(g, kernels.of_length[i], member, p, segment_pixels[i], {first, end}, vectors);
+      convolve_strip(g, kernels.of_length[i], p, segment_pixels[i], {first, end}, vectors);
       p += segment_pixels[i];
     }
   }

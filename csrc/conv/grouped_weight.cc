@@ -15,38 +15,46 @@
 namespace pyconv {
 namespace {
 
+constexpr int64_t cached_bytes = int64_t{1} << 19;  // half of L2
+
+// A task takes some vectors of channels through a part of the images, a block of rows at a time
+// that stays in L2 meanwhile: neighbouring vectors share lines and pages.
 template <class T>
 struct WeightGradient {
   const ConvShape& s;
   const TensorView input, grad_output;
   const ChannelVectors vectors;
-  int64_t image_parts, bands;
+  int64_t image_parts, bands, blocks, rows_at_once;
 
   WeightGradient(const ConvShape& shape, const TensorView& x, const TensorView& y)
-      : s(shape),
-        input(x),
-        grad_output(y),
-        vectors(s.out_channels, grouped_table().of<T>().lanes),
-        image_parts(std::min(s.batch, ceil_div(enough_tasks, vectors.count()))),
-        bands(std::min(
-            s.output[1],
-            ceil_div(enough_tasks, vectors.count() * std::max<int64_t>(1, image_parts)))) {}
+      : s(shape), input(x), grad_output(y), vectors(s.out_channels, grouped_table().of<T>().lanes) {
+    // Sums that are not small beside what is summed up had better not be made in parts.
+    const int64_t weights = s.out_channels * s.in_group() * s.taps();
+    const int64_t parts = std::clamp<int64_t>(grad_output.size() / weights, 1, enough_tasks);
+    image_parts = std::min(s.batch, parts);
+    bands = std::min(
+        {s.output[1], parts / image_parts, ceil_div(enough_tasks, image_parts * vectors.count())});
+    blocks = std::min(vectors.count(), ceil_div(enough_tasks, image_parts * bands));
+    const int64_t row = ceil_div(vectors.count(), blocks) * vectors.lanes *
+                        (s.output[0] * s.output[2] + s.stride[1] * s.input[0] * s.input[2]);
+    rows_at_once = std::max<int64_t>(
+        s.kernel[1], cached_bytes / (std::max<int64_t>(row, 1) * static_cast<int64_t>(sizeof(T))));
+  }
 
   int64_t parts() const { return image_parts * bands; }
   int64_t sums() const { return s.in_group() * s.taps() * vectors.lanes; }  // of a vector
 
-  GroupedConv<T> conv(int64_t band, T* sums) const;
-  void add_part(int64_t part, int64_t v, T* sums) const;
+  GroupedConv<T> conv(int64_t first, int64_t end) const;
+  void add_part(int64_t part, int64_t v0, int64_t v1, T* sums) const;
   void add_parts(int64_t v, T* sums, T* result) const;
 };
 
-// The sums over one band of rows of grad_output; `sums` are [tap][lane].
+// The sums over rows [first, end) of grad_output, of the rows of the source that these meet.
 template <class T>
-GroupedConv<T> WeightGradient<T>::conv(int64_t band, T* sums) const {
-  const TensorView taps = channels_last_view(sums, input.dtype, 1, vectors.lanes, s.kernel);
+GroupedConv<T> WeightGradient<T>::conv(int64_t first, int64_t end) const {
+  const TensorView taps = channels_last_view(nullptr, input.dtype, 1, vectors.lanes, s.kernel);
   GroupedConv<T> g = conv_of_arrays<T>(input, taps);
-  g.weight = grad_output.as<T>();
-  g.vectors = 1;
+  g.weight = grad_output.as<T>() + first * grad_output.stride[3];
   for (int i = 0; i < 3; ++i) {
     g.weight_stride[i] = grad_output.stride[2 + i];
     g.taps[i] = s.output[i];
@@ -54,41 +62,73 @@ GroupedConv<T> WeightGradient<T>::conv(int64_t band, T* sums) const {
     g.spacing[i] = s.stride[i];
     g.offset[i] = -s.pad_before[i];
   }
-  const int64_t first = s.output[1] * band / bands, end = s.output[1] * (band + 1) / bands;
-  g.weight += first * g.weight_stride[1];
   g.taps[1] = end - first;
   g.offset[1] += first * s.stride[1];
+  const int64_t last =
+      g.offset[1] + (end - first - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1];
+  const int64_t low = std::clamp<int64_t>(g.offset[1], 0, s.input[1]);
+  g.source += low * g.source_stride[1];
+  g.size[1] = std::clamp<int64_t>(last + 1, low, s.input[1]) - low;
+  g.offset[1] -= low;
   return g;
 }
 
+// Both arrays' vectors side by side.
 template <class T>
-void WeightGradient<T>::add_part(int64_t part, int64_t v, T* sums) const {
+void gather_both(GroupedConv<T>& g, int64_t lanes, T* gathered) {
+  GroupedConv<T> grad{};
+  grad.source = g.weight;
+  std::copy(g.weight_stride, g.weight_stride + 3, grad.source_stride);
+  std::copy(g.taps, g.taps + 3, grad.size);
+  gather_vector(grad, grad.source, gathered);
+  read_gathered(gathered, lanes, grad);
+  g.weight = grad.source;
+  std::copy(grad.source_stride, grad.source_stride + 3, g.weight_stride);
+  gathered += g.taps[0] * g.taps[1] * g.taps[2] * lanes;
+  gather_vector(g, g.source, gathered);
+  read_gathered(gathered, lanes, g);
+}
+
+template <class T>
+void WeightGradient<T>::add_part(int64_t part, int64_t v0, int64_t v1, T* sums) const {
   const int64_t first = s.batch * (part / bands) / image_parts;
   const int64_t end = s.batch * (part / bands + 1) / image_parts;
-  GroupedConv<T> g = conv(part % bands, sums);
-  const T *const x = g.source + vectors.channel(v), *const y = g.weight + vectors.channel(v);
-  for (int64_t image = first; image < end; ++image) {
-    g.source = x + image * input.stride[0];
-    g.weight = y + image * grad_output.stride[0];
-    g.accumulate = image > first;
-    for (int member = 0; member < s.in_group(); ++member) {
-      g.result = sums + member * s.taps() * vectors.lanes;
-      grouped_table().of<T>().convolve(g, static_cast<int>(s.in_group()), member, 0,
-                                       s.kernel[0] * s.kernel[1]);
+  const int64_t band = part % bands, rows = s.output[1];
+  const int64_t band_first = rows * band / bands, band_end = rows * (band + 1) / bands;
+  // Worth it where the arrays are read several times, or crowd into few sets of the L1 cache.
+  const bool gathers = s.in_group() > 1 || s.kernel[1] > 3 ||
+                       input.stride[4] * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
+  const int64_t most = std::min(rows_at_once, band_end - band_first);
+  const int64_t source_rows =
+      std::min(s.input[1], (most - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1);
+  const int64_t pixels = s.output[0] * most * s.output[2] + s.input[0] * source_rows * s.input[2];
+  const Scratch gathered(gathers ? size_t(pixels * vectors.lanes) * sizeof(T) : 0);
+  for (int64_t image = first; image < end; ++image)
+    for (int64_t row = band_first; row < band_end; row += most) {
+      const GroupedConv<T> all = conv(row, std::min(row + most, band_end));
+      for (int64_t v = v0; v < v1; ++v) {
+        GroupedConv<T> g = all;
+        g.source += image * input.stride[0] + vectors.channel(v);
+        g.weight += image * grad_output.stride[0] + vectors.channel(v);
+        g.result = sums + (v - v0) * this->sums();
+        g.accumulate = image > first || row > band_first;
+        if (gathers) gather_both(g, vectors.lanes, gathered.as<T>());
+        grouped_weight_table().of<T>().add_weight_gradient(g, static_cast<int>(s.in_group()));
+      }
     }
-  }
 }
 
 // Adds a vector's parts, the first of them in place, and writes those of its channels that no
 // other vector writes.
 template <class T>
 void WeightGradient<T>::add_parts(int64_t v, T* sums, T* result) const {
+  T* const total = sums + v * this->sums();
   for (int64_t part = 1; part < parts(); ++part) {
-    const T* const from = sums + part * this->sums();
-    for (int64_t i = 0; i < this->sums(); ++i) sums[i] += from[i];
+    const T* const from = total + part * vectors.count() * this->sums();
+    for (int64_t i = 0; i < this->sums(); ++i) total[i] += from[i];
   }
   const int64_t rows = s.in_group() * s.taps(), skip = v * vectors.lanes - vectors.channel(v);
-  copy_table().of<T>().transpose(rows, vectors.lanes - skip, sums + skip, vectors.lanes,
+  copy_table().of<T>().transpose(rows, vectors.lanes - skip, total + skip, vectors.lanes,
                                  result + v * vectors.lanes * rows, rows);
 }
 
@@ -103,13 +143,14 @@ void backward_weight(const ConvProblem& p) {
   const ChannelsLast input(p.input), grad_output(p.output);
   const WeightGradient<T> gradient(s, input.view(), grad_output.view());
   const int64_t count = gradient.vectors.count(), parts = gradient.parts();
+  const int64_t blocks = gradient.blocks;
   const Scratch scratch(size_t(count * parts * gradient.sums()) * sizeof(T));
-  parallel_for(count * parts, [&](int64_t i) {
-    gradient.add_part(i % parts, i / parts, scratch.as<T>() + i * gradient.sums());
+  parallel_for(parts * blocks, [&](int64_t i) {
+    const int64_t part = i / blocks, block = i % blocks;
+    const int64_t v0 = count * block / blocks, v1 = count * (block + 1) / blocks;
+    gradient.add_part(part, v0, v1, scratch.as<T>() + (part * count + v0) * gradient.sums());
   });
-  parallel_for(count, [&](int64_t v) {
-    gradient.add_parts(v, scratch.as<T>() + v * parts * gradient.sums(), result);
-  });
+  parallel_for(count, [&](int64_t v) { gradient.add_parts(v, scratch.as<T>(), result); });
 }
 
 }  // namespace

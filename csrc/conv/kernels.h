@@ -128,20 +128,18 @@ struct GroupedConv {
   int64_t step[3], spacing[3], offset[3];
   int64_t vectors;  // apart by *_vector in each array
   const T* bias;    // or null
-  bool accumulate;  // result += instead of =
+  bool accumulate;  // result += instead of =; of the gradient of weights
   bool prefetch;    // what the next row needs: the arrays do not fit in the cache
 };
 
-constexpr int all_members = -1;
 constexpr int64_t grouped_strip_lines = 256;  // of the source, to stay in an L1 of 512 or more
 
 template <class T>
 struct GroupedKernels {
   int lanes;  // a group has a power of two of channels, up to these
 
-  // Rows [first, end) of the result, counted over its first two dimensions; terms of all members of
-  // a group or of one.
-  void (*convolve)(const GroupedConv<T>& conv, int group, int member, int64_t first, int64_t end);
+  // Rows [first, end) of the result, counted over its first two dimensions.
+  void (*convolve)(const GroupedConv<T>& conv, int group, int64_t first, int64_t end);
 
   // One vector from each of n places of memory, `stride` apart, side by side.
   void (*gather)(const T* from, int64_t stride, int64_t n, T* to);
@@ -153,5 +151,16 @@ struct GroupedKernels {
 using GroupedTable = ByType<GroupedKernels>;
 
 PYCONV_DECLARE_TABLES(GroupedTable, grouped_table)
+
+template <class T>
+struct GroupedWeightKernels {
+  // The gradient of the weights of one vector: what the terms of `conv` are without the sum over
+  // the members, with a result for each, [member][pixel][lane].
+  void (*add_weight_gradient)(const GroupedConv<T>& conv, int group);
+};
+
+using GroupedWeightTable = ByType<GroupedWeightKernels>;
+
+PYCONV_DECLARE_TABLES(GroupedWeightTable, grouped_weight_table)
 
 }  // namespace pyconv

@@ -66,6 +66,21 @@ inline __attribute__((always_inline)) Vec<T> in_register(Vec<T> v) {
   return v;
 }
 
+// Element Member of each group of the vector at x, in all lanes of its group.
+template <class T, int Group, int Member, size_t... I>
+inline __attribute__((always_inline)) Vec<T> spread(Vec<T> v, std::index_sequence<I...>) {
+  return __builtin_shufflevector(v, v, (static_cast<int>(I) / Group * Group + Member)...);
+}
+template <class T, int Group, int Member>
+inline __attribute__((always_inline)) Vec<T> member(const T* x) {
+  if constexpr (Group == 1)
+    return load(x);
+  else if constexpr (Group == lanes<T>)
+    return broadcast(x[Member]);
+  else
+    return spread<T, Group, Member>(load(x), std::make_index_sequence<lanes<T>>());
+}
+
 // Lanes Offset, Offset + Step, ... of the 2 * lanes<T> values of a and b.
 template <class T, int Offset, int Step, size_t... I>
 inline __attribute__((always_inline)) Vec<T> pick(Vec<T> a, Vec<T> b, std::index_sequence<I...>) {

@@ -9,6 +9,7 @@ from ..tensor import Array
 from .dataset import TensorDataset
 
 CLASSES = "background", "disc", "square", "triangle"
+CONTRAST = 0.3  # of a shape to the ground, in the colour that differs most
 
 
 def shapes_segmentation(
@@ -16,8 +17,8 @@ def shapes_segmentation(
 ) -> tuple[TensorDataset, TensorDataset]:
     """Draw discs, squares and triangles of random colour, place and size on noisy ground.
 
-    The masks are exact: a pixel belongs to a shape if its centre lies within, and to the last drawn
-    where shapes overlap.
+    The masks are exact: a pixel belongs to a shape if its centre lies within. No shape hides part
+    of another, and none has nearly the ground's colour: the picture tells all that the mask says.
 
     Parameters
     ----------
@@ -59,11 +60,15 @@ def shapes_segmentation(
     images = np.empty((train + test, 3, size, size), np.float32)
     masks = np.zeros((train + test, size, size), np.int64)
     for image, mask in zip(images, masks):
-        image[...] = random.rand(3, 1, 1)
+        ground = random.rand(3)
+        image[...] = ground[:, None, None]
         for _ in range(random.randint(1, 5)):
             kind = random.randint(1, len(CLASSES))
             inside = _inside(random, kind, size)
-            image[:, inside] = random.rand(3, 1)
+            colour = random.rand(3)
+            if mask[inside].any() or abs(colour - ground).max() < CONTRAST:
+                continue
+            image[:, inside] = colour[:, None]
             mask[inside] = kind
         image += noise * random.standard_normal(image.shape)
     first, second = (
@@ -75,7 +80,7 @@ def shapes_segmentation(
 
 def _inside(random: np.random.RandomState, kind: int, size: int) -> Array:
     """Return where a shape lies: all pixels whose centre satisfies its inequalities."""
-    centre, radius = random.uniform(0.15, 0.85, 2) * size, random.uniform(0.1, 0.3) * size
+    centre, radius = random.uniform(0.15, 0.85, 2) * size, random.uniform(0.15, 0.3) * size
     turned = random.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:size, :size] + 0.5 - centre[:, None, None]
     if CLASSES[kind] == "disc":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arguments import flag
+from ..arguments import flag, probability
 from ..autograd.function import Function
 from ..creation import kernel_float
 from ..random import default_generator, drop, drop_channels
@@ -145,8 +145,7 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
 
 def _checked(op: str, input: Any, p: Any) -> Tensor:
-    if not isinstance(p, (int, float)) or not 0 <= p <= 1:
-        raise ValueError(f"{op}: p is {p!r}, expected a number in [0, 1]")
+    probability(f"{op}: p", p)
     return kernel_float(op, input)
 
 

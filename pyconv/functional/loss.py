@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..arguments import integer, one_of
+from ..arguments import integer, one_of, probability
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor
@@ -147,10 +147,7 @@ def check_reduction(op: str, reduction: Any) -> None:
 
 def _check_options(x: Tensor, w: Tensor | None, reduction: Any, label_smoothing: Any) -> None:
     check_reduction("cross_entropy", reduction)
-    if not isinstance(label_smoothing, (int, float)) or not 0 <= label_smoothing <= 1:
-        raise ValueError(
-            f"cross_entropy: label_smoothing is {label_smoothing!r}, expected a number in [0, 1]"
-        )
+    probability("cross_entropy: label_smoothing", label_smoothing)
     if not x.ndim:
         raise ValueError("cross_entropy: input has shape (), expected (C,), (N, C) or (N, C, ...)")
     classes = x.shape[1 if x.ndim > 1 else 0]

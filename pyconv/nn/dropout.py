@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import probability
 from ..functional import dropout, dropout1d, dropout2d, dropout3d
 from ..tensor import Tensor
 from .module import Module
@@ -31,9 +32,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        if not isinstance(p, (int, float)) or not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p is {p!r}, expected a number in [0, 1]")
-        self.p = p
+        self.p = probability(f"{type(self).__name__}: p", p)
 
     def forward(self, input: Any) -> Tensor:
         """Drop in training."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..arguments import flag, number
+from ..arguments import flag, probability
 from ..creation import as_tensor, empty, zeros
 from ..functional import cat, dropout
 from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps, stream_step
@@ -40,9 +40,7 @@ class RNNBase(Module):
         self.bias = flag(f"{name}: bias", bias)
         self.batch_first = flag(f"{name}: batch_first", batch_first)
         self.bidirectional = flag(f"{name}: bidirectional", bidirectional)
-        if not 0 <= number(f"{name}: dropout", dropout) <= 1:
-            raise ValueError(f"{name}: dropout is {dropout}, expected a number from 0 to 1")
-        self.dropout = float(dropout)
+        self.dropout = probability(f"{name}: dropout", dropout)
 
     # ---- weights -----------------------------------------------------------------------------
 
