@@ -31,6 +31,8 @@ CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
 TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
 DIFFERENCES = ("mse_loss", "l1_loss", "smooth_l1_loss")
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+MEANS = (*DIFFERENCES, *BINARY)  # over two arrays of one shape
 WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
 RANKS = (1, 2, 3)
 POOLS = {f"{kind}_pool{n}d": n for kind in ("max", "avg", "lp") for n in RANKS}
@@ -71,13 +73,11 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "var": ({"input": 4}, {"dim"}),
     "softmax": ({"input": 2}, {"dim"}),
     "log_softmax": ({"input": 2}, {"dim"}),
-    "batch_norm": ({"input": 4}, set()),
-    "batch_norm_relu": ({"input": 4}, set()),
-    "instance_norm": ({"input": 4}, set()),
+    **{op: ({"input": 4}, set()) for op in ("batch_norm", "batch_norm_relu", "instance_norm")},
     "group_norm": ({"input": 4}, {"num_groups"}),
     "layer_norm": ({"input": 2}, set()),
     "local_response_norm": ({"input": 4}, {"size"}),
-    **{op: ({"input": 2, "target": 2}, set()) for op in DIFFERENCES},
+    **{op: ({"input": 2, "target": 2}, set()) for op in MEANS},
     "embedding": ({"input": 1, "weight": 2}, set()),
     **{op: ({"input": n + 2}, WINDOWS | {"norm_type"}) for op, n in POOLS.items()},
     **{op: ({"input": n + 2}, {"output_size"}) for op, n in ADAPTIVE.items()},
@@ -95,7 +95,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
 STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
 ROWS = {"cross_entropy", "softmax", "log_softmax"}
-BATCHED = set(OPS) - {"matmul", "embedding", *DIFFERENCES, *STEPS, *RECURRENT}
+BATCHED = set(OPS) - {"matmul", "embedding", *MEANS, *STEPS, *RECURRENT}
 REQUIRED = {
     **dict.fromkeys((*POOLS, *UNPOOLS), ("kernel_size",)),
     **dict.fromkeys(ADAPTIVE, ("output_size",)),
@@ -178,6 +178,8 @@ class Problem:
         if self.op == "cross_entropy":
             batch, classes = self.shapes[0]
             arrays["target"] = rng.integers(0, classes, batch)
+        elif self.op in BINARY:
+            arrays = {name: 1 / (1 + np.exp(-array)) for name, array in arrays.items()}
         elif self.op in RECURRENT:  # gates that are neither open nor shut
             for name in ("weight_ih", "weight_hh"):
                 arrays[name] /= np.float32(np.sqrt(arrays[name].shape[1]))
@@ -232,7 +234,7 @@ class Problem:
         if self.op in ("sum", "mean", "var"):
             dims = self.each("dim")
             return tuple(n for i, n in enumerate(first) if i not in dims)
-        return () if self.op in ("cross_entropy", *DIFFERENCES) else first
+        return () if self.op in ("cross_entropy", *MEANS) else first
 
     def each(self, option: str, default: Any = None) -> tuple[int, ...]:
         """Return an option as a number for each axis of the image; "valid" padding is 0."""
@@ -322,7 +324,7 @@ class Problem:
         if self.op in ("sum", "mean", "var") or (self.op in ARITHMETIC and result == 2):
             return prod(self.shapes[0]) // prod(self.shapes[-1] if result else self.output_shape)
         if self.op not in PRODUCTS:
-            means = ("batch_norm_relu", "embedding", *DIFFERENCES)
+            means = ("batch_norm_relu", "embedding", *MEANS)
             if self.op.endswith("_norm") or self.op in means:
                 return prod(self.shapes[0])  # of a mean: no more than that
             return self.shapes[0][-1] if self.op in ROWS else 3

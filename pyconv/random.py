@@ -144,3 +144,16 @@ def drop(array: Array, p: float, seed: int) -> Array:
     array([0., 2., 2., 2.], dtype=float32)
     """
     return _core.dropout(array, p, seed)
+
+
+def drop_channels(array: Array, p: float, seed: int, dims: int) -> Array:
+    """Return the array with all that its last `dims` dimensions hold dropped together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> drop_channels(np.ones((2, 3), np.float32), 0.5, 0, 1)
+    array([[0., 0., 0.],
+           [2., 2., 2.]], dtype=float32)
+    """
+    return _core.dropout_channels(array, p, seed, dims)

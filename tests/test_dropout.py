@@ -12,7 +12,7 @@ import pyconv
 import pyconv.functional as F
 from pyconv import nn, reference
 from pyconv.autograd import gradgradcheck
-from pyconv.random import drop, manual_seed
+from pyconv.random import drop, drop_channels, manual_seed
 from pyconv.testing import force
 
 
@@ -70,6 +70,13 @@ def test_layout_does_not_matter() -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
     moved = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
     np.testing.assert_array_equal(drop(x, 0.5, 3), drop(moved, 0.5, 3))
+    dropped = drop_channels(moved, 0.5, 3, 2)
+    assert dropped.strides == moved.strides
+    factors = drop(np.ones((2, 3, 1, 1)), 0.5, 3)
+    np.testing.assert_array_equal(dropped, x * factors)
+    np.testing.assert_array_equal(
+        drop_channels(x[:, ::-1, :, ::2], 0.5, 3, 2), x[:, ::-1, :, ::2] * factors
+    )
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,18 @@ def test_error_of_float64(name: str, isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_error_of_gelu(approximate: str, isa: str) -> None:
+    """As a share of 1, for numbers beyond 1 of the number; far out the tail is 0."""
+    x = np.append(np.linspace(-13, 13, 20001), [-1e3, 1e3, -1e19, 1e19]).astype(np.float32)
+    truth = reference.gelu(x, approximate=approximate)
+    with force(isa=isa):
+        got = F.gelu(x, approximate).numpy()
+    assert (np.abs(got - truth) <= 2.0**-22 * np.maximum(1, np.abs(x))).all()
+    assert (got[x < -13] == 0).all()
+
+
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("op", UNARY)
 def test_special_values(op: str, dtype: Any, isa: str) -> None:

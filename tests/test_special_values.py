@@ -217,3 +217,40 @@ def test_relu_of_many_dimensions() -> None:
     np.testing.assert_array_equal(
         _core.unary_forward(_core.unary_index("relu"), x, 0.0, 0.0), np.maximum(x, 0)
     )
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("logits", [False, True])
+def test_binary_cross_entropy_at_the_ends(logits: bool, dtype: Any, isa: str) -> None:
+    """Logarithms of 0 are cut off; logits that exp would overflow are not."""
+    op = "binary_cross_entropy_with_logits" if logits else "binary_cross_entropy"
+    x = [-1000, 1000, -80, 80, 0, 1e-30, -0.0] if logits else [0, 1, 1e-30, 0.5, 1, 0, 1e-7]
+    arrays = {"input": np.tile(np.array(x, dtype), 9)}
+    arrays["target"] = np.tile(np.array([0, 1, 0.5], dtype), 21)
+    options = {"reduction": "none"}
+    grad = np.ones(63, dtype)
+    with force(isa=isa):
+        result = run(op, arrays, options, grad)
+    with np.errstate(divide="ignore"):
+        truth = getattr(reference, op)(**arrays, **options)
+        grad_input = getattr(reference, f"{op}_backward")(grad, **arrays, **options)[0]
+    rtol = 8 * np.finfo(dtype).eps
+    np.testing.assert_allclose(result.output, truth, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(result.grads["input"], grad_input, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_local_response_norm_stays_in_its_window(value: float, isa: str) -> None:
+    x = np.ones((2, 9, 3, 7), np.float32)
+    x[1, 4, 2, 5] = value
+    for images in (x, np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)):
+        with np.errstate(invalid="ignore"):
+            expected = reference.local_response_norm(images, 3)
+            zeros = images * 0
+        with force(isa=isa):
+            output = F.local_response_norm(images, 3).numpy()
+            same = F.local_response_norm(zeros, 3, k=0.0, beta=0.0).numpy()  # 0 ** 0 is 1
+        np.testing.assert_allclose(output, expected, rtol=1e-6)
+        np.testing.assert_array_equal(same, zeros)

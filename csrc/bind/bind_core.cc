@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "bind/array.h"
+#include "bind/graph.h"
 #include "conv/conv.h"
 #include "core/algorithm.h"
 #include "core/copy.h"
@@ -59,11 +60,28 @@ py::array empty(const py::tuple& shape, const py::object& dtype) {
 // A result that a kernel left in another order than C's, as a copy in C order. Views and arrays of
 // others are returned as they are. NumPy would copy element by element.
 py::array in_c_order(const py::array& array) {
+  if (array.flags() & py::array::c_style) return array;
   const bool ours = array.base() && PyCapsule_IsValid(array.base().ptr(), block_name);
   const bool known = array.dtype().kind() == 'f' && array.itemsize() <= 8 && array.itemsize() >= 4;
   if (!ours || !known) return array;
   return read_contiguous("in_c_order", "array", array).array;
 }
+
+// forward(ctx, x, shape) of Reshape, without a frame of Python's.
+PyObject* reshape_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return to_python([&] {
+    check<WrongType>(count == 3 && is_node(args[0]) && is_tensor(args[1]),
+                     "forward takes ctx, a Tensor and a shape");
+    const py::array array = in_c_order(borrow(tensor_of(args[1])->array));
+    py::setattr(args[0], "shape", array.attr("shape"));
+    return new_tensor(array.attr("reshape")(py::handle(args[2])));
+  });
+}
+
+PyMethodDef core_functions[] = {
+    {"reshape_forward", fastcall(reshape_forward), METH_FASTCALL, nullptr},
+    {},
+};
 
 // Arrays one after the other along dim, in the layout of the first. Their other sizes are the same.
 py::array cat(const std::vector<py::object>& arrays, int dim) {
@@ -142,6 +160,7 @@ void bind_core(py::module_& module) {
   module.def("end_rehearsal", &end_rehearsal);
   module.def("empty", &empty);
   module.def("in_c_order", &in_c_order);
+  if (PyModule_AddFunctions(module.ptr(), core_functions) < 0) throw py::error_already_set();
   module.def("cat", &cat);
   module.def("set_strict_precision", &set_strict_precision);
   module.def("strict_precision", &strict_precision);

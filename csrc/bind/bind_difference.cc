@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -74,11 +75,59 @@ py::array call_difference_loss_backward(const std::string& op, py::handle grad_v
   return grad_input;
 }
 
+// ---- binary cross entropy ----------------------------------------------------------------------
+
+const char* binary_name(bool logits) {
+  return logits ? "binary_cross_entropy_with_logits" : "binary_cross_entropy";
+}
+
+// The losses, and whether every input is one that has a loss.
+py::tuple call_binary_loss_forward(bool logits, py::handle input_value, py::handle target_value) {
+  const char* const op = binary_name(logits);
+  const Argument input = read_dense(op, "input", input_value);
+  const TensorView& view = input.view;
+  const Argument target = read_like(op, "target", target_value, view);
+  py::array losses = new_array_like(view);
+  const TensorView to = view_of(losses);
+  bool right = false;
+  compute(view.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    right = binary_loss_forward(logits, view.size(), view.as<const T>(), target.view.as<const T>(),
+                                to.as<T>());
+  });
+  return py::make_tuple(losses, right);
+}
+
+py::array call_binary_loss_backward(bool logits, py::handle grad_value, py::handle input_value,
+                                    py::handle target_value) {
+  const char* const op = binary_name(logits);
+  const Argument input = read_dense(op, "input", input_value);
+  const TensorView& view = input.view;
+  const Argument target = read_like(op, "target", target_value, view);
+  Argument grad = read(op, "grad_output", grad_value, view.dtype, "input");
+  const auto* const strides = grad.view.stride;
+  const bool each =
+      std::any_of(strides, strides + grad.view.ndim, [](int64_t s) { return s != 0; });
+  if (each) grad = read_like(op, "grad_output", grad_value, view);  // else one number for all
+  py::array grad_input = new_array_like(view);
+  const TensorView to = view_of(grad_input);
+  compute(view.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const T* const g = grad.view.as<const T>();
+    if (view.size() == 0) return;
+    binary_loss_backward(logits, view.size(), each ? g : nullptr, *g, view.as<const T>(),
+                         target.view.as<const T>(), to.as<T>());
+  });
+  return grad_input;
+}
+
 }  // namespace
 
 void bind_difference(py::module_& module) {
   module.def("difference_loss_forward", &call_difference_loss_forward);
   module.def("difference_loss_backward", &call_difference_loss_backward);
+  module.def("binary_loss_forward", &call_binary_loss_forward);
+  module.def("binary_loss_backward", &call_binary_loss_backward);
 }
 
 }  // namespace pyconv

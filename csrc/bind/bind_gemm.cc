@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "bind/array.h"
+#include "bind/graph.h"
 #include "bind/report.h"
 #include "gemm/gemm.h"
 
@@ -69,9 +70,29 @@ py::list matmul_explain(py::handle a_value, py::handle b_value) {
                    gemm_explain(problem_of<double>(in.a.view, in.b.view, nullptr, nullptr)));
 }
 
+// forward(ctx, a, b) of Matmul, without a frame of Python's. Its self multiplies stacks of them.
+PyObject* matmul_forward(PyObject* stacks, PyObject* const* args, Py_ssize_t count) {
+  return to_python([&] {
+    check<WrongType>(count == 3 && is_node(args[0]) && is_tensor(args[1]) && is_tensor(args[2]),
+                     "forward takes ctx and two Tensors");
+    set(node_of(args[0])->to_save, tuple_of(args + 1, 2));
+    const py::handle a = tensor_of(args[1])->array, b = tensor_of(args[2])->array;
+    const bool matrices =
+        array_of(tensor_of(args[1]))->nd == 2 && array_of(tensor_of(args[2]))->nd == 2;
+    return new_tensor(matrices ? matmul(a, b, py::none()) : py::handle(stacks)(a, b));
+  });
+}
+
+PyMethodDef matmul_method = {"forward", fastcall(matmul_forward), METH_FASTCALL, nullptr};
+
+py::object matmul_function(const py::object& stacks) {
+  return own(PyCFunction_New(&matmul_method, stacks.ptr()));
+}
+
 }  // namespace
 
 void bind_gemm(py::module_& module) {
+  module.def("matmul_function", &matmul_function);
   module.def("matmul", &matmul);
   module.def("matmul_explain", &matmul_explain);
 }

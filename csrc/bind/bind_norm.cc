@@ -90,6 +90,12 @@ struct NormArguments {
   Norm<T> problem(double eps, bool relu, bool constant) const {
     return {shape, weight.view.as<const T>(), bias.view.as<const T>(), eps, relu, constant};
   }
+  Argument read_gradient(py::handle value) const {
+    Argument grad = read(op.c_str(), "grad_output", value, input.view.dtype, "input");
+    check(same_shape(grad.view, input.view), op, ": grad_output has shape ", shape_text(grad.view),
+          ", expected that of input, ", shape_text(input.view));
+    return grad;
+  }
   bool empty() const { return input.view.size() == 0; }
 };
 
@@ -154,9 +160,7 @@ py::tuple call_norm_backward(const std::string& op, py::handle grad_output, py::
   const TensorView& view = in.input.view;
   const Argument mean = read_contiguous(op.c_str(), "mean", mean_value);
   const Argument variance = read_contiguous(op.c_str(), "variance", variance_value);
-  Argument grad = read(op.c_str(), "grad_output", grad_output, view.dtype, "input");
-  check(same_shape(grad.view, view), op, ": grad_output has shape ", shape_text(grad.view),
-        ", expected that of input, ", shape_text(view));
+  const Argument grad = in.read_gradient(grad_output);
   py::array grad_input = new_array_like(view);
   const TensorView to = view_of(grad_input);
   const bool moved = !same_layout(grad.view, to);
@@ -249,6 +253,44 @@ py::tuple layer_backward(py::handle grad_output, py::handle input, int dims, py:
   return py::make_tuple(grad_input, grad_weight, grad_bias);
 }
 
+// ---- local response norm -----------------------------------------------------------------------
+
+template <class T>
+Response<T> response(int64_t before, int64_t after, double scale, double beta, double k) {
+  return {before, after, T(scale), T(beta), T(k)};
+}
+
+py::array call_response_forward(py::handle input, int64_t before, int64_t after, double scale,
+                                double beta, double k) {
+  const NormArguments in("local_response_norm", input, py::none(), py::none(), py::none());
+  const TensorView& view = in.input.view;
+  py::array output = new_array_like(view);
+  const TensorView to = view_of(output);
+  compute(view.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    response_forward(in.shape, response<T>(before, after, scale, beta, k), view.as<const T>(),
+                     to.as<T>());
+  });
+  return output;
+}
+
+py::array call_response_backward(py::handle grad_output, py::handle input, int64_t before,
+                                 int64_t after, double scale, double beta, double k) {
+  const NormArguments in("local_response_norm", input, py::none(), py::none(), py::none());
+  const TensorView& view = in.input.view;
+  const Argument grad = in.read_gradient(grad_output);
+  py::array grad_input = new_array_like(view);
+  const TensorView to = view_of(grad_input);
+  const bool moved = !same_layout(grad.view, to);
+  compute(view.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if (moved) copy(grad.view, to);  // the gradient may take its place
+    response_backward(in.shape, response<T>(before, after, scale, beta, k),
+                      (moved ? to : grad.view).as<const T>(), view.as<const T>(), to.as<T>());
+  });
+  return grad_input;
+}
+
 }  // namespace
 
 void bind_norm(py::module_& module) {
@@ -256,6 +298,8 @@ void bind_norm(py::module_& module) {
   module.def("norm_backward", &call_norm_backward);
   module.def("layer_norm_forward", &layer_forward);
   module.def("layer_norm_backward", &layer_backward);
+  module.def("response_forward", &call_response_forward);
+  module.def("response_backward", &call_response_backward);
 }
 
 }  // namespace pyconv

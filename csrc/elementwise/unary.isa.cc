@@ -56,28 +56,28 @@ struct Exp {
 // x times the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415.
 template <class T>
 struct Gelu {
-  static Vec<T> forward(Vec<T> x, T, T) {
-    return T(0.5) * x * (T(1) + erf<T>(x * T(0.70710678118654752)));
-  }
+  static Vec<T> forward(Vec<T> x, T, T) { return x * normal_cdf<T>(x); }
   static Vec<T> backward(Vec<T> g, Vec<T> x, T, T) {
-    const Vec<T> cdf = fma<T>(erf<T>(x * T(0.70710678118654752)), T(0.5), T(0.5));
-    const Vec<T> density = exp<T>(x * x * T(-0.5)) * T(0.39894228040143268);
-    return g * fma<T>(x, density, cdf);
+    const Vec<T> density = exp2<T>(x * x * T(-0.72134752044448170)) * T(0.39894228040143268);
+    return g * fma<T>(x, density, normal_cdf<T>(x));
   }
 };
 
-// The same with 1 + tanh(u) in place of 1 + erf, u = sqrt(2 / pi) (x + 0.044715 x^3).
+// The same with (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)) for that function, where
+// u = sqrt(2 / pi) (x + 0.044715 x^3).
 template <class T>
 struct GeluTanh {
-  static constexpr T root = T(0.79788456080286536), cubic = T(0.044715);
-  static Vec<T> forward(Vec<T> x, T, T) {
-    return T(0.5) * x * (T(1) + tanh<T>(root * fma<T>(x * x * x, cubic, x)));
+  static constexpr T twice_root = T(1.5957691216057308), cubic = T(0.044715);
+  static constexpr T log2_e = T(1.4426950408889634);
+  static Vec<T> exponential(Vec<T> x) {
+    constexpr T first = -twice_root * log2_e;
+    return exp2<T>(x * fma<T>(x * x, first * cubic, first));
   }
+  static Vec<T> forward(Vec<T> x, T, T) { return x / (T(1) + exponential(x)); }
   static Vec<T> backward(Vec<T> g, Vec<T> x, T, T) {
-    const Vec<T> t = tanh<T>(root * fma<T>(x * x * x, cubic, x));
-    const Vec<T> slope = root * fma<T>(x * x, 3 * cubic, T(1));
-    const Vec<T> inner = T(0.5) * x * fma<T>(-t, t, broadcast(T(1)));
-    return g * fma<T>(inner, slope, fma<T>(t, T(0.5), T(0.5)));
+    const Vec<T> s = T(1) / (T(1) + exponential(x));
+    const Vec<T> slope = fma<T>(x * x, 3 * twice_root * cubic, twice_root);
+    return g * fma<T>(x * s * (T(1) - s), slope, s);
   }
 };
 

@@ -44,6 +44,18 @@ struct DifferenceKernels {
                    const T* grad, T scale, T* grad_input);
 };
 
+// Binary cross entropy, [0] of probabilities and [1] of logits. Arrays of n elements.
+template <class T>
+struct BinaryLossKernels {
+  // Returns whether every x is one that the loss is defined for.
+  bool (*forward[2])(int64_t n, const T* x, const T* t, T* losses);
+  // grad_x = the derivative times g, or times scale if g is null.
+  void (*backward[2])(int64_t n, const T* g, T scale, const T* x, const T* t, T* grad_x);
+};
+
+using BinaryLossTable = ByType<BinaryLossKernels>;
+PYCONV_DECLARE_TABLES(BinaryLossTable, binary_loss_table)
+
 using DifferenceTable = ByType<DifferenceKernels>;
 PYCONV_DECLARE_TABLES(DifferenceTable, difference_table)
 

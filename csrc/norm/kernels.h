@@ -6,9 +6,10 @@
 
 namespace pyconv {
 
-// `rows` runs of n elements, each `stride` after the one before.
+// `rows` runs of n elements, each `stride` after the one before; so for each of some channels,
+// which begin `apart` elements after each other.
 struct NormBlock {
-  int64_t rows, n, stride;
+  int64_t rows, n, stride, channels, apart;
 };
 
 // y = (x - mean) * scale + shift, and with relu the larger of that and 0.
@@ -25,8 +26,8 @@ struct NormGradient {
   const T *p, *q, *r;
 };
 
-// Two sets: coefficients and sums belong to the whole block (one number each), or each to a column
-// (n numbers).
+// Two sets: coefficients and sums belong each to a channel of the block, or each to a column of the
+// only one.
 template <class T>
 struct BlockKernels {
   // Adds a block to the mean and the sum of squared deviations of `count` elements.
@@ -51,5 +52,25 @@ struct NormKernels {
 
 using NormTable = ByType<NormKernels>;
 PYCONV_DECLARE_TABLES(NormTable, norm_table)
+
+// Local response normalisation: y = x * d^-beta with d = k + scale * (the sum of x^2 over a window
+// of channels: `before` channels, the channel, `after` channels).
+template <class T>
+struct Response {
+  int64_t before, after;
+  T scale, beta, k;
+};
+
+// n pixels of each channel; channels begin `row` elements after each other.
+template <class T>
+struct ResponseKernels {
+  void (*forward)(const Response<T>& p, int64_t channels, int64_t n, const T* x, int64_t row, T* y);
+  // shares: scratch (channels, n). grad_x may be g.
+  void (*backward)(const Response<T>& p, int64_t channels, int64_t n, const T* g, const T* x,
+                   int64_t row, T* shares, T* grad_x);
+};
+
+using ResponseTable = ByType<ResponseKernels>;
+PYCONV_DECLARE_TABLES(ResponseTable, response_table)
 
 }  // namespace pyconv

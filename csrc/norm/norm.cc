@@ -20,6 +20,7 @@ constexpr int64_t task = 32768;      // elements of a task, at least
 constexpr int64_t most_pieces = 32;  // of a part whose channels are last: each has its own sums
 constexpr int64_t most_columns = 512;
 constexpr int64_t enough_parts = 16;  // for any number of threads: each part is one task
+constexpr int64_t least_task = 8192;  // elements of small parts that are one task
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -36,7 +37,8 @@ struct Part {
   NormShape shape;
   int64_t index, of_sample;         // its number, of so many in each sample
   int64_t sample, first, channels;  // channels [first, first + channels) of the sample
-  // In C order: pieces per channel; each is `runs` images of a channel, or `run` pixels of one.
+  // In C order: pieces per channel; each is `runs` images of a channel, or `run` pixels of one. Of
+  // small channels, `columns` are one piece.
   int64_t runs = 1, run = 1, across = 1, per_channel = 1;
   // Channels last: rows of `columns`, several pixels side by side so that they fill vectors.
   int64_t columns = 1, rows = 1, rows_per_piece = 1, left = 0;
@@ -62,22 +64,28 @@ struct Part {
       runs = std::max<int64_t>(1, std::min(s.repeats, block / s.pixels));
       across = ceil_div(s.pixels, run);
       per_channel = ceil_div(s.repeats, runs) * across;
-      pieces = channels * per_channel;
+      if (per_channel == 1) columns = std::max<int64_t>(1, block / (s.repeats * s.pixels));
+      pieces = ceil_div(channels, columns) * per_channel;
     }
   }
 
   int64_t slots() const { return pieces * columns; }
   int64_t per_group() const { return shape.channels / shape.groups; }
-  // In C order the channels of a group follow each other: as one channel of more pixels.
+  // In C order the channels of a group follow each other: as one channel of more pixels. So do
+  // those of a single pixel in any layout.
   Part joined() const {
     const NormShape& s = shape;
-    if (s.channels_last || per_group() == 1) return *this;
+    const bool in_order = !s.channels_last || s.repeats * s.pixels == 1;
+    if (!in_order || per_group() == 1) return *this;
     return {{s.samples, 1, s.groups, per_group() * s.pixels, s.groups, false}, index, of_sample};
   }
   // Calls f(channel, slot) for each sum of the piece.
   template <class F>
   void for_sums(const Piece& p, const F& f) const {
-    if (!shape.channels_last) return f(p.channel, p.slot);
+    if (!shape.channels_last) {
+      for (int64_t c = 0; c < p.block.channels; ++c) f(p.channel + c, p.slot + c);
+      return;
+    }
     for (int64_t i = 0; i < p.block.n; i += channels)
       for (int64_t c = 0; c < channels; ++c) f(c, p.slot + i + c);
   }
@@ -93,17 +101,18 @@ struct Part {
       const int64_t row = i * rows_per_piece;
       const bool last = row >= rows;  // what does not fill a row
       const NormBlock b = {last ? 1 : std::min(rows_per_piece, rows - row), last ? left : columns,
-                           columns};
+                           columns, 1, 0};
       return {b, start + std::min(row, rows) * columns, 0, i * columns};
     }
     const bool whole = per_channel == 1;  // the usual case of many pieces: no divisions
-    const int64_t channel = whole ? i : i / per_channel,
+    const int64_t channel = whole ? i * columns : i / per_channel,
                   r = whole ? 0 : i % per_channel / across * runs;
     const int64_t pixel = whole ? 0 : i % across * run;
-    return {{std::min(runs, s.repeats - r), std::min(run, s.pixels - pixel), image},
+    return {{std::min(runs, s.repeats - r), std::min(run, s.pixels - pixel), image,
+             std::min(columns, channels - channel), s.pixels},
             start + r * image + (first + channel) * s.pixels + pixel,
             channel,
-            i};
+            i * columns};
   }
 };
 
@@ -114,11 +123,11 @@ void for_parts(const NormShape& s, const F& body) {
   const int64_t groups = std::max<int64_t>(1, task / s.per_statistic());
   const int64_t of_sample = s.channels_last ? 1 : ceil_div(s.groups, groups);
   const int64_t parts = s.samples * of_sample;
-  if (parts < enough_parts) {
+  if (parts < enough_parts && size / of_sample > 2 * task) {
     for (int64_t i = 0; i < parts; ++i) body(Part(s, i, of_sample));
     return;
   }
-  const int64_t together = std::max<int64_t>(1, task * of_sample / size);
+  const int64_t together = std::max<int64_t>(1, least_task * of_sample / size);
   parallel_for(ceil_div(parts, together), [&](int64_t t) {
     for (int64_t i = t * together; i < std::min(parts, (t + 1) * together); ++i)
       body(Part(s, i, of_sample));
@@ -139,7 +148,8 @@ void for_blocks(const Part& part, const Piece& p, const F& body) {
   const int64_t most =
       part.shape.channels_last ? std::max<int64_t>(8, block / part.columns) : p.block.rows;
   for (int64_t r = 0; r < p.block.rows; r += most)
-    body({std::min(most, p.block.rows - r), p.block.n, p.block.stride},
+    body({std::min(most, p.block.rows - r), p.block.n, p.block.stride, p.block.channels,
+          p.block.apart},
          p.offset + r * p.block.stride, r);
 }
 
@@ -308,7 +318,8 @@ void norm_backward(const Norm<T>& problem, const T* grad_output, const T* input,
                    const T* variance, T* grad_input, T* grad_weight, T* grad_bias) {
   const NormShape& s = problem.shape;
   const bool summed = grad_weight || !problem.constant;
-  const Buffer<double> sums(2 * s.samples * s.channels, true);  // sum and dot of each sample
+  // Of each sample the sums for the bias, then those for the weight.
+  const Buffer<double> sums(2 * std::max<int64_t>(1, s.samples) * s.channels, true);
   for_parts(s, [&](const Part& part) {
     const int64_t at = first_statistic(part);
     const Coefficients<T> coefficients(part, problem, mean + at, variance + at);
@@ -316,21 +327,18 @@ void norm_backward(const Norm<T>& problem, const T* grad_output, const T* input,
     double* const dot = sum + s.channels;
     if (summed) part_sums(part, coefficients, grad_output, input, sum, dot);
     set_gradient(coefficients, sum, dot);
+    for (int64_t c = 0; c < part.channels; ++c) dot[c] *= coefficients.rstds[c];
     for_pieces<T>(part, [&](const auto& kernels, const Piece& p) {
       kernels.gradient(p.block, grad_output + p.offset, input + p.offset, coefficients.affine(p),
                        coefficients.gradient(p), grad_input + p.offset);
     });
   });
-  for (int64_t c = 0; grad_weight && c < s.channels; ++c) {
-    double weight = 0, bias = 0;
-    for (int64_t i = 0; i < s.samples; ++i) {
-      const int64_t statistic = i * s.groups + c / (s.channels / s.groups);
-      bias += sums[2 * i * s.channels + c];
-      weight +=
-          sums[(2 * i + 1) * s.channels + c] / std::sqrt(double(variance[statistic]) + problem.eps);
-    }
-    grad_weight[c] = T(weight);
-    grad_bias[c] = T(bias);
+  if (!grad_weight) return;
+  for (int64_t i = 1; i < s.samples; ++i)
+    for (int64_t c = 0; c < 2 * s.channels; ++c) sums[c] += sums[2 * i * s.channels + c];
+  for (int64_t c = 0; c < s.channels; ++c) {
+    grad_bias[c] = T(sums[c]);
+    grad_weight[c] = T(sums[s.channels + c]);
   }
 }
 

@@ -1,5 +1,6 @@
 // Normalisation: (x - mean) / sqrt(variance + eps) * weight + bias.
 #pragma once
+#include "norm/kernels.h"
 #include "norm/shape.h"
 
 namespace pyconv {
@@ -37,5 +38,13 @@ template <class T>
 void layer_norm_backward(int64_t rows, int64_t n, const T* grad_output, const T* input,
                          const T* weight, const T* mean, const T* rstd, T* grad_input,
                          T* grad_weight, T* grad_bias);
+
+// Over windows of channels; of the shape, samples, channels, pixels and the layout count.
+template <class T>
+void response_forward(const NormShape& shape, const Response<T>& problem, const T* input,
+                      T* output);
+template <class T>
+void response_backward(const NormShape& shape, const Response<T>& problem, const T* grad_output,
+                       const T* input, T* grad_input);
 
 }  // namespace pyconv

@@ -49,6 +49,11 @@ struct Coefficient<T, true> {
   }
 };
 
+template <class T>
+PYCONV_INLINE Affine<T> of_channel(const Affine<T>& a, int64_t c) {
+  return {a.mean + c, a.scale + c, a.shift + c, a.relu};
+}
+
 template <class T, bool by_column>
 struct AffineMap {
   Coefficient<T, by_column> mean, scale, shift;
@@ -59,35 +64,75 @@ struct AffineMap {
   }
 };
 
+template <class T>
+PYCONV_INLINE Vec<T> lane_numbers() {
+  constexpr T numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return load(numbers);
+}
+
 // ---- loops over a block ------------------------------------------------------------------------
 
-// f(at, column, V()) for every element, V a vector or a single one.
+// to[at] = f(at, column, V()) for every element, V a vector or a single one. A row's last vector
+// may overlap the one before, and is computed first: `to` may be an operand.
 template <class T, class F>
-PYCONV_INLINE void for_elements(const NormBlock& b, const F& f) {
+PYCONV_INLINE void for_elements(const NormBlock& b, T* to, const F& f) {
   constexpr int L = lanes<T>;
+  const int64_t last = b.n - L;
   for (int64_t r = 0; r < b.rows; ++r) {
     const int64_t at = r * b.stride;
-    int64_t i = 0;
-    for (; i + L <= b.n; i += L) f(at + i, i, Vec<T>{});
-    for (; i < b.n; ++i) f(at + i, i, T(0));
+    if (last < 0) {
+      for (int64_t i = 0; i < b.n; ++i) to[at + i] = f(at + i, i, T(0));
+      continue;
+    }
+    const Vec<T> end = f(at + last, last, Vec<T>{});
+    for (int64_t i = 0; i < last; i += L) store(to + at + i, f(at + i, i, Vec<T>{}));
+    store(to + at + last, end);
   }
 }
 
-// K sums over a block, to which f(at, column, sums) adds; several at once, for each waits for the
-// one before.
+// What an element adds to K sums.
+template <class V, int K>
+struct Terms {
+  V of[K];
+};
+
+// K sums of f(at, column, V()) over a block; several at once, for each waits for the one before.
+// What is left of a row is a vector that overlaps the one before, without the lanes it repeats.
 template <class T, int K, class F>
 PYCONV_INLINE void reduce_whole(const NormBlock& b, T* const (&total)[K], const F& f) {
   constexpr int L = lanes<T>, U = 4;
-  Vec<T> sums[U][K] = {};
-  T rest[K] = {};
+  Vec<T> sums[U][K];
+  T rest[K];
+#pragma GCC unroll 4
+  for (int k = 0; k < K; ++k) {
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) sums[u][k] = Vec<T>{};
+    rest[k] = T(0);
+  }
+  const auto add = [&](int u, const Terms<Vec<T>, K>& terms) {
+#pragma GCC unroll 4
+    for (int k = 0; k < K; ++k) sums[u][k] += terms.of[k];
+  };
+  const int64_t left = b.n % L;
+  const auto is_left = lane_numbers<T>() >= T(L - left);
   for (int64_t r = 0; r < b.rows; ++r) {
     const int64_t at = r * b.stride;
     int64_t i = 0;
     for (; i + U * L <= b.n; i += U * L)
 #pragma GCC unroll 4
-      for (int u = 0; u < U; ++u) f(at + i + u * L, i + u * L, sums[u]);
-    for (; i + L <= b.n; i += L) f(at + i, i, sums[0]);
-    for (; i < b.n; ++i) f(at + i, i, rest);
+      for (int u = 0; u < U; ++u) add(u, f(at + i + u * L, i + u * L, Vec<T>{}));
+    for (; i + L <= b.n; i += L) add(0, f(at + i, i, Vec<T>{}));
+    if (left > 0 && i > 0) {
+      Terms<Vec<T>, K> terms = f(at + b.n - L, b.n - L, Vec<T>{});
+#pragma GCC unroll 4
+      for (int k = 0; k < K; ++k) terms.of[k] = is_left ? terms.of[k] : Vec<T>{};
+      add(1, terms);
+    } else if (left > 0) {
+      for (; i < b.n; ++i) {
+        const Terms<T, K> terms = f(at + i, i, T(0));
+        for (int k = 0; k < K; ++k) rest[k] += terms.of[k];
+      }
+    }
   }
   for (int k = 0; k < K; ++k)
     *total[k] += rest[k] + sum_lanes<T>((sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]));
@@ -102,7 +147,10 @@ PYCONV_INLINE void add_rows(int64_t row, const NormBlock& b, int64_t column, T* 
   V sums[K];
   for (int k = 0; k < K; ++k) sums[k] = get<V>(total[k] + column);
 #pragma GCC unroll 4
-  for (int r = 0; r < Rows; ++r) f((row + r) * b.stride + column, column, sums);
+  for (int r = 0; r < Rows; ++r) {
+    const Terms<V, K> terms = f((row + r) * b.stride + column, column, V{});
+    for (int k = 0; k < K; ++k) sums[k] += terms.of[k];
+  }
   for (int k = 0; k < K; ++k) put<V>(total[k] + column, sums[k]);
 }
 template <class T, int K, int Rows, class F>
@@ -132,9 +180,6 @@ PYCONV_INLINE V fetch(const T* p) {
   return get<V>(p);
 }
 
-template <class Sums>
-using ElementOf = std::remove_pointer_t<std::decay_t<Sums>>;
-
 // ---- the kernels -------------------------------------------------------------------------------
 
 constexpr int64_t strip = 512;  // columns whose moments are kept at a time
@@ -145,15 +190,16 @@ void join_moments(const NormBlock& b, const T* x, int64_t count, T* mean, T* dev
   constexpr int64_t most = by_column ? strip : 1;
   T sum[most] = {}, square[most] = {}, own[most];
   const int64_t size = by_column ? b.rows : b.rows * b.n, columns = by_column ? b.n : 1;
-  reduce<by_column, true, T, 1>(b, {sum}, [&](int64_t at, int64_t, auto& s) {
-    s[0] += fetch<ElementOf<decltype(s)>, by_column>(x + at);
+  reduce<by_column, true, T, 1>(b, {sum}, [&](int64_t at, int64_t, auto zero) {
+    using V = decltype(zero);
+    return Terms<V, 1>{{fetch<V, by_column>(x + at)}};
   });
   for (int64_t c = 0; c < columns; ++c) own[c] = sum[c] / T(size);
   const Coefficient<T, by_column> center(own);
-  reduce<by_column, false, T, 1>(b, {square}, [&](int64_t at, int64_t column, auto& s) {
-    using V = ElementOf<decltype(s)>;
+  reduce<by_column, false, T, 1>(b, {square}, [&](int64_t at, int64_t column, auto zero) {
+    using V = decltype(zero);
     const V d = get<V>(x + at) - center.template at<V>(column);
-    s[0] += d * d;
+    return Terms<V, 1>{{d * d}};
   });
   const T share = T(double(size) / double(count + size));
   for (int64_t c = 0; c < columns; ++c) {
@@ -165,20 +211,26 @@ void join_moments(const NormBlock& b, const T* x, int64_t count, T* mean, T* dev
 
 template <class T, bool by_column>
 void moments(const NormBlock& b, const T* x, int64_t count, T* mean, T* deviations) {
-  if (!by_column) return join_moments<T, false>(b, x, count, mean, deviations);
+  if (!by_column) {
+    for (int64_t c = 0; c < b.channels; ++c)
+      join_moments<T, false>(b, x + c * b.apart, count, mean + c, deviations + c);
+    return;
+  }
   for (int64_t c = 0; c < b.n; c += strip)
-    join_moments<T, true>({b.rows, b.n - c < strip ? b.n - c : strip, b.stride}, x + c, count,
+    join_moments<T, true>({b.rows, b.n - c < strip ? b.n - c : strip, b.stride, 1, 0}, x + c, count,
                           mean + c, deviations + c);
 }
 
 template <class T, bool by_column, bool relu>
 PYCONV_INLINE void apply_as(const NormBlock& b, const T* x, const Affine<T>& affine, T* y) {
-  const AffineMap<T, by_column> map(affine);
-  for_elements<T>(b, [&](int64_t at, int64_t column, auto zero) {
-    using V = decltype(zero);
-    const V result = map(get<V>(x + at) - map.mean.template at<V>(column), column);
-    put<V>(y + at, relu ? V(result < zero ? zero : result) : result);
-  });
+  for (int64_t c = 0; c < b.channels; ++c, x += b.apart, y += b.apart) {
+    const AffineMap<T, by_column> map(of_channel(affine, c));
+    for_elements<T>(b, y, [&](int64_t at, int64_t column, auto zero) {
+      using V = decltype(zero);
+      const V result = map(get<V>(x + at) - map.mean.template at<V>(column), column);
+      return relu ? V(result < zero ? zero : result) : result;
+    });
+  }
 }
 template <class T, bool by_column>
 void apply(const NormBlock& b, const T* x, const Affine<T>& affine, T* y) {
@@ -200,14 +252,16 @@ PYCONV_INLINE V passed(V g, V deviation, const Map& map, int64_t column) {
 template <class T, bool by_column, bool relu>
 PYCONV_INLINE void sums_as(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine,
                            T* sum, T* dot) {
-  const AffineMap<T, by_column> map(affine);
-  reduce<by_column, true, T, 2>(b, {sum, dot}, [&](int64_t at, int64_t column, auto& s) {
-    using V = ElementOf<decltype(s)>;
-    const V deviation = fetch<V, by_column>(x + at) - map.mean.template at<V>(column);
-    const V grad = passed<relu>(fetch<V, by_column>(g + at), deviation, map, column);
-    s[0] += grad;
-    s[1] += grad * deviation;
-  });
+  for (int64_t c = 0; c < b.channels; ++c, x += b.apart, g += b.apart) {
+    const AffineMap<T, by_column> map(of_channel(affine, c));
+    reduce<by_column, true, T, 2>(
+        b, {sum + c, dot + c}, [&](int64_t at, int64_t column, auto zero) {
+          using V = decltype(zero);
+          const V deviation = fetch<V, by_column>(x + at) - map.mean.template at<V>(column);
+          const V grad = passed<relu>(fetch<V, by_column>(g + at), deviation, map, column);
+          return Terms<V, 2>{{grad, grad * deviation}};
+        });
+  }
 }
 template <class T, bool by_column>
 void sums(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine, T* sum, T* dot) {
@@ -220,17 +274,20 @@ void sums(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine, T
 template <class T, bool by_column, bool relu, bool constant>
 PYCONV_INLINE void gradient_as(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine,
                                const NormGradient<T>& gradient, T* grad_x) {
-  const AffineMap<T, by_column> map(affine);
-  const Coefficient<T, by_column> p(gradient.p), q(gradient.q), r(gradient.r);
-  for_elements<T>(b, [&](int64_t at, int64_t column, auto zero) {
-    using V = decltype(zero);
-    V deviation{};
-    if constexpr (relu || !constant) deviation = get<V>(x + at) - map.mean.template at<V>(column);
-    V result = passed<relu>(get<V>(g + at), deviation, map, column) * p.template at<V>(column);
-    if constexpr (!constant)
-      result += deviation * q.template at<V>(column) + r.template at<V>(column);
-    put<V>(grad_x + at, result);
-  });
+  for (int64_t c = 0; c < b.channels; ++c, x += b.apart, g += b.apart, grad_x += b.apart) {
+    const AffineMap<T, by_column> map(of_channel(affine, c));
+    const Coefficient<T, by_column> p(gradient.p + c), q(constant ? nullptr : gradient.q + c),
+        r(gradient.r + c);
+    for_elements<T>(b, grad_x, [&](int64_t at, int64_t column, auto zero) {
+      using V = decltype(zero);
+      V deviation{};
+      if constexpr (relu || !constant) deviation = get<V>(x + at) - map.mean.template at<V>(column);
+      V result = passed<relu>(get<V>(g + at), deviation, map, column) * p.template at<V>(column);
+      if constexpr (!constant)
+        result += deviation * q.template at<V>(column) + r.template at<V>(column);
+      return result;
+    });
+  }
 }
 template <class T, bool by_column>
 void gradient(const NormBlock& b, const T* g, const T* x, const Affine<T>& affine,
@@ -252,46 +309,110 @@ PYCONV_INLINE V weight_at(const T* weight, int64_t i) {
   return weight ? get<V>(weight + i) : T(1) - V{};
 }
 
+// Rows that are computed side by side: one does not wait for the statistics of the one before, and
+// the sums for each column are loaded and stored once for some.
+constexpr int64_t most_rows = 32, row_elements = 4096;
+
+template <class T>
+PYCONV_INLINE int64_t rows_together(int64_t rows, int64_t n) {
+  const int64_t fit = row_elements / n, most = fit < 1 ? 1 : (fit < most_rows ? fit : most_rows);
+  return rows < most ? rows : most;
+}
+
 template <class T>
 void layer_forward(int64_t rows, int64_t n, const T* x, const T* weight, const T* bias, T eps,
                    T* mean, T* rstd, T* y) {
-  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
-    T m = 0, squares = 0;
-    join_moments<T, false>({1, n, n}, x, 0, &m, &squares);
-    const T scale = T(1 / __builtin_sqrt(double(squares) / double(n) + double(eps)));
-    mean[r] = m;
-    rstd[r] = scale;
-    for_elements<T>({1, n, n}, [&](int64_t i, int64_t, auto zero) {
-      using V = decltype(zero);
-      V result = (get<V>(x + i) - m) * scale * weight_at<V>(weight, i);
-      if (bias) result += get<V>(bias + i);
-      put<V>(y + i, result);
-    });
+  const NormBlock row = {1, n, n, 1, 0};
+  for (int64_t together; rows > 0; rows -= together) {
+    together = rows_together<T>(rows, n);
+    T sums[most_rows] = {}, squares[most_rows] = {};
+    for (int64_t r = 0; r < together; ++r)
+      reduce_whole<T, 1>(row, {sums + r}, [&](int64_t i, int64_t, auto zero) {
+        return Terms<decltype(zero), 1>{{get<decltype(zero)>(x + r * n + i)}};
+      });
+    for (int64_t r = 0; r < together; ++r) mean[r] = sums[r] / T(n);
+    for (int64_t r = 0; r < together; ++r) {
+      const T m = mean[r];
+      reduce_whole<T, 1>(row, {squares + r}, [&](int64_t i, int64_t, auto zero) {
+        const auto d = get<decltype(zero)>(x + r * n + i) - m;
+        return Terms<decltype(zero), 1>{{d * d}};
+      });
+    }
+    for (int64_t r = 0; r < together; ++r)
+      rstd[r] = T(1 / __builtin_sqrt(double(squares[r]) / double(n) + double(eps)));
+    for (int64_t r = 0; r < together; ++r, x += n, y += n) {
+      const T m = mean[r], scale = rstd[r];
+      for_elements<T>(row, y, [&](int64_t i, int64_t, auto zero) {
+        using V = decltype(zero);
+        V result = (get<V>(x + i) - m) * scale * weight_at<V>(weight, i);
+        if (bias) result += get<V>(bias + i);
+        return result;
+      });
+    }
+    mean += together;
+    rstd += together;
   }
+}
+
+// What the gradients of a row are computed from; the averages of g w, and of it times the result.
+template <class T>
+struct RowAverages {
+  T mean, rstd, g, dot;
+};
+
+template <class T, int Rows>
+void layer_gradients(int64_t n, const T* g, const T* x, const T* weight, const RowAverages<T>* rows,
+                     T* grad_x, T* grad_weight, T* grad_bias) {
+  RowAverages<T> own[Rows];
+  for (int r = 0; r < Rows; ++r) own[r] = rows[r];
+  const auto step = [&](int64_t i, auto zero) {
+    using V = decltype(zero);
+    const V w = weight_at<V>(weight, i);
+    V weights = get<V>(grad_weight + i), biases = get<V>(grad_bias + i);
+#pragma GCC unroll 4
+    for (int r = 0; r < Rows; ++r) {
+      const V grad = get<V>(g + r * n + i);
+      const V normal = (get<V>(x + r * n + i) - own[r].mean) * own[r].rstd;
+      put<V>(grad_x + r * n + i, own[r].rstd * (grad * w - own[r].g - normal * own[r].dot));
+      weights += grad * normal;
+      biases += grad;
+    }
+    put<V>(grad_weight + i, weights);
+    put<V>(grad_bias + i, biases);
+  };
+  int64_t i = 0;
+  for (; i + lanes<T> <= n; i += lanes<T>) step(i, Vec<T>{});
+  for (; i < n; ++i) step(i, T(0));
 }
 
 template <class T>
 void layer_backward(int64_t rows, int64_t n, const T* g, const T* x, const T* weight, const T* mean,
                     const T* rstd, T* grad_x, T* grad_weight, T* grad_bias) {
-  for (int64_t r = 0; r < rows; ++r, x += n, g += n, grad_x += n) {
-    const NormBlock row = {1, n, n};
-    const T m = mean[r], scale = rstd[r];
-    T sum = 0, dot = 0;
-    reduce_whole<T, 2>(row, {&sum, &dot}, [&](int64_t i, int64_t, auto& s) {
-      using V = ElementOf<decltype(s)>;
-      const V grad = get<V>(g + i) * weight_at<V>(weight, i);
-      s[0] += grad;
-      s[1] += grad * ((get<V>(x + i) - m) * scale);
-    });
-    sum /= T(n);
-    dot /= T(n);
-    for_elements<T>(row, [&](int64_t i, int64_t, auto zero) {
-      using V = decltype(zero);
-      const V grad = get<V>(g + i), normal = (get<V>(x + i) - m) * scale;
-      put<V>(grad_x + i, scale * (grad * weight_at<V>(weight, i) - sum - normal * dot));
-      put<V>(grad_weight + i, get<V>(grad_weight + i) + grad * normal);
-      put<V>(grad_bias + i, get<V>(grad_bias + i) + grad);
-    });
+  for (int64_t together; rows > 0; rows -= together) {
+    together = rows_together<T>(rows, n);
+    RowAverages<T> own[most_rows];
+    for (int64_t r = 0; r < together; ++r) {
+      const T m = mean[r], scale = rstd[r];
+      T sum = 0, dot = 0;
+      reduce_whole<T, 2>({1, n, n, 1, 0}, {&sum, &dot}, [&](int64_t i, int64_t, auto zero) {
+        using V = decltype(zero);
+        const V grad = get<V>(g + r * n + i) * weight_at<V>(weight, i);
+        return Terms<V, 2>{{grad, grad * ((get<V>(x + r * n + i) - m) * scale)}};
+      });
+      own[r] = {m, scale, sum / T(n), dot / T(n)};
+    }
+    int64_t r = 0;
+    for (; r + 4 <= together; r += 4)
+      layer_gradients<T, 4>(n, g + r * n, x + r * n, weight, own + r, grad_x + r * n, grad_weight,
+                            grad_bias);
+    for (; r < together; ++r)
+      layer_gradients<T, 1>(n, g + r * n, x + r * n, weight, own + r, grad_x + r * n, grad_weight,
+                            grad_bias);
+    mean += together;
+    rstd += together;
+    x += together * n;
+    g += together * n;
+    grad_x += together * n;
   }
 }
 

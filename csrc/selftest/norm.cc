@@ -1,5 +1,8 @@
 #include "norm/norm.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "selftest/check.h"
 
 namespace pyconv::selftest {
@@ -109,6 +112,35 @@ void test_layer_norm(Random& random, int64_t rows, int64_t n, const std::string&
   expect_close(gb, gb_truth, rows + n, "layer norm, gradient of bias: " + where);
 }
 
+template <class T>
+void test_response(Random& random, const NormShape& s, const std::string& where) {
+  const int64_t size = s.samples * s.channels * s.pixels;
+  const auto x = random.numbers<T>(size), g = random.numbers<T>(size);
+  const Response<T> p = {random.whole(0, 4), random.whole(0, 4), T(0.25), T(0.75), T(2)};
+  std::vector<T> y(x.size()), gx(x.size());
+  response_forward(s, p, x.data(), y.data());
+  response_backward(s, p, g.data(), x.data(), gx.data());
+
+  std::vector<double> y_truth(x.size()), gx_truth(x.size());
+  const Places places{s};
+  for (int64_t i = 0; i < s.samples; ++i)
+    places.each(i, 0, s.channels, [&](int64_t c, size_t at) {
+      const int64_t step = s.channels_last ? 1 : s.pixels;
+      const int64_t first = std::max<int64_t>(0, c - p.before);
+      const int64_t last = std::min(s.channels - 1, c + p.after);
+      const auto place = [&](int64_t j) { return size_t(int64_t(at) + (j - c) * step); };
+      double d = 2;
+      for (int64_t j = first; j <= last; ++j) d += 0.25 * double(x[place(j)]) * double(x[place(j)]);
+      const double power = std::pow(d, -0.75), share = double(g[at]) * double(x[at]) * power / d;
+      y_truth[at] = double(x[at]) * power;
+      gx_truth[at] += double(g[at]) * power;
+      for (int64_t j = first; j <= last; ++j)
+        gx_truth[place(j)] -= 2 * 0.25 * 0.75 * double(x[place(j)]) * share;
+    });
+  expect_close(y, y_truth, 10, "response norm forward: " + where);
+  expect_close(gx, gx_truth, 20, "response norm, gradient: " + where);
+}
+
 }  // namespace
 
 void test_norm() {
@@ -124,6 +156,10 @@ void test_norm() {
           random.whole(1, 60), batch ? channels : groups, channels > 1 && random.yes()};
       test_one<T>(random, s, where);
       test_layer_norm<T>(random, random.whole(1, 40), random.whole(1, 90), where);
+      test_response<T>(
+          random,
+          {random.whole(1, 3), 1, random.whole(1, 40), random.whole(1, 200), 1, random.yes()},
+          where);
     }
     test_one<T>(random, {1, 3, 2, 40000, 2, false}, where);  // pieces of a channel
     test_one<T>(random, {1, 3, 2, 40001, 2, true}, where);   // pieces of a sample, a rest

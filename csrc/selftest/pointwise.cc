@@ -168,6 +168,28 @@ void test_cross_entropy(Random& random, int64_t samples, int64_t classes,
   expect_close(grad, grad_truth, classes, "cross_entropy backward: " + where);
 }
 
+template <class T>
+void test_binary_loss(Random& random, int64_t n, const std::string& where) {
+  const std::vector<T> logits = random.numbers<T>(n), t = random.numbers<T>(n);
+  const std::vector<T> g = random.numbers<T>(n);
+  for (const bool of_logits : {false, true}) {
+    std::vector<T> x = logits, losses(x.size()), grad(x.size());
+    std::vector<double> loss_truth(x.size()), grad_truth(x.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      if (!of_logits) x[i] = T(1 / (1 + std::exp(-double(x[i]))));
+      const double v = double(x[i]), target = double(t[i]);
+      const double p = of_logits ? 1 / (1 + std::exp(-v)) : v;
+      loss_truth[i] = -target * std::log(p) - (1 - target) * std::log1p(-p);
+      grad_truth[i] = double(g[i]) * (p - target) / (of_logits ? 1 : p * (1 - p));
+    }
+    expect(binary_loss_forward(of_logits, n, x.data(), t.data(), losses.data()),
+           "binary cross entropy, its range: " + where);
+    binary_loss_backward(of_logits, n, g.data(), T(0), x.data(), t.data(), grad.data());
+    expect_close(losses, loss_truth, 20, "binary cross entropy: " + where);
+    expect_close(grad, grad_truth, 200, "binary cross entropy, gradient: " + where);
+  }
+}
+
 void test_bad_target() {
   const float input[3] = {}, weight[3] = {1, 1, 1};
   float log_softmax[3], loss;
@@ -259,6 +281,7 @@ void test_pointwise() {
     for (int64_t n : {0, 1, 7, 16, 63, 100, 40000, 70001}) {
       test_relu<T>(random, n, where);
       test_steps<T>(random, n, where);
+      test_binary_loss<T>(random, n, where);
     }
     test_math<T>(where);
     for (int i = 0; i < 40; ++i) {

@@ -121,15 +121,13 @@ inline __attribute__((always_inline)) void transpose(Vec<T>* rows) {
 }
 
 // The sum of a vector's lanes, by halves.
-template <class T>
+template <class T, int Width = lanes<T> / 2>
 inline __attribute__((always_inline)) T sum_lanes(Vec<T> v) {
-  T part[lanes<T>];
-  store(part, v);
-#pragma GCC unroll 16
-  for (int width = lanes<T> / 2; width > 0; width /= 2)
-#pragma GCC unroll 16
-    for (int i = 0; i < width; ++i) part[i] += part[i + width];
-  return part[0];
+  v += pick<T, Width, 1>(v, v, std::make_index_sequence<lanes<T>>());
+  if constexpr (Width > 1)
+    return sum_lanes<T, Width / 2>(v);
+  else
+    return v[0];
 }
 
 }  // namespace

@@ -253,10 +253,11 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> F.pow([1.0, 2.0], 2)
     tensor([1., 4.])
     """
-    if type(exponent) in _NUMBERS and exponent == 2:
-        return mul(input, input)
     if type(exponent) not in _NUMBERS:
         exponent = as_tensor(exponent, "exponent")
+    elif exponent in (2, 3) and isinstance(input, Tensor) and input._array.dtype.kind == "f":
+        square = mul(input, input)
+        return square if exponent == 2 else mul(square, input)
     return Pow.apply(*tensors_of(input, exponent))
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..arguments import flag, probability
 from ..autograd.function import Function
 from ..creation import kernel_float
-from ..random import default_generator, drop
+from ..random import default_generator, drop, drop_channels
 from ..tensor import Tensor
 
 
@@ -24,6 +22,19 @@ class Dropout(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         return Dropout.apply(g, *ctx.config), None, None
+
+
+class DropoutChannels(Function):
+    """The same factor for all that the last `dims` dimensions hold."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, p: float, seed: int, dims: int) -> Tensor:
+        ctx.config = p, seed, dims
+        return Tensor(drop_channels(x._array, p, seed, dims))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return DropoutChannels.apply(g, *ctx.config), None, None, None
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
@@ -67,7 +78,9 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
     tensor([0., 0.])
     """
     x = _checked("dropout", input, p)
-    return _drop(x, p) if flag("dropout: training", training) else x
+    if not flag("dropout: training", training):
+        return x
+    return x * (1 - p) if p in (0, 1) else Dropout.apply(x, float(p), _seed())
 
 
 def dropout1d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
@@ -136,10 +149,8 @@ def _checked(op: str, input: Any, p: Any) -> Tensor:
     return kernel_float(op, input)
 
 
-def _drop(x: Tensor, p: float) -> Tensor:
-    if p == 0 or p == 1:
-        return x * (1 - p)
-    return Dropout.apply(x, float(p), int(default_generator().integers(2**64, dtype=np.uint64)))
+def _seed() -> int:
+    return int(default_generator().bit_generator.random_raw())
 
 
 def _channels(op: str, input: Any, p: Any, training: bool, ndim: int) -> Tensor:
@@ -150,5 +161,4 @@ def _channels(op: str, input: Any, p: Any, training: bool, ndim: int) -> Tensor:
         )
     if not flag(f"{op}: training", training):
         return x
-    channels = x.shape[: x.ndim - ndim] + (1,) * ndim
-    return x * _drop(Tensor(np.ones(channels, x.dtype)), p)
+    return x * (1 - p) if p in (0, 1) else DropoutChannels.apply(x, float(p), _seed(), ndim)

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..arguments import integer
 from ..autograd.function import Function
+from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
-from .activation import clamp
+from .activation import clamp, softplus
 from .arithmetic import where
-from .elementwise import log
+from .elementwise import log, sigmoid
 from .loss import check_reduction
 
 
@@ -130,23 +132,26 @@ class BinaryCrossEntropy(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
         ctx.save_for_backward(x, t)
-        right, wrong = _logarithms(x._array)
-        return Tensor(np.asarray((t._array - 1) * wrong - t._array * right))
+        losses, inside = _core.binary_loss_forward(False, x._array, t._array)
+        if not inside:
+            wrong = x._array[~((x._array >= 0) & (x._array <= 1))][0]
+            raise ValueError(
+                f"binary_cross_entropy: input holds {wrong}, expected numbers in [0, 1]"
+            )
+        return Tensor(losses)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         x, t = ctx.saved_tensors
         need = ctx.needs_input_grad
+        grad_t = g * (clamp(log(1 - x), -100.0) - clamp(log(x), -100.0)) if need[1] else None
+        if not need[0]:
+            return None, grad_t
+        if not is_grad_enabled():
+            grad_x = _core.binary_loss_backward(False, g._array, x._array, t._array)
+            return Tensor(grad_x), grad_t
         spread = x * (1 - x)
-        return (
-            g * (x - t) / where(spread > 1e-12, spread, 1e-12) if need[0] else None,
-            g * (clamp(log(1 - x), -100.0) - clamp(log(x), -100.0)) if need[1] else None,
-        )
-
-
-def _logarithms(x: Any) -> tuple[Any, Any]:
-    with np.errstate(divide="ignore"):
-        return np.maximum(np.log(x), -100), np.maximum(np.log1p(-x), -100)
+        return g * (x - t) / where(spread > 1e-12, spread, 1e-12), grad_t
 
 
 def binary_cross_entropy(
@@ -187,36 +192,27 @@ def binary_cross_entropy(
     """
     op = "binary_cross_entropy"
     x, t = _pair(op, input, target, reduction)
-    inside = (x._array >= 0) & (x._array <= 1)
-    if not inside.all():
-        raise ValueError(f"{op}: input holds {x._array[~inside][0]}, expected numbers in [0, 1]")
     return _reduced(op, BinaryCrossEntropy.apply(x, t), weight, reduction)
 
 
 class BinaryCrossEntropyWithLogits(Function):
-    """(1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x))."""
+    """(1 - t) x + log(1 + exp(-x))."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, t: Tensor, pos_weight: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, t, pos_weight)
-        softplus = np.logaddexp(-x._array, x.dtype.type(0))
-        if pos_weight is not None:
-            softplus = softplus * ((pos_weight._array - 1) * t._array + 1)
-        return Tensor(np.asarray((1 - t._array) * x._array + softplus))
+    def forward(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
+        ctx.save_for_backward(x, t)
+        return Tensor(_core.binary_loss_forward(True, x._array, t._array)[0])
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        x, t, pos_weight = ctx.saved_tensors
-        extra = 0 if pos_weight is None else pos_weight - 1
-        small = where(x > 0, -x, x).exp()  # of no positive number: nothing overflows
-        softplus = where(x > 0, 0, -x) + (1 + small).log()
-        negative = where(x > 0, small, 1) / (1 + small)  # 1 - sigmoid(x)
+        x, t = ctx.saved_tensors
         need = ctx.needs_input_grad
-        return (
-            g * (1 - t - (extra * t + 1) * negative) if need[0] else None,
-            g * (extra * softplus - x) if need[1] else None,
-            None,
-        )
+        grad_t = -g * x if need[1] else None
+        if not need[0]:
+            return None, grad_t
+        if is_grad_enabled():
+            return g * (1 - t - sigmoid(-x)), grad_t
+        return Tensor(_core.binary_loss_backward(True, g._array, x._array, t._array)), grad_t
 
 
 def binary_cross_entropy_with_logits(
@@ -259,11 +255,11 @@ def binary_cross_entropy_with_logits(
     """
     op = "binary_cross_entropy_with_logits"
     x, t = _pair(op, input, target, reduction)
-    factor = None
+    losses = BinaryCrossEntropyWithLogits.apply(x, t)
     if pos_weight is not None:
         factor = _floating(op, pos_weight, "pos_weight", x)
         _check_broadcast(op, factor, "pos_weight", x)
-    losses = BinaryCrossEntropyWithLogits.apply(x, t, factor)
+        losses = losses + (factor.detach() - 1) * t * softplus(-x, 1.0, math.inf)
     return _reduced(op, losses, weight, reduction)
 
 

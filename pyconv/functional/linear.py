@@ -102,13 +102,21 @@ def _check_dtypes(op: str, first: str, a: Array, second: str, b: Array) -> None:
         )
 
 
+def _stacks(a: Array, b: Array) -> Array:
+    """Multiply stacks of matrices, one pair at a time."""
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a = np.broadcast_to(a, stack + a.shape[-2:])
+    b = np.broadcast_to(b, stack + b.shape[-2:])
+    result = np.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
+    for i in np.ndindex(stack):
+        result[i] = _core.matmul(a[i], b[i], None)
+    return result
+
+
 class Matmul(Function):
     """a @ b, for stacks of matrices that broadcast."""
 
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.save_for_backward(a, b)
-        return Tensor(_product(a._array, b._array))
+    forward = staticmethod(_core.matmul_function(_stacks))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
@@ -118,19 +126,6 @@ class Matmul(Function):
             sum_to(Matmul.apply(grad_output, transpose(b, -2, -1)), a.shape) if need[0] else None,
             sum_to(Matmul.apply(transpose(a, -2, -1), grad_output), b.shape) if need[1] else None,
         )
-
-
-def _product(a: Array, b: Array) -> Array:
-    """Multiply two matrices, or stacks of them one pair at a time."""
-    if a.ndim == b.ndim == 2:
-        return _core.matmul(a, b, None)
-    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    a = np.broadcast_to(a, stack + a.shape[-2:])
-    b = np.broadcast_to(b, stack + b.shape[-2:])
-    result = np.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
-    for i in np.ndindex(stack):
-        result[i] = _core.matmul(a[i], b[i], None)
-    return result
 
 
 def matmul(input: Any, other: Any) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
+from .. import _core
 from ..arguments import integer, number
 from ..autograd.function import Function
+from ..autograd.grad_mode import is_grad_enabled
 from ..creation import kernel_float
 from ..tensor import Array, Tensor
 
@@ -43,18 +43,17 @@ class LocalResponseNorm(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, size: int, scale: float, beta: float, k: float) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.config = size, scale, beta, k
-        d = _window_sum(x._array * x._array, size // 2, (size - 1) // 2)
-        d *= scale
-        d += k
-        return Tensor(x._array * np.power(d, -beta, out=d))
+        ctx.config = size // 2, (size - 1) // 2, scale, beta, k
+        return Tensor(_core.response_forward(x._array, *ctx.config))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         (x,) = ctx.saved_tensors
-        size, scale, beta, k = ctx.config
-        before, after = size // 2, (size - 1) // 2
-        d = WindowSum.apply(x * x, before, after) * scale + k
+        before, after, scale, beta, k = ctx.config
+        if not is_grad_enabled():
+            grad = Tensor(_core.response_backward(g._array, x._array, *ctx.config))
+            return grad, None, None, None, None
+        d = WindowSum.apply(x * x, before, after) * scale + k  # the same in recorded operations
         passed = g * d**-beta
         shared = WindowSum.apply(passed * x / d, after, before)
         return passed - (2 * scale * beta) * x * shared, None, None, None, None

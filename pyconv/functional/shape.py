@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import in_c_order
+from .._core import reshape_forward
 from ..arguments import MOST_ELEMENTS, integer, size_of
 from ..autograd.function import Function
 from ..creation import as_tensor
@@ -31,10 +31,7 @@ def dim_of(dim: int, ndim: int, name: str = "dim") -> int:
 class Reshape(Function):
     """The elements in another shape."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-        ctx.shape = x._array.shape
-        return Tensor(in_c_order(x._array).reshape(shape))
+    forward: Any = staticmethod(reshape_forward)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
