@@ -113,6 +113,7 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...]
     "regnet": (models.regnet_y_400mf, (1, 3, 32, 32), (1, 1000)),
     "unet": (lambda: models.unet(width=2), (1, 1, 32, 16), (1, 2, 32, 16)),
     "unpadded": (lambda: models.unet(width=2, padded=False), (1, 1, 188, 204), (1, 2, 4, 20)),
+    "normalised": (lambda: models.unet(width=2, batch_norm=True), (2, 1, 16, 16), (2, 2, 16, 16)),
     "deconvnet": (lambda: models.deconvnet(3, width=8), (1, 3, 224, 224), (1, 3, 224, 224)),
     "tcn": (lambda: models.tcn(2, [4, 4], 3), (2, 2, 9), (2, 4, 9)),
 }

@@ -47,6 +47,10 @@ class ColumnsOf {
   ColumnsOf(const ConvShape& shape, const TensorView& grad_output, const int64_t (&phase)[3],
             std::vector<int64_t> (&taps_of_phase)[3]);
 
+  // Of the whole, pixels [first, first + count) of each row of an image, and of the taps along it
+  // those in a range.
+  ColumnsOf(const ColumnsOf& whole, int64_t first, int64_t count, const Range& taps);
+
   ColumnsOf(const ColumnsOf&) = delete;
   ColumnsOf& operator=(const ColumnsOf&) = delete;
 

@@ -77,14 +77,23 @@ struct Weights {
   }
 };
 
+// Pixels of each row of an image, and the taps along the row that they meet inside the source.
+struct Strip {
+  int64_t first, count;
+  Range taps;
+  int64_t terms() const { return count * (taps.end - taps.first); }
+};
+
 template <class T>
 struct PixelProduct {
   const ColumnsOf<T>& columns;
   const Weights<T>& weights;
   const T* bias;  // or null
   Target<T> target;
-  int64_t pixels;   // of all images
-  int64_t stretch;  // of pixels, that no task should cross
+  int64_t pixels;      // of all images
+  int64_t stretch;     // of pixels, that no task should cross
+  int64_t row_before;  // of the weights: terms of a row of taps before those of the columns,
+  int64_t row;         // and terms of a row in all; the columns may lack some at its ends
 
   int64_t depth() const { return columns.rows(); }
 
@@ -141,7 +150,9 @@ class Block {
         n0_(n0),
         panels_(count, kernels_.mr),
         met_(depth_met(from_, j0, count)),
-        kc_(balanced(depth(), sum_block<T>)),
+        row_of_taps_(from_.taps[2] * from_.channels),
+        whole_rows_(row_of_taps_ == product.row),
+        kc_(balanced(whole_rows_ ? depth() : row_of_taps_, sum_block<T>)),
         direct_(in_place(from_)),
         row_(direct_ ? from_.stride[2] : kc_ + 64 / static_cast<int64_t>(sizeof(T))),
         part_(all_parts ? count * row_ : 0),
@@ -150,15 +161,29 @@ class Block {
         beside_(product.target.dense ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
 
   int64_t depth() const { return met_.end - met_.first; }
-  int64_t parts() const { return ceil_div(depth(), kc_); }
+  // Parts of the sum: of all of it, or where the weights have gaps, of each row of taps.
+  int64_t parts() const {
+    return whole_rows_ ? ceil_div(depth(), kc_)
+                       : ceil_div(depth(), row_of_taps_) * ceil_div(row_of_taps_, kc_);
+  }
   int64_t panels() const { return panels_.count; }
+
+  // Where a panel of weights has those of part k.
+  const T* of_part(int64_t k, const T* panel) const {
+    const int64_t first = part(k).first;
+    const int64_t gaps =
+        whole_rows_ ? 0
+                    : product_.row_before + first / row_of_taps_ * (product_.row - row_of_taps_);
+    return panel + (first + gaps) * kernels_.nr;
+  }
 
   // Forms part k of the columns, panels [i0, i1) of pixels.
   void form(int64_t k, int64_t i0, int64_t i1) const {
     if (direct_) return;
     const int64_t first = panels_.first_row(i0), end = panels_.first_row(i1);
-    pixel_table().of<T>().pack_pixels(from_, j0_ + first, end - first, met_.first + k * kc_,
-                                      depth_of(k),
+    const Range terms = part(k);
+    pixel_table().of<T>().pack_pixels(from_, j0_ + first, end - first, terms.first,
+                                      terms.end - terms.first,
                                       packed_.template as<T>() + k * part_ + first * row_, row_);
   }
 
@@ -172,10 +197,11 @@ class Block {
     T* const c = target.dense ? target.data + j0_ * target.row + group_ * target.columns + channel
                               : beside_.template as<T>() + (n - n0_) * nr;
     Tile<T> tile{};
-    tile.depth = depth_of(k);
+    const Range terms = part(k);
+    tile.depth = terms.end - terms.first;
     tile.a_row = row_;
     tile.a_column = 1;
-    tile.b = weight + (met_.first + k * kc_) * nr;
+    tile.b = of_part(k, weight);
     tile.b_row = nr;
     tile.c_row = target.dense ? target.row : beside_row_;
     tile.accumulate = k > 0;
@@ -207,7 +233,13 @@ class Block {
   }
 
  private:
-  int64_t depth_of(int64_t k) const { return std::min(kc_, depth() - k * kc_); }
+  Range part(int64_t k) const {
+    if (whole_rows_) return {met_.first + k * kc_, std::min(met_.first + (k + 1) * kc_, met_.end)};
+    const int64_t of_row = ceil_div(row_of_taps_, kc_);
+    const int64_t first = met_.first + k / of_row * row_of_taps_;
+    const int64_t skip = k % of_row * kc_;
+    return {first + skip, std::min({first + skip + kc_, first + row_of_taps_, met_.end})};
+  }
 
   const GemmKernels<T>& kernels_;
   const PixelProduct<T>& product_;
@@ -215,6 +247,8 @@ class Block {
   const int64_t group_, j0_, count_, n0_;
   const Panels panels_;
   const Range met_;
+  const int64_t row_of_taps_;
+  const bool whole_rows_;
   const int64_t kc_;
   const bool direct_;
   const int64_t row_, part_;
@@ -238,7 +272,6 @@ int64_t PixelProduct<T>::terms(int64_t most) const {
 
 template <class T>
 void PixelProduct<T>::run(int64_t groups) const {
-  if (pixels == 0) return;
   const int64_t mr = gemm_table().of<T>().mr;
   const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
   if (one_block(groups)) {
@@ -284,17 +317,84 @@ void PixelProduct<T>::run(int64_t groups) const {
   });
 }
 
+// Cuts rows where pixels meet fewer taps, if that leaves out a good part of all terms. No strip has
+// fewer pixels in all rows than two tiles. One that meets nothing keeps a tap, for its zeros.
 template <class T>
-void multiply(const ConvProblem& p, ColumnsOf<T>& columns, const Weights<T>& weights,
+std::vector<Strip> strips_of(const Columns<T>& c, int64_t rows) {
+  constexpr double worth = 0.97;
+  const int64_t taps = c.taps[2], width = c.pixels[2];
+  const std::vector<Strip> whole = {{0, width, {0, taps}}};
+  if (taps == 1) return whole;
+  std::vector<Strip> strips;
+  for (int64_t w = 0; w < width; ++w) {
+    Range met{0, taps};
+    while (met.first + 1 < met.end && w * c.step[2] + c.offset[2][met.first] < 0) ++met.first;
+    while (met.end - 1 > met.first && w * c.step[2] + c.offset[2][met.end - 1] >= c.size[2])
+      --met.end;
+    const bool same = !strips.empty() && strips.back().taps.first == met.first &&
+                      strips.back().taps.end == met.end;
+    if (same)
+      ++strips.back().count;
+    else
+      strips.push_back({w, 1, met});
+  }
+  const auto join = [&](size_t i) {  // with the next
+    strips[i].count += strips[i + 1].count;
+    strips[i].taps = {std::min(strips[i].taps.first, strips[i + 1].taps.first),
+                      std::max(strips[i].taps.end, strips[i + 1].taps.end)};
+    strips.erase(strips.begin() + static_cast<int64_t>(i) + 1);
+  };
+  const int64_t least = ceil_div(2 * gemm_table().of<T>().mr, rows);
+  for (size_t i = 0; i < strips.size();) {
+    const bool small = strips[i].count < least && strips.size() > 1;
+    if (small && i + 1 < strips.size())
+      join(i);
+    else if (small)
+      join(--i);
+    else
+      ++i;
+  }
+  int64_t terms = 0;
+  for (const Strip& strip : strips) terms += strip.terms();
+  return double(terms) < worth * double(width * taps) ? strips : whole;
+}
+
+template <class T>
+void multiply(const ConvProblem& p, const ColumnsOf<T>& columns, const Weights<T>& weights,
               const Target<T>& target) {
   const int64_t batch = p.shape->batch, groups = p.shape->groups;
   const int64_t pixels = batch * columns.pixels();
-  PixelProduct<T> product{columns, weights, static_cast<const T*>(p.bias), target, pixels, pixels};
-  if (!product.one_block(groups) && columns.rows_before_images(batch)) {
-    product.target.rows_before_images(batch);
-    product.stretch = pixels / product.target.places.pixels[0];
+  if (pixels == 0) return;
+  const T* const bias = static_cast<const T*>(p.bias);
+  const Columns<T> all = columns.group(0);
+  const int64_t row = all.taps[2] * all.channels;
+  const PixelProduct<T> product{columns, weights, bias, target, pixels, pixels, 0, row};
+  if (product.one_block(groups)) return product.run(groups);
+  const std::vector<Strip> strips = strips_of(all, pixels / all.pixels[2]);
+  const bool pack = strips.size() > 1 && !weights.kept;  // once for all
+  const Scratch packed(pack ? size_t(groups * weights.panels() * weights.panel()) * sizeof(T) : 0);
+  Weights<T> shared = weights;
+  if (pack) {
+    weights.pack(packed.as<T>());
+    shared.kept = packed.as<T>();
+    shared.kept_panel = weights.panel();
   }
-  product.run(groups);
+  for (const Strip& strip : strips) {
+    ColumnsOf<T> part(columns, strip.first, strip.count, strip.taps);
+    const int64_t of_strip = batch * part.pixels();
+    PixelProduct<T> some{
+        part, shared, bias, target, of_strip, of_strip, strip.taps.first * all.channels, row};
+    if (strips.size() > 1) {
+      some.target.data += strip.first * target.places.step[2];
+      some.target.places.pixels[2] = strip.count;
+      some.target.dense = false;
+    }
+    if (part.rows_before_images(batch)) {
+      some.target.rows_before_images(batch);
+      some.stretch = of_strip / some.target.places.pixels[0];
+    }
+    some.run(groups);
+  }
 }
 
 template <class T>

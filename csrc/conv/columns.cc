@@ -78,6 +78,18 @@ ColumnsOf<T>::ColumnsOf(const ConvShape& s, const TensorView& grad_output,
 }
 
 template <class T>
+ColumnsOf<T>::ColumnsOf(const ColumnsOf& whole, int64_t first, int64_t count, const Range& taps)
+    : channels_(whole.channels_), first_(whole.first_) {
+  for (int i = 0; i < 3; ++i) offsets_[i] = whole.offsets_[i];
+  offsets_[2].erase(offsets_[2].begin() + taps.end, offsets_[2].end());
+  offsets_[2].erase(offsets_[2].begin(), offsets_[2].begin() + taps.first);
+  for (int64_t& offset : offsets_[2]) offset += first * first_.step[2];
+  for (int i = 0; i < 3; ++i) first_.offset[i] = offsets_[i].data();
+  first_.taps[2] = taps.end - taps.first;
+  first_.pixels[2] = count;
+}
+
+template <class T>
 bool ColumnsOf<T>::rows_before_images(int64_t batch) {
   constexpr double least = 0.02;
   Columns<T>& c = first_;

@@ -11,15 +11,20 @@ from ..tensor import Tensor
 
 
 class DoubleConv(nn.Sequential):
-    """Two convolutions of 3x3 with ReLU."""
+    """Two convolutions of 3x3 with ReLU, and batch norm between them if asked for."""
 
-    def __init__(self, in_channels: int, out_channels: int, padding: int) -> None:
-        super().__init__(
-            nn.Conv2d(in_channels, out_channels, 3, padding=padding),
-            nn.ReLU(),
-            nn.Conv2d(out_channels, out_channels, 3, padding=padding),
-            nn.ReLU(),
-        )
+    def __init__(
+        self, in_channels: int, out_channels: int, padding: int, batch_norm: bool = False
+    ) -> None:
+        layers: list[nn.Module] = []
+        for channels in (in_channels, out_channels):
+            layers.append(
+                nn.Conv2d(channels, out_channels, 3, padding=padding, bias=not batch_norm)
+            )
+            if batch_norm:
+                layers.append(nn.BatchNorm2d(out_channels))
+            layers.append(nn.ReLU())
+        super().__init__(*layers)
 
 
 class UNet(nn.Module):
@@ -34,6 +39,9 @@ class UNet(nn.Module):
     padded : bool
         Pad, so that the result has the size of the image, whose sides 16 has to divide. Else no
         convolution pads, as in the paper: 572x572 pixels give 388x388.
+    batch_norm : bool
+        Normalise after each convolution of 3x3. The paper does not; small networks learn much
+        sooner with it.
 
     References
     ----------
@@ -49,13 +57,18 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int = 1, out_channels: int = 2, width: int = 64, padded: bool = True
+        self,
+        in_channels: int = 1,
+        out_channels: int = 2,
+        width: int = 64,
+        padded: bool = True,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         padding = int(padded)
         widths = [width * 2**i for i in range(5)]
         self.down = nn.ModuleList(
-            DoubleConv(before, after, padding)
+            DoubleConv(before, after, padding, batch_norm)
             for before, after in zip([in_channels, *widths], widths)
         )
         self.pool = nn.MaxPool2d(2)
@@ -63,7 +76,7 @@ class UNet(nn.Module):
             nn.ConvTranspose2d(2 * after, after, 2, stride=2) for after in widths[-2::-1]
         )
         self.merge = nn.ModuleList(
-            DoubleConv(2 * after, after, padding) for after in widths[-2::-1]
+            DoubleConv(2 * after, after, padding, batch_norm) for after in widths[-2::-1]
         )
         self.head = nn.Conv2d(width, out_channels, 1)
         for layer in self.modules():
@@ -95,6 +108,12 @@ def _cropped(x: Tensor, like: Tensor) -> Tensor:
     return x if (high, wide) == (h, w) else x[:, :, top : top + h, left : left + w]
 
 
-def unet(in_channels: int = 1, out_channels: int = 2, width: int = 64, padded: bool = True) -> UNet:
+def unet(
+    in_channels: int = 1,
+    out_channels: int = 2,
+    width: int = 64,
+    padded: bool = True,
+    batch_norm: bool = False,
+) -> UNet:
     """See `UNet`."""
-    return UNet(in_channels, out_channels, width, padded)
+    return UNet(in_channels, out_channels, width, padded, batch_norm)

@@ -50,7 +50,7 @@ PROBLEM = memory.Problem(draw, loss, trivial, features=SYMBOLS + 2, outputs=SYMB
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the task's arguments."""
-    memory.add_arguments(parser, length=50, epochs=60, hidden=128)
+    memory.add_arguments(parser, length=50, epochs=200, hidden=128)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from .. import nn, optim
 from ..autograd import no_grad
 from ..creation import from_numpy
-from ..random import manual_seed
+from ..random import default_generator, manual_seed
 from ..tensor import Array, Tensor
 from ..terminal import Progress, above
 from .loop import Training, append_row
@@ -48,14 +48,23 @@ class Drawn:
 
 
 class Reader(nn.Module):
-    """A recurrent layer, and a linear one on its states; batch first."""
+    """A recurrent layer, and a linear one on its states; batch first.
 
-    def __init__(self, cell: str, problem: Problem, hidden: int) -> None:
+    At the start, gates keep a value for 1 to `length` steps, as Tallec and Ollivier set them,
+    *Can recurrent neural networks warp time?*, arXiv:1804.11188, section 3.
+    """
+
+    def __init__(self, cell: str, problem: Problem, hidden: int, length: int) -> None:
         super().__init__()
         self.cell = getattr(nn, cell)(problem.features, hidden, batch_first=True)
         self.linear = nn.Linear(hidden, problem.outputs)
-        if cell == "LSTM":  # remember until there is reason to forget: Jozefowicz et al., 2015
-            self.cell.bias_ih_l0._array[hidden : 2 * hidden] = 1
+        if cell == "RNN":
+            return
+        keep = np.log(default_generator().uniform(1, max(2, length - 1), hidden))
+        with no_grad():  # the gates that let in and keep; the GRU's second does both
+            self.cell.bias_hh_l0[: 2 * hidden] = 0
+            self.cell.bias_ih_l0[:hidden] = -keep if cell == "LSTM" else 0
+            self.cell.bias_ih_l0[hidden : 2 * hidden] = keep
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of all steps."""
@@ -91,7 +100,7 @@ def run(args: argparse.Namespace, problem: Problem) -> None:
 def train(cell: str, problem: Problem, args: argparse.Namespace, progress: Progress) -> list[float]:
     """Train one cell, and return its loss on held-out sequences after each epoch."""
     manual_seed(args.seed)
-    model = Reader(cell, problem, args.hidden)
+    model = Reader(cell, problem, args.hidden, args.length)
     batches = Drawn(problem, args.batch_size, args.length, args.seed)
     held_out = problem.draw(np.random.default_rng(args.seed + 10**6), HELD_OUT, args.length)
     x, target = (from_numpy(array) for array in held_out)

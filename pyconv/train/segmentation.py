@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--width", type=above(0, int), default=8, metavar="N", help="channels; default 8")
     add("--pictures", type=above(0, int), default=800, metavar="N", help="to learn; default 800")
     add("--size", type=above(15, int), default=64, metavar="N", help="pixels a side; default 64")
-    training_arguments(parser, epochs=60, batch_size=4, lr=0.002)
+    training_arguments(parser, epochs=40, batch_size=8, lr=0.003)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     held_out = max(1, args.pictures // 4)
     train, test = map(standardised, data.shapes_segmentation(args.pictures, held_out, args.size))
     if args.model == "unet":
-        model: nn.Module = models.unet(3, len(CLASSES), args.width)
+        model: nn.Module = models.unet(3, len(CLASSES), args.width, batch_norm=True)
     else:
         model = SmallDeconvNet(3, len(CLASSES), 2 * args.width)
     loader = data.DataLoader(train, args.batch_size, shuffle=True)
