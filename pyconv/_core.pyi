@@ -224,6 +224,15 @@ def adaptive_avg_pool(
     ndim: int, input: _Array, output_size: Any, /
 ) -> tuple[_Array, Separable]: ...
 
+# ---- pad ---------------------------------------------------------------------------------------
+
+def pad(
+    input: _Array, widths: tuple[tuple[int, int], ...], mode: str, value: _Array, /
+) -> _Array: ...
+def pad_backward(
+    grad_output: _Array, widths: tuple[tuple[int, int], ...], mode: str, /
+) -> _Array: ...
+
 # ---- separable: average pooling and resizing ---------------------------------------------------
 
 class Separable: ...

@@ -22,9 +22,8 @@ py::tuple resize(py::handle input_value, py::handle size, const py::tuple& scale
   constexpr int64_t largest = (int64_t{1} << 31) - 1;
   const int ndim = static_cast<int>(scale.size());
   const Image input = read_image("interpolate", "input", input_value, ndim);
-  Separable map{"interpolate",       ndim,      input.batch(),
-                input.channels(),    {1, 1, 1}, {1, 1, 1},
-                input.channels_last, {},        {}};
+  Separable map{"interpolate", ndim,      input.batch(),       input.channels(),
+                {1, 1, 1},     {1, 1, 1}, input.channels_last, {}};
   ResizeRequest request{resize_mode(mode), align_corners, {}};
   std::copy_n(input.size(), ndim, map.input + 3 - ndim);
   for (int i = 0; i < ndim; ++i) request.scale[3 - ndim + i] = scale[i].cast<double>();

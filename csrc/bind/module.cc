@@ -17,6 +17,7 @@ void bind_difference(py::module_& module);
 void bind_dropout(py::module_& module);
 void bind_elementwise(py::module_& module);
 void bind_embedding(py::module_& module);
+void bind_pad(py::module_& module);
 void bind_pool(py::module_& module);
 void bind_reduce(py::module_& module);
 void bind_separable(py::module_& module);
@@ -47,6 +48,7 @@ PYBIND11_MODULE(_core, module) {
   bind_dropout(module);
   bind_elementwise(module);
   bind_embedding(module);
+  bind_pad(module);
   bind_pool(module);
   bind_reduce(module);
   bind_separable(module);

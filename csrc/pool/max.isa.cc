@@ -8,6 +8,7 @@
 #include "pool/kernels.h"
 #include "simd/lanes.h"
 #include "simd/rows.h"
+#include "simd/sideways.h"
 
 namespace pyconv::PYCONV_ISA {
 namespace {
@@ -349,6 +350,72 @@ void max_forward(const MaxPool<T>& p, int64_t first, int64_t last) {
   p.shape.channels_last ? rows_of_pixels(p, first, last) : rows_of_planes(p, first, last);
 }
 
+// ---- small planes: as many side by side as a vector has lanes -----------------------------------
+
+// One window of L planes, from the first pixel that it sees.
+template <class T>
+inline void window_of_planes(const Taps& taps, const T* first, int64_t place, T* output,
+                             T* at_place) {
+  using Values = typename LanesOf<T, lanes<T>>::Values;
+  using Place = typename LanesOf<T, lanes<T>>::Place;
+  using Places = typename LanesOf<T, lanes<T>>::Places;
+  const bool empty = taps.count[0] * taps.count[1] * taps.count[2] == 0;
+  Values best = Values{} - T(__builtin_inf());
+  Places at = Places{} + static_cast<Place>(empty ? -1 : place);
+  for (int64_t r = 0; r < taps.count[0]; ++r)
+    for (int64_t t = 0; t < taps.count[1]; ++t)
+      for (int64_t u = 0; u < taps.count[2]; ++u) {
+        const int64_t k = r * taps.place[0] + t * taps.place[1] + u * taps.place[2];
+        const Values value = load(first + k * lanes<T>);
+        const Places wins = (value > best) | (value != value);
+        best = wins ? value : best;
+        at = wins ? Places{} + static_cast<Place>(place + k) : at;
+      }
+  write(output, best);
+  write(at_place, at);
+}
+
+template <class T>
+void max_planes(const MaxPool<T>& p, int64_t begin, int64_t end, T* buffer) {
+  constexpr int L = lanes<T>;
+  using Places = typename LanesOf<T, L>::Places;
+  using Indices = typename LanesOf<T, L>::Indices;
+  const PoolShape& s = p.shape;
+  const int64_t in = s.input[0] * s.input[1] * s.input[2];
+  const int64_t out = s.output[0] * s.output[1] * s.output[2];
+  T* const values = buffer + (in + L) * L;
+  T* const places = values + (out + L) * L;
+  for (int64_t i = begin; i < end; i += L) {
+    const int64_t n = end - i < L ? end - i : L;
+    for (int64_t k = 0; k < in; k += L)
+      rows_to_lanes(p.input + i * in + k, in, static_cast<int>(n), p.input_end, buffer + k * L);
+    T *value = values, *place = places;
+    for (int64_t o = 0; o < s.output[0]; ++o)
+      for (int64_t q = 0; q < s.output[1]; ++q)
+        for (int64_t r = 0; r < s.output[2]; ++r, value += L, place += L) {
+          Cut<T> one(p, buffer);
+          one.cut(p, 0, o);
+          one.cut(p, 1, q);
+          one.cut(p, 2, r);
+          window_of_planes(one.taps, buffer + one.place * L, one.place, value, place);
+        }
+    // Excess falls on planes of this call that are written later.
+    const auto put = [&](auto* to, int64_t k, auto v) __attribute__((always_inline)) {
+      if (out >= L || k + L <= n * out) return write(to + k, v);
+      for (int64_t c = 0; c < out && c < L; ++c) to[k + c] = v[c];
+    };
+    lanes_to_rows(out, values, [&](int r, int64_t k, Vec<T> v) __attribute__((always_inline)) {
+      if (r < n) put(p.output + i * out, r * out + k, v);
+    });
+    if (!p.indices) continue;
+    lanes_to_rows(out, places, [&](int r, int64_t k, Vec<T> v) __attribute__((always_inline)) {
+      Places at;
+      __builtin_memcpy(&at, &v, sizeof(at));
+      if (r < n) put(p.indices + i * out, r * out + k, __builtin_convertvector(at, Indices));
+    });
+  }
+}
+
 // ---- the gradient -------------------------------------------------------------------------------
 
 // The windows that may have taken one pixel.
@@ -423,7 +490,7 @@ void max_backward(const MaxPoolBackward<T>& p, int64_t begin, int64_t end) {
 }
 
 template <class T>
-constexpr PoolKernels<T> kernels = {max_forward<T>, max_backward<T>};
+constexpr PoolKernels<T> kernels = {max_forward<T>, max_planes<T>, max_backward<T>};
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/memory.h"
 #include "core/threads.h"
 #include "pool/kernels.h"
 #include "pool/pool.h"
@@ -14,6 +15,8 @@ constexpr int64_t chunk = 32768;              // elements of input per task
 constexpr int64_t cached = int64_t{1} << 23;  // bytes that may be in a cache
 constexpr int64_t block = 64;                 // channels of a task, if they are neighbours
 constexpr int64_t most_meeting = 16;  // windows per element, up to which the elements look for them
+constexpr int64_t most_lanes = 16;
+constexpr int64_t fewest_planes = 6;  // else most lanes would stay empty
 constexpr int64_t most_places = int64_t{1} << 31;
 
 int64_t tasks(int64_t n, int64_t per_task) { return (n + per_task - 1) / per_task; }
@@ -73,13 +76,26 @@ inline bool scatter(const PoolShape& s, int64_t width, int64_t step, const T* fr
   return good;
 }
 
+// Whether whole planes side by side are faster than lines of windows: where these have no pattern.
+bool suits_planes(const PoolShape& s, const int64_t (&stride)[5]) {
+  bool dense = !s.channels_last && (s.adaptive || s.out_pixels() == 1);
+  int64_t step = 1;
+  const int64_t size[] = {s.batch, s.channels, s.input[0], s.input[1], s.input[2]};
+  for (int i = 4; i >= 0; --i) {
+    dense = dense && (size[i] == 1 || stride[i] == step);
+    step *= size[i];
+  }
+  return dense && s.in_pixels() + s.out_pixels() <= 4096 && s.batch * s.channels >= fewest_planes;
+}
+
 }  // namespace
 
 template <class T>
 void max_pool_forward(const PoolShape& s, const TensorView& input, T* output, int64_t* indices) {
   if (s.batch * s.channels * s.out_pixels() == 0) return;
   std::vector<Seen> seen[3];
-  MaxPool<T> p{s, {}, {}, input.as<const T>(), {}, output, indices, false};
+  const T* const x = input.as<const T>();
+  MaxPool<T> p{s, {}, {}, x, x + input.size(), {}, output, indices, false};
   p.prefetch = input.size() * int64_t{sizeof(T)} > cached;
   for (int i = 0; i < 3; ++i) {
     seen[i] = seen_along(s, i);
@@ -93,6 +109,17 @@ void max_pool_forward(const PoolShape& s, const TensorView& input, T* output, in
   p.stride[0] = channel > 0 ? input.stride[0] : 0;
   p.stride[1] = input.stride[channel];
   std::copy(input.stride + channel + 1, input.stride + input.ndim, p.stride + 5 - s.ndim);
+  if (suits_planes(s, p.stride)) {
+    const int64_t planes = s.batch * s.channels, pixels = s.in_pixels() + 2 * s.out_pixels();
+    const int64_t per_task =
+        std::max<int64_t>(1, chunk / (s.in_pixels() * most_lanes)) * most_lanes;
+    parallel_for(tasks(planes, per_task), [&](int64_t task) {
+      const Scratch buffer(size_t{64} * static_cast<size_t>(pixels + 3 * most_lanes));
+      pool_table().of<T>().max_planes(p, task * per_task, std::min(planes, (task + 1) * per_task),
+                                      buffer.as<T>());
+    });
+    return;
+  }
   const int64_t lines = s.channels_last ? s.batch : s.batch * s.channels;
   const int64_t rows = lines * s.output[0] * s.output[1];
   const int64_t row_work = s.input[2] * std::max<int64_t>(1, seen[0][0].count * seen[1][0].count) *

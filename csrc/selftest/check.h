@@ -72,6 +72,7 @@ void test_threads();
 void test_fork();  // apart: QEMU 7 cannot start threads after a fork
 void test_gemm();
 void test_conv();
+void test_pad();
 void test_pool();
 void test_rnn();
 void test_pointwise();  // functions of elements, arithmetic, sums, softmax, losses, optimisers

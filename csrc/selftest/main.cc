@@ -21,6 +21,7 @@ const Test tests[] = {
     {"fork", test_fork},            //
     {"gemm", test_gemm},            //
     {"conv", test_conv},            //
+    {"pad", test_pad},              //
     {"pool", test_pool},            //
     {"separable", test_separable},  //
     {"pointwise", test_pointwise},  //

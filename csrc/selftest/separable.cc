@@ -10,7 +10,7 @@ namespace pyconv::selftest {
 namespace {
 
 Separable draw_resize(Random& random, bool channels_last) {
-  Separable map{"", 3, random.whole(1, 2), random.whole(1, 40), {}, {}, channels_last, {}, {}};
+  Separable map{"", 3, random.whole(1, 2), random.whole(1, 40), {}, {}, channels_last, {}};
   const ResizeMode modes[] = {ResizeMode::nearest, ResizeMode::nearest_exact, ResizeMode::linear,
                               ResizeMode::cubic};
   const ResizeRequest request{modes[random.whole(0, 3)], random.yes(), {}};
@@ -47,12 +47,12 @@ std::vector<std::vector<double>> matrix(const Axis& a) {
   return rows;
 }
 
-// One image's plane through the matrices of the forward direction, or their transposes.
+// One image's plane through the matrices, or their transposes.
 std::vector<double> plain(const Separable& map, bool transposed, std::vector<double> x) {
   int64_t after = 1;
   for (int i = 2; i >= 0; --i) {
-    const auto rows = matrix(map.forward[i]);
-    const auto n = static_cast<int64_t>(rows.size()), m = map.forward[i].in;
+    const auto rows = matrix(map.axis[i]);
+    const auto n = static_cast<int64_t>(rows.size()), m = map.axis[i].in;
     const int64_t in = transposed ? n : m, out = transposed ? m : n;
     const int64_t before = static_cast<int64_t>(x.size()) / (in * after);
     std::vector<double> y(static_cast<size_t>(before * out * after));

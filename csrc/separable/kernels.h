@@ -1,11 +1,31 @@
 // What separable's *.isa.cc files fill in, once per instruction set.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
 #include "core/isa_table.h"
 #include "separable/shape.h"
 
 namespace pyconv {
+
+constexpr int64_t most_rows = 16;
+
+// An axis as tables for vectors of the result, of `rows` rows of it one after the other: lane i of
+// vector k is the sum over its taps t of weights[j] * x[first[k] + index[j]] with
+// j = (k * taps + t) * lanes + i; an index below 0 counts nothing.
+template <class T>
+struct Taps {
+  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  int64_t rows = 0, vectors = 0,
+          taps = 0;  // the last vector ends at the row's end, if that is not shorter
+  const int64_t* first = nullptr;
+  const Index* index = nullptr;
+  const T* weights = nullptr;
+  const char* kind = nullptr;  // of each vector, as below
+};
+
+// near: all that the vector needs is in two vectors of x; ragged: some index is below 0.
+constexpr char near_taps = 1, ragged_taps = 2;
 
 template <class T>
 struct AxisView {
@@ -19,15 +39,18 @@ struct AxisView {
 template <class T>
 struct SeparableMap {
   AxisView<T> axis[3];
-  int64_t channels;
-  const T* x;
+  Taps<T> taps;      // of the last axis, where there are any
+  int64_t channels;  // that are neighbours: 1 in C order
+  const T *x, *end;
   T* y;
   bool prefetch;  // x comes from memory: asks for rows ahead
 };
 
 template <class T>
 struct SeparableKernels {
-  // Rows [first, last) of N*C*O*P; buffer: a row of x.
+  int lanes;
+  // Rows [first, last) of N*C*O*P, or of N*O*P of a few neighbouring channels with taps; buffer:
+  // the rows of x that count together, and three vectors.
   void (*planes)(const SeparableMap<T>& map, int64_t first, int64_t last, T* buffer);
   // Rows [first, last) of N*O*P, channels last.
   void (*pixels)(const SeparableMap<T>& map, int64_t first, int64_t last, T* buffer);

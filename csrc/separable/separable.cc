@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "core/memory.h"
@@ -16,6 +17,9 @@ namespace {
 
 constexpr int64_t chunk = 32768;              // elements read or written per task
 constexpr int64_t cached = int64_t{1} << 23;  // bytes that may be in a cache
+constexpr int64_t most_lanes = 16;
+constexpr int64_t many_rows = 32;        // else tables cost more than they save
+constexpr int64_t long_pattern = 28;     // elements of the result, from which a pattern is faster
 constexpr int64_t longest_repeated = 8;  // beyond, a sum of many elements is a vector's work itself
 
 bool same(const Axis& a, int64_t o, int64_t later, int64_t distance) {
@@ -47,16 +51,22 @@ Repeat find_repeat(const Axis& a) {
   return best;
 }
 
-// For each of `in` elements, the bands that meet it: neighbours.
-std::vector<Band> meeting(int64_t in, const std::vector<Band>& bands) {
-  std::vector<Band> result(static_cast<size_t>(in));
-  const auto n = static_cast<int64_t>(bands.size());
+// The transposed matrix: for each of `in` elements, the bands that meet it, which are neighbours.
+Axis transposed_axis(const Axis& a) {
+  Axis result{a.out(), std::vector<Band>(static_cast<size_t>(a.in)), {}, {}};
   int64_t begin = 0, end = 0;
-  for (int64_t i = 0; i < in; ++i) {
-    while (begin < n && bands[begin].first + bands[begin].count <= i) ++begin;
-    while (end < n && bands[end].first <= i) ++end;
-    result[i] = {begin, std::max<int64_t>(0, end - begin), 0};
+  for (int64_t i = 0; i < a.in; ++i) {
+    while (begin < a.out() && a.bands[begin].first + a.bands[begin].count <= i) ++begin;
+    while (end < a.out() && a.bands[end].first <= i) ++end;
+    result.bands[i] = {begin, std::max<int64_t>(0, end - begin),
+                       static_cast<int64_t>(result.weights.size())};
+    for (int64_t o = begin; o < end; ++o) {
+      const Band& from = a.bands[o];
+      result.weights.push_back(a.weights[from.weight + i - from.first] /
+                               (a.divisors.empty() ? 1 : a.divisors[o]));
+    }
   }
+  result.repeat = find_repeat(result);
   return result;
 }
 
@@ -70,16 +80,85 @@ AxisView<T> view(const Axis& a, T*& to) {
           a.repeat};
 }
 
+// Whether tables of taps are faster than a pattern along the row, or than vectors of channels.
+bool suits_taps(const Axis& a, int64_t channels) {
+  int64_t longest = 0;
+  for (const Band& band : a.bands) longest = std::max(longest, band.count);
+  if (longest == 0 || longest > longest_repeated) return false;
+  if (channels > 1) return channels < most_lanes && a.divisors.empty();
+  const int64_t repeated = a.repeat.end - a.repeat.begin;
+  return repeated < long_pattern || repeated < a.out() * 7 / 8;
+}
+
+// The tables of an axis; what holds them.
+template <class T>
+struct TapTables {
+  using Index = typename Taps<T>::Index;
+  std::vector<int64_t> first;
+  std::vector<Index> index;
+  std::vector<T> weights;
+  std::vector<char> kind;
+  int64_t rows = 1, taps = 0;
+
+  TapTables(const Axis& a, int64_t channels, int64_t lanes) {
+    const int64_t out = a.out() * channels;
+    rows = std::max<int64_t>(1, lanes / out);
+    const int64_t n = rows * out, vectors = (n + lanes - 1) / lanes;
+    // Of each column: where its first element lies, and its band.
+    std::vector<int64_t> from;
+    std::vector<const Band*> bands;
+    for (int64_t r = 0; r < rows; ++r)
+      for (const Band& band : a.bands)
+        for (int64_t c = 0; c < channels; ++c) {
+          from.push_back((r * a.in + band.first) * channels + c);
+          bands.push_back(&band);
+          taps = std::max(taps, band.count);
+        }
+    first.resize(static_cast<size_t>(vectors));
+    kind.resize(first.size());
+    index.resize(static_cast<size_t>(vectors * taps * lanes), -1);
+    weights.resize(index.size());
+    for (int64_t k = 0; k < vectors; ++k) {
+      const int64_t begin = n < lanes ? 0 : std::min(k * lanes, n - lanes);
+      const int64_t end = std::min(n, begin + lanes);
+      int64_t low = rows * a.in * channels, high = 0;
+      bool ragged = end - begin < lanes;
+      for (int64_t o = begin; o < end; ++o) {
+        const int64_t count = bands[o]->count;
+        ragged = ragged || count < taps;
+        if (count == 0) continue;
+        low = std::min(low, from[o]);
+        high = std::max(high, from[o] + (count - 1) * channels + 1);
+      }
+      first[k] = std::min(low, high);
+      kind[k] =
+          static_cast<char>((high - low <= 2 * lanes ? near_taps : 0) | (ragged ? ragged_taps : 0));
+      for (int64_t o = begin; o < end; ++o)
+        for (int64_t t = 0; t < bands[o]->count; ++t) {
+          const int64_t to = (k * taps + t) * lanes + o - begin;
+          index[to] = static_cast<Index>(from[o] + t * channels - first[k]);
+          weights[to] = static_cast<T>(a.weights[bands[o]->weight + t]);
+        }
+    }
+  }
+  Taps<T> view() const {
+    return {rows,         static_cast<int64_t>(first.size()),
+            taps,         first.data(),
+            index.data(), weights.data(),
+            kind.data()};
+  }
+};
+
 }  // namespace
 
 void set_windows(Separable& map, int i, int64_t in, const std::vector<Window>& windows) {
-  Axis &forward = map.forward[i], &backward = map.backward[i];
+  Axis& axis = map.axis[i];
   const size_t n = windows.size();
   int64_t most = 1;
-  forward = {in, std::vector<Band>(n), {}, std::vector<double>(n)};
+  axis = {in, std::vector<Band>(n), {}, std::vector<double>(n)};
   for (size_t o = 0; o < n; ++o) {
-    forward.bands[o] = {windows[o].first, windows[o].count, 0};
-    forward.divisors[o] = windows[o].divisor;
+    axis.bands[o] = {windows[o].first, windows[o].count, 0};
+    axis.divisors[o] = windows[o].divisor;
     most = std::max(most, windows[o].count);
   }
   // A power of two may as well multiply: the result is the same, and needs no division.
@@ -88,56 +167,47 @@ void set_windows(Separable& map, int i, int64_t in, const std::vector<Window>& w
                                 [&](const Window& w) { return w.divisor == divisor; });
   int exponent = 0;
   const bool exact = same && std::frexp(divisor, &exponent) == 0.5;
-  if (exact) forward.divisors.clear();
-  forward.weights.assign(static_cast<size_t>(most), exact ? 1 / divisor : 1);
-  forward.repeat = find_repeat(forward);
-  backward = {static_cast<int64_t>(n), meeting(in, forward.bands), std::vector<double>(n), {}};
-  for (size_t o = 0; o < n; ++o) backward.weights[o] = 1 / windows[o].divisor;
-  for (Band& band : backward.bands) band.weight = band.first;
-  backward.repeat = find_repeat(backward);
+  if (exact) axis.divisors.clear();
+  axis.weights.assign(static_cast<size_t>(most), exact ? 1 / divisor : 1);
+  axis.repeat = find_repeat(axis);
 }
 
 void set_bands(Separable& map, int i, int64_t in, std::vector<Band> bands,
                std::vector<double> weights) {
-  Axis &forward = map.forward[i], &backward = map.backward[i];
-  forward = {in, std::move(bands), std::move(weights), {}};
-  forward.repeat = find_repeat(forward);
-  backward = {forward.out(), meeting(in, forward.bands), {}, {}};
-  for (int64_t j = 0; j < in; ++j) {
-    Band& band = backward.bands[j];
-    band.weight = static_cast<int64_t>(backward.weights.size());
-    for (int64_t o = band.first; o < band.first + band.count; ++o) {
-      const Band& from = forward.bands[o];
-      backward.weights.push_back(forward.weights[from.weight + j - from.first]);
-    }
-  }
-  backward.repeat = find_repeat(backward);
+  Axis& axis = map.axis[i];
+  axis = {in, std::move(bands), std::move(weights), {}};
+  axis.repeat = find_repeat(axis);
 }
 
 template <class T>
 void apply(const Separable& map, bool transposed, const T* x, T* y) {
   const int64_t elements =
       map.batch * map.channels * (transposed ? map.out_pixels() : map.in_pixels());
-  const Axis* const axes = transposed ? map.backward : map.forward;
+  Axis turned[3];
+  if (transposed) std::transform(map.axis, map.axis + 3, turned, transposed_axis);
+  const Axis* const axes = transposed ? turned : map.axis;
   size_t numbers = 0;
   for (int i = 0; i < 3; ++i) numbers += axes[i].weights.size() + axes[i].divisors.size();
   const Scratch held(numbers * sizeof(T));
   T* to = held.as<T>();
-  SeparableMap<T> m{{}, map.channels, x, y, elements * int64_t{sizeof(T)} > cached};
-  for (int i = 0; i < 3; ++i) m.axis[i] = view(axes[i], to);
-
   const auto& kernels = separable_table().of<T>();
-  const auto kernel = map.channels_last ? kernels.pixels : kernels.planes;
-  const int64_t width = map.channels_last ? map.channels : 1;
+  const int64_t width = map.channels_last ? map.channels : 1;  // channels that are neighbours
+  SeparableMap<T> m{{}, {}, width, x, x + elements, y, elements * int64_t{sizeof(T)} > cached};
+  for (int i = 0; i < 3; ++i) m.axis[i] = view(axes[i], to);
   const int64_t rows =
       map.batch * (map.channels / std::max<int64_t>(1, width)) * m.axis[0].out * m.axis[1].out;
+  std::optional<TapTables<T>> tables;
+  if (rows >= many_rows && suits_taps(axes[2], width))
+    m.taps = tables.emplace(axes[2], width, kernels.lanes).view();
+  const auto kernel = map.channels_last && !tables ? kernels.pixels : kernels.planes;
   const int64_t pixels = std::max(m.axis[0].in * m.axis[1].in * m.axis[2].in /
                                       std::max<int64_t>(1, m.axis[0].out * m.axis[1].out),
                                   m.axis[2].out);
   const int64_t per_task = std::max<int64_t>(1, chunk / std::max<int64_t>(1, pixels * width));
-  const auto row_bytes = static_cast<size_t>(m.axis[2].in) * sizeof(T);
+  const int64_t in_buffer = m.axis[2].in * width * std::max<int64_t>(1, m.taps.rows);
+  const auto bytes = static_cast<size_t>(in_buffer + 3 * most_lanes) * sizeof(T);
   parallel_for((rows + per_task - 1) / per_task, [&](int64_t task) {
-    const Scratch buffer(row_bytes);
+    const Scratch buffer(bytes);
     kernel(m, task * per_task, std::min(rows, (task + 1) * per_task), buffer.as<T>());
   });
 }

@@ -25,9 +25,9 @@ struct Separable {
   std::string op;  // what the user called, for messages
   int ndim;
   int64_t batch, channels;
-  int64_t input[3], output[3];   // as the arrays have them; axes may be joined to fewer
-  bool channels_last;            // how input lies; the result lies so too
-  Axis forward[3], backward[3];  // backward: the transposed matrices
+  int64_t input[3], output[3];  // as the arrays have them; axes may be joined to fewer
+  bool channels_last;           // how input lies; the result lies so too
+  Axis axis[3];
 
   int64_t in_pixels() const { return input[0] * input[1] * input[2]; }
   int64_t out_pixels() const { return output[0] * output[1] * output[2]; }
@@ -39,12 +39,12 @@ struct Window {
   double divisor;
 };
 
-// Sets both directions of axis i. Neither the windows nor the bands step back from one to the next.
+// Sets axis i. Neither the windows nor the bands step back from one to the next.
 void set_windows(Separable& map, int i, int64_t in, const std::vector<Window>& windows);
 void set_bands(Separable& map, int i, int64_t in, std::vector<Band> bands,
                std::vector<double> weights);
 
-// The images of x, dense as map.channels_last says; y likewise.
+// The images of x, or by the transposed matrices, dense as map.channels_last says; y likewise.
 template <class T>
 void apply(const Separable& map, bool transposed, const T* x, T* y);
 

@@ -23,6 +23,7 @@ struct Rows {
   const T *depth_weights, *height_weights;
   int64_t depth_step, height_step;
 
+  bool empty() const { return depth.count * height.count == 0; }
   bool one() const {
     return depth.count == 1 && height.count == 1 && depth_weights[0] == 1 && height_weights[0] == 1;
   }
@@ -38,8 +39,43 @@ inline __attribute__((always_inline)) void add_rows_at(const Rows<T>& rows, cons
   write(sum, all);
 }
 
+constexpr int64_t most_known = 4;  // rows whose number the compiler knows
+
+// Whole vectors, so up to one more than n.
+template <class T, int Count>
+inline void add_known(const Rows<T>& rows, int64_t n, const T* x, T* sum) {
+  const T* from[Count];
+  Vec<T> weights[Count];
+  int64_t r = 0, t = 0;
+#pragma GCC unroll 4
+  for (int k = 0; k < Count; ++k) {
+    from[k] = x + r * rows.depth_step + t * rows.height_step;
+    weights[k] = broadcast(rows.depth_weights[r] * rows.height_weights[t]);
+    if (++t == rows.height.count) {
+      t = 0;
+      ++r;
+    }
+  }
+  for (int64_t i = 0; i < n; i += lanes<T>) {
+    Vec<T> all = weights[0] * load(from[0] + i);
+#pragma GCC unroll 4
+    for (int k = 1; k < Count; ++k) all += weights[k] * load(from[k] + i);
+    store(sum + i, all);
+  }
+}
+
+// Up to a vector more than n, if x goes on so far.
 template <class T>
-void add_rows(const Rows<T>& rows, int64_t n, const T* x, T* sum) {
+void add_rows(const Rows<T>& rows, int64_t n, const T* x, const T* end, T* sum) {
+  const int64_t count = rows.depth.count * rows.height.count;
+  const T* const last =
+      x + (rows.depth.count - 1) * rows.depth_step + (rows.height.count - 1) * rows.height_step;
+  if (end - last >= n + lanes<T> && count <= most_known) {
+    if (count == 1) return add_known<T, 1>(rows, n, x, sum);
+    if (count == 2) return add_known<T, 2>(rows, n, x, sum);
+    if (count == 3) return add_known<T, 3>(rows, n, x, sum);
+    return add_known<T, 4>(rows, n, x, sum);
+  }
   const bool done = with_lanes<T>(n, [&](auto width) {
     constexpr int N = decltype(width)::value;
     for (int64_t i = 0; i < n; i += N) {
@@ -124,24 +160,87 @@ void along(const AxisView<T>& a, const T* x, T* y) {
   if (done) along_singly(a, r.end, a.out, x, y);
 }
 
+// p[index[i]], or where that is below 0 anything. __builtin_shuffle takes both as they are: GCC
+// alone has it, and without AVX2 it is no faster than elements.
+template <class T, bool Near, bool Ragged>
+inline __attribute__((always_inline)) Vec<T> pick_from(const T* p,
+                                                       const typename Taps<T>::Index* index) {
+  constexpr int L = lanes<T>;
+#if defined(__AVX2__) && defined(__GNUC__) && !defined(__clang__)
+  if constexpr (Near) {
+    typename LanesOf<T, L>::Places places;
+    __builtin_memcpy(&places, index, sizeof(places));
+    return __builtin_shuffle(load(p), load(p + L), places);
+  }
+#endif
+  T values[L];
+#pragma GCC unroll 16
+  for (int i = 0; i < L; ++i) values[i] = p[Ragged && index[i] < 0 ? 0 : index[i]];
+  return load(values);
+}
+
+template <class T, bool Near, bool Ragged>
+inline __attribute__((always_inline)) Vec<T> vector_of(const Taps<T>& a, int64_t k, const T* x) {
+  constexpr int L = lanes<T>;
+  using Places = typename LanesOf<T, L>::Places;
+  const T* const from = x + a.first[k];
+  const auto* index = a.index + k * a.taps * L;
+  const T* weights = a.weights + k * a.taps * L;
+  Vec<T> sum = load(weights) * pick_from<T, Near, Ragged>(from, index);
+  Places places;
+  if constexpr (Ragged) {
+    __builtin_memcpy(&places, index, sizeof(places));
+    sum = places < 0 ? Vec<T>{} : sum;
+  }
+  for (int64_t t = 1; t < a.taps; ++t) {
+    index += L;
+    weights += L;
+    const Vec<T> more = sum + load(weights) * pick_from<T, Near, Ragged>(from, index);
+    if constexpr (Ragged) __builtin_memcpy(&places, index, sizeof(places));
+    if constexpr (Ragged)
+      sum = places < 0 ? sum : more;
+    else
+      sum = more;
+  }
+  return sum;
+}
+
+// n columns of the result, from y on. Beyond them it writes what is written after it, up to `end`.
+template <class T>
+void along_taps(const Taps<T>& a, int64_t n, const T* x, T* y, const T* end) {
+  constexpr int L = lanes<T>;
+  for (int64_t k = 0; k < a.vectors; ++k) {
+    const bool near = a.kind[k] & near_taps, ragged = a.kind[k] & ragged_taps;
+    const Vec<T> v =
+        near ? (ragged ? vector_of<T, true, true>(a, k, x) : vector_of<T, true, false>(a, k, x))
+             : (ragged ? vector_of<T, false, true>(a, k, x) : vector_of<T, false, false>(a, k, x));
+    const int64_t begin = n < L || k * L + L <= n ? k * L : n - L;
+    T* const to = y + begin;
+    if (end - to >= L)
+      store(to, v);
+    else
+      for (int64_t i = 0; begin + i < n && to + i < end; ++i) to[i] = v[i];
+  }
+}
+
 template <class T>
 inline T divisor_of(const AxisView<T>& a, int64_t o) {
   return a.divisors ? a.divisors[o] : T(1);
 }
 
 template <class T>
-inline void divide(const AxisView<T>& a, T by, T* y) {
+inline void divide(const AxisView<T>& a, int64_t n, T by, T* y) {
   const T* const divisors = a.divisors;
   int64_t i = 0;
-  with_lanes<T>(a.out, [&](auto width) {
+  with_lanes<T>(n, [&](auto width) {
     constexpr int N = decltype(width)::value;
-    for (; i + N <= a.out; i += N) {
+    for (; i + N <= n; i += N) {
       const auto all =
           divisors ? by * read<T, N, 1>(divisors + i) : by - typename LanesOf<T, N>::Values{};
       write(y + i, read<T, N, 1>(y + i) / all);
     }
   });
-  for (; i < a.out; ++i) y[i] /= by * divisor_of(a, i);
+  for (; i < n; ++i) y[i] /= by * divisor_of(a, i);
 }
 
 // Sums of whole planes, without the work per row, which would cost more than a small plane.
@@ -156,29 +255,40 @@ void whole_planes(const SeparableMap<T>& m, int64_t first, int64_t last) {
 template <class T>
 void planes(const SeparableMap<T>& m, int64_t first, int64_t last, T* buffer) {
   const auto& [depth, height, width] = m.axis;
-  if (depth.in * height.in == 1 && depth.out * height.out * width.out == 1 &&
+  if (depth.in * height.in == 1 && depth.out * height.out * width.out * m.channels == 1 &&
       width.bands[0].count == width.in)
     return whole_planes(m, first, last);
-  const int64_t row = width.in, plane = height.in * row;
+  const int64_t row = width.in * m.channels, plane = height.in * row, out = width.out * m.channels;
   const bool divides = depth.divisors || height.divisors || width.divisors;
   const int64_t per_row = depth.in * plane / (depth.out * height.out);
+  const T* const end = m.y + last * out;
+  const int64_t together = m.taps.vectors ? m.taps.rows : 1;
   Row at(first, depth.out, height.out);
-  T* y = m.y + first * width.out;
-  for (int64_t i = first; i < last; ++i, y += width.out, at.next(depth.out, height.out)) {
-    const Band &d = depth.bands[at.o], &h = height.bands[at.p];
-    const Rows<T> rows{d, h, depth.weights + d.weight, height.weights + h.weight, plane, row};
-    const T* from = m.x + (at.plane * depth.in + d.first) * plane + h.first * row;
-    if (d.count * h.count == 0) {
-      for (int64_t q = 0; q < width.out; ++q) y[q] = 0;
-      continue;
+  T* y = m.y + first * out;
+  for (int64_t i = first; i < last;) {
+    const int64_t n = last - i < together ? last - i : together;
+    const T* from = buffer;
+    T by[most_rows];
+    for (int64_t r = 0; r < n; ++r, ++i, at.next(depth.out, height.out)) {
+      const Band &d = depth.bands[at.o], &h = height.bands[at.p];
+      const Rows<T> rows{d, h, depth.weights + d.weight, height.weights + h.weight, plane, row};
+      const T* const x = m.x + (at.plane * depth.in + d.first) * plane + h.first * row;
+      T* const to = buffer + r * row;
+      if (m.prefetch) prefetch(m.x + i * per_row, per_row);
+      by[r] = rows.empty() ? 1 : divisor_of(depth, at.o) * divisor_of(height, at.p);
+      if (rows.empty())
+        for (int64_t q = 0; q < row; ++q) to[q] = 0;
+      else if (together == 1 && rows.one() && m.end - x >= row + 2 * lanes<T>)
+        from = x;
+      else
+        add_rows(rows, row, x, m.end, to);
     }
-    if (m.prefetch) prefetch(m.x + i * per_row, per_row);
-    if (!rows.one()) {
-      add_rows(rows, row, from, buffer);
-      from = buffer;
-    }
-    along(width, from, y);
-    if (divides) divide(width, divisor_of(depth, at.o) * divisor_of(height, at.p), y);
+    if (m.taps.vectors)
+      along_taps(m.taps, together * out, from, y, end);
+    else
+      along(width, from, y);
+    for (int64_t r = 0; r < n; ++r, y += out)
+      if (divides) divide(width, out, by[r], y);
   }
 }
 
@@ -193,6 +303,7 @@ struct Pixels {
   const T* width_weights;
   int64_t step;  // from one pixel to the next
   T divisor;
+  bool divides;
 };
 
 // Count vectors of N channels.
@@ -212,8 +323,11 @@ inline __attribute__((always_inline)) void add_pixels_at(const Pixels<T>& p, con
         for (int i = 0; i < Count; ++i) sum[i] += w * read<T, N, 1>(from + i * N);
       }
     }
+  if (p.divides)
 #pragma GCC unroll 4
-  for (int i = 0; i < Count; ++i) write(y + i * N, sum[i] / p.divisor);
+    for (int i = 0; i < Count; ++i) sum[i] /= p.divisor;
+#pragma GCC unroll 4
+  for (int i = 0; i < Count; ++i) write(y + i * N, sum[i]);
 }
 
 // Many pixels, one after the other as they lie in memory, added up where the result will be.
@@ -256,6 +370,7 @@ template <class T>
 void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
   const auto& [depth, height, width] = m.axis;
   const int64_t step = m.channels, row = width.in * step, plane = height.in * row;
+  const bool divides = depth.divisors || height.divisors || width.divisors;
   Row at(first, depth.out, height.out);
   T* y = m.y + first * width.out * step;
   for (int64_t i = first; i < last; ++i, at.next(depth.out, height.out)) {
@@ -266,7 +381,8 @@ void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
                     {},
                     nullptr,
                     step,
-                    by};
+                    by,
+                    divides};
     for (int64_t q = 0; q < width.out; ++q, y += step) {
       const Band& w = width.bands[q];
       if (d.count * h.count * w.count == 0) {
@@ -282,7 +398,7 @@ void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
 }
 
 template <class T>
-constexpr SeparableKernels<T> kernels = {planes<T>, pixels<T>};
+constexpr SeparableKernels<T> kernels = {lanes<T>, planes<T>, pixels<T>};
 
 }  // namespace
 
