@@ -254,3 +254,18 @@ def test_local_response_norm_stays_in_its_window(value: float, isa: str) -> None
             same = F.local_response_norm(zeros, 3, k=0.0, beta=0.0).numpy()  # 0 ** 0 is 1
         np.testing.assert_allclose(output, expected, rtol=1e-6)
         np.testing.assert_array_equal(same, zeros)
+
+
+def test_long_sides_of_an_empty_result() -> None:
+    widths = (2**31 - 1, 2**31 - 1)
+    assert F.pad(np.ones((0, 3), np.float32), widths).shape == (0, 2**32 + 1)
+    image = pyconv.zeros(0, 1, 4, 4, requires_grad=True)
+    large = F.interpolate(image, (2**28, 7), mode="bilinear")
+    assert large.shape == (0, 1, 2**28, 7)
+    large.sum().backward()
+    assert image.grad is not None
+    assert image.grad.shape == (0, 1, 4, 4)
+    grad = pyconv.tensor(np.ones((1, 0), np.float32), requires_grad=True)
+    F.pad(grad, (0, 0, 2, 3)).sum().backward()
+    assert grad.grad is not None
+    assert grad.grad.shape == (1, 0)

@@ -88,6 +88,7 @@ py::array pad(py::handle input, const py::tuple& widths, const std::string& mode
   std::vector<int64_t> sizes;
   for (const PadAxis& a : axes) sizes.push_back(a.in + a.low + a.high);
   py::array y = new_padded(x, sizes);
+  if (y.size() == 0) return y;  // however long its other sides are
   switch (x.array.itemsize()) {
     case 1:
       pad_as<uint8_t>(pad_mode(mode), axes, x, value, y);
@@ -114,6 +115,7 @@ py::array pad_gradient(py::handle grad_output, const py::tuple& widths, const st
   std::vector<int64_t> sizes;
   for (PadAxis& a : axes) sizes.push_back(a.in -= a.low + a.high);
   py::array result = new_padded(g, sizes);
+  if (result.size() == 0) return result;
   const void* const from = g.array.data();
   void* const to = result.mutable_data();
   compute(g.array.itemsize() == 4 ? DType::float32 : DType::float64, [&](auto zero) {

@@ -36,7 +36,7 @@ py::tuple resize(py::handle input_value, py::handle size, const py::tuple& scale
           " along one dimension, expected from 1 to ", largest);
   }
   py::array output = new_result(map, input);
-  set_resize(map, request);
+  if (output.size() > 0) set_resize(map, request);  // which takes as long as a side is
   apply(map, false, input, output);
   return py::make_tuple(output, std::move(map));
 }
@@ -64,6 +64,7 @@ py::array new_result(const Separable& map, const Image& input) {
 }
 
 void apply(const Separable& map, bool transposed, const Image& x, py::array& y) {
+  if (y.size() == 0) return;
   const Image from = dense_image(x, map.channels_last);
   void* const to = y.mutable_data();
   compute(from.view.dtype, [&](auto zero) {
