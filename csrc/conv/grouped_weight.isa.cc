@@ -55,10 +55,11 @@ inline __attribute__((always_inline)) void add_pixels(const Strides& s, const T*
     const T* from = x + r * s.row;
 #pragma GCC unroll 16
     for (int j = 0; j < pixels_at_once + P - 1; ++j, from += s.pixel) {
-      const auto add = [&](auto m, Vec<T> met) __attribute__((always_inline)) {
+      const auto add = [&](auto number, Vec<T> met) __attribute__((always_inline)) {
+        constexpr int m = number();
 #pragma GCC unroll 4
         for (int i = 0; i < pixels_at_once; ++i)
-          if (j >= i && j - i < P) sum[r][j - i][m()] += met * g[i];
+          if (j >= i && j - i < P) sum[r][j - i][m] += met * g[i];
       };
       (add(std::integral_constant<int, M>(), in_register<T>(member<T, Group, First + M>(from))),
        ...);
@@ -139,9 +140,9 @@ void add_chunk(const GroupedConv<T>& g, int64_t d, int64_t r0, int64_t p0) {
         add_row<T, Group, First, 0, R>(row, s, x, grad, members, sum);
         continue;
       }
-      const auto add = [&](auto r) __attribute__((always_inline)) {
-        if (R > 1 && inside(r()))
-          add_row<T, Group, First, r(), r() + 1>(row, s, x, grad, members, sum);
+      const auto add = [&](auto number) __attribute__((always_inline)) {
+        constexpr int r = number();
+        if (R > 1 && inside(r)) add_row<T, Group, First, r, r + 1>(row, s, x, grad, members, sum);
       };
       add(std::integral_constant<int, 0>());
       if constexpr (R > 1) add(std::integral_constant<int, 1>());
