@@ -22,4 +22,7 @@ void parallel_for(int64_t n, const F& body) {
       n, [](const void* context, int64_t i) { (*static_cast<const F*>(context))(i); }, &body);
 }
 
+// The number of parts of at most b that a is cut into.
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 }  // namespace pyconv

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/algorithm.h"
+#include "core/threads.h"
 #include "gemm/kernels.h"
 
 namespace pyconv {
@@ -48,8 +49,6 @@ constexpr int64_t depth_block = 2560 / static_cast<int64_t>(sizeof(T));
 template <class T>
 constexpr int64_t column_block = 1024 / static_cast<int64_t>(sizeof(T));
 constexpr int64_t enough_tasks = 16;  // for any number of threads, on which nothing may depend
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // n cut into the fewest parts of at most `most`, as equal as multiples of `unit` allow: the size of
 // all parts but the last. Equal parts beat full ones and a rest.

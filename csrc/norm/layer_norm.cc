@@ -11,8 +11,6 @@ namespace {
 constexpr int64_t task = 32768;     // elements of a task, at least
 constexpr int64_t most_parts = 32;  // of the sums over rows, each with sums of its own
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 }  // namespace
 
 template <class T>

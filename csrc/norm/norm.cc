@@ -22,8 +22,6 @@ constexpr int64_t most_columns = 512;
 constexpr int64_t enough_parts = 16;  // for any number of threads: each part is one task
 constexpr int64_t least_task = 8192;  // elements of small parts that are one task
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // A piece of a part: a block, where it starts, and to which channel its columns belong: to one, or
 // each to the next, over and over.
 struct Piece {

@@ -87,7 +87,7 @@ struct Rows {
 template <class F>
 void for_rows(int64_t rows, int64_t width, const F& body) {
   const int64_t per_task = std::max<int64_t>(1, chunk / std::max<int64_t>(1, width));
-  parallel_for((rows + per_task - 1) / per_task, [&](int64_t task) {
+  parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
     for (int64_t row = task * per_task; row < std::min(rows, (task + 1) * per_task); ++row)
       body(row);
   });
