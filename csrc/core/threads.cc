@@ -252,7 +252,8 @@ static void rehearse(Rehearsal& r, int64_t n, int threads, Body body, const void
 void parallel_run(int64_t n, Body body, const void* context) {
   const int threads = get_num_threads();
   if (Rehearsal* const r = rehearsal()) {
-    if (n > 0) rehearse(*r, n, threads, body, context);
+    if (n == 1) body(context, 0);  // its own loops are shared
+    if (n > 1) rehearse(*r, n, threads, body, context);
     return;
   }
   if (n > 1 && threads > 1 && !inside_parallel && n < INT_MAX) {
