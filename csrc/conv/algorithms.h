@@ -14,7 +14,9 @@ void implicit_gemm(const ConvProblem& problem);         // implicit_gemm.cc
 void implicit_gemm_weight(const ConvProblem& problem);  // its part for backward_weight
 void channels_last(const ConvProblem& problem);         // channels_last.cc
 void channels_last_weight(const ConvProblem& problem);  // its part for backward_weight
-void direct(const ConvProblem& problem);                // direct.cc
+template <class T>  // and for 1x1 kernels to few channels: from one pixel to the next, the pitch
+void inner_products(const ConvProblem& problem, const T* pixels, int64_t pitch);
+void direct(const ConvProblem& problem);  // direct.cc
 bool direct_refuses(const ConvProblem& problem, std::string* why);
 void winograd(const ConvProblem& problem);         // winograd.cc
 void fully_connected(const ConvProblem& problem);  // fully_connected.cc
@@ -93,6 +95,10 @@ std::vector<Strip> strips_of(const Columns<T>& columns, int64_t rows);
 template <class T>
 Range depth_met(const Columns<T>& columns, int64_t j0, int64_t count);
 
+// Pixels that follow each other and meet the same of those taps.
+template <class T>
+int64_t depth_stretch(const Columns<T>& columns);
+
 // Whether the columns are the source itself: one tap, and pixels at equal distances. Distances of a
 // multiple of 4096 bytes would fall into the same sets of the L1 cache.
 template <class T>
@@ -118,6 +124,27 @@ class ChannelsLast {
   Scratch copy_;
   TensorView view_;
 };
+
+// Whether each row of the columns is a channel of the images.
+inline bool is_pointwise(const ConvShape& s) {
+  return s.taps() == 1 && s.stride[0] * s.stride[1] * s.stride[2] == 1 &&
+         s.in_pixels() == s.out_pixels();
+}
+
+// The same in C order.
+class COrder {
+ public:
+  explicit COrder(const TensorView& view);
+  const TensorView& view() const { return view_; }
+
+ private:
+  Scratch copy_;
+  TensorView view_;
+};
+bool in_c_order(const TensorView& view);
+
+// The channels of group g of several, each of `channels`.
+TensorView of_group(const TensorView& view, int64_t g, int64_t channels);
 
 // Calls body(phase) for each phase of the stride: the input pixels h with h % stride = phase.
 template <class F>

@@ -11,6 +11,8 @@
 // call. An input in another layout is copied first. The gradient of the weights:
 // channels_last_weight.cc.
 #include <algorithm>
+#include <deque>
+#include <tuple>
 
 #include "conv/algorithms.h"
 #include "conv/weights.h"
@@ -62,9 +64,10 @@ struct PixelProduct {
   }
 
   // Many pixels: each task forms the columns that it needs, and threads do not wait for each other.
-  // Few pixels: one block, formed by all threads, who then split the output channels and repack the
-  // weights as they need them, so that these are read once.
+  // Few pixels: one block, or blocks that leave out taps, formed by all threads, who then split the
+  // output channels and repack the weights as they need them, so that these are read once.
   void run(int64_t groups) const;
+  void run_one_block() const;
 };
 
 // Pixels [j0, j0 + count) of one group times the panels [n0, n1) of output channels.
@@ -204,24 +207,39 @@ int64_t PixelProduct<T>::terms(int64_t most) const {
 }
 
 template <class T>
-void PixelProduct<T>::run(int64_t groups) const {
-  const int64_t mr = gemm_table().of<T>().mr;
-  const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
-  if (one_block(groups)) {
-    const Block<T> block(*this, 0, 0, pixels, 0, n, true);
-    parallel_for(block.parts() * row_panels, [&](int64_t task) {
-      const int64_t i = task % row_panels;
-      block.form(task / row_panels, i, i + 1);
-    });
-    parallel_for(n, [&](int64_t i) {
-      const Scratch own(weights.kept ? 0 : size_t(weights.panel()) * sizeof(T));
-      if (!weights.kept) weights.pack(0, i, own.as<T>());
-      const T* const weight = weights.kept ? weights.kept + i * weights.kept_panel : own.as<T>();
+void PixelProduct<T>::run_one_block() const {
+  const int64_t n = weights.panels();
+  int64_t count = depth_stretch(columns.group(0));
+  count *= ceil_div(2 * gemm_table().of<T>().mr, count);
+  if (count >= pixels || double(terms(count)) > 0.85 * double(terms(pixels))) count = pixels;
+  std::deque<Block<T>> blocks;
+  std::vector<std::tuple<const Block<T>*, int64_t, int64_t>> pieces;  // a part of a panel
+  for (int64_t j = 0; j < pixels; j += count) {
+    const Block<T>& block =
+        blocks.emplace_back(*this, 0, j, std::min(count, pixels - j), 0, n, true);
+    for (int64_t k = 0; k < block.parts(); ++k)
+      for (int64_t i = 0; i < block.panels(); ++i) pieces.emplace_back(&block, k, i);
+  }
+  parallel_for(int64_t(pieces.size()), [&](int64_t i) {
+    const auto& [block, part, panel] = pieces[size_t(i)];
+    block->form(part, panel, panel + 1);
+  });
+  parallel_for(n, [&](int64_t i) {
+    const Scratch own(weights.kept ? 0 : size_t(weights.panel()) * sizeof(T));
+    if (!weights.kept) weights.pack(0, i, own.as<T>());
+    const T* const weight = weights.kept ? weights.kept + i * weights.kept_panel : own.as<T>();
+    for (const Block<T>& block : blocks) {
       for (int64_t k = 0; k < block.parts(); ++k) block.multiply(k, i, weight);
       block.finish(i);
-    });
-    return;
-  }
+    }
+  });
+}
+
+template <class T>
+void PixelProduct<T>::run(int64_t groups) const {
+  if (one_block(groups)) return run_one_block();
+  const int64_t mr = gemm_table().of<T>().mr;
+  const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
   const Scratch packed(weights.kept ? 0 : size_t(groups * n * weights.panel()) * sizeof(T));
   if (!weights.kept) weights.pack(packed.as<T>());
   const auto panel_of = [&](int64_t i) {
@@ -293,6 +311,9 @@ void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast input(p.input);
   ColumnsOf<T> columns(s, input.view());
+  const Columns<T> pixels = columns.group(0);
+  if (s.groups == 1 && s.out_channels <= dot_rows && in_place(pixels))
+    return inner_products(p, pixels.source, pixels.stride[2]);
   const Weights<T> weights{s, static_cast<const T*>(p.weight), false, {}};
   Target<T> output{static_cast<T*>(p.result), s.out_group(), s.out_channels, true, {}};
   output.places = {
@@ -340,22 +361,21 @@ void backward_input(const ConvProblem& p) {
     fill_input(s, static_cast<const T*>(p.bias), true, static_cast<T*>(p.result));
   const ChannelsLast grad_output(p.output);
   Weights<T> all{s, static_cast<const T*>(p.weight), true, {}};
-  int64_t phases = 0;
-  for_each_phase(s, [&](const auto& phase) {
-    for (int64_t tap : Phase<T>(p, grad_output.view(), phase).taps(s)) all.taps.push_back(tap);
-    ++phases;
+  std::deque<Phase<T>> phases;
+  for_each_phase(s, [&](const auto& at) {
+    for (int64_t tap : phases.emplace_back(p, grad_output.view(), at).taps(s))
+      all.taps.push_back(tap);
   });
-  const bool keep = phases > 1;
+  const bool keep = phases.size() > 1;
   const Scratch packed(keep ? size_t(s.groups * all.panels() * all.panel()) * sizeof(T) : 0);
   if (keep) all.pack(packed.as<T>());
   const T* kept = keep ? packed.as<T>() : nullptr;
-  for_each_phase(s, [&](const auto& at) {
-    Phase<T> phase(p, grad_output.view(), at);
-    if (phase.columns.pixels() == 0 || phase.columns.rows() == 0) return;
+  for (const Phase<T>& phase : phases) {
+    if (phase.columns.pixels() == 0 || phase.columns.rows() == 0) continue;
     const Weights<T> weights{s, all.data, true, phase.taps(s), kept, all.panel()};
     multiply(p, phase.columns, weights, phase.grad_input);
     if (keep) kept += weights.panel();
-  });
+  }
 }
 
 template <class T>

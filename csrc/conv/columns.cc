@@ -155,15 +155,25 @@ std::vector<Strip> strips_of(const Columns<T>& c, int64_t rows) {
   return double(terms) < worth * double(width * taps) ? strips : whole;
 }
 
+// The outermost dimension with several taps.
+template <class T>
+static int depth_of(const Columns<T>& c) {
+  return c.taps[0] > 1 ? 0 : c.taps[1] > 1 ? 1 : 2;
+}
+
+template <class T>
+int64_t depth_stretch(const Columns<T>& c) {
+  int64_t pixels = 1;
+  for (int i = depth_of(c) + 1; i < 3; ++i) pixels *= c.pixels[i];
+  return pixels;
+}
+
 template <class T>
 Range depth_met(const Columns<T>& c, int64_t j0, int64_t count) {
-  int i = 0;
-  while (i < 2 && c.taps[i] == 1) ++i;
-  int64_t inner = 1, stretch = c.channels;
-  for (int k = i + 1; k < 3; ++k) {
-    inner *= c.pixels[k];
-    stretch *= c.taps[k];
-  }
+  const int i = depth_of(c);
+  const int64_t inner = depth_stretch(c);
+  int64_t stretch = c.channels;
+  for (int k = i + 1; k < 3; ++k) stretch *= c.taps[k];
   int64_t low = j0 / inner, high = (j0 + count - 1) / inner;
   const bool one = low / c.pixels[i] == high / c.pixels[i];  // of what lies outside the dimension
   low = one ? low % c.pixels[i] : 0;
@@ -227,14 +237,36 @@ TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t ch
 }
 
 ChannelsLast::ChannelsLast(const TensorView& view)
-    : copy_(channels_are_neighbours(view)
-                ? 0
-                : size_t(view.size()) * (view.dtype == DType::float32 ? 4 : 8)),
+    : copy_(channels_are_neighbours(view) ? 0 : size_t(view.size() * bytes_of(view.dtype))),
       view_(view) {
   if (channels_are_neighbours(view)) return;
   const int64_t size[] = {view.shape[2], view.shape[3], view.shape[4]};
   view_ = channels_last_view(copy_.as<void>(), view.dtype, view.shape[0], view.shape[1], size);
   copy(view, view_);
+}
+
+bool in_c_order(const TensorView& view) {
+  int64_t step = 1;
+  for (int i = view.ndim - 1; i >= 0; step *= view.shape[i--])
+    if (view.shape[i] > 1 && view.stride[i] != step) return false;
+  return true;
+}
+
+COrder::COrder(const TensorView& view)
+    : copy_(in_c_order(view) ? 0 : size_t(view.size() * bytes_of(view.dtype))), view_(view) {
+  if (in_c_order(view)) return;
+  view_.data = copy_.as<void>();
+  int64_t step = 1;
+  for (int i = view.ndim - 1; i >= 0; step *= view.shape[i--]) view_.stride[i] = step;
+  copy(view, view_);
+}
+
+TensorView of_group(const TensorView& view, int64_t g, int64_t channels) {
+  TensorView part = view;
+  const int64_t offset = g * channels * view.stride[1];
+  part.data = static_cast<char*>(view.data) + offset * bytes_of(view.dtype);
+  part.shape[1] = channels;
+  return part;
 }
 
 bool every_pixel_is_met(const ConvShape& s) {
@@ -268,6 +300,8 @@ template std::vector<Strip> strips_of(const Columns<float>&, int64_t);
 template std::vector<Strip> strips_of(const Columns<double>&, int64_t);
 template Range depth_met(const Columns<float>&, int64_t, int64_t);
 template Range depth_met(const Columns<double>&, int64_t, int64_t);
+template int64_t depth_stretch(const Columns<float>&);
+template int64_t depth_stretch(const Columns<double>&);
 template class ColumnsOf<float>;
 template class ColumnsOf<double>;
 template void fill_input(const ConvShape&, const float*, bool, float*);

@@ -24,8 +24,9 @@ constexpr double hertz = 3e9;
 constexpr double row_cycles = 0.4, row_start_cycles = 4;  // columns: per element, per row of them
 constexpr double strided_cycles = 4;  // the same where the row's elements are not neighbours
 constexpr double column_cycles = 1;   // written to memory and read again
-constexpr double transpose_cycles = 3;
-constexpr double stretch_cycles = 10, copy_cycles = 0.12;  // channels last: a stretch, an element
+constexpr double transpose_cycles = 1;
+// Channels last: per stretch of a row of taps, or of one, and per element.
+constexpr double row_stretch_cycles = 7, tap_stretch_cycles = 20, copy_cycles = 0.12;
 constexpr double layout_cycles = 1.7;  // per element of an array copied into another layout
 constexpr double read_cycles = 0.35;   // per weight, where it lies
 constexpr double repack_cycles = 0.3;  // per weight
@@ -68,7 +69,6 @@ double conversion_cycles(const ConvProblem& p) {
   return layout_cycles * elements;
 }
 bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2] > 1; }
-bool is_pointwise(const ConvShape& s) { return s.taps() == 1 && s.in_pixels() == s.out_pixels(); }
 
 double channels_last_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
@@ -79,8 +79,8 @@ double channels_last_cost(const ConvProblem& p) {
       weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
              : r.pixels * groups * r.depth * whole(int64_t(r.outputs), nr / 2) / nr;
   const bool joined = s.groups == 1 && s.dilation[2] == 1;
-  const double stretch = r.channels * (joined ? double(s.kernel[2]) : 1);
-  double form = r.pixels * groups * r.depth * (copy_cycles + stretch_cycles / stretch);
+  const double start = joined ? row_stretch_cycles / double(s.kernel[2]) : tap_stretch_cycles;
+  double form = r.pixels * groups * r.depth * (copy_cycles + start / r.channels);
   if (is_pointwise(s) && !weight) form = 0;
   const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
   const double narrow =
@@ -122,9 +122,19 @@ double im2col_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const double images = double(s.batch) * double(s.groups), nr = 2 * lanes(p);
   const double rows = double(s.in_group() * s.taps()), pixels = double(s.out_pixels());
-  const double multiply = images * rows * double(s.out_group()) * whole(s.out_pixels(), nr) / nr;
-  const double form = column_cycles + form_cycles(p, Roles(p));
-  return (1.08 * multiply + form * images * pixels * rows + 5000 * images) / hertz;
+  const bool weight = p.direction == ConvDirection::backward_weight;
+  const double sizes =
+      weight ? pixels * whole(int64_t(rows), nr) : rows * whole(s.out_pixels(), nr);
+  const double multiply = images * double(s.out_group()) * sizes / nr;
+  const bool back = p.direction == ConvDirection::backward_input;
+  double form = column_cycles + (back ? row_cycles + row_start_cycles / double(s.output[2])
+                                      : form_cycles(p, Roles(p)));
+  const bool in_place = is_pointwise(s) && !back && in_c_order(p.input);
+  if (in_place && (weight || s.out_group() <= strip_rows)) form = 0;
+  const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
+  const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
+                      double(s.out_group());
+  return (1.08 * multiply + form * images * pixels * rows + copy + 5000 * images) / hertz;
 }
 
 double fully_connected_cost(const ConvProblem& p) {
@@ -153,13 +163,17 @@ double winograd_cost(const ConvProblem& p) {
   const double tiles = double(s.batch) * double(size[0]) * double(ceil_div(size[1], tile)) *
                        double(ceil_div(size[2], tile));
   const double taps = double(s.kernel[0]), lane = lanes(p);
-  const double depth = taps * double(back ? s.out_channels : s.in_channels);
-  const double outputs = double(back ? s.in_channels : s.out_channels);
-  const double multiply =
-      winograd_points * tiles * depth * whole(int64_t(outputs), lane) / (2 * lane);
+  const double depth = taps * double(back ? s.out_group() : s.in_group());
+  const double outputs = double(back ? s.in_group() : s.out_group());
+  const bool weight = p.direction == ConvDirection::backward_weight;
+  const double products =
+      weight ? outputs * whole(int64_t(depth), lane) : depth * whole(int64_t(outputs), lane);
+  const double multiply = winograd_points * tiles * products / (2 * lane);
   const double transforms = transform_cycles * tiles * (depth + outputs) / lane;
   const double filters = filter_cycles * depth * outputs / lane;
-  return (1.05 * multiply + transforms + filters + conversion_cycles(p) + 10000) / hertz;
+  return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
+          10000) /
+         hertz;
 }
 
 // Both depthwise and grouped: one multiply-add per vector, tap and channel of a group.

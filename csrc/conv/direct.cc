@@ -32,7 +32,7 @@ int64_t extent(const ConvShape& s, int i, int64_t pixels) {
 double bytes_of_window(const ConvProblem& p, int64_t rows, int64_t columns) {
   const ConvShape& s = *p.shape;
   return double(s.in_channels * s.kernel[0]) * double(s.stride[1]) * double(extent(s, 1, rows)) *
-         double(s.stride[2]) * double(extent(s, 2, columns)) * (p.dtype == DType::float32 ? 4 : 8);
+         double(s.stride[2]) * double(extent(s, 2, columns)) * double(bytes_of(p.dtype));
 }
 
 // The planes for `rows` x `columns` pixels.

@@ -4,7 +4,8 @@
 //   backward_input   grad_input = the adjoint of columns applied to weight^T * grad_output
 //   backward_weight  grad_weight = sum over images of grad_output * columns(input)^T
 //
-// unfold and fold are the first and the last step alone. The columns of one image take
+// Those of a 1x1 kernel are the images, and need not be written. unfold and fold are the first and
+// the last step alone. The columns of one image take
 // channels * taps * pixels elements: nine times the input for a 3x3 kernel. Read this one to learn
 // what a convolution is; implicit_gemm.cc is the fast one.
 #include <algorithm>
@@ -50,36 +51,54 @@ TensorView images_view(const ConvShape& s, T* data) {
   return view;
 }
 
-// grad_output of one image and group, copied to a matrix (out_group x pixels).
-template <class T>
-const T* dense_pixels(const ConvShape& s, const TensorView& y, int64_t image, int64_t group,
-                      T* copy) {
-  const T* from = y.as<T>() + image * y.stride[0] + group * s.out_group() * y.stride[1];
-  for (int64_t k = 0; k < s.out_group(); ++k)
-    for (int64_t d = 0; d < s.output[0]; ++d)
-      for (int64_t h = 0; h < s.output[1]; ++h) {
-        const T* row = from + k * y.stride[1] + d * y.stride[2] + h * y.stride[3];
-        for (int64_t w = 0; w < s.output[2]; ++w) *copy++ = row[w * y.stride[4]];
-      }
-  return copy - s.out_group() * s.out_pixels();
+// The channels of a group of one image.
+TensorView part_of(TensorView view, int64_t image, int64_t group, int64_t channels) {
+  view.data = static_cast<char*>(view.data) + image * view.stride[0] * bytes_of(view.dtype);
+  view.shape[0] = 1;
+  return of_group(view, group, channels);
 }
+
+// The columns of one image and group at a time, where the images lie if they are that.
+template <class T>
+class ColumnsMatrix {
+ public:
+  explicit ColumnsMatrix(const ConvProblem& p)
+      : shape_(*p.shape),
+        input_(p.input),
+        of_(shape_, input_),
+        in_place_(is_pointwise(shape_) && in_c_order(input_)),
+        size_(in_place_ ? 0 : of_.rows() * of_.pixels()),
+        scratch_(size_t(size_) * sizeof(T)) {}
+
+  const T* of(int64_t image, int64_t group) const {
+    if (in_place_) return part_of(input_, image, group, shape_.in_group()).template as<const T>();
+    write_columns(of_, image, 1, group, scratch_.template as<T>());
+    return scratch_.template as<const T>();
+  }
+
+ private:
+  const ConvShape& shape_;
+  const TensorView& input_;
+  const ColumnsOf<T> of_;
+  const bool in_place_;
+  const int64_t size_;
+  const Scratch scratch_;
+};
 
 template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t rows = s.in_group() * s.taps(), pixels = s.out_pixels();
-  const Scratch scratch(rows * pixels * sizeof(T));
-  const ColumnsOf<T> of(s, p.input);
+  const ColumnsMatrix<T> columns(p);
   for (int64_t image = 0; image < s.batch; ++image)
     for (int64_t group = 0; group < s.groups; ++group) {
       const int64_t k = group * s.out_group();
-      write_columns(of, image, 1, group, scratch.as<T>());
       GemmProblem<T> product{};
       product.m = s.out_group();
       product.n = pixels;
       product.k = rows;
       product.a = {static_cast<const T*>(p.weight) + k * rows, rows, 1};
-      product.b = {scratch.as<T>(), pixels, 1};
+      product.b = {columns.of(image, group), pixels, 1};
       product.c = static_cast<T*>(p.result) + (image * s.out_channels + k) * pixels;
       product.c_row = pixels;
       if (p.bias) product.epilogue.row_bias = static_cast<const T*>(p.bias) + k;
@@ -91,23 +110,31 @@ template <class T>
 void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t rows = s.in_group() * s.taps(), pixels = s.out_pixels();
-  const Scratch columns(rows * pixels * sizeof(T));
-  const Scratch dense(s.out_group() * pixels * sizeof(T));
-  fill_input(s, static_cast<const T*>(p.bias), false, static_cast<T*>(p.result));
+  const bool in_place = is_pointwise(s);
+  const Scratch columns(in_place ? 0 : size_t(rows * pixels) * sizeof(T));
+  const T* const bias = static_cast<const T*>(p.bias);
+  if (!in_place) fill_input(s, bias, false, static_cast<T*>(p.result));
   const ColumnsOf<T> of(s, images_view(s, static_cast<T*>(p.result)));
   for (int64_t image = 0; image < s.batch; ++image)
     for (int64_t group = 0; group < s.groups; ++group) {
+      const COrder grad_output(part_of(p.output, image, group, s.out_group()));
       GemmProblem<T> product{};
       product.m = rows;
       product.n = pixels;
       product.k = s.out_group();
       product.a = {static_cast<const T*>(p.weight) + group * s.out_group() * rows, 1, rows};
-      product.b = {dense_pixels(s, p.output, image, group, dense.as<T>()), pixels, 1};
-      product.c = columns.as<T>();
+      product.b = {grad_output.view().as<const T>(), pixels, 1};
       product.c_row = pixels;
+      T* const result = static_cast<T*>(p.result) + group * s.in_group() * s.in_pixels();
+      if (in_place) {
+        product.c = result + image * s.in_channels * pixels;
+        if (bias) product.epilogue.row_bias = bias + group * rows;
+        gemm(product);
+        continue;
+      }
+      product.c = columns.as<T>();
       gemm(product);
       const Columns<T> to = of.group(group);
-      T* const result = static_cast<T*>(p.result) + group * s.in_group() * s.in_pixels();
       parallel_for(s.in_group(), [&](int64_t channel) {  // overlapping windows share no channel
         conv_table().of<T>().add_columns(to, image, channel * s.taps(), s.taps(),
                                          columns.as<T>() + channel * s.taps() * pixels, result);
@@ -119,19 +146,17 @@ template <class T>
 void backward_weight(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t rows = s.in_group() * s.taps(), pixels = s.out_pixels();
-  const Scratch columns(rows * pixels * sizeof(T));
-  const Scratch dense(s.out_group() * pixels * sizeof(T));
-  const ColumnsOf<T> of(s, p.input);
+  const ColumnsMatrix<T> columns(p);
   std::memset(p.result, 0, size_t(s.out_channels * rows) * sizeof(T));
   for (int64_t image = 0; image < s.batch; ++image)
     for (int64_t group = 0; group < s.groups; ++group) {
-      write_columns(of, image, 1, group, columns.as<T>());
+      const COrder grad_output(part_of(p.output, image, group, s.out_group()));
       GemmProblem<T> product{};
       product.m = s.out_group();
       product.n = rows;
       product.k = pixels;
-      product.a = {dense_pixels(s, p.output, image, group, dense.as<T>()), pixels, 1};
-      product.b = {columns.as<T>(), 1, pixels};
+      product.a = {grad_output.view().as<const T>(), pixels, 1};
+      product.b = {columns.of(image, group), 1, pixels};
       product.c = static_cast<T*>(p.result) + group * s.out_group() * rows;
       product.c_row = rows;
       product.accumulate = true;

@@ -8,7 +8,8 @@
 //
 // Blocks of tiles pass through the three stages together, so that what lies between them stays in
 // the cache; all threads share each stage. A third dimension of the kernel is part of the sum: its
-// taps count as further channels. Arrays whose channels are not neighbours are copied first.
+// taps count as further channels. Groups of channels are convolutions by themselves, shared among
+// the threads. Arrays whose channels are not neighbours are copied first.
 //
 // Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for
 // convolutional neural networks", arXiv:1509.09308. The transforms are in winograd.isa.cc.
@@ -42,8 +43,8 @@ void for_each_block(int64_t total, int64_t depth, int64_t outputs, const F& body
   for (int64_t i = 0; i * shared < total; ++i) block(i, shared);
 }
 
-// The filters, and how to get at them: those of an input channel i and output j at weight +
-// i * input + j * output + tap * size().
+// The filters of a group, and how to get at them: those of an input channel i and output j at
+// weight + i * input + j * output + tap * size().
 template <class T>
 struct Filters {
   const T *weight, *end;
@@ -52,15 +53,17 @@ struct Filters {
   int64_t input, output;
   bool flipped;
 
-  Filters(const ConvProblem& p, bool back)
-      : weight(static_cast<const T*>(p.weight)), width(p.shape->kernel[2]), flipped(back) {
+  Filters(const ConvProblem& p, int64_t group, bool back)
+      : width(p.shape->kernel[2]), flipped(back) {
     const ConvShape& s = *p.shape;
     taps = s.kernel[0];
-    inputs = back ? s.out_channels : s.in_channels;
-    outputs = back ? s.in_channels : s.out_channels;
+    inputs = back ? s.out_group() : s.in_group();
+    outputs = back ? s.in_group() : s.out_group();
     input = output = taps * size();
-    (back ? input : output) *= s.in_channels;
-    end = weight + s.out_channels * s.in_channels * taps * size();
+    (back ? input : output) *= s.in_group();
+    const int64_t of_group = s.out_group() * s.in_group() * taps * size();
+    weight = static_cast<const T*>(p.weight) + group * of_group;
+    end = weight + of_group;
   }
   int64_t size() const { return width * width; }
 
@@ -197,13 +200,25 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
   });
 }
 
+// Each group of channels of the result from that of the source.
+template <class T>
+void convolve_groups(const ConvProblem& p, bool back, const Source& from, const TensorView& to) {
+  parallel_for(p.shape->groups, [&](int64_t g) {
+    const Filters<T> filters(p, g, back);
+    Source of = from;
+    of.view = of_group(from.view, g, filters.inputs);
+    const T* const bias = static_cast<const T*>(p.bias);
+    convolve<T>(of, filters, bias ? bias + g * filters.outputs : bias,
+                of_group(to, g, filters.outputs));
+  });
+}
+
 template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast input(p.input);
-  convolve<T>(source_of_forward(s, input.view()), Filters<T>(p, false),
-              static_cast<const T*>(p.bias),
-              channels_last_view(p.result, p.dtype, s.batch, s.out_channels, s.output));
+  convolve_groups<T>(p, false, source_of_forward(s, input.view()),
+                     channels_last_view(p.result, p.dtype, s.batch, s.out_channels, s.output));
 }
 
 template <class T>
@@ -214,8 +229,8 @@ void backward_input(const ConvProblem& p) {
   Source from{grad_output.view(), {}, 1, s.pad_before[1] - last, s.pad_before[2] - last};
   for (int64_t tap = 0; tap < s.kernel[0]; ++tap)
     from.depth.push_back(s.pad_before[0] - tap * s.dilation[0]);
-  convolve<T>(from, Filters<T>(p, true), static_cast<const T*>(p.bias),
-              channels_last_view(p.result, p.dtype, s.batch, s.in_channels, s.input));
+  convolve_groups<T>(p, true, from,
+                     channels_last_view(p.result, p.dtype, s.batch, s.in_channels, s.input));
 }
 
 template <class T>
@@ -236,12 +251,11 @@ bool winograd_refuses(const ConvProblem& p, std::string* why) {
     return because(why, "needs stride 1, got ", s.stride[1], "x", s.stride[2]);
   if (s.dilation[1] != 1 || s.dilation[2] != 1)
     return because(why, "needs dilation 1, got ", s.dilation[1], "x", s.dilation[2]);
-  if (s.groups != 1) return because(why, "needs one group, got ", s.groups);
   const int64_t least =
       p.dtype == DType::float32 ? winograd_table().f32.lanes : winograd_table().f64.lanes;
-  if (s.in_channels < least || s.out_channels < least)
-    return because(why, "needs ", least, " channels or more, got ", s.in_channels, " and ",
-                   s.out_channels);
+  if (s.in_group() < least || s.out_group() < least)
+    return because(why, "needs ", least, " channels or more in a group, got ", s.in_group(),
+                   " and ", s.out_group());
   return false;
 }
 

@@ -12,17 +12,18 @@ namespace {
 
 constexpr int64_t most_tiles = 512;  // of one sum without a break
 
+// Of one group, whose channels alone the arrays hold.
 template <class T>
-void backward_weight(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
+void of_one_group(const ConvShape& s, const TensorView& input, const TensorView& grad_output,
+                  T* result) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
   const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(s.kernel[2]);
-  const ChannelsLast input(p.input), grad_output(p.output);
-  const Source from = source_of_forward(s, input.view());
-  const int64_t outputs = s.out_channels, taps = s.kernel[0], depth = s.in_channels * taps;
+  const Source from = source_of_forward(s, input);
+  const int64_t inputs_of_tap = s.in_group(), outputs = s.out_group();
+  const int64_t taps = s.kernel[0], depth = inputs_of_tap * taps;
   const Tiles tiles(winograd_outputs(s.kernel[2]), s.batch, s.output);
   const int64_t filter = s.kernel[1] * s.kernel[2];
-  const std::vector<T> zeros(size_t(std::max(s.in_channels, outputs)), T(0));
+  const std::vector<T> zeros(size_t(std::max(inputs_of_tap, outputs)), T(0));
   const int64_t most =
       std::min(tiles_of_block<T>(shared_block, tiles.total, depth + outputs), most_tiles);
   const Values<T> inputs(most, depth), gradients(most, outputs), sums(outputs, depth);
@@ -36,7 +37,7 @@ void backward_weight(const ConvProblem& p) {
       for (int64_t t = first; t < end; ++t) {
         const Place at(tiles, t0 + t);
         const T* pixels[winograd_points];
-        point_to<const T>(grad_output.view(), at.image, at.depth, at.row, at.column, tiles.size,
+        point_to<const T>(grad_output, at.image, at.depth, at.row, at.column, tiles.size,
                           zeros.data(), pixels);
         transforms.transform_output_gradient(pixels, outputs, gradients.at(0, t), gradients.plane);
       }
@@ -51,33 +52,45 @@ void backward_weight(const ConvProblem& p) {
       tile.accumulate = t0 > 0;
       for (int64_t tap = 0; tap < taps; ++tap) {
         const Range met = tiles_met(from, tap, tiles, t0, count);
-        const int64_t end = (tap + 1) * s.in_channels;
+        const int64_t end = (tap + 1) * inputs_of_tap;
         tile.depth = met.end - met.first;
-        for (int64_t n = tap * s.in_channels; n < end; n += kernels.nr) {
+        for (int64_t n = tap * inputs_of_tap; n < end; n += kernels.nr) {
           tile.b = inputs.at(point, met.first) + n;
           for (int64_t i = first; i < std::min(first + at_once, rows.count); ++i) {
             tile.height = rows.rows(i);
             tile.a = gradients.at(point, met.first) + rows.first_row(i);
             tile.c = sums.at(point, rows.first_row(i)) + n;
-            if (n + kernels.nr <= end || tap + 1 == taps)
+            const int64_t wide = std::min<int64_t>(end - n, kernels.nr);
+            if (wide == kernels.nr || (tap + 1 == taps && wide > kernels.nr / 2))
               kernels.tile(tile);
             else
-              kernels.tile_narrow(tile, static_cast<int>(end - n));
+              kernels.tile_narrow(tile, static_cast<int>(wide));
           }
         }
       }
     });
   }
-  T* const result = static_cast<T*>(p.result);
   if (tiles.total == 0) {
     std::memset(result, 0, size_t(outputs * depth * filter) * sizeof(T));
     return;
   }
   parallel_for(outputs, [&](int64_t k) {
     for (int64_t tap = 0; tap < taps; ++tap)
-      transforms.transform_weight_gradient(sums.at(0, k) + tap * s.in_channels, sums.plane,
-                                           s.in_channels, result + (k * depth + tap) * filter,
+      transforms.transform_weight_gradient(sums.at(0, k) + tap * inputs_of_tap, sums.plane,
+                                           inputs_of_tap, result + (k * depth + tap) * filter,
                                            taps * filter);
+  });
+}
+
+template <class T>
+void backward_weight(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const ChannelsLast input(p.input), grad_output(p.output);
+  const int64_t filters = s.out_group() * s.in_group() * s.taps();
+  parallel_for(s.groups, [&](int64_t g) {
+    of_one_group(s, of_group(input.view(), g, s.in_group()),
+                 of_group(grad_output.view(), g, s.out_group()),
+                 static_cast<T*>(p.result) + g * filters);
   });
 }
 

@@ -6,6 +6,8 @@ namespace pyconv {
 
 enum class DType : uint8_t { float32, float64 };
 
+constexpr int64_t bytes_of(DType dtype) { return dtype == DType::float32 ? 4 : 8; }
+
 constexpr int max_rank = 16;
 
 struct TensorView {

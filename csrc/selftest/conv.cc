@@ -32,9 +32,11 @@ ConvShape draw_square(Random& random) {
   const int64_t width = random.yes() ? 3 : 5;
   r.ndim = static_cast<int>(random.whole(2, 3));
   r.batch = random.whole(1, 5 - r.ndim);
-  r.groups = 1;
-  r.in_channels = r.weight_channels = random.whole(16, width == 3 ? 40 : 18);
-  r.out_channels = random.whole(16, width == 3 ? 40 : 18);
+  r.groups = random.whole(1, 4) == 4 ? 2 : 1;
+  const int64_t most = r.groups == 2 ? 17 : width == 3 ? 40 : 18;
+  r.weight_channels = random.whole(16, most);
+  r.in_channels = r.groups * r.weight_channels;
+  r.out_channels = r.groups * random.whole(16, most);
   for (int i = 0; i < 3; ++i) {
     const bool depth = i == 0;
     r.kernel[i] = depth ? (r.ndim == 3 ? random.whole(1, width == 3 ? 3 : 2) : 1) : width;

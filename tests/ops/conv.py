@@ -30,6 +30,7 @@ CONV2D = [
     # what Winograd's algorithm takes: tiles cut by the border, channels that fill no vector
     conv("winograd", (2, 32, 8, 12), (48, 32, 3, 3), padding=1),
     conv("winograd-odd", (1, 19, 7, 10), (21, 19, 3, 3), padding=(0, 2)),
+    conv("winograd-groups", (2, 51, 6, 9), (57, 17, 3, 3), padding=1, groups=3),
     conv("winograd-5x5", (2, 17, 9, 12), (19, 17, 5, 5), padding=(2, 1)),
     conv("winograd-5x5-400-channels", (1, 400, 5, 6), (16, 400, 5, 5), padding=4),
     conv("winograd-600-channels", (1, 600, 5, 5), (16, 600, 3, 3), padding=1),
@@ -158,6 +159,7 @@ CONV3D = [
     conv("kernel-1", (1, 12, 3, 4, 5), (20, 12, 1, 1, 1)),
     # tiles of Winograd's algorithm that meet a part of the taps of the depth, or none
     conv("winograd-border", (3, 17, 2, 6, 7), (19, 17, 3, 3, 3), padding=1),
+    conv("winograd-groups", (1, 32, 2, 4, 5), (34, 16, 2, 3, 3), padding=1, groups=2),
     conv("winograd-5x5", (1, 16, 3, 7, 8), (17, 16, 2, 5, 5), padding=(1, 2, 0)),
     conv(
         "winograd-depth",
@@ -167,6 +169,9 @@ CONV3D = [
         padding=(4, 1, 0),
         dilation=(2, 1, 1),
     ),
+    # few pixels, whose depths leave out taps of a block of columns that all share
+    conv("few-pixels", (1, 10, 2, 5, 6), (259, 10, 3, 3, 3), padding=1),
+    conv("few-pixels-stride", (2, 5, 4, 5, 6), (256, 5, 4, 2, 1), padding=2, stride=(2, 1, 2)),
     conv("film", (1, 3, 8, 12, 12), (8, 3, 3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3)),
     conv("winograd", (1, 18, 4, 6, 9), (33, 18, 3, 3, 3), padding=(0, 1, 1)),
     conv("winograd-dilated", (2, 16, 7, 5, 6), (16, 16, 2, 3, 3), dilation=(3, 1, 1), padding=2),
