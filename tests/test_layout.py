@@ -64,9 +64,21 @@ def test_functions_of_elements_and_pools_keep_the_layout() -> None:
         lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
         lambda x: x + 1,
         lambda x: x * x,
+        lambda x: F.pixel_shuffle(x, 2),
+        lambda x: F.pixel_unshuffle(x[:, :, 1:], 2),
     ):
         tensor = function(convolved())
         assert tensor._array.strides[1] == tensor._array.itemsize, function
+
+
+@pytest.mark.parametrize("shape", [(2, 12, 3, 5), (4, 1, 2), (2, 3, 36, 4, 1), (0, 4, 3, 3)])
+def test_pixel_shuffle_means_the_same_with_channels_last(shape: tuple[int, ...]) -> None:
+    array = np.random.rand(*shape)
+    last = np.moveaxis(np.moveaxis(array, -3, -1).copy(), -1, -3)
+    shuffled = F.pixel_shuffle(array, 2)
+    np.testing.assert_array_equal(F.pixel_shuffle(last, 2).numpy(), shuffled.numpy())
+    back = F.pixel_unshuffle(F.pixel_shuffle(last, 2), 2)
+    np.testing.assert_array_equal(back.numpy(), array)
 
 
 @pytest.mark.parametrize("pool", [F.adaptive_avg_pool2d, F.adaptive_max_pool2d])
@@ -97,6 +109,14 @@ def test_copies_between_layouts(order: tuple[int, ...], dtype: type) -> None:
         copy = _core.in_c_order(held)
         assert copy.flags.c_contiguous
         np.testing.assert_array_equal(copy, array)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(5))))
+def test_copies_of_many_axes(order: tuple[int, ...]) -> None:
+    for shape in [(2, 3, 4, 5, 6), (17, 2, 3, 2, 33), (2, 1, 70, 3, 2)]:
+        array = np.random.rand(*shape)
+        for part in (array.transpose(order), array[::-1, :, ::2].transpose(order)):
+            np.testing.assert_array_equal(_core.c_ordered(part), part)
 
 
 def test_explain_tells_of_copies() -> None:

@@ -34,55 +34,94 @@ int axes_of(const TensorView& from, const TensorView& to, Axis (&axes)[max_rank]
   return joined;
 }
 
-// Moves two pointers to the index-th place of the axes that are left to loops.
+// A walk over the places of the axes that are left to loops, in order.
 template <class T>
-void move(const Axis* axes, int n, int64_t index, const T*& from, T*& to) {
-  for (int i = n - 1; i >= 0; --i) {
-    from += index % axes[i].size * axes[i].from;
-    to += index % axes[i].size * axes[i].to;
-    index /= axes[i].size;
+class Walk {
+ public:
+  Walk(const Axis* axes, int n, int64_t place, const T* from, T* to)
+      : axes_(axes), n_(n), from_(from), to_(to) {
+    for (int i = n - 1; i >= 0; --i) {
+      index_[i] = place % axes[i].size;
+      place /= axes[i].size;
+      move(i, index_[i]);
+    }
   }
-}
+  void next() {
+    for (int i = n_ - 1; i >= 0; --i) {
+      move(i, 1);
+      if (++index_[i] < axes_[i].size) return;
+      move(i, -axes_[i].size);
+      index_[i] = 0;
+    }
+  }
+  const T* from() const { return from_; }
+  T* to() const { return to_; }
+
+ private:
+  void move(int i, int64_t steps) {
+    from_ += steps * axes_[i].from;
+    to_ += steps * axes_[i].to;
+  }
+  const Axis* axes_;
+  int n_;
+  int64_t index_[max_rank];
+  const T* from_;
+  T* to_;
+};
 
 constexpr int64_t task_elements = 16384;
+constexpr int64_t short_row = 16;  // of few elements, beside each other
+
+bool is_transpose(const Axis& inner, const Axis& across) {
+  return inner.from != 1 && inner.to == 1 && across.from == 1;
+}
+
+// A plane of inner.size x across.size elements.
+template <class T>
+void copy_plane(const Axis& inner, const Axis& across, const T* from, T* to) {
+  if (is_transpose(inner, across))
+    return copy_table().of<T>().transpose(inner.size, across.size, from, inner.from, to, across.to);
+  const bool dense = inner.from == 1 && inner.to == 1;
+  if (dense && inner.size >= short_row) {
+    for (int64_t j = 0; j < across.size; ++j)
+      std::copy(from + j * across.from, from + j * across.from + inner.size, to + j * across.to);
+    return;
+  }
+  const bool swap = across.size > inner.size;  // the longer loop inside
+  const Axis &outer = swap ? inner : across, &line = swap ? across : inner;
+  for (int64_t j = 0; j < outer.size; ++j)
+    for (int64_t i = 0; i < line.size; ++i)
+      to[j * outer.to + i * line.to] = from[j * outer.from + i * line.from];
+}
 
 template <class T>
-void copy_of(const TensorView& from_view, const TensorView& to_view) {
+void copy_of(const TensorView& from, const TensorView& to) {
   Axis axes[max_rank];
-  int n = axes_of(from_view, to_view, axes);
-  if (n == 0) axes[n++] = {1, 1, 1};
-  const Axis inner = axes[--n];
-  // The axis along which `from` is dense, if that is not the inner one, takes part in a transpose.
-  Axis across{1, 1, 0};
-  if (inner.from != 1 && inner.to == 1)
-    for (int i = 0; i < n; ++i)
-      if (axes[i].from == 1) {
-        across = axes[i];
-        std::copy(axes + i + 1, axes + n--, axes + i);
-        break;
-      }
+  int n = axes_of(from, to, axes);
+  Axis inner{1, 1, 1}, across{1, 1, 0};
+  if (n > 0) inner = axes[--n];
+  // With it goes the axis along which `from` is dense, or else the next one.
+  if (n > 0) {
+    int next = n - 1;
+    for (int i = 0; i < n && inner.from != 1; ++i)
+      if (axes[i].from == 1) next = i;
+    across = axes[next];
+    std::copy(axes + next + 1, axes + n--, axes + next);
+  }
   int64_t places = 1;
   for (int i = 0; i < n; ++i) places *= axes[i].size;
-  // Parts of the longer axis of what one place copies; parts of `across` keep whole vectors.
-  const int64_t most = std::max<int64_t>(64, task_elements / inner.size / 64 * 64);
-  const int64_t parts = (across.size + most - 1) / most;
+  // Parts of `across` of what one place copies; of a transpose, in whole vectors.
+  const int64_t least = is_transpose(inner, across) ? 64 : 1;
+  const int64_t most = std::max(least, task_elements / inner.size / least * least);
+  const int64_t parts = ceil_div(across.size, most);
   const int64_t per_task = std::max<int64_t>(1, task_elements / (inner.size * across.size));
-  parallel_for((places + per_task - 1) / per_task * parts, [&](int64_t task) {
-    const int64_t first = task / parts * per_task;
-    for (int64_t place = first; place < std::min(first + per_task, places); ++place) {
-      const T* from = from_view.as<T>();
-      T* to = to_view.as<T>();
-      move(axes, n, place, from, to);
-      if (across.size > 1) {
-        const int64_t j = task % parts * most;
-        copy_table().of<T>().transpose(inner.size, std::min(most, across.size - j), from + j,
-                                       inner.from, to + j * across.to, across.to);
-      } else if (inner.from == 1 && inner.to == 1) {
-        std::copy(from, from + inner.size, to);
-      } else {
-        for (int64_t i = 0; i < inner.size; ++i) to[i * inner.to] = from[i * inner.from];
-      }
-    }
+  parallel_for(ceil_div(places, per_task) * parts, [&](int64_t task) {
+    const int64_t first = task / parts * per_task, j = task % parts * most;
+    Axis part = across;
+    part.size = std::min(most, across.size - j);
+    Walk<T> at(axes, n, first, from.as<T>() + j * across.from, to.as<T>() + j * across.to);
+    for (int64_t i = first; i < std::min(first + per_task, places); ++i, at.next())
+      copy_plane(inner, part, at.from(), at.to());
   });
 }
 

@@ -41,6 +41,9 @@ int64_t transpose_few(int rows, int64_t columns, const T* from, int64_t from_row
   return j;
 }
 
+// Their lines of cache stay in L1 from one square to the next, which reads on in them.
+constexpr int64_t rows_together = 128;
+
 template <class T>
 void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from_row, T* to,
                       int64_t to_row) {
@@ -50,14 +53,13 @@ void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from
         to_row == rows ? transpose_few(static_cast<int>(rows), columns, from, from_row, to) : 0;
     return by_elements(0, rows, done, columns, from, from_row, to, to_row);
   }
-  const int64_t whole = rows / L * L;
-  int64_t j = 0;
-  for (; j + L <= columns; j += L) {
-    for (int64_t i = 0; i < whole; i += L)
-      square(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
-    by_elements(whole, rows, j, j + L, from, from_row, to, to_row);
-  }
-  by_elements(0, rows, j, columns, from, from_row, to, to_row);
+  const int64_t whole = rows / L * L, whole_columns = columns / L * L;
+  for (int64_t i0 = 0; i0 < whole; i0 += rows_together)
+    for (int64_t j = 0; j < whole_columns; j += L)
+      for (int64_t i = i0; i < whole && i < i0 + rows_together; i += L)
+        square(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+  by_elements(whole, rows, 0, whole_columns, from, from_row, to, to_row);
+  by_elements(0, rows, whole_columns, columns, from, from_row, to, to_row);
 }
 
 }  // namespace

@@ -54,10 +54,10 @@ inline __attribute__((always_inline)) bool all_numbers(Values v) {
   return all == ~uint64_t{0};
 }
 
-// A row of three taps at most, Step apart from one window to the next, of N windows. Where windows
-// are two apart, two taps come from the same two vectors.
+// A row of three taps at most, `tap` apart, of N windows, Step apart. Where windows are two apart,
+// two taps come from the same two vectors.
 template <class T, int N, int Step, int Side, size_t... I>
-inline __attribute__((always_inline)) void read_row(const T* p, int64_t step,
+inline __attribute__((always_inline)) void read_row(const T* p, int64_t tap,
                                                     typename LanesOf<T, N>::Values (&taps)[3],
                                                     std::index_sequence<I...>) {
   if constexpr (Step == 2) {
@@ -67,12 +67,13 @@ inline __attribute__((always_inline)) void read_row(const T* p, int64_t step,
     if constexpr (Side == 3) taps[2] = read<T, N, 2>(p + 2);
   } else {
 #pragma GCC unroll 3
-    for (int u = 0; u < Side; ++u) taps[u] = read<T, N, Step>(p + u, step);
+    for (int u = 0; u < Side; ++u) taps[u] = read<T, N, Step>(p + u * tap);
   }
 }
 
 // N windows: lane i starts at first[i * step], which is place + i * lane_place in the plane. Side:
-// the kernel is Side x Side without dilation, known to the compiler; 0: any.
+// all taps of a kernel of Side x Side, which are neighbours where Step is 2, known to the compiler;
+// 0: any.
 //
 // "Not less or equal" lets NaN win with a single comparison, but then anything wins over NaN. So
 // poison, the sums of the values times 0, tells of NaN (and, needlessly, of infinities).
@@ -89,18 +90,22 @@ inline __attribute__((always_inline)) void windows(const Taps& taps, const T* fi
   Values best = Values{} - T(__builtin_inf()), sum{};
   Places at{};
   const auto take = [&](Values value, int64_t where) __attribute__((always_inline)) {
-    const Places wins = ~(value <= best);
-    best = wins ? value : best;
-    at = wins ? Places{} + static_cast<Place>(where) : at;
+    if constexpr (Placed) {
+      const Places wins = ~(value <= best);
+      best = wins ? value : best;
+      at = wins ? Places{} + static_cast<Place>(where) : at;
+    } else {
+      best = value > best ? value : best;
+    }
     sum += value;
   };
   if constexpr (Side > 0) {
 #pragma GCC unroll 3
     for (int t = 0; t < Side; ++t) {
       Values row[3];
-      read_row<T, N, Step, Side>(first + t * taps.step[1], step, row, all);
+      read_row<T, N, Step, Side>(first + t * taps.step[1], taps.step[2], row, all);
 #pragma GCC unroll 3
-      for (int u = 0; u < Side; ++u) take(row[u], t * taps.place[1] + u);
+      for (int u = 0; u < Side; ++u) take(row[u], t * taps.place[1] + u * taps.place[2]);
     }
   } else {
     for (int64_t r = 0; r < taps.count[0]; ++r)
@@ -326,7 +331,9 @@ template <class T>
 void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const PoolShape& s = p.shape;
   const int64_t O = s.output[0], P = s.output[1], Q = s.output[2], C = s.channels;
-  const Line<T> channels = line_for(p, C, 1, 0);
+  const bool square = s.kernel[0] == 1 && s.kernel[1] == s.kernel[2];
+  const Line<T> any = line_for(p, C, 1, 0);
+  const Line<T> whole = line_for(p, C, 1, square ? s.kernel[2] : 0);
   Row at(begin, O, P);
   for (int64_t i = begin; i < end; ++i, at.next(O, P)) {
     Cut<T> row(p, p.input + at.plane * p.stride[0]);
@@ -337,10 +344,13 @@ void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
       int64_t* const indices = p.indices ? p.indices + (i * Q + q) * C : nullptr;
       Cut<T> pixel = row;
       pixel.cut(p, 2, q);
+      const auto& seen = pixel.taps.count;
       if (pixel.empty())
         nothing_seen(C, output, indices);
+      else if (seen[1] == s.kernel[1] && seen[2] == s.kernel[2])
+        whole(pixel.taps, C, pixel.first, 1, pixel.place, 0, output, indices);
       else
-        channels(pixel.taps, C, pixel.first, 1, pixel.place, 0, output, indices);
+        any(pixel.taps, C, pixel.first, 1, pixel.place, 0, output, indices);
     }
   }
 }

@@ -19,20 +19,18 @@ constexpr int64_t most_lanes = 16;
 constexpr int64_t fewest_planes = 6;  // else most lanes would stay empty
 constexpr int64_t most_places = int64_t{1} << 31;
 
-int64_t tasks(int64_t n, int64_t per_task) { return (n + per_task - 1) / per_task; }
-
 // Calls body(offset in the array of `in` pixels per plane, offset in that of `out`, width, step)
 // for the planes, or for blocks of neighbouring channels. body returns whether all was well.
 template <class F>
 bool for_planes(const PoolShape& s, const F& body) {
   const int64_t in = s.in_pixels(), out = s.out_pixels();
   const int64_t width = s.channels_last ? block : 1;
-  const int64_t blocks = (s.channels + width - 1) / width;  // of an image
+  const int64_t blocks = ceil_div(s.channels, width);  // of an image
   const int64_t all = s.batch * blocks;
   const int64_t per_task =
       std::max<int64_t>(1, chunk / std::max<int64_t>(1, std::max(in, out) * width));
-  std::vector<char> good(static_cast<size_t>(tasks(all, per_task)), true);
-  parallel_for(tasks(all, per_task), [&](int64_t task) {
+  std::vector<char> good(static_cast<size_t>(ceil_div(all, per_task)), true);
+  parallel_for(ceil_div(all, per_task), [&](int64_t task) {
     for (int64_t i = task * per_task; i < std::min(all, (task + 1) * per_task); ++i) {
       const int64_t n = i / blocks, c = i % blocks * width;
       const int64_t pitch = s.channels_last ? 1 : in, other_pitch = s.channels_last ? 1 : out;
@@ -113,7 +111,7 @@ void max_pool_forward(const PoolShape& s, const TensorView& input, T* output, in
     const int64_t planes = s.batch * s.channels, pixels = s.in_pixels() + 2 * s.out_pixels();
     const int64_t per_task =
         std::max<int64_t>(1, chunk / (s.in_pixels() * most_lanes)) * most_lanes;
-    parallel_for(tasks(planes, per_task), [&](int64_t task) {
+    parallel_for(ceil_div(planes, per_task), [&](int64_t task) {
       const Scratch buffer(size_t{64} * static_cast<size_t>(pixels + 3 * most_lanes));
       pool_table().of<T>().max_planes(p, task * per_task, std::min(planes, (task + 1) * per_task),
                                       buffer.as<T>());
@@ -126,7 +124,7 @@ void max_pool_forward(const PoolShape& s, const TensorView& input, T* output, in
                            (s.channels_last ? s.channels : 1);
   const int64_t per_task = std::max<int64_t>(1, chunk / row_work);
   const auto kernel = pool_table().of<T>().max_forward;
-  parallel_for(tasks(rows, per_task), [&](int64_t task) {
+  parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
     kernel(p, task * per_task, std::min(rows, (task + 1) * per_task));
   });
 }
@@ -158,7 +156,7 @@ void max_pool_backward(const PoolShape& s, const T* grad_output, const int64_t* 
   const int64_t per_task =
       std::max<int64_t>(1, chunk / std::max<int64_t>(1, s.input[2] * s.channels));
   const auto kernel = pool_table().of<T>().max_backward;
-  parallel_for(tasks(rows, per_task), [&](int64_t task) {
+  parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
     kernel(p, task * per_task, std::min(rows, (task + 1) * per_task));
   });
 }

@@ -136,7 +136,12 @@ class Rearrange(Function):
         turned = x._array.reshape(split).transpose(order)
         ctx.back = turned.shape, tuple(int(i) for i in np.argsort(order)), x.shape
         copy = _core.c_ordered if x.dtype.char in "fd" else np.ascontiguousarray
-        return Tensor(copy(turned).reshape(shape))
+        if x.shape[-3] == 1 or x._array.strides[-3] != x._array.itemsize:
+            return Tensor(copy(turned).reshape(shape))
+        n = len(shape) - 3  # channels last: the result's are neighbours too
+        channels = range(n, n + 1 if turned.shape[n] == shape[n] else n + 3)
+        last = copy(np.moveaxis(turned, channels, range(-len(channels), 0)))
+        return Tensor(np.moveaxis(last.reshape(*shape[:n], *shape[n + 1 :], shape[n]), -1, n))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
