@@ -52,11 +52,11 @@ void binary_of(BinaryOp op, const TensorView& a, const TensorView& b, const Tens
   for (int i = 0; i < outer; ++i) places *= axes[i].size;
 
   // A task is a part of a row, some rows of a place, or some places.
-  const int64_t parts = (columns.size + task_elements - 1) / task_elements;
+  const int64_t parts = ceil_div(columns.size, task_elements);
   const int64_t per_task = std::max<int64_t>(1, task_elements / columns.size);
-  const int64_t blocks = (rows.size + per_task - 1) / per_task;
+  const int64_t blocks = ceil_div(rows.size, per_task);
   const int64_t together = std::max<int64_t>(1, per_task / rows.size);
-  parallel_for((places + together - 1) / together * blocks * parts, [&](int64_t task) {
+  parallel_for(ceil_div(places, together) * blocks * parts, [&](int64_t task) {
     const int64_t column = task % parts * task_elements;
     const int64_t row = task / parts % blocks * per_task;
     const int64_t first = task / parts / blocks * together;
@@ -86,7 +86,7 @@ TensorView readable(const TensorView& operand, const TensorView& to,
   if (inner < 0 || operand.stride[inner] == 0 || operand.stride[inner] == 1) return operand;
   TensorView dense = to, from = operand;
   std::copy(to.shape, to.shape + to.ndim, from.shape);
-  copy_.emplace(static_cast<size_t>(to.size()) * (to.dtype == DType::float32 ? 4 : 8));
+  copy_.emplace(static_cast<size_t>(to.size() * bytes_of(to.dtype)));
   dense.data = copy_->as<void>();
   copy(from, dense);
   return dense;

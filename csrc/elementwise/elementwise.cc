@@ -16,7 +16,7 @@ constexpr int64_t chunk = 32768;  // elements per task: at least some microsecon
 
 template <class F>
 void for_chunks(int64_t n, const F& body) {
-  parallel_for((n + chunk - 1) / chunk,
+  parallel_for(ceil_div(n, chunk),
                [&](int64_t i) { body(i * chunk, std::min(chunk, n - i * chunk)); });
 }
 

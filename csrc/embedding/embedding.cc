@@ -20,7 +20,7 @@ void embedding_forward(int64_t rows, int64_t width, int64_t count, const int64_t
     check(index[i] >= 0 && index[i] < rows, "embedding: input holds ", index[i],
           ", expected indices from 0 to ", rows - 1, ", for weight has ", rows, " rows");
   const int64_t together = std::max<int64_t>(1, chunk / std::max<int64_t>(1, width));
-  parallel_for((count + together - 1) / together, [&](int64_t task) {
+  parallel_for(ceil_div(count, together), [&](int64_t task) {
     for (int64_t i = task * together; i < std::min(count, (task + 1) * together); ++i)
       std::copy_n(weight + index[i] * width, width, output + i * width);
   });
@@ -32,10 +32,10 @@ template <class T>
 void embedding_backward(int64_t rows, int64_t width, int64_t count, const int64_t* index,
                         int64_t padding_idx, const T* grad_output, T* grad_weight) {
   const int64_t size = rows * width;
-  parallel_for((size + chunk - 1) / chunk, [&](int64_t task) {
+  parallel_for(ceil_div(size, chunk), [&](int64_t task) {
     std::fill_n(grad_weight + task * chunk, std::min(chunk, size - task * chunk), T(0));
   });
-  parallel_for((width + columns - 1) / columns, [&](int64_t task) {
+  parallel_for(ceil_div(width, columns), [&](int64_t task) {
     const int64_t first = task * columns, n = std::min(columns, width - first);
     for (int64_t i = 0; i < count; ++i) {
       if (index[i] == padding_idx) continue;

@@ -25,7 +25,7 @@ void check_targets(const CrossEntropy<T>& p) {
 template <class T, class F>
 void for_samples(const CrossEntropy<T>& p, const F& body) {
   const int64_t rows = std::max<int64_t>(1, chunk / std::max<int64_t>(1, p.classes));
-  parallel_for((p.samples + rows - 1) / rows,
+  parallel_for(ceil_div(p.samples, rows),
                [&](int64_t task) { body(task * rows, std::min(p.samples, (task + 1) * rows)); });
 }
 

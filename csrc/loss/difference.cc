@@ -14,7 +14,7 @@ constexpr int64_t chunk = 32768;  // elements per task
 
 template <class F>
 void for_chunks(int64_t n, const F& body) {
-  parallel_for((n + chunk - 1) / chunk,
+  parallel_for(ceil_div(n, chunk),
                [&](int64_t i) { body(i, i * chunk, std::min(chunk, n - i * chunk)); });
 }
 
@@ -23,7 +23,7 @@ void for_chunks(int64_t n, const F& body) {
 template <class T>
 double difference_sum(Difference kind, double beta, int64_t n, const T* input, const T* target) {
   const auto kernel = difference_table().of<T>().sum;
-  const int64_t parts = (n + chunk - 1) / chunk;
+  const int64_t parts = ceil_div(n, chunk);
   const Scratch scratch(static_cast<size_t>(std::max<int64_t>(1, parts)) * sizeof(T));
   T* const sums = scratch.as<T>();
   for_chunks(n, [&](int64_t i, int64_t first, int64_t count) {

@@ -20,7 +20,7 @@ template <class F>
 void for_strips(const NormShape& s, const F& body) {
   const int64_t samples = s.channels_last ? 1 : s.samples;
   const int64_t pixels = s.channels_last ? s.samples * s.pixels : s.pixels;
-  const int64_t strips = (pixels + strip - 1) / strip;
+  const int64_t strips = ceil_div(pixels, strip);
   parallel_for(samples * strips, [&](int64_t i) {
     const int64_t first = i % strips * strip, sample = i / strips * s.channels * s.pixels;
     body(sample + first * (s.channels_last ? s.channels : 1), std::min(strip, pixels - first));

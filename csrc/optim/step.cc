@@ -42,7 +42,7 @@ void optim_step(const Settings& settings, const std::vector<Piece<T>>& params) {
   std::vector<int64_t> ends;
   int64_t total = 0;
   for (const Piece<T>& param : params) ends.push_back(total += param.n);
-  parallel_for((total + chunk - 1) / chunk, [&](int64_t task) {
+  parallel_for(ceil_div(total, chunk), [&](int64_t task) {
     int64_t at = task * chunk;
     const int64_t stop = std::min(at + chunk, total);
     auto i = static_cast<size_t>(std::upper_bound(ends.begin(), ends.end(), at) - ends.begin());

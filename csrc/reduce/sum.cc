@@ -18,7 +18,7 @@ constexpr int64_t task_elements = 32768;
 template <class T>
 void sum(int64_t outer, int64_t n, int64_t inner, const T* x, T* to) {
   const int64_t part = std::max<int64_t>(64, task_elements / std::max<int64_t>(1, inner));
-  const int64_t parts = (n + part - 1) / part;
+  const int64_t parts = ceil_div(n, part);
   if (parts > 1) {
     Scratch scratch(static_cast<size_t>(outer * parts * inner) * sizeof(T));
     T* const sums = scratch.as<T>();
@@ -36,7 +36,7 @@ void sum(int64_t outer, int64_t n, int64_t inner, const T* x, T* to) {
   const auto& kernels = sum_table().of<T>();
   if (inner == 1) {
     const int64_t rows = std::max<int64_t>(1, task_elements / std::max<int64_t>(1, n));
-    parallel_for((outer + rows - 1) / rows, [&](int64_t task) {
+    parallel_for(ceil_div(outer, rows), [&](int64_t task) {
       const int64_t i = task * rows;
       kernels.rows(std::min(rows, outer - i), n, x + i * n, to + i);
     });
@@ -44,9 +44,9 @@ void sum(int64_t outer, int64_t n, int64_t inner, const T* x, T* to) {
   }
   // Parts of the columns, or some of the outer matrices.
   const int64_t most = std::max<int64_t>(64, task_elements / std::max<int64_t>(1, n));
-  const int64_t blocks = (inner + most - 1) / most;
+  const int64_t blocks = ceil_div(inner, most);
   const int64_t per_task = std::max<int64_t>(1, most / std::max<int64_t>(1, inner));
-  parallel_for((outer + per_task - 1) / per_task * blocks, [&](int64_t task) {
+  parallel_for(ceil_div(outer, per_task) * blocks, [&](int64_t task) {
     const int64_t column = task % blocks * most;
     const int64_t i = task / blocks * per_task;
     for (int64_t k = i; k < std::min(i + per_task, outer); ++k)

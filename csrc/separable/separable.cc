@@ -103,7 +103,7 @@ struct TapTables {
   TapTables(const Axis& a, int64_t channels, int64_t lanes) {
     const int64_t out = a.out() * channels;
     rows = std::max<int64_t>(1, lanes / out);
-    const int64_t n = rows * out, vectors = (n + lanes - 1) / lanes;
+    const int64_t n = rows * out, vectors = ceil_div(n, lanes);
     // Of each column: where its first element lies, and its band.
     std::vector<int64_t> from;
     std::vector<const Band*> bands;
@@ -206,7 +206,7 @@ void apply(const Separable& map, bool transposed, const T* x, T* y) {
   const int64_t per_task = std::max<int64_t>(1, chunk / std::max<int64_t>(1, pixels * width));
   const int64_t in_buffer = m.axis[2].in * width * std::max<int64_t>(1, m.taps.rows);
   const auto bytes = static_cast<size_t>(in_buffer + 3 * most_lanes) * sizeof(T);
-  parallel_for((rows + per_task - 1) / per_task, [&](int64_t task) {
+  parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
     const Scratch buffer(bytes);
     kernel(m, task * per_task, std::min(rows, (task + 1) * per_task), buffer.as<T>());
   });
