@@ -10,6 +10,12 @@
 namespace pyconv::selftest {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int draws = 30;  // each takes ten times as long
+#else
+constexpr int draws = 60;
+#endif
+
 // What is a plain product.
 ConvShape draw_fully_connected(Random& random) {
   ConvRequest r{};
@@ -312,7 +318,7 @@ void test_conv() {
   on_every_isa([](auto zero, const std::string& where) {
     using T = decltype(zero);
     Random random(2);
-    for (int i = 0; i < 60; ++i) {
+    for (int i = 0; i < draws; ++i) {
       const ConvShape shape = i % 8 == 7   ? draw_square(random)
                               : i % 8 == 3 ? draw_fully_connected(random)
                               : i % 3 == 2 ? draw_grouped(random)
