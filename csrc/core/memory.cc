@@ -34,9 +34,36 @@ size_t size_of(int size_class) {
   return (size_t{1} << power) + (size_t(size_class % 8) << (power - 3));
 }
 
+// The address of something that each thread has for itself.
+const void* this_thread() {
+  static thread_local const char here = 0;
+  return &here;
+}
+
+struct FreeBlock {
+  void* data;
+  const void* released_by;
+};
+
 struct FreeList {
-  std::vector<void*> blocks;
+  std::vector<FreeBlock> blocks;
   uint64_t last_use = 0;
+
+  // The last block, or one shortly before that this thread released: its core's cache holds parts
+  // of that, while those of another core's would have to be fetched from there.
+  void* take() {
+    constexpr size_t look_at = 8;
+    const size_t n = blocks.size();
+    size_t i = n - 1;
+    for (size_t back = 0; back < std::min(n, look_at); ++back)
+      if (blocks[n - 1 - back].released_by == this_thread()) {
+        i = n - 1 - back;
+        break;
+      }
+    void* const block = blocks[i].data;
+    blocks.erase(blocks.begin() + static_cast<int64_t>(i));
+    return block;
+  }
 };
 
 int64_t physical_bytes() {
@@ -64,7 +91,7 @@ struct Cache {
       FreeList* oldest = nullptr;
       for (auto& list : lists)
         if (!list.blocks.empty() && (!oldest || list.last_use < oldest->last_use)) oldest = &list;
-      std::free(oldest->blocks.back());
+      std::free(oldest->blocks.back().data);
       oldest->blocks.pop_back();
       stats.cached_bytes -= static_cast<int64_t>(size_of(static_cast<int>(oldest - lists.data())));
     }
@@ -145,8 +172,7 @@ void* allocate(size_t bytes) {
     FreeList& list = c.lists[size_class];
     list.last_use = ++c.clock;
     if (!list.blocks.empty()) {
-      void* const block = list.blocks.back();
-      list.blocks.pop_back();
+      void* const block = list.take();
       c.stats.cached_bytes -= static_cast<int64_t>(rounded);
       ++c.stats.hits;
       c.count_live(static_cast<int64_t>(rounded));
@@ -172,7 +198,7 @@ void release(void* block, size_t bytes) {
   if (!c.rehearsed.empty() && c.rehearsed.erase(block) > 0)
     return release_rehearsed(block, size_of(size_class));
   FreeList& list = c.lists[size_class];
-  list.blocks.push_back(block);
+  list.blocks.push_back({block, this_thread()});
   list.last_use = ++c.clock;
   const auto rounded = static_cast<int64_t>(size_of(size_class));
   c.stats.allocated_bytes -= rounded;

@@ -17,6 +17,7 @@ constexpr int64_t block = 64;                 // channels of a task, if they are
 constexpr int64_t most_meeting = 16;  // windows per element, up to which the elements look for them
 constexpr int64_t most_lanes = 16;
 constexpr int64_t fewest_planes = 6;  // else most lanes would stay empty
+constexpr int64_t short_line = 32;
 constexpr int64_t most_places = int64_t{1} << 31;
 
 // Calls body(offset in the array of `in` pixels per plane, offset in that of `out`, width, step)
@@ -74,9 +75,11 @@ inline bool scatter(const PoolShape& s, int64_t width, int64_t step, const T* fr
   return good;
 }
 
-// Whether whole planes side by side are faster than lines of windows: where these have no pattern.
+// Whether whole planes side by side are faster than lines of windows: where these have no pattern,
+// or short lines meet each element several times.
 bool suits_planes(const PoolShape& s, const int64_t (&stride)[5]) {
-  bool dense = !s.channels_last && (s.adaptive || s.out_pixels() == 1);
+  const bool overlap = s.stride[2] == 1 && s.kernel[2] > 1 && s.output[2] <= short_line;
+  bool dense = !s.channels_last && (s.adaptive || s.out_pixels() == 1 || overlap);
   int64_t step = 1;
   const int64_t size[] = {s.batch, s.channels, s.input[0], s.input[1], s.input[2]};
   for (int i = 4; i >= 0; --i) {
