@@ -361,21 +361,21 @@ void backward_input(const ConvProblem& p) {
     fill_input(s, static_cast<const T*>(p.bias), true, static_cast<T*>(p.result));
   const ChannelsLast grad_output(p.output);
   Weights<T> all{s, static_cast<const T*>(p.weight), true, {}};
-  std::deque<Phase<T>> phases;
+  const auto phase = [&](const auto& at) { return Phase<T>(p, grad_output.view(), at); };
   for_each_phase(s, [&](const auto& at) {
-    for (int64_t tap : phases.emplace_back(p, grad_output.view(), at).taps(s))
-      all.taps.push_back(tap);
+    for (int64_t tap : phase(at).taps(s)) all.taps.push_back(tap);
   });
-  const bool keep = phases.size() > 1;
+  const bool keep = s.stride[0] * s.stride[1] * s.stride[2] > 1;  // several phases
   const Scratch packed(keep ? size_t(s.groups * all.panels() * all.panel()) * sizeof(T) : 0);
   if (keep) all.pack(packed.as<T>());
   const T* kept = keep ? packed.as<T>() : nullptr;
-  for (const Phase<T>& phase : phases) {
-    if (phase.columns.pixels() == 0 || phase.columns.rows() == 0) continue;
-    const Weights<T> weights{s, all.data, true, phase.taps(s), kept, all.panel()};
-    multiply(p, phase.columns, weights, phase.grad_input);
+  for_each_phase(s, [&](const auto& at) {
+    const Phase<T> one = phase(at);
+    if (one.columns.pixels() == 0 || one.columns.rows() == 0) return;
+    const Weights<T> weights{s, all.data, true, one.taps(s), kept, all.panel()};
+    multiply(p, one.columns, weights, one.grad_input);
     if (keep) kept += weights.panel();
-  }
+  });
 }
 
 template <class T>
