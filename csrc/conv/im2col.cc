@@ -4,10 +4,10 @@
 //   backward_input   grad_input = the adjoint of columns applied to weight^T * grad_output
 //   backward_weight  grad_weight = sum over images of grad_output * columns(input)^T
 //
-// Those of a 1x1 kernel are the images, and need not be written. unfold and fold are the first and
-// the last step alone. The columns of one image take
-// channels * taps * pixels elements: nine times the input for a 3x3 kernel. Read this one to learn
-// what a convolution is; implicit_gemm.cc is the fast one.
+// The columns of one image take channels * taps * pixels elements: nine times the input for a 3x3
+// kernel. Those of a 1x1 kernel over images in C order are the images, and are not written. unfold
+// and fold are the first and the last step alone. Read this one to learn what a convolution is;
+// implicit_gemm.cc is the fast one.
 #include <algorithm>
 #include <cstring>
 
