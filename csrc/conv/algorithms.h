@@ -114,34 +114,34 @@ bool in_place(const Columns<T>& c) {
   return c.image_stride == next || c.image_stride == 0;
 }
 
-// An array of five dimensions with its channels as neighbours: where it lies, or else as a copy.
-class ChannelsLast {
+// An array where it lies, if it fits, or else as a copy with the strides of `wanted`.
+class Arranged {
  public:
-  explicit ChannelsLast(const TensorView& view);
   const TensorView& view() const { return view_; }
+
+ protected:
+  Arranged(const TensorView& view, bool fits, const TensorView& wanted);
 
  private:
   Scratch copy_;
   TensorView view_;
 };
 
+// Five dimensions with the channels as neighbours.
+struct ChannelsLast : Arranged {
+  explicit ChannelsLast(const TensorView& view);
+};
+
+bool in_c_order(const TensorView& view);
+struct COrder : Arranged {
+  explicit COrder(const TensorView& view);
+};
+
+inline bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2] > 1; }
 // Whether each row of the columns is a channel of the images.
 inline bool is_pointwise(const ConvShape& s) {
-  return s.taps() == 1 && s.stride[0] * s.stride[1] * s.stride[2] == 1 &&
-         s.in_pixels() == s.out_pixels();
+  return s.taps() == 1 && !strided(s) && s.in_pixels() == s.out_pixels();
 }
-
-// The same in C order.
-class COrder {
- public:
-  explicit COrder(const TensorView& view);
-  const TensorView& view() const { return view_; }
-
- private:
-  Scratch copy_;
-  TensorView view_;
-};
-bool in_c_order(const TensorView& view);
 
 // The channels of group g of several, each of `channels`.
 TensorView of_group(const TensorView& view, int64_t g, int64_t channels);

@@ -365,7 +365,7 @@ void backward_input(const ConvProblem& p) {
   for_each_phase(s, [&](const auto& at) {
     for (int64_t tap : phase(at).taps(s)) all.taps.push_back(tap);
   });
-  const bool keep = s.stride[0] * s.stride[1] * s.stride[2] > 1;  // several phases
+  const bool keep = strided(s);  // several phases
   const Scratch packed(keep ? size_t(s.groups * all.panels() * all.panel()) * sizeof(T) : 0);
   if (keep) all.pack(packed.as<T>());
   const T* kept = keep ? packed.as<T>() : nullptr;

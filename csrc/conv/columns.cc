@@ -236,30 +236,33 @@ TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t ch
   return view;
 }
 
-ChannelsLast::ChannelsLast(const TensorView& view)
-    : copy_(channels_are_neighbours(view) ? 0 : size_t(view.size() * bytes_of(view.dtype))),
-      view_(view) {
-  if (channels_are_neighbours(view)) return;
-  const int64_t size[] = {view.shape[2], view.shape[3], view.shape[4]};
-  view_ = channels_last_view(copy_.as<void>(), view.dtype, view.shape[0], view.shape[1], size);
+Arranged::Arranged(const TensorView& view, bool fits, const TensorView& wanted)
+    : copy_(fits ? 0 : size_t(view.size() * bytes_of(view.dtype))), view_(view) {
+  if (fits) return;
+  view_ = wanted;
+  view_.data = copy_.as<void>();
   copy(view, view_);
+}
+
+ChannelsLast::ChannelsLast(const TensorView& view)
+    : Arranged(view, channels_are_neighbours(view),
+               channels_last_view(nullptr, view.dtype, view.shape[0], view.shape[1],
+                                  {view.shape[2], view.shape[3], view.shape[4]})) {}
+
+static TensorView c_order_of(TensorView view) {
+  int64_t step = 1;
+  for (int i = view.ndim - 1; i >= 0; step *= view.shape[i--]) view.stride[i] = step;
+  return view;
 }
 
 bool in_c_order(const TensorView& view) {
-  int64_t step = 1;
-  for (int i = view.ndim - 1; i >= 0; step *= view.shape[i--])
-    if (view.shape[i] > 1 && view.stride[i] != step) return false;
+  const TensorView wanted = c_order_of(view);
+  for (int i = 0; i < view.ndim; ++i)
+    if (view.shape[i] > 1 && view.stride[i] != wanted.stride[i]) return false;
   return true;
 }
 
-COrder::COrder(const TensorView& view)
-    : copy_(in_c_order(view) ? 0 : size_t(view.size() * bytes_of(view.dtype))), view_(view) {
-  if (in_c_order(view)) return;
-  view_.data = copy_.as<void>();
-  int64_t step = 1;
-  for (int i = view.ndim - 1; i >= 0; step *= view.shape[i--]) view_.stride[i] = step;
-  copy(view, view_);
-}
+COrder::COrder(const TensorView& view) : Arranged(view, in_c_order(view), c_order_of(view)) {}
 
 TensorView of_group(const TensorView& view, int64_t g, int64_t channels) {
   TensorView part = view;

@@ -22,9 +22,9 @@ namespace {
 // The factors were fitted to measurements; what matters is that they rank the methods.
 constexpr double hertz = 3e9;
 constexpr double row_cycles = 0.4, row_start_cycles = 4;  // columns: per element, per row of them
-constexpr double strided_cycles = 4;  // the same where the row's elements are not neighbours
-constexpr double column_cycles = 1;   // written to memory and read again
-constexpr int64_t few_outputs = 32;   // that are multiplied with images where these lie
+constexpr double strided_cycles = 4;   // the same where the row's elements are not neighbours
+constexpr double column_cycles = 1;    // written to memory and read again
+constexpr int64_t in_place_rows = 32;  // of a product that reads images where they lie
 constexpr double transpose_cycles = 1;
 // Channels last: per stretch of a row of taps, or of one, and per element.
 constexpr double row_stretch_cycles = 7, tap_stretch_cycles = 20, copy_cycles = 0.12;
@@ -69,7 +69,6 @@ double conversion_cycles(const ConvProblem& p) {
     elements += double(s.batch) * double(s.out_channels * s.out_pixels());
   return layout_cycles * elements;
 }
-bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2] > 1; }
 
 double channels_last_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
@@ -131,7 +130,7 @@ double im2col_cost(const ConvProblem& p) {
   double form = column_cycles + (back ? row_cycles + row_start_cycles / double(s.output[2])
                                       : form_cycles(p, Roles(p)));
   const bool in_place = is_pointwise(s) && !back && in_c_order(p.input);
-  if (in_place && (weight || s.out_group() <= few_outputs)) form = 0;
+  if (in_place && (weight || s.out_group() <= in_place_rows)) form = 0;
   const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
   const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
                       double(s.out_group());

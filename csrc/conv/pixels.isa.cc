@@ -48,12 +48,14 @@ inline void copy_row(const Columns<T>& c, bool joined, const T* row, int64_t x, 
     clear(end - end_copy, to + end_copy - first);
     return;
   }
+  const bool groups = c.stride[2] > C;
   for (int64_t tap = first / C, skip = first % C; n > 0; ++tap, skip = 0) {
     const int64_t some = C - skip < n ? C - skip : n, w = x + offset[tap];
     if (w >= 0 && w < size) {
       const T* const from = row + w * c.stride[2] + skip;
       // The channels beside these are the next group's.
-      for (int64_t i = 0; i < some; i += 64 / sizeof(T)) __builtin_prefetch(from + some + i, 0, 2);
+      for (int64_t i = 0; groups && i < some; i += 64 / sizeof(T))
+        __builtin_prefetch(from + some + i, 0, 2);
       copy(from, some, to);
     } else {
       clear(some, to);

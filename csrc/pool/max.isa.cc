@@ -345,12 +345,11 @@ void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
       Cut<T> pixel = row;
       pixel.cut(p, 2, q);
       const auto& seen = pixel.taps.count;
+      const Line<T> channels = seen[1] == s.kernel[1] && seen[2] == s.kernel[2] ? whole : any;
       if (pixel.empty())
         nothing_seen(C, output, indices);
-      else if (seen[1] == s.kernel[1] && seen[2] == s.kernel[2])
-        whole(pixel.taps, C, pixel.first, 1, pixel.place, 0, output, indices);
       else
-        any(pixel.taps, C, pixel.first, 1, pixel.place, 0, output, indices);
+        channels(pixel.taps, C, pixel.first, 1, pixel.place, 0, output, indices);
     }
   }
 }
