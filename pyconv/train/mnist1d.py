@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train all, and print the table."""
+    run_by(train, args)
+
+
+def run_by(train: Callable[..., float], args: argparse.Namespace) -> None:
+    """Do the same with another function in place of `train`."""
     if args.resume and not args.log:
         raise ValueError("--resume needs --log, the file that has the runs")
     sets = {order: data_set(order) for order in args.orders}
