@@ -256,8 +256,8 @@ void PixelProduct<T>::run(int64_t groups) const {
   const int64_t splits = std::min(n, ceil_div(enough_tasks, groups * blocks));
   const int64_t n_count = balanced(n, ceil_div(n, splits)), n_blocks = ceil_div(n, n_count);
   parallel_for(groups * blocks * n_blocks, [&](int64_t task) {
-    const int64_t n0 = task % n_blocks * n_count, n1 = std::min(n0 + n_count, n);
-    const int64_t part = task / n_blocks % blocks, group = task / n_blocks / blocks;
+    const int64_t part = task % blocks, group = task / blocks / n_blocks;
+    const int64_t n0 = task / blocks % n_blocks * n_count, n1 = std::min(n0 + n_count, n);
     const int64_t j0 = part / of_stretch * stretch, done = part % of_stretch * count;
     const Block<T> block(*this, group, j0 + done, std::min(count, stretch - done), n0, n1, false);
     for (int64_t k = 0; k < block.parts(); ++k) {

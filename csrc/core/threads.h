@@ -1,9 +1,10 @@
 // The only threads of the project.
 //
 // parallel_for(n, body) calls body(i) for every i in [0, n), each exactly once, on up to
-// get_num_threads() threads, and returns when all are done. Which thread takes which i is not
-// fixed, so a body writes only what belongs to its i; then the bits do not depend on the number of
-// threads. A nested call, and a call while another thread uses the pool, runs on its own thread.
+// get_num_threads() threads, and returns when all are done. Each begins with a share of
+// neighbouring indices, then helps the others: which thread takes which i is not fixed, so a body
+// writes only what belongs to its i; then the bits do not depend on the number of threads. A nested
+// call, and a call while another thread uses the pool, runs on its own thread.
 #pragma once
 #include <cstdint>
 
