@@ -20,9 +20,7 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t task_panels = columns_panels;  // of columns, in a task's own block
-constexpr int64_t shared_panels = 16;            // of columns, in a block that all tasks share
-
+constexpr int64_t task_panels = columns_panels;  // of columns, in a task's block
 // Where the product's element (row, j) goes: row * row_stride, and the place of column j.
 template <class T>
 struct Target {
@@ -60,44 +58,40 @@ struct Product {
   const T* bias;  // per group and row, or null
   int64_t columns_per_group;
 
-  // Few columns: one block at a time, formed together by all threads, which then split the rows.
-  // Each part of the left operand is read from memory once. Many columns: each task forms a block
-  // of its own, and threads do not wait for each other.
+  // Each task forms the columns that it needs: to share them, threads would have to wait for each
+  // other, and then fetch them from the other's cache.
   void run(int64_t groups) const;
 };
 
-// Some columns of one group: [j0, j0 + count). A tile goes straight to the target if its columns
-// are neighbours there, else by way of `aside`, which is as large as the block's part of the
-// result.
+// Some columns of one group, [j0, j0 + count), and some panels of its rows, [i0, i1). A tile goes
+// straight to the target if its columns are neighbours there, else by way of `aside`, which is as
+// large as the block's part of the result.
 template <class T>
 class Block {
  public:
-  Block(const Product<T>& product, int64_t group, int64_t j0, int64_t count)
+  Block(const Product<T>& product, int64_t group, int64_t j0, int64_t count, int64_t i0, int64_t i1)
       : kernels_(gemm_table().of<T>()),
         product_(product),
         from_(product.columns.group(group)),
         group_(group),
         j0_(j0),
         count_(count),
+        i0_(i0),
+        i1_(i1),
         panels_(ceil_div(count, kernels_.nr)),
         stride_(kernels_.nr * product.rows.kc + 16),
         all_neighbours_(place_columns()),
         packed_(size_t(panels_ * stride_) * sizeof(T)),
-        aside_(all_neighbours_ ? 0
-                               : size_t(product.rows.panels.total() * aside_row()) * sizeof(T)) {}
+        aside_(all_neighbours_ ? 0 : size_t((row_of(i1) - row_of(i0)) * aside_row()) * sizeof(T)) {}
 
-  int64_t panels() const { return panels_; }
-
-  // Forms the panels [p0, p1) of columns, rows of part b of the sum.
-  void form(int64_t b, int64_t p0, int64_t p1) const {
-    const int64_t first = p0 * kernels_.nr, end = std::min(p1 * kernels_.nr, count_);
-    conv_table().of<T>().pack_columns(from_, b * product_.rows.kc, product_.rows.depth_of(b),
-                                      j0_ + first, end - first, packed_.as<T>() + p0 * stride_,
-                                      stride_);
+  // Forms the columns, rows of part b of the sum.
+  void form(int64_t b) const {
+    conv_table().of<T>().pack_columns(from_, b * product_.rows.kc, product_.rows.depth_of(b), j0_,
+                                      count_, packed_.as<T>(), stride_);
   }
 
-  // Adds part b of the sum for the panels [i0, i1) of rows.
-  void multiply(int64_t b, int64_t i0, int64_t i1) const {
+  // Adds part b of the sum.
+  void multiply(int64_t b) const {
     const Rows<T>& rows = product_.rows;
     const Target<T>& target = product_.target;
     const int nr = kernels_.nr;
@@ -108,14 +102,14 @@ class Block {
     tile.a_column = 1;
     tile.b_row = nr;
     tile.accumulate = b > 0;
-    for (int64_t i = i0; i < i1; ++i) {
-      const int64_t row = rows.panels.first_row(i);
+    for (int64_t i = i0_; i < i1_; ++i) {
+      const int64_t row = row_of(i);
       tile.height = rows.panels.rows(i);
       tile.a = rows.panel(group_, b, i);
       if (product_.bias && last)
         tile.epilogue.row_bias = product_.bias + group_ * rows.panels.total() + row;
       T* const c = target.data + group_ * target.group_stride + row * target.row_stride;
-      T* const beside = aside_.as<T>() + row * aside_row();
+      T* const beside = aside_.as<T>() + (row - row_of(i0_)) * aside_row();
       for (int64_t p = 0; p < panels_; ++p) {
         tile.b = packed_.as<T>() + p * stride_;
         tile.c = neighbours_[p] ? c + offset_[p * nr] : beside + p * nr;
@@ -131,6 +125,7 @@ class Block {
   }
 
  private:
+  int64_t row_of(int64_t panel) const { return product_.rows.panels.first_row(panel); }
   int64_t aside_row() const { return panels_ * kernels_.nr; }
 
   bool place_columns() {
@@ -149,9 +144,9 @@ class Block {
   const GemmKernels<T>& kernels_;
   const Product<T>& product_;
   const Columns<T> from_;
-  const int64_t group_, j0_, count_, panels_, stride_;
-  int64_t offset_[shared_panels * max_tile_columns];  // of each column in the target
-  bool neighbours_[shared_panels];                    // of each panel: may a tile write it whole?
+  const int64_t group_, j0_, count_, i0_, i1_, panels_, stride_;
+  int64_t offset_[task_panels * max_tile_columns];  // of each column in the target
+  bool neighbours_[task_panels];                    // of each panel: may a tile write it whole?
   const bool all_neighbours_;
   const Scratch packed_, aside_;
 };
@@ -161,28 +156,21 @@ void Product<T>::run(int64_t groups) const {
   if (columns_per_group == 0) return;
   const int nr = gemm_table().of<T>().nr;
   const int64_t panels = ceil_div(columns_per_group, nr), row_panels = rows.panels.count;
-  if (groups == 1 && panels <= shared_panels && row_panels > 1) {
-    const Block<T> block(*this, 0, 0, columns_per_group);
-    const int64_t at_once = ceil_div(row_panels, enough_tasks);
-    for (int64_t b = 0; b < rows.blocks; ++b) {
-      parallel_for(panels, [&](int64_t p) { block.form(b, p, p + 1); });
-      parallel_for(ceil_div(row_panels, at_once), [&](int64_t task) {
-        block.multiply(b, task * at_once, std::min((task + 1) * at_once, row_panels));
-      });
-    }
-    return;
-  }
+  // Large blocks, but some for each thread; if there are not enough columns, parts of the rows.
+  const int64_t threads = get_num_threads();
   int64_t most = task_panels;
-  while (groups * ceil_div(panels, most) < enough_tasks && most > 1) most /= 2;
+  while (groups * ceil_div(panels, most) < 2 * threads && most > 1) most /= 2;
   const Panels blocks(panels, static_cast<int>(most));
-  parallel_for(groups * blocks.count, [&](int64_t task) {
-    const int64_t group = task / blocks.count, b = task % blocks.count;
-    const int64_t j0 = blocks.first_row(b) * nr;
+  const int64_t parts = std::min(row_panels, ceil_div(threads, groups * blocks.count));
+  parallel_for(groups * blocks.count * parts, [&](int64_t task) {
+    const int64_t part = task % parts, b = task / parts % blocks.count;
+    const int64_t group = task / parts / blocks.count, j0 = blocks.first_row(b) * nr;
     const Block<T> block(*this, group, j0,
-                         std::min(blocks.rows(b) * int64_t(nr), columns_per_group - j0));
-    for (int64_t part = 0; part < rows.blocks; ++part) {
-      block.form(part, 0, block.panels());
-      block.multiply(part, 0, row_panels);
+                         std::min(blocks.rows(b) * int64_t(nr), columns_per_group - j0),
+                         row_panels * part / parts, row_panels * (part + 1) / parts);
+    for (int64_t k = 0; k < rows.blocks; ++k) {
+      block.form(k);
+      block.multiply(k);
     }
   });
 }
