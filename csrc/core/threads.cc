@@ -126,6 +126,7 @@ class Pool {
     const Body body = body_.load(std::memory_order_relaxed);
     const void* context = context_.load(std::memory_order_relaxed);
     const uint32_t n = n_.load(std::memory_order_relaxed);
+    uint32_t taken = 0;
     for (int i = 0; i < threads_; ++i) {
       const int share = (thread + i) % threads_;
       std::atomic<uint64_t>& left = shares_[share].ticket;
@@ -139,10 +140,11 @@ class Pool {
           std::lock_guard<std::mutex> lock(error_mutex_);
           if (!error_) error_ = std::current_exception();
         }
-        done_.fetch_add(1, std::memory_order_acq_rel);
+        ++taken;
         ticket = left.load(std::memory_order_acquire);
       }
     }
+    if (taken > 0) done_.fetch_add(taken, std::memory_order_acq_rel);
   }
 
   void work(int thread) {
