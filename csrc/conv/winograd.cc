@@ -24,18 +24,21 @@ constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 16;
 constexpr int64_t filters_in_l3 = int64_t{12} << 20;  // bytes
+constexpr int64_t own_filters = int64_t{1} << 20;     // bytes: sooner made anew than fetched from
+constexpr int64_t own_tiles = 192;                    // another core's cache, for so many tiles
 constexpr int64_t rows_at_once = 128;  // of a panel of filters: its values stay in L2
 constexpr int64_t enough_panels = 8;
 
-// Calls body(first, count) for each block of tiles. Many blocks: each belongs to one thread, whose
-// nested loops then stay on it. Few, or large filters: one after the other, all threads at each.
+// Calls body(first, count) for each block of some tiles. Many blocks: each belongs to one thread,
+// whose nested loops then stay on it. Few, or large filters: one after the other, all threads at
+// each.
 template <class T, class F>
-void for_each_block(int64_t total, int64_t depth, int64_t outputs, const F& body) {
-  const int64_t channels = depth + outputs;
+void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& body) {
+  const int64_t total = some.end - some.first, channels = depth + outputs;
   const int64_t own = tiles_of_block<T>(own_block, total, channels);
   const bool small = points * depth * outputs * static_cast<int64_t>(sizeof(T)) <= filters_in_l3;
   const auto block = [&](int64_t i, int64_t size) {
-    body(i * size, std::min(size, total - i * size));
+    body(some.first + i * size, std::min(size, total - i * size));
   };
   if (small && ceil_div(total, own) >= enough_blocks)
     return parallel_for(ceil_div(total, own), [&](int64_t i) { block(i, own); });
@@ -161,20 +164,19 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
   }
 }
 
-// The result's images from those of the source.
+// Some tiles of the result's images from those of the source.
 template <class T>
-void convolve(const Source& from, const Filters<T>& filters, const T* bias, const TensorView& to) {
+void convolve(const Source& from, const Filters<T>& filters, const T* bias, const TensorView& to,
+              const Tiles& tiles, const Range& some) {
   const int64_t depth = filters.depth(), outputs = filters.outputs;
-  const Tiles tiles(winograd_outputs(filters.width), to.shape[0],
-                    {to.shape[2], to.shape[3], to.shape[4]});
-  if (tiles.total == 0) return;
+  if (some.first == some.end) return;
   const int64_t at_once = tiles_of_block<T>(shared_block, tiles.total, depth + outputs);
   const bool keep =
       tiles.total > at_once || ceil_div(outputs, gemm_table().of<T>().nr) < enough_panels;
   const FilterValues<T> values(filters, keep);
   const std::vector<T> zeros(size_t(filters.inputs), T(0));
   const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(filters.width);
-  for_each_block<T>(tiles.total, depth, outputs, [&](int64_t t0, int64_t count) {
+  for_each_block<T>(some, depth, outputs, [&](int64_t t0, int64_t count) {
     const Values<T> inputs(count, depth), results(count, outputs);
     values_of_input(from, tiles, t0, count, zeros.data(), inputs);
     std::vector<Range> met;
@@ -200,16 +202,28 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
   });
 }
 
-// Each group of channels of the result from that of the source.
+// Each group of channels of the result from that of the source or, if there is but one and its
+// filters are few, parts of the tiles, each by one thread with filters' values of its own. (Of
+// several taps of the depth, what a block of tiles meets decides on the order of the sum.)
 template <class T>
 void convolve_groups(const ConvProblem& p, bool back, const Source& from, const TensorView& to) {
-  parallel_for(p.shape->groups, [&](int64_t g) {
+  const int64_t groups = p.shape->groups, threads = get_num_threads();
+  const Tiles tiles(winograd_outputs(p.shape->kernel[2]), to.shape[0],
+                    {to.shape[2], to.shape[3], to.shape[4]});
+  const int64_t values = points * p.shape->in_group() * p.shape->out_group();
+  const bool small = groups == 1 && p.shape->kernel[0] == 1 && threads > 1 &&
+                     values * static_cast<int64_t>(sizeof(T)) <= own_filters;
+  const int64_t parts =
+      small ? std::min(tiles.total, std::max(threads, tiles.total / own_tiles)) : 1;
+  parallel_for(groups * parts, [&](int64_t task) {
+    const int64_t g = task / parts, part = task % parts;
     const Filters<T> filters(p, g, back);
     Source of = from;
     of.view = of_group(from.view, g, filters.inputs);
     const T* const bias = static_cast<const T*>(p.bias);
     convolve<T>(of, filters, bias ? bias + g * filters.outputs : bias,
-                of_group(to, g, filters.outputs));
+                of_group(to, g, filters.outputs), tiles,
+                {tiles.total * part / parts, tiles.total * (part + 1) / parts});
   });
 }
 
