@@ -160,8 +160,10 @@ double winograd_cost(const ConvProblem& p) {
   const bool back = p.direction == ConvDirection::backward_input;
   const auto& size = back ? s.input : s.output;
   const int64_t tile = winograd_outputs(s.kernel[2]);
-  const double tiles = double(s.batch) * double(size[0]) * double(ceil_div(size[1], tile)) *
-                       double(ceil_div(size[2], tile));
+  double tiles = double(s.batch) * double(size[0]);
+  for (int i = 1; i < 3; ++i)  // with dilation, of each of its phases
+    tiles *= double(std::min(s.dilation[i], size[i])) *
+             double(ceil_div(ceil_div(size[i], s.dilation[i]), tile));
   const double taps = double(s.kernel[0]), lane = lanes(p);
   const double depth = taps * double(back ? s.out_group() : s.in_group());
   const double outputs = double(back ? s.in_group() : s.out_group());

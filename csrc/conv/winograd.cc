@@ -8,8 +8,9 @@
 //
 // Blocks of tiles pass through the three stages together, so that what lies between them stays in
 // the cache; all threads share each stage. A third dimension of the kernel is part of the sum: its
-// taps count as further channels. Groups of channels are convolutions by themselves, shared among
-// the threads. Arrays whose channels are not neighbours are copied first.
+// taps count as further channels. With dilation d, every d-th row and column is an image for
+// itself. Groups of channels are convolutions by themselves, shared among the threads. Arrays whose
+// channels are not neighbours are copied first.
 //
 // Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for
 // convolutional neural networks", arXiv:1509.09308. The transforms are in winograd.isa.cc.
@@ -195,7 +196,8 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
       for (int64_t t = first; t < end; ++t) {
         const Place at(tiles, t0 + t);
         T* pixels[winograd_points];
-        point_to<T>(to, at.image, at.depth, at.row, at.column, tiles.size, nullptr, pixels);
+        point_to<T>(to, at.image, at.depth, at.row, at.column, tiles.size, tiles.dilation, nullptr,
+                    pixels);
         transforms.transform_output(results.at(0, t), results.plane, bias, outputs, pixels);
       }
     });
@@ -208,7 +210,7 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
 template <class T>
 void convolve_groups(const ConvProblem& p, bool back, const Source& from, const TensorView& to) {
   const int64_t groups = p.shape->groups, threads = get_num_threads();
-  const Tiles tiles(winograd_outputs(p.shape->kernel[2]), to.shape[0],
+  const Tiles tiles(*p.shape, winograd_outputs(p.shape->kernel[2]),
                     {to.shape[2], to.shape[3], to.shape[4]});
   const int64_t values = points * p.shape->in_group() * p.shape->out_group();
   const bool small = groups == 1 && p.shape->kernel[0] == 1 && threads > 1 &&
@@ -240,7 +242,11 @@ void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast grad_output(p.output);
   const int64_t last = s.kernel[2] - 1;
-  Source from{grad_output.view(), {}, 1, s.pad_before[1] - last, s.pad_before[2] - last};
+  Source from{grad_output.view(),
+              {},
+              1,
+              s.pad_before[1] - last * s.dilation[1],
+              s.pad_before[2] - last * s.dilation[2]};
   for (int64_t tap = 0; tap < s.kernel[0]; ++tap)
     from.depth.push_back(s.pad_before[0] - tap * s.dilation[0]);
   convolve_groups<T>(p, true, from,
@@ -263,8 +269,6 @@ bool winograd_refuses(const ConvProblem& p, std::string* why) {
   const bool back = p.direction == ConvDirection::backward_input;
   if (s.stride[1] != 1 || s.stride[2] != 1 || (back && s.stride[0] != 1))
     return because(why, "needs stride 1, got ", s.stride[1], "x", s.stride[2]);
-  if (s.dilation[1] != 1 || s.dilation[2] != 1)
-    return because(why, "needs dilation 1, got ", s.dilation[1], "x", s.dilation[2]);
   const int64_t least =
       p.dtype == DType::float32 ? winograd_table().f32.lanes : winograd_table().f64.lanes;
   if (s.in_group() < least || s.out_group() < least)

@@ -21,7 +21,8 @@ template <class T>
 constexpr int64_t cache_line = 64 / static_cast<int64_t>(sizeof(T));
 
 // The images that tiles are cut from, and where a tile at (d, h, w) of the result meets them: at
-// depths d * step + depth[tap], rows h + row to h + row + 5, and columns likewise.
+// depths d * step + depth[tap], and at six rows from h + row and six columns from w + column, as far
+// apart as the tile's pixels.
 struct Source {
   TensorView view;
   std::vector<int64_t> depth;
@@ -29,16 +30,21 @@ struct Source {
 };
 
 // The result's images: dense and channels last, cut into tiles of size x size. Those of a depth of
-// all images follow each other, for they leave out the same taps of the depth.
+// all images follow each other, for they leave out the same taps of the depth. With dilation, every
+// so many rows and columns are an image for themselves.
 struct Tiles {
-  int64_t size, across, of_image, of_depth, depths, total;
-  Tiles(int64_t tile_size, int64_t batch, const int64_t (&s)[3])
-      : size(tile_size),
-        across(ceil_div(s[2], size)),
-        of_image(ceil_div(s[1], size) * across),
-        of_depth(batch * of_image),
-        depths(s[0]),
-        total(depths * of_depth) {}
+  int64_t size, dilation[2], phases[2], across[2], of_image, of_depth, depths, total;
+  Tiles(const ConvShape& shape, int64_t tile_size, const int64_t (&s)[3])
+      : size(tile_size), of_image(1), depths(s[0]) {
+    for (int i = 0; i < 2; ++i) {
+      dilation[i] = shape.dilation[1 + i];
+      phases[i] = std::min(dilation[i], s[1 + i]);
+      across[i] = ceil_div(ceil_div(s[1 + i], dilation[i]), size);
+      of_image *= phases[i] * across[i];
+    }
+    of_depth = shape.batch * of_image;
+    total = depths * of_depth;
+  }
 };
 
 // Of the tiles [t0, t0 + count), counted from t0, those that meet the source at a tap of the depth.
@@ -58,21 +64,29 @@ inline Range tiles_met(const Source& from, int64_t tap, const Tiles& tiles, int6
 struct Place {
   int64_t image, depth, row, column;
   Place(const Tiles& tiles, int64_t t)
-      : image(t % tiles.of_depth / tiles.of_image),
-        depth(t / tiles.of_depth),
-        row(t % tiles.of_image / tiles.across * tiles.size),
-        column(t % tiles.across * tiles.size) {}
+      : image(t % tiles.of_depth / tiles.of_image), depth(t / tiles.of_depth) {
+    int64_t rest = t % tiles.of_image;
+    int64_t* const at[] = {&row, &column};
+    for (int i = 1; i >= 0; --i) {
+      *at[i] = rest % tiles.across[i] * tiles.size * tiles.dilation[i];
+      rest /= tiles.across[i];
+    }
+    for (int i = 1; i >= 0; --i) {
+      *at[i] += rest % tiles.phases[i];
+      rest /= tiles.phases[i];
+    }
+  }
 };
 
-// Pointers to the pixels of a tile of `size` x `size`, to `outside` where there is none.
+// Pointers to size x size pixels, `dilation` apart, to `outside` where there is none.
 template <class T>
 void point_to(const TensorView& view, int64_t image, int64_t d, int64_t row, int64_t column,
-              int64_t size, T* outside, T** pixels) {
+              int64_t size, const int64_t (&dilation)[2], T* outside, T** pixels) {
   const bool inside = d >= 0 && d < view.shape[2];
   T* const plane = view.as<T>() + image * view.stride[0] + (inside ? d : 0) * view.stride[2];
   for (int64_t i = 0; i < size; ++i)
     for (int64_t j = 0; j < size; ++j) {
-      const int64_t h = row + i, w = column + j;
+      const int64_t h = row + i * dilation[0], w = column + j * dilation[1];
       const bool here = inside && h >= 0 && h < view.shape[3] && w >= 0 && w < view.shape[4];
       *pixels++ = here ? plane + h * view.stride[3] + w * view.stride[4] : outside;
     }
@@ -122,7 +136,7 @@ void values_of_input(const Source& from, const Tiles& tiles, int64_t t0, int64_t
         if (depth < 0 || depth >= from.view.shape[2]) continue;
         const T* pixels[winograd_points];
         point_to<const T>(from.view, at.image, depth, at.row + from.row, at.column + from.column,
-                          winograd_input, zeros, pixels);
+                          winograd_input, tiles.dilation, zeros, pixels);
         winograd_table().of<T>().transform_input(
             pixels, channels, values.at(0, t) + int64_t(tap) * channels, values.plane);
       }

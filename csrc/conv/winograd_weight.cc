@@ -21,7 +21,7 @@ void of_one_group(const ConvShape& s, const TensorView& input, const TensorView&
   const Source from = source_of_forward(s, input);
   const int64_t inputs_of_tap = s.in_group(), outputs = s.out_group();
   const int64_t taps = s.kernel[0], depth = inputs_of_tap * taps;
-  const Tiles tiles(winograd_outputs(s.kernel[2]), s.batch, s.output);
+  const Tiles tiles(s, winograd_outputs(s.kernel[2]), s.output);
   const int64_t filter = s.kernel[1] * s.kernel[2];
   const std::vector<T> zeros(size_t(std::max(inputs_of_tap, outputs)), T(0));
   const int64_t most =
@@ -38,7 +38,7 @@ void of_one_group(const ConvShape& s, const TensorView& input, const TensorView&
         const Place at(tiles, t0 + t);
         const T* pixels[winograd_points];
         point_to<const T>(grad_output, at.image, at.depth, at.row, at.column, tiles.size,
-                          zeros.data(), pixels);
+                          tiles.dilation, zeros.data(), pixels);
         transforms.transform_output_gradient(pixels, outputs, gradients.at(0, t), gradients.plane);
       }
     });

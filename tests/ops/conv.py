@@ -34,6 +34,8 @@ CONV2D = [
     conv("winograd-5x5", (2, 17, 9, 12), (19, 17, 5, 5), padding=(2, 1)),
     conv("winograd-5x5-400-channels", (1, 400, 5, 6), (16, 400, 5, 5), padding=4),
     conv("winograd-600-channels", (1, 600, 5, 5), (16, 600, 3, 3), padding=1),
+    conv("winograd-dilated", (2, 17, 11, 9), (18, 17, 3, 3), padding=(3, 1), dilation=(3, 2)),
+    conv("winograd-dilated-far", (1, 16, 5, 4), (16, 16, 5, 5), padding=(30, 1), dilation=(15, 1)),
     conv("winograd-many-tiles", (3, 16, 61, 71), (16, 16, 3, 3), padding="same"),
     # rows of all images together, for those at the border leave out taps
     conv("border-rows", (5, 9, 8, 9), (6, 9, 5, 3), padding=(3, 1)),
