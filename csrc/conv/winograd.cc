@@ -1,5 +1,6 @@
 // Convolution with 3x3 filters by Winograd's minimal filtering F(4x4, 3x3): 36 multiplications give
 // the 16 outputs of a tile instead of 144; and with 5x5 filters by F(2x2, 5x5): 4 instead of 100.
+// Larger filters are sums of 3x3 ones.
 //
 //   forward          values of 6x6 inputs at 36 points; at each point a product over the channels,
 //                    (tiles x channels) * (channels x outputs); outputs from their values
@@ -24,10 +25,9 @@ namespace {
 constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 16;
-constexpr int64_t filters_in_l3 = int64_t{12} << 20;  // bytes
-constexpr int64_t own_filters = int64_t{1} << 20;     // bytes: sooner made anew than fetched from
-constexpr int64_t own_tiles = 192;                    // another core's cache, for so many tiles
-constexpr int64_t rows_at_once = 128;  // of a panel of filters: its values stay in L2
+constexpr int64_t own_filters = int64_t{1} << 20;  // bytes: sooner made anew than fetched from
+constexpr int64_t own_tiles = 192;                 // another core's cache, for so many tiles
+constexpr int64_t rows_at_once = 128;              // of a panel of filters: its values stay in L2
 constexpr int64_t enough_panels = 8;
 
 // Calls body(first, count) for each block of some tiles. Many blocks: each belongs to one thread,
@@ -43,7 +43,7 @@ void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& 
   };
   if (small && ceil_div(total, own) >= enough_blocks)
     return parallel_for(ceil_div(total, own), [&](int64_t i) { block(i, own); });
-  const int64_t shared = tiles_of_block<T>(shared_block, total, channels);
+  const int64_t shared = tiles_of_block<T>(shared_by_threads<T>(depth, outputs), total, channels);
   for (int64_t i = 0; i * shared < total; ++i) block(i, shared);
 }
 
@@ -57,16 +57,15 @@ struct Filters {
   int64_t input, output;
   bool flipped;
 
-  Filters(const ConvProblem& p, int64_t group, bool back)
-      : width(p.shape->kernel[2]), flipped(back) {
-    const ConvShape& s = *p.shape;
+  Filters(const ConvShape& s, const T* all, int64_t group, bool back)
+      : width(s.kernel[2]), flipped(back) {
     taps = s.kernel[0];
     inputs = back ? s.out_group() : s.in_group();
     outputs = back ? s.in_group() : s.out_group();
     input = output = taps * size();
     (back ? input : output) *= s.in_group();
     const int64_t of_group = s.out_group() * s.in_group() * taps * size();
-    weight = static_cast<const T*>(p.weight) + group * of_group;
+    weight = all + group * of_group;
     end = weight + of_group;
   }
   int64_t size() const { return width * width; }
@@ -171,7 +170,8 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
               const Tiles& tiles, const Range& some) {
   const int64_t depth = filters.depth(), outputs = filters.outputs;
   if (some.first == some.end) return;
-  const int64_t at_once = tiles_of_block<T>(shared_block, tiles.total, depth + outputs);
+  const int64_t at_once =
+      tiles_of_block<T>(shared_by_threads<T>(depth, outputs), tiles.total, depth + outputs);
   const bool keep =
       tiles.total > at_once || ceil_div(outputs, gemm_table().of<T>().nr) < enough_panels;
   const FilterValues<T> values(filters, keep);
@@ -208,21 +208,20 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
 // filters are few, parts of the tiles, each by one thread with filters' values of its own. (Of
 // several taps of the depth, what a block of tiles meets decides on the order of the sum.)
 template <class T>
-void convolve_groups(const ConvProblem& p, bool back, const Source& from, const TensorView& to) {
-  const int64_t groups = p.shape->groups, threads = get_num_threads();
-  const Tiles tiles(*p.shape, winograd_outputs(p.shape->kernel[2]),
-                    {to.shape[2], to.shape[3], to.shape[4]});
-  const int64_t values = points * p.shape->in_group() * p.shape->out_group();
-  const bool small = groups == 1 && p.shape->kernel[0] == 1 && threads > 1 &&
+void convolve_groups(const ConvShape& s, const T* weight, const T* bias, bool back,
+                     const Source& from, const TensorView& to) {
+  const int64_t groups = s.groups, threads = get_num_threads();
+  const Tiles tiles(s, winograd_outputs(s.kernel[2]), {to.shape[2], to.shape[3], to.shape[4]});
+  const int64_t values = points * s.in_group() * s.out_group();
+  const bool small = groups == 1 && s.kernel[0] == 1 && threads > 1 &&
                      values * static_cast<int64_t>(sizeof(T)) <= own_filters;
   const int64_t parts =
       small ? std::min(tiles.total, std::max(threads, tiles.total / own_tiles)) : 1;
   parallel_for(groups * parts, [&](int64_t task) {
     const int64_t g = task / parts, part = task % parts;
-    const Filters<T> filters(p, g, back);
+    const Filters<T> filters(s, weight, g, back);
     Source of = from;
     of.view = of_group(from.view, g, filters.inputs);
-    const T* const bias = static_cast<const T*>(p.bias);
     convolve<T>(of, filters, bias ? bias + g * filters.outputs : bias,
                 of_group(to, g, filters.outputs), tiles,
                 {tiles.total * part / parts, tiles.total * (part + 1) / parts});
@@ -233,7 +232,10 @@ template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast input(p.input);
-  convolve_groups<T>(p, false, source_of_forward(s, input.view()),
+  const Squares<T> squares(s);
+  convolve_groups<T>(squares.shape(), squares.from(static_cast<const T*>(p.weight)),
+                     static_cast<const T*>(p.bias), false,
+                     source_of_forward(s, squares, input.view()),
                      channels_last_view(p.result, p.dtype, s.batch, s.out_channels, s.output));
 }
 
@@ -241,15 +243,17 @@ template <class T>
 void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast grad_output(p.output);
-  const int64_t last = s.kernel[2] - 1;
-  Source from{grad_output.view(),
-              {},
-              1,
-              s.pad_before[1] - last * s.dilation[1],
-              s.pad_before[2] - last * s.dilation[2]};
+  const Squares<T> squares(s);
+  const int64_t last = squares.shape().kernel[2] - 1;
+  std::vector<int64_t> depths;
   for (int64_t tap = 0; tap < s.kernel[0]; ++tap)
-    from.depth.push_back(s.pad_before[0] - tap * s.dilation[0]);
-  convolve_groups<T>(p, true, from,
+    depths.push_back(s.pad_before[0] - tap * s.dilation[0]);
+  const Source from{grad_output.view(),
+                    squares.taps(depths, s.pad_before[1] - last * s.dilation[1],
+                                 s.pad_before[2] - last * s.dilation[2], -1),
+                    1};
+  convolve_groups<T>(squares.shape(), squares.from(static_cast<const T*>(p.weight)),
+                     static_cast<const T*>(p.bias), true, from,
                      channels_last_view(p.result, p.dtype, s.batch, s.in_channels, s.input));
 }
 
@@ -264,8 +268,8 @@ void run(const ConvProblem& p) {
 bool winograd_refuses(const ConvProblem& p, std::string* why) {
   const ConvShape& s = *p.shape;
   if (strict_precision()) return because(why, "the precision is set to 'strict'");
-  if (s.kernel[1] != s.kernel[2] || (s.kernel[2] != 3 && s.kernel[2] != 5))
-    return because(why, "needs a kernel of 3x3 or 5x5, got ", s.kernel[1], "x", s.kernel[2]);
+  if (s.kernel[1] < 3 || s.kernel[2] < 3)
+    return because(why, "needs a kernel of 3x3 or larger, got ", s.kernel[1], "x", s.kernel[2]);
   const bool back = p.direction == ConvDirection::backward_input;
   if (s.stride[1] != 1 || s.stride[2] != 1 || (back && s.stride[0] != 1))
     return because(why, "needs stride 1, got ", s.stride[1], "x", s.stride[2]);

@@ -1,6 +1,7 @@
 // What winograd.cc and winograd_weight.cc share: tiles, and the values of their inputs.
 #pragma once
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "conv/algorithms.h"
@@ -16,17 +17,100 @@ void winograd_weight(const ConvProblem& problem);
 struct BlockSize {
   int64_t bytes, tiles;
 };
-constexpr BlockSize shared_block = {int64_t{12} << 20, 256};  // by all threads: stays in L3
+// By all threads: stays in L3, or if the filters do not, is large, for they are read for each.
+constexpr int64_t filters_in_l3 = int64_t{16} << 20;  // bytes
+constexpr BlockSize shared_block = {int64_t{12} << 20, 32}, large_block = {int64_t{12} << 20, 256};
+template <class T>
+BlockSize shared_by_threads(int64_t depth, int64_t outputs) {
+  const int64_t bytes = winograd_points * depth * outputs * static_cast<int64_t>(sizeof(T));
+  return bytes <= filters_in_l3 ? shared_block : large_block;
+}
 template <class T>
 constexpr int64_t cache_line = 64 / static_cast<int64_t>(sizeof(T));
 
-// The images that tiles are cut from, and where a tile at (d, h, w) of the result meets them: at
-// depths d * step + depth[tap], and at six rows from h + row and six columns from w + column, as far
-// apart as the tile's pixels.
+// The images that tiles are cut from, and where a tile at (d, h, w) of the result meets them with
+// each tap: at depth d * step + depth, and at six rows from h + row and six columns from w + column,
+// as far apart as the tile's pixels.
+struct Tap {
+  int64_t depth, row, column;
+};
 struct Source {
   TensorView view;
-  std::vector<int64_t> depth;
-  int64_t step, row, column;
+  std::vector<Tap> taps;
+  int64_t step;
+};
+
+// The filters as squares of 3x3 or 5x5. Those of another size are cut into squares of 3x3, filled up
+// with zeros, each of them a tap like those of the depth.
+template <class T>
+class Squares {
+ public:
+  explicit Squares(const ConvShape& s)
+      : whole_(s),
+        one_(s.kernel[1] == s.kernel[2] && (s.kernel[2] == 3 || s.kernel[2] == 5)),
+        rows_(one_ ? 1 : ceil_div(s.kernel[1], 3)),
+        columns_(one_ ? 1 : ceil_div(s.kernel[2], 3)),
+        shape_(s) {
+    if (one_) return;
+    shape_.kernel[0] *= rows_ * columns_;
+    shape_.kernel[1] = shape_.kernel[2] = 3;
+    scratch_.emplace(size_t(filters() * shape_.taps()) * sizeof(T));
+  }
+
+  const ConvShape& shape() const { return shape_; }  // its depth counts squares
+  bool one() const { return one_; }
+  T* scratch() const { return scratch_->template as<T>(); }
+
+  const T* from(const T* weight) const {
+    if (one_) return weight;
+    each([&](int64_t whole, int64_t square, bool inside) {
+      scratch()[square] = inside ? weight[whole] : T(0);
+    });
+    return scratch();
+  }
+  // What was written to the scratch, as filters again.
+  void to(T* weight) const {
+    each([&](int64_t whole, int64_t square, bool inside) {
+      if (inside) weight[whole] = scratch()[square];
+    });
+  }
+
+  // Of the depths given: each tap of the squares, at the first of its 3 or 5 rows and columns.
+  std::vector<Tap> taps(const std::vector<int64_t>& depths, int64_t row, int64_t column,
+                        int64_t direction) const {
+    std::vector<Tap> all;
+    for (int64_t depth : depths)
+      for (int64_t i = 0; i < rows_; ++i)
+        for (int64_t j = 0; j < columns_; ++j)
+          all.push_back({depth, row + direction * 3 * i * whole_.dilation[1],
+                         column + direction * 3 * j * whole_.dilation[2]});
+    return all;
+  }
+
+ private:
+  int64_t filters() const { return whole_.out_channels * whole_.in_group(); }
+
+  template <class F>
+  void each(const F& body) const {
+    const int64_t high = whole_.kernel[1], wide = whole_.kernel[2];
+    parallel_for(filters(), [&](int64_t filter) {
+      int64_t square = filter * shape_.taps();
+      for (int64_t d = 0; d < whole_.kernel[0]; ++d)
+        for (int64_t i = 0; i < rows_; ++i)
+          for (int64_t j = 0; j < columns_; ++j)
+            for (int64_t k = 0; k < 9; ++k, ++square) {
+              const int64_t h = 3 * i + k / 3, w = 3 * j + k % 3;
+              body(((filter * whole_.kernel[0] + d) * high + h) * wide + w, square,
+                   h < high && w < wide);
+            }
+    });
+  }
+
+  const ConvShape& whole_;
+  const bool one_;
+  const int64_t rows_, columns_;
+  ConvShape shape_;
+  std::optional<Scratch> scratch_;
 };
 
 // The result's images: dense and channels last, cut into tiles of size x size. Those of a depth of
@@ -51,7 +135,7 @@ struct Tiles {
 inline Range tiles_met(const Source& from, int64_t tap, const Tiles& tiles, int64_t t0,
                        int64_t count) {
   const auto reach = [&](int64_t depth) {  // the first result that is not before `depth`
-    const int64_t distance = depth - from.depth[size_t(tap)];
+    const int64_t distance = depth - from.taps[size_t(tap)].depth;
     return distance <= 0 ? 0 : std::min(ceil_div(distance, from.step), tiles.depths);
   };
   const auto tile = [&](int64_t depth) {
@@ -131,24 +215,26 @@ void values_of_input(const Source& from, const Tiles& tiles, int64_t t0, int64_t
   in_ranges(count, [&](int64_t first, int64_t end) {
     for (int64_t t = first; t < end; ++t) {
       const Place at(tiles, t0 + t);
-      for (size_t tap = 0; tap < from.depth.size(); ++tap) {
-        const int64_t depth = at.depth * from.step + from.depth[tap];
+      for (size_t i = 0; i < from.taps.size(); ++i) {
+        const Tap& tap = from.taps[i];
+        const int64_t depth = at.depth * from.step + tap.depth;
         if (depth < 0 || depth >= from.view.shape[2]) continue;
         const T* pixels[winograd_points];
-        point_to<const T>(from.view, at.image, depth, at.row + from.row, at.column + from.column,
+        point_to<const T>(from.view, at.image, depth, at.row + tap.row, at.column + tap.column,
                           winograd_input, tiles.dilation, zeros, pixels);
         winograd_table().of<T>().transform_input(
-            pixels, channels, values.at(0, t) + int64_t(tap) * channels, values.plane);
+            pixels, channels, values.at(0, t) + int64_t(i) * channels, values.plane);
       }
     }
   });
 }
 
-inline Source source_of_forward(const ConvShape& s, const TensorView& input) {
-  Source from{input, {}, s.stride[0], -s.pad_before[1], -s.pad_before[2]};
+template <class T>
+Source source_of_forward(const ConvShape& s, const Squares<T>& squares, const TensorView& input) {
+  std::vector<int64_t> depths;
   for (int64_t tap = 0; tap < s.kernel[0]; ++tap)
-    from.depth.push_back(tap * s.dilation[0] - s.pad_before[0]);
-  return from;
+    depths.push_back(tap * s.dilation[0] - s.pad_before[0]);
+  return {input, squares.taps(depths, -s.pad_before[1], -s.pad_before[2], 1), s.stride[0]};
 }
 
 }  // namespace pyconv

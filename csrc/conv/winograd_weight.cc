@@ -14,18 +14,18 @@ constexpr int64_t most_tiles = 512;  // of one sum without a break
 
 // Of one group, whose channels alone the arrays hold.
 template <class T>
-void of_one_group(const ConvShape& s, const TensorView& input, const TensorView& grad_output,
+void of_one_group(const ConvShape& s, const Source& from, const TensorView& grad_output,
                   T* result) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
   const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(s.kernel[2]);
-  const Source from = source_of_forward(s, input);
   const int64_t inputs_of_tap = s.in_group(), outputs = s.out_group();
   const int64_t taps = s.kernel[0], depth = inputs_of_tap * taps;
   const Tiles tiles(s, winograd_outputs(s.kernel[2]), s.output);
   const int64_t filter = s.kernel[1] * s.kernel[2];
   const std::vector<T> zeros(size_t(std::max(inputs_of_tap, outputs)), T(0));
-  const int64_t most =
-      std::min(tiles_of_block<T>(shared_block, tiles.total, depth + outputs), most_tiles);
+  const int64_t most = std::min(
+      tiles_of_block<T>(shared_by_threads<T>(depth, outputs), tiles.total, depth + outputs),
+      most_tiles);
   const Values<T> inputs(most, depth), gradients(most, outputs), sums(outputs, depth);
   const Panels rows(outputs, kernels.mr);
   const int64_t at_once = ceil_div(rows.count, ceil_div(rows.count, 8));
@@ -84,14 +84,18 @@ void of_one_group(const ConvShape& s, const TensorView& input, const TensorView&
 
 template <class T>
 void backward_weight(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
   const ChannelsLast input(p.input), grad_output(p.output);
-  const int64_t filters = s.out_group() * s.in_group() * s.taps();
+  const Squares<T> squares(*p.shape);
+  const ConvShape& s = squares.shape();
+  const Source from = source_of_forward(*p.shape, squares, input.view());
+  T* const result = squares.one() ? static_cast<T*>(p.result) : squares.scratch();
   parallel_for(s.groups, [&](int64_t g) {
-    of_one_group(s, of_group(input.view(), g, s.in_group()),
-                 of_group(grad_output.view(), g, s.out_group()),
-                 static_cast<T*>(p.result) + g * filters);
+    Source of = from;
+    of.view = of_group(input.view(), g, s.in_group());
+    of_one_group(s, of, of_group(grad_output.view(), g, s.out_group()),
+                 result + g * s.out_group() * s.in_group() * s.taps());
   });
+  if (!squares.one()) squares.to(static_cast<T*>(p.result));
 }
 
 }  // namespace

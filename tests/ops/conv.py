@@ -36,6 +36,9 @@ CONV2D = [
     conv("winograd-600-channels", (1, 600, 5, 5), (16, 600, 3, 3), padding=1),
     conv("winograd-dilated", (2, 17, 11, 9), (18, 17, 3, 3), padding=(3, 1), dilation=(3, 2)),
     conv("winograd-dilated-far", (1, 16, 5, 4), (16, 16, 5, 5), padding=(30, 1), dilation=(15, 1)),
+    conv("winograd-7x7", (2, 17, 10, 12), (18, 17, 7, 7), padding=(3, 2)),
+    conv("winograd-4x8", (1, 16, 9, 11), (19, 16, 4, 8), padding=3, dilation=(2, 1)),
+    conv("winograd-9x3-groups", (1, 34, 10, 5), (32, 17, 9, 3), padding=(4, 1), groups=2),
     conv("winograd-many-tiles", (3, 16, 61, 71), (16, 16, 3, 3), padding="same"),
     # rows of all images together, for those at the border leave out taps
     conv("border-rows", (5, 9, 8, 9), (6, 9, 5, 3), padding=(3, 1)),
@@ -176,6 +179,7 @@ CONV3D = [
     conv("few-pixels-stride", (2, 5, 4, 5, 6), (256, 5, 4, 2, 1), padding=2, stride=(2, 1, 2)),
     conv("film", (1, 3, 8, 12, 12), (8, 3, 3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3)),
     conv("winograd", (1, 18, 4, 6, 9), (33, 18, 3, 3, 3), padding=(0, 1, 1)),
+    conv("winograd-7x4", (1, 16, 3, 9, 6), (17, 16, 2, 7, 4), padding=(1, 3, 2)),
     conv("winograd-dilated", (2, 16, 7, 5, 6), (16, 16, 2, 3, 3), dilation=(3, 1, 1), padding=2),
     conv("kernel-is-input", (2, 4, 3, 2, 4), (5, 4, 3, 2, 4)),
     conv("groups-of-2", (1, 18, 4, 5, 6), (18, 2, 2, 3, 3), groups=9, padding=1),
