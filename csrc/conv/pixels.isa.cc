@@ -184,7 +184,11 @@ void pack_weight_back(const T* weight, int64_t lane_stride, int64_t row_stride, 
       }
       const T* from = weight + first * lane_stride;
       T* to = packed + t * rows * width + first;
+      constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
       for (int64_t r = 0; r < rows; ++r, from += row_stride, to += width) {
+        if (lane_stride > 1)  // rows are pages apart, which the hardware does not follow
+          for (int64_t i = 0; i < used * lane_stride; i += line)
+            __builtin_prefetch(from + 8 * row_stride + i);
         if (used == L && lane_stride == 1) {
           for (int64_t i = 0; i < count; ++i)
             store(to + i * rows * width, load(from + taps[t + i]));

@@ -29,8 +29,8 @@ template <class T>
 constexpr int64_t cache_line = 64 / static_cast<int64_t>(sizeof(T));
 
 // The images that tiles are cut from, and where a tile at (d, h, w) of the result meets them with
-// each tap: at depth d * step + depth, and at six rows from h + row and six columns from w + column,
-// as far apart as the tile's pixels.
+// each tap: at depth d * step + depth, and at six rows from h + row and six columns from
+// w + column, as far apart as the tile's pixels.
 struct Tap {
   int64_t depth, row, column;
 };
@@ -40,8 +40,8 @@ struct Source {
   int64_t step;
 };
 
-// The filters as squares of 3x3 or 5x5. Those of another size are cut into squares of 3x3, filled up
-// with zeros, each of them a tap like those of the depth.
+// The filters as squares of 3x3 or 5x5. Those of another size are cut into squares of 3x3, filled
+// up with zeros, each of them a tap like those of the depth.
 template <class T>
 class Squares {
  public:

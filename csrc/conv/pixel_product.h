@@ -1,0 +1,192 @@
+// The product of channels_last.cc, pixels as rows and output channels as columns, and its blocks.
+#pragma once
+#include <algorithm>
+
+#include "conv/algorithms.h"
+#include "conv/weights.h"
+#include "gemm/gemm.h"
+
+namespace pyconv {
+
+constexpr int64_t shared_panels = 8;  // of pixels, in a block that all tasks share
+constexpr int64_t enough_panels = 8;  // of weights, for as many tasks
+constexpr int64_t few_panels = 36;    // of pixels that need not be formed
+
+template <class T>
+struct PixelTarget {
+  T* data;          // of the first group and phase
+  int64_t columns;  // channels of a group: neighbours
+  int64_t row;      // channels of all groups
+  bool dense;       // pixel j at j * row; else:
+  Places places;
+
+  void rows_before_images(int64_t batch) {  // see ColumnsOf
+    places.pixels[0] = places.pixels[1];
+    places.step[0] = places.step[1];
+    places.pixels[1] = batch;
+    places.step[1] = places.image_stride;
+    dense = false;
+  }
+};
+
+template <class T>
+struct PixelProduct {
+  const ColumnsOf<T>& columns;
+  const Weights<T>& weights;
+  const T* bias;  // or null
+  PixelTarget<T> target;
+  int64_t pixels;      // of all images
+  int64_t stretch;     // of pixels, that no task should cross
+  int64_t row_before;  // of the weights: terms of a row of taps before those of the columns,
+  int64_t row;         // and terms of a row in all; the columns may lack some at its ends
+
+  int64_t depth() const { return columns.rows(); }
+
+  // Multiplications of a column with tasks of at most so many pixels.
+  int64_t terms(int64_t most) const;
+
+  // Whether the weights are read but once if each panel of them meets all pixels.
+  bool few_pixels(int64_t groups) const {
+    const int64_t most = in_place(columns.group(0)) ? few_panels : shared_panels;
+    return groups == 1 && pixels <= most * gemm_table().of<T>().mr &&
+           weights.panels() >= enough_panels;
+  }
+};
+
+// Pixels [j0, j0 + count) of one group times the panels [n0, n1) of output channels.
+template <class T>
+class PixelBlock {
+ public:
+  // all_parts: keeps the columns of every part of the sum, not of one at a time.
+  PixelBlock(const PixelProduct<T>& product, int64_t group, int64_t j0, int64_t count, int64_t n0,
+             int64_t n1, bool all_parts)
+      : kernels_(gemm_table().of<T>()),
+        product_(product),
+        from_(product.columns.group(group)),
+        group_(group),
+        j0_(j0),
+        count_(count),
+        n0_(n0),
+        panels_(count, kernels_.mr),
+        met_(depth_met(from_, j0, count)),
+        row_of_taps_(from_.taps[2] * from_.channels),
+        whole_rows_(row_of_taps_ == product.row),
+        kc_(balanced(whole_rows_ ? depth() : row_of_taps_, sum_block<T>)),
+        direct_(in_place(from_)),
+        row_(direct_ ? from_.stride[2] : kc_ + 64 / static_cast<int64_t>(sizeof(T))),
+        part_(all_parts ? count * row_ : 0),
+        packed_(direct_ ? 0 : size_t(all_parts ? parts() * part_ : count * row_) * sizeof(T)),
+        beside_row_((n1 - n0) * kernels_.nr),
+        beside_(product.target.dense ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
+
+  int64_t depth() const { return met_.end - met_.first; }
+  // Parts of the sum: of all of it, or where the weights have gaps, of each row of taps.
+  int64_t parts() const {
+    return whole_rows_ ? ceil_div(depth(), kc_)
+                       : ceil_div(depth(), row_of_taps_) * ceil_div(row_of_taps_, kc_);
+  }
+  int64_t panels() const { return panels_.count; }
+
+  // Where a panel of weights has those of part k.
+  const T* of_part(int64_t k, const T* panel) const {
+    const int64_t first = part(k).first;
+    const int64_t gaps =
+        whole_rows_ ? 0
+                    : product_.row_before + first / row_of_taps_ * (product_.row - row_of_taps_);
+    return panel + (first + gaps) * kernels_.nr;
+  }
+
+  // Forms part k of the columns, panels [i0, i1) of pixels.
+  void form(int64_t k, int64_t i0, int64_t i1) const {
+    if (direct_) return;
+    const int64_t first = panels_.first_row(i0), end = panels_.first_row(i1);
+    const Range terms = part(k);
+    pixel_table().of<T>().pack_pixels(from_, j0_ + first, end - first, terms.first,
+                                      terms.end - terms.first,
+                                      packed_.template as<T>() + k * part_ + first * row_, row_);
+  }
+
+  // Adds part k of the sum for the panel n of output channels, whose weights are given.
+  void multiply(int64_t k, int64_t n, const T* weight) const {
+    const PixelTarget<T>& target = product_.target;
+    const int64_t nr = kernels_.nr, channel = n * nr;
+    const int64_t wide = std::min<int64_t>(nr, target.columns - channel);
+    const T* const a =
+        direct_ ? from_.source + j0_ * row_ + k * kc_ : packed_.template as<T>() + k * part_;
+    T* const c = target.dense ? target.data + j0_ * target.row + group_ * target.columns + channel
+                              : beside_.template as<T>() + (n - n0_) * nr;
+    Tile<T> tile{};
+    const Range terms = part(k);
+    tile.depth = terms.end - terms.first;
+    tile.a_row = row_;
+    tile.a_column = 1;
+    tile.b = of_part(k, weight);
+    tile.b_row = nr;
+    tile.c_row = target.dense ? target.row : beside_row_;
+    tile.accumulate = k > 0;
+    if (product_.bias && k + 1 == parts())
+      tile.epilogue.column_bias = product_.bias + group_ * target.columns + channel;
+    for (int64_t i = 0; i < panels_.count; ++i) {
+      tile.height = panels_.rows(i);
+      tile.a = a + panels_.first_row(i) * row_;
+      tile.ahead = tile.a + tile.height * row_;
+      tile.c = c + panels_.first_row(i) * tile.c_row;
+      if (wide == nr)
+        kernels_.tile(tile);
+      else
+        kernels_.tile_narrow(tile, static_cast<int>(wide));
+    }
+  }
+
+  // What does not lie densely in the target is copied there: panel n of output channels.
+  void finish(int64_t n) const {
+    const PixelTarget<T>& target = product_.target;
+    if (target.dense) return;
+    const int64_t nr = kernels_.nr, channel = n * nr;
+    const int64_t wide = std::min<int64_t>(nr, target.columns - channel);
+    int64_t offset[shared_panels * most_rows];
+    target.places.offsets(j0_, count_, offset);
+    const T* from = beside_.template as<T>() + (n - n0_) * nr;
+    for (int64_t j = 0; j < count_; ++j, from += beside_row_)
+      std::copy(from, from + wide, target.data + offset[j] + group_ * target.columns + channel);
+  }
+
+ private:
+  Range part(int64_t k) const {
+    if (whole_rows_) return {met_.first + k * kc_, std::min(met_.first + (k + 1) * kc_, met_.end)};
+    const int64_t of_row = ceil_div(row_of_taps_, kc_);
+    const int64_t first = met_.first + k / of_row * row_of_taps_;
+    const int64_t skip = k % of_row * kc_;
+    return {first + skip, std::min({first + skip + kc_, first + row_of_taps_, met_.end})};
+  }
+
+  const GemmKernels<T>& kernels_;
+  const PixelProduct<T>& product_;
+  const Columns<T> from_;
+  const int64_t group_, j0_, count_, n0_;
+  const Panels panels_;
+  const Range met_;
+  const int64_t row_of_taps_;
+  const bool whole_rows_;
+  const int64_t kc_;
+  const bool direct_;
+  const int64_t row_, part_;
+  const Scratch packed_;
+  const int64_t beside_row_;
+  const Scratch beside_;
+};
+
+template <class T>
+int64_t PixelProduct<T>::terms(int64_t most) const {
+  const int64_t count = balanced(stretch, most);
+  int64_t total = 0;
+  for (int64_t first = 0; first < pixels; first += stretch)
+    for (int64_t j = 0; j < stretch; j += count) {
+      const int64_t some = std::min(count, stretch - j);
+      const Range met = depth_met(columns.group(0), first + j, some);
+      total += some * (met.end - met.first);
+    }
+  return total;
+}
+
+}  // namespace pyconv
