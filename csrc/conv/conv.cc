@@ -28,13 +28,14 @@ constexpr int64_t in_place_rows = 32;  // of a product that reads images where t
 constexpr double transpose_cycles = 1;
 // Channels last: per stretch of a row of taps, or of one, and per element.
 constexpr double row_stretch_cycles = 7, tap_stretch_cycles = 20, copy_cycles = 0.12;
-constexpr double layout_cycles = 1.7;  // per element of an array copied into another layout
+// Per element of an array copied into another layout, in the cache and beyond.
+constexpr double near_layout_cycles = 0.7, layout_cycles = 1.7, near_bytes = 4 << 20;
 constexpr double read_cycles = 0.35;   // per weight, where it lies
 constexpr double repack_cycles = 0.3;  // per weight
 constexpr double window_cycles = 2;    // direct: per element copied
 constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
-// Of several groups: per element of columns, and per number put in its place when scattered.
-constexpr double group_form_cycles = 0.7, group_scatter_cycles = 4;
+// Of several groups, per element of columns; and per number that is put in its place afterwards.
+constexpr double group_form_cycles = 0.7, scatter_cycles = 4;
 constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
 
 double lanes(const ConvProblem& p) {
@@ -59,15 +60,21 @@ struct Roles {
   }
 };
 
+double copy_cycles_of(const ConvProblem& p, int64_t channels, int64_t pixels) {
+  const double elements = double(p.shape->batch) * double(channels) * double(pixels);
+  const bool near = elements * double(bytes_of(p.dtype)) <= near_bytes;
+  return (near ? near_layout_cycles : layout_cycles) * elements;
+}
+
 // Of the arrays that a channels-last method must first copy.
 double conversion_cycles(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
-  double elements = 0;
+  double cycles = 0;
   if (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input))
-    elements += double(s.batch) * double(s.in_channels * s.in_pixels());
+    cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
   if (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output))
-    elements += double(s.batch) * double(s.out_channels * s.out_pixels());
-  return layout_cycles * elements;
+    cycles += copy_cycles_of(p, s.out_channels, s.out_pixels());
+  return cycles;
 }
 
 double channels_last_cost(const ConvProblem& p) {
@@ -103,14 +110,16 @@ double implicit_gemm_cost(const ConvProblem& p) {
   const Roles r(p);
   const double nr = 2 * lanes(p), groups = double(p.shape->groups);
   double form = form_cycles(p, r) * r.pixels * groups * r.depth;
-  if (p.direction != ConvDirection::backward_weight)
-    form += read_cycles * groups * r.outputs * r.depth;
-  else  // both operands
+  if (p.direction != ConvDirection::backward_weight) {
+    const double of_image = r.pixels / double(p.shape->batch);  // its last panel is broken off
+    form += read_cycles * groups * r.outputs * r.depth +
+            scatter_cycles * r.pixels * groups * r.outputs * std::min(1.0, nr / of_image);
+  } else  // both operands
     form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs);
   if (p.shape->groups > 1) {  // products of small matrices
     const bool scattered = p.direction == ConvDirection::backward_input && strided(*p.shape);
     form += group_form_cycles * r.pixels * groups * r.depth;
-    form += scattered ? group_scatter_cycles * r.pixels * groups * r.outputs : 0;
+    form += scattered ? scatter_cycles * r.pixels * groups * r.outputs : 0;
   }
   const double low = std::max(1.0, 5 / r.outputs);  // rows of a tile
   return (1.07 * low * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr + form +
@@ -129,8 +138,8 @@ double im2col_cost(const ConvProblem& p) {
   const bool back = p.direction == ConvDirection::backward_input;
   double form = column_cycles + (back ? row_cycles + row_start_cycles / double(s.output[2])
                                       : form_cycles(p, Roles(p)));
-  const bool in_place = is_pointwise(s) && !back && in_c_order(p.input);
-  if (in_place && (weight || s.out_group() <= in_place_rows)) form = 0;
+  const bool in_place = is_pointwise(s) && in_c_order(back ? p.output : p.input);
+  if (in_place && (weight || Roles(p).outputs <= in_place_rows)) form = 0;
   const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
   const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
                       double(s.out_group());
