@@ -1,7 +1,6 @@
 // What winograd.cc and winograd_weight.cc share: tiles, and the values of their inputs.
 #pragma once
 #include <algorithm>
-#include <optional>
 #include <vector>
 
 #include "conv/algorithms.h"
@@ -50,16 +49,12 @@ class Squares {
         one_(s.kernel[1] == s.kernel[2] && (s.kernel[2] == 3 || s.kernel[2] == 5)),
         rows_(one_ ? 1 : ceil_div(s.kernel[1], 3)),
         columns_(one_ ? 1 : ceil_div(s.kernel[2], 3)),
-        shape_(s) {
-    if (one_) return;
-    shape_.kernel[0] *= rows_ * columns_;
-    shape_.kernel[1] = shape_.kernel[2] = 3;
-    scratch_.emplace(size_t(filters() * shape_.taps()) * sizeof(T));
-  }
+        shape_(cut()),
+        scratch_(one_ ? 0 : size_t(filters() * shape_.taps()) * sizeof(T)) {}
 
   const ConvShape& shape() const { return shape_; }  // its depth counts squares
   bool one() const { return one_; }
-  T* scratch() const { return scratch_->template as<T>(); }
+  T* scratch() const { return scratch_.template as<T>(); }
 
   const T* from(const T* weight) const {
     if (one_) return weight;
@@ -88,6 +83,13 @@ class Squares {
   }
 
  private:
+  ConvShape cut() const {
+    ConvShape s = whole_;
+    if (one_) return s;
+    s.kernel[0] *= rows_ * columns_;
+    s.kernel[1] = s.kernel[2] = 3;
+    return s;
+  }
   int64_t filters() const { return whole_.out_channels * whole_.in_group(); }
 
   template <class F>
@@ -109,8 +111,8 @@ class Squares {
   const ConvShape& whole_;
   const bool one_;
   const int64_t rows_, columns_;
-  ConvShape shape_;
-  std::optional<Scratch> scratch_;
+  const ConvShape shape_;
+  const Scratch scratch_;
 };
 
 // The result's images: dense and channels last, cut into tiles of size x size. Those of a depth of
