@@ -28,6 +28,9 @@ from .nn.rnn_base import RNNBase
 from .rehearsal import peak_bytes
 from .tensor import Tensor
 
+# Whose outputs count as activations.
+ACTIVE = (ConvBase, nn.Linear, MaxPoolBase, AvgPoolBase, LPPoolBase)
+
 
 class View(NamedTuple):
     """What an element of a layer's output sees of the network's input, in one dimension."""
@@ -52,7 +55,8 @@ class Layer:
     multiply_adds : int
         Of convolutions, linear and recurrent layers; adding a bias counts as one.
     activations : int
-        Elements of the output if it is a convolution, else 0.
+        Elements of the output if it is a convolution, a pool with a window, or a linear layer, else
+        0: as the authors of RegNet count in their code (``blocks.py`` of pycls).
     views : tuple of View
         Receptive field, effective stride and padding in each dimension of an image.
     """
@@ -297,7 +301,7 @@ class _Watch:
             if output is not args[0]:
                 self.remember(output, views)
             parameters = sum(p.numel() for p in module.parameters())
-            activations = math.prod(shape) if isinstance(module, ConvBase) else 0
+            activations = math.prod(shape) if isinstance(module, ACTIVE) else 0
             work = _multiply_adds(module, input, shape)
             kind = type(module).__name__
             self.layers.append(Layer(name, kind, shape, parameters, work, activations, views))

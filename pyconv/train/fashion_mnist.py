@@ -76,14 +76,16 @@ def mirrored(images: Tensor) -> Tensor:
 def lenet(nn: Any = nn, batch_norm: bool = False) -> Any:
     """Return LeNet as in *Dive into deep learning*, sections 7.6 and 8.5; `nn` may be PyTorch's.
 
-    Sigmoids, average pools, weights after Xavier; batch norm, if asked for, before each sigmoid.
+    Sigmoids, average pools, weights after Xavier. The book's network with batch norm, before each
+    sigmoid, has no padding.
     """
+    padding, pixels = (0, 4 * 4) if batch_norm else (2, 5 * 5)
 
     def norm(layer: Any, channels: int) -> list[Any]:
         return [layer(channels)] if batch_norm else []
 
     net = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
+        nn.Conv2d(1, 6, 5, padding=padding),
         *norm(nn.BatchNorm2d, 6),
         nn.Sigmoid(),
         nn.AvgPool2d(2),
@@ -92,7 +94,7 @@ def lenet(nn: Any = nn, batch_norm: bool = False) -> Any:
         nn.Sigmoid(),
         nn.AvgPool2d(2),
         nn.Flatten(),
-        nn.Linear(16 * 5 * 5, 120),
+        nn.Linear(16 * pixels, 120),
         *norm(nn.BatchNorm1d, 120),
         nn.Sigmoid(),
         nn.Linear(120, 84),
