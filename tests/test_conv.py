@@ -72,6 +72,15 @@ def test_names_of_algorithms(op: str) -> None:
         pyconv.algorithm(**{op: "fastest"})
 
 
+def test_winograd_leaves_out_kernels_that_would_need_much_memory() -> None:
+    x = drawn(1, 64, 40, 40, dtype=np.float32)
+    for size, possible in [(31, True), (61, False)]:
+        told = pyconv.explain(F.conv2d, x, drawn(16, 64, size, size, dtype=np.float32), padding=30)
+        row = next(row for row in told.rows if row["algorithm"] == "winograd")
+        assert (not row["refused"]) == possible
+        assert row["chosen"] == possible
+
+
 def test_explanation_of_a_transposed_convolution() -> None:
     x, weight = drawn(1, 4, 5, 5, dtype=np.float32), drawn(4, 2, 3, 3, dtype=np.float32)
     told = pyconv.explain(F.conv_transpose2d, x, weight, stride=2, output_padding=1)

@@ -270,6 +270,14 @@ bool winograd_refuses(const ConvProblem& p, std::string* why) {
   if (strict_precision()) return because(why, "the precision is set to 'strict'");
   if (s.kernel[1] < 3 || s.kernel[2] < 3)
     return because(why, "needs a kernel of 3x3 or larger, got ", s.kernel[1], "x", s.kernel[2]);
+  const double squares =
+      double(s.kernel[0]) * double(ceil_div(s.kernel[1], 3)) * double(ceil_div(s.kernel[2], 3));
+  const double values = double(shared_block.tiles * points) *
+                        double(std::max(s.in_group(), s.out_group())) * squares *
+                        double(bytes_of(p.dtype));
+  if (values > most_values / 2 && std::max(s.kernel[1], s.kernel[2]) > 5)
+    return because(why, "needs the values of ", shared_block.tiles, " tiles in ", most_values / 2,
+                   " bytes, got ", values);
   const bool back = p.direction == ConvDirection::backward_input;
   if (s.stride[1] != 1 || s.stride[2] != 1 || (back && s.stride[0] != 1))
     return because(why, "needs stride 1, got ", s.stride[1], "x", s.stride[2]);

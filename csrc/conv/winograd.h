@@ -17,12 +17,14 @@ struct BlockSize {
   int64_t bytes, tiles;
 };
 // By all threads: stays in L3, or if the filters do not, is large, for they are read for each.
-constexpr int64_t filters_in_l3 = int64_t{16} << 20;  // bytes
 constexpr BlockSize shared_block = {int64_t{12} << 20, 32}, large_block = {int64_t{12} << 20, 256};
+constexpr int64_t filters_in_l3 = int64_t{16} << 20, most_values = int64_t{128} << 20;  // bytes
 template <class T>
 BlockSize shared_by_threads(int64_t depth, int64_t outputs) {
-  const int64_t bytes = winograd_points * depth * outputs * static_cast<int64_t>(sizeof(T));
-  return bytes <= filters_in_l3 ? shared_block : large_block;
+  const int64_t row = winograd_points * static_cast<int64_t>(sizeof(T));
+  const bool large = row * depth * outputs > filters_in_l3 &&
+                     row * (depth + outputs) * large_block.tiles <= most_values;
+  return large ? large_block : shared_block;
 }
 template <class T>
 constexpr int64_t cache_line = 64 / static_cast<int64_t>(sizeof(T));
