@@ -36,6 +36,7 @@ constexpr double window_cycles = 2;    // direct: per element copied
 constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
 // Of several groups, per element of columns; and per number that is put in its place afterwards.
 constexpr double group_form_cycles = 0.7, scatter_cycles = 4;
+constexpr double tiny_cycles = 100;  // gradient of weights of a part of one tile: per pixel
 constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
 
 double lanes(const ConvProblem& p) {
@@ -77,6 +78,14 @@ double conversion_cycles(const ConvProblem& p) {
   return cycles;
 }
 
+// What a gradient of weights that is but a part of one tile costs beyond its multiplications, where
+// the sum runs over pixels that are repacked for it.
+double tiny_gradient_cycles(const ConvProblem& p, const Roles& r) {
+  const bool tiny = p.direction == ConvDirection::backward_weight && r.outputs <= lanes(p) &&
+                    r.depth <= 2 * lanes(p);
+  return tiny ? tiny_cycles * r.pixels * double(p.shape->groups) : 0;
+}
+
 double channels_last_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
@@ -93,7 +102,7 @@ double channels_last_cost(const ConvProblem& p) {
   const double narrow =
       weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr / 2);
   return ((weight ? 1.2 : 1.05) * multiply + form + weights + narrow + conversion_cycles(p) +
-          3000) /
+          tiny_gradient_cycles(p, r) + 3000) /
          hertz;
 }
 
@@ -121,6 +130,7 @@ double implicit_gemm_cost(const ConvProblem& p) {
     form += group_form_cycles * r.pixels * groups * r.depth;
     form += scattered ? scatter_cycles * r.pixels * groups * r.outputs : 0;
   }
+  form += tiny_gradient_cycles(p, r);
   const double low = std::max(1.0, 5 / r.outputs);  // rows of a tile
   return (1.07 * low * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr + form +
           3000) /
