@@ -6,6 +6,7 @@
 #include "conv/conv.h"
 #include "conv/kernels.h"
 #include "core/memory.h"
+#include "core/threads.h"
 
 namespace pyconv {
 
@@ -142,6 +143,17 @@ inline bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.s
 inline bool is_pointwise(const ConvShape& s) {
   return s.taps() == 1 && !strided(s) && s.in_pixels() == s.out_pixels();
 }
+
+// The squares that Winograd's algorithm takes a filter for: one of 3x3 or 5x5, or as many of 3x3 as
+// cover it.
+struct SquareGrid {
+  int64_t width, rows, columns;
+  explicit SquareGrid(const ConvShape& s) : width(3) {
+    if (s.kernel[1] == 5 && s.kernel[2] == 5) width = 5;
+    rows = ceil_div(s.kernel[1], width);
+    columns = ceil_div(s.kernel[2], width);
+  }
+};
 
 // The channels of group g of several, each of `channels`.
 TensorView of_group(const TensorView& view, int64_t g, int64_t channels);

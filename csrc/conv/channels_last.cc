@@ -110,7 +110,6 @@ PixelProduct<T> product_of(const ConvProblem& p, const ColumnsOf<T>& columns,
 // A product by strips of columns that meet the same taps of a row.
 template <class T>
 void multiply(const ConvShape& s, const PixelProduct<T>& product) {
-  if (product.pixels == 0) return;
   const Columns<T> all = product.columns.group(0);
   const std::vector<Strip> strips = strips_of(all, product.pixels / all.pixels[2]);
   Weights<T> weights = product.weights;
@@ -231,6 +230,7 @@ void backward_input(const ConvProblem& p) {
 
 template <class T>
 void run(const ConvProblem& p) {
+  if (p.shape->batch == 0) return;
   if (p.direction == ConvDirection::forward)
     forward<T>(p);
   else

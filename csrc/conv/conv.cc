@@ -178,13 +178,13 @@ double winograd_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const bool back = p.direction == ConvDirection::backward_input;
   const auto& size = back ? s.input : s.output;
-  const bool one = s.kernel[1] == 5 && s.kernel[2] == 5;  // else squares of 3x3
+  const SquareGrid grid(s);
   double tiles = double(s.batch) * double(size[0]), taps = double(s.kernel[0]), lane = lanes(p);
   for (int i = 1; i < 3; ++i) {  // with dilation, of each of its phases
     tiles *= double(std::min(s.dilation[i], size[i])) *
-             double(ceil_div(ceil_div(size[i], s.dilation[i]), winograd_outputs(one ? 5 : 3)));
-    taps *= one ? 1 : double(ceil_div(s.kernel[i], 3));
+             double(ceil_div(ceil_div(size[i], s.dilation[i]), winograd_outputs(grid.width)));
   }
+  taps *= double(grid.rows * grid.columns);
   const double depth = taps * double(back ? s.out_group() : s.in_group());
   const double outputs = double(back ? s.in_group() : s.out_group());
   const bool weight = p.direction == ConvDirection::backward_weight;

@@ -37,7 +37,7 @@ template <class T, class F>
 void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& body) {
   const int64_t total = some.end - some.first, channels = depth + outputs;
   const int64_t own = tiles_of_block<T>(own_block, total, channels);
-  const bool small = points * depth * outputs * static_cast<int64_t>(sizeof(T)) <= filters_in_l3;
+  const bool small = value_bytes<T> * depth * outputs <= filters_in_l3;
   const auto block = [&](int64_t i, int64_t size) {
     body(some.first + i * size, std::min(size, total - i * size));
   };
@@ -212,9 +212,8 @@ void convolve_groups(const ConvShape& s, const T* weight, const T* bias, bool ba
                      const Source& from, const TensorView& to) {
   const int64_t groups = s.groups, threads = get_num_threads();
   const Tiles tiles(s, winograd_outputs(s.kernel[2]), {to.shape[2], to.shape[3], to.shape[4]});
-  const int64_t values = points * s.in_group() * s.out_group();
   const bool small = groups == 1 && s.kernel[0] == 1 && threads > 1 &&
-                     values * static_cast<int64_t>(sizeof(T)) <= own_filters;
+                     value_bytes<T> * s.in_group() * s.out_group() <= own_filters;
   const int64_t parts =
       small ? std::min(tiles.total, std::max(threads, tiles.total / own_tiles)) : 1;
   parallel_for(groups * parts, [&](int64_t task) {
@@ -270,8 +269,8 @@ bool winograd_refuses(const ConvProblem& p, std::string* why) {
   if (strict_precision()) return because(why, "the precision is set to 'strict'");
   if (s.kernel[1] < 3 || s.kernel[2] < 3)
     return because(why, "needs a kernel of 3x3 or larger, got ", s.kernel[1], "x", s.kernel[2]);
-  const double squares =
-      double(s.kernel[0]) * double(ceil_div(s.kernel[1], 3)) * double(ceil_div(s.kernel[2], 3));
+  const SquareGrid grid(s);
+  const double squares = double(s.kernel[0]) * double(grid.rows) * double(grid.columns);
   const double values = double(shared_block.tiles * points) *
                         double(std::max(s.in_group(), s.out_group())) * squares *
                         double(bytes_of(p.dtype));

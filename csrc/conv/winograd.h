@@ -16,14 +16,17 @@ void winograd_weight(const ConvProblem& problem);
 struct BlockSize {
   int64_t bytes, tiles;
 };
+// Of an element: its values at all points.
+template <class T>
+constexpr int64_t value_bytes = winograd_points * static_cast<int64_t>(sizeof(T));
+
 // By all threads: stays in L3, or if the filters do not, is large, for they are read for each.
 constexpr BlockSize shared_block = {int64_t{12} << 20, 32}, large_block = {int64_t{12} << 20, 256};
 constexpr int64_t filters_in_l3 = int64_t{16} << 20, most_values = int64_t{128} << 20;  // bytes
 template <class T>
 BlockSize shared_by_threads(int64_t depth, int64_t outputs) {
-  const int64_t row = winograd_points * static_cast<int64_t>(sizeof(T));
-  const bool large = row * depth * outputs > filters_in_l3 &&
-                     row * (depth + outputs) * large_block.tiles <= most_values;
+  const bool large = value_bytes<T> * depth * outputs > filters_in_l3 &&
+                     value_bytes<T> * (depth + outputs) * large_block.tiles <= most_values;
   return large ? large_block : shared_block;
 }
 template <class T>
@@ -48,9 +51,8 @@ class Squares {
  public:
   explicit Squares(const ConvShape& s)
       : whole_(s),
-        one_(s.kernel[1] == s.kernel[2] && (s.kernel[2] == 3 || s.kernel[2] == 5)),
-        rows_(one_ ? 1 : ceil_div(s.kernel[1], 3)),
-        columns_(one_ ? 1 : ceil_div(s.kernel[2], 3)),
+        grid_(s),
+        one_(s.kernel[1] == grid_.width && s.kernel[2] == grid_.width),
         shape_(cut()),
         scratch_(one_ ? 0 : size_t(filters() * shape_.taps()) * sizeof(T)) {}
 
@@ -77,8 +79,8 @@ class Squares {
                         int64_t direction) const {
     std::vector<Tap> all;
     for (int64_t depth : depths)
-      for (int64_t i = 0; i < rows_; ++i)
-        for (int64_t j = 0; j < columns_; ++j)
+      for (int64_t i = 0; i < grid_.rows; ++i)
+        for (int64_t j = 0; j < grid_.columns; ++j)
           all.push_back({depth, row + direction * 3 * i * whole_.dilation[1],
                          column + direction * 3 * j * whole_.dilation[2]});
     return all;
@@ -87,9 +89,8 @@ class Squares {
  private:
   ConvShape cut() const {
     ConvShape s = whole_;
-    if (one_) return s;
-    s.kernel[0] *= rows_ * columns_;
-    s.kernel[1] = s.kernel[2] = 3;
+    s.kernel[0] *= grid_.rows * grid_.columns;
+    s.kernel[1] = s.kernel[2] = grid_.width;
     return s;
   }
   int64_t filters() const { return whole_.out_channels * whole_.in_group(); }
@@ -100,8 +101,8 @@ class Squares {
     parallel_for(filters(), [&](int64_t filter) {
       int64_t square = filter * shape_.taps();
       for (int64_t d = 0; d < whole_.kernel[0]; ++d)
-        for (int64_t i = 0; i < rows_; ++i)
-          for (int64_t j = 0; j < columns_; ++j)
+        for (int64_t i = 0; i < grid_.rows; ++i)
+          for (int64_t j = 0; j < grid_.columns; ++j)
             for (int64_t k = 0; k < 9; ++k, ++square) {
               const int64_t h = 3 * i + k / 3, w = 3 * j + k % 3;
               body(((filter * whole_.kernel[0] + d) * high + h) * wide + w, square,
@@ -111,8 +112,8 @@ class Squares {
   }
 
   const ConvShape& whole_;
-  const bool one_;
-  const int64_t rows_, columns_;
+  const SquareGrid grid_;
+  const bool one_;  // the filter is a square already
   const ConvShape shape_;
   const Scratch scratch_;
 };
@@ -196,8 +197,7 @@ struct Values {
 // How many tiles make a block.
 template <class T>
 int64_t tiles_of_block(const BlockSize& size, int64_t total, int64_t channels) {
-  const int64_t bytes = winograd_points * channels * static_cast<int64_t>(sizeof(T));
-  return balanced(total, std::max(size.tiles, size.bytes / bytes),
+  return balanced(total, std::max(size.tiles, size.bytes / (value_bytes<T> * channels)),
                   std::min<int64_t>(total, gemm_table().of<T>().mr));
 }
 
