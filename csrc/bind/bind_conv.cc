@@ -106,11 +106,10 @@ struct Sizes {
   }
 };
 
-// A result in the layout that the chosen algorithm writes.
-py::array new_result(const ConvAlgorithm& chosen, DType dtype, const ConvShape& s, bool batched,
+py::array new_result(bool channels_last, DType dtype, const ConvShape& s, bool batched,
                      const Side& side) {
   const Sizes of(s, batched, side);
-  if (!chosen.channels_last) return new_array(dtype, of.sizes, of.ndim);
+  if (!channels_last) return new_array(dtype, of.sizes, of.ndim);
   TensorView model;
   model.dtype = dtype;
   model.ndim = of.ndim;
@@ -168,8 +167,8 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
   problem.weight = weight.view.data;
   problem.bias = bias;
   const ConvAlgorithm& chosen = conv_choose(problem);
-  py::array result =
-      new_result(chosen, from.view.dtype, s, from.view.ndim == s.ndim + 2, result_side);
+  py::array result = new_result(chosen.leaves_channels_last(problem), from.view.dtype, s,
+                                from.view.ndim == s.ndim + 2, result_side);
   problem.result = result.mutable_data();
   if (s.batch == 0) return result;
   py::gil_scoped_release release;
@@ -296,26 +295,14 @@ py::array fold_columns(py::handle input, py::handle output_size, py::handle kern
   return result;
 }
 
-// An array without memory, in C order or with its channels last.
-TensorView layout_view(int64_t batch, int64_t channels, const int64_t (&size)[3],
-                       bool channels_last) {
-  TensorView view = channels_last_view(nullptr, DType::float32, batch, channels, size);
-  if (channels_last) return view;
-  int64_t stride = 1;
-  for (int i = 4; i >= 0; --i) {
-    view.stride[i] = stride;
-    stride *= view.shape[i];
-  }
-  return view;
-}
-
 py::list explain_conv(const ConvShape& s, const std::string& direction, const py::object& dtype,
                       bool channels_last) {
   ConvProblem problem{};
   problem.shape = &s;
   problem.dtype = py::dtype::from_args(dtype).itemsize() == 4 ? DType::float32 : DType::float64;
-  problem.input = layout_view(s.batch, s.in_channels, s.input, channels_last);
-  problem.output = layout_view(s.batch, s.out_channels, s.output, channels_last);
+  const auto view = channels_last ? channels_last_view : c_order_view;  // without memory
+  problem.input = view(nullptr, problem.dtype, s.batch, s.in_channels, s.input);
+  problem.output = view(nullptr, problem.dtype, s.batch, s.out_channels, s.output);
   ConvDirection asked = ConvDirection::forward;
   if (direction == "backward_input")
     asked = ConvDirection::backward_input;

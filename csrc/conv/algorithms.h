@@ -24,6 +24,7 @@ void fully_connected(const ConvProblem& problem);  // fully_connected.cc
 bool fully_connected_refuses(const ConvProblem& problem, std::string* why);
 bool winograd_refuses(const ConvProblem& problem, std::string* why);
 void grouped(const ConvProblem& problem);         // grouped.cc
+void grouped_images(const ConvProblem& problem);  // its part for forward and backward_input
 void grouped_weight(const ConvProblem& problem);  // its part for backward_weight
 bool depthwise_refuses(const ConvProblem& problem, std::string* why);
 bool grouped_refuses(const ConvProblem& problem, std::string* why);
@@ -136,6 +137,10 @@ struct ChannelsLast : Arranged {
 bool in_c_order(const TensorView& view);
 struct COrder : Arranged {
   explicit COrder(const TensorView& view);
+};
+
+struct EitherOrder : Arranged {
+  explicit EitherOrder(const TensorView& view);
 };
 
 inline bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2] > 1; }

@@ -219,19 +219,25 @@ bool channels_are_neighbours(const TensorView& view) {
   return view.shape[1] == 1 || view.stride[1] == 1;
 }
 
+static TensorView c_order_of(TensorView view) {
+  int64_t step = 1;
+  for (int i = view.ndim - 1; i >= 0; step *= view.shape[i--]) view.stride[i] = step;
+  return view;
+}
+
+TensorView c_order_view(void* data, DType dtype, int64_t batch, int64_t channels,
+                        const int64_t (&size)[3]) {
+  return c_order_of({data, dtype, 5, {batch, channels, size[0], size[1], size[2]}, {}});
+}
+
 TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t channels,
                               const int64_t (&size)[3]) {
-  TensorView view;
-  view.data = data;
-  view.dtype = dtype;
-  view.ndim = 5;
-  const int64_t shape[] = {batch, channels, size[0], size[1], size[2]};
-  std::copy(shape, shape + 5, view.shape);
+  TensorView view = c_order_view(data, dtype, batch, channels, size);
   view.stride[1] = 1;
   int64_t stride = channels;
   for (int i : {4, 3, 2, 0}) {
     view.stride[i] = stride;
-    stride *= shape[i];
+    stride *= view.shape[i];
   }
   return view;
 }
@@ -249,12 +255,6 @@ ChannelsLast::ChannelsLast(const TensorView& view)
                channels_last_view(nullptr, view.dtype, view.shape[0], view.shape[1],
                                   {view.shape[2], view.shape[3], view.shape[4]})) {}
 
-static TensorView c_order_of(TensorView view) {
-  int64_t step = 1;
-  for (int i = view.ndim - 1; i >= 0; step *= view.shape[i--]) view.stride[i] = step;
-  return view;
-}
-
 bool in_c_order(const TensorView& view) {
   const TensorView wanted = c_order_of(view);
   for (int i = 0; i < view.ndim; ++i)
@@ -263,6 +263,9 @@ bool in_c_order(const TensorView& view) {
 }
 
 COrder::COrder(const TensorView& view) : Arranged(view, in_c_order(view), c_order_of(view)) {}
+
+EitherOrder::EitherOrder(const TensorView& view)
+    : Arranged(view, channels_are_neighbours(view) || in_c_order(view), c_order_of(view)) {}
 
 TensorView of_group(const TensorView& view, int64_t g, int64_t channels) {
   TensorView part = view;

@@ -48,8 +48,7 @@ double whole(int64_t n, double unit) { return std::ceil(double(n) / unit) * unit
 struct Roles {
   const TensorView& source;
   double pixels, channels, depth, outputs;  // channels, depth and outputs: of one group
-  explicit Roles(const ConvProblem& p)
-      : source(p.direction == ConvDirection::backward_input ? p.output : p.input) {
+  explicit Roles(const ConvProblem& p) : source(images_read(p)) {
     const ConvShape& s = *p.shape;
     const bool back = p.direction == ConvDirection::backward_input;
     pixels = double(s.batch) * double(back ? s.in_pixels() : s.out_pixels());
@@ -198,27 +197,35 @@ double winograd_cost(const ConvProblem& p) {
          hertz;
 }
 
-// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group.
+// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group. In C order
+// vectors of channels are formed in the cache, and those of the result taken apart there.
 double grouped_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
   const double vectors = whole(s.out_channels, lanes(p)) / lanes(p);
-  return (r.pixels * vectors * (1.05 * r.depth + 2) + conversion_cycles(p) + 3000) / hertz;
+  const double elements =
+      double(s.batch * (s.in_channels * s.in_pixels() + s.out_channels * s.out_pixels()));
+  const double transposed = channels_are_neighbours(r.source) ? 0 : near_layout_cycles * elements;
+  return (r.pixels * vectors * (1.05 * r.depth + 2) + transposed + 3000) / hertz;
 }
 
 bool refuses_nothing(const ConvProblem&, std::string*) { return false; }
 
 const ConvAlgorithm table[] = {
     {{"fully_connected", fully_connected_refuses, fully_connected_cost, fully_connected},
-     false,
+     ConvLayout::c_order,
      true},
-    {{"winograd", winograd_refuses, winograd_cost, winograd}, true, true},
-    {{"depthwise", depthwise_refuses, grouped_cost, grouped}, true, true},
-    {{"grouped", grouped_refuses, grouped_cost, grouped}, true, true},
-    {{"direct", direct_refuses, direct_cost, direct}, false, false},
-    {{"channels_last", refuses_nothing, channels_last_cost, channels_last}, true, true},
-    {{"implicit_gemm", refuses_nothing, implicit_gemm_cost, implicit_gemm}, false, true},
-    {{"im2col", refuses_nothing, im2col_cost, im2col}, false, true},
+    {{"winograd", winograd_refuses, winograd_cost, winograd}, ConvLayout::channels_last, true},
+    {{"depthwise", depthwise_refuses, grouped_cost, grouped}, ConvLayout::as_read, true},
+    {{"grouped", grouped_refuses, grouped_cost, grouped}, ConvLayout::as_read, true},
+    {{"direct", direct_refuses, direct_cost, direct}, ConvLayout::c_order, false},
+    {{"channels_last", refuses_nothing, channels_last_cost, channels_last},
+     ConvLayout::channels_last,
+     true},
+    {{"implicit_gemm", refuses_nothing, implicit_gemm_cost, implicit_gemm},
+     ConvLayout::c_order,
+     true},
+    {{"im2col", refuses_nothing, im2col_cost, im2col}, ConvLayout::c_order, true},
 };
 
 // The name whose forced algorithm the choice must heed; none if that has no gradients.
@@ -231,12 +238,17 @@ std::string forced_by(const ConvProblem& p) {
 
 }  // namespace
 
+bool ConvAlgorithm::leaves_channels_last(const ConvProblem& p) const {
+  return layout == ConvLayout::channels_last ||
+         (layout == ConvLayout::as_read && channels_are_neighbours(images_read(p)));
+}
+
 const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(forced_by(p), table, p); }
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
   auto report = explain(forced_by(p), table, p);
   for (size_t i = 0; i < report.size(); ++i)
-    if (table[i].channels_last && conversion_cycles(p) > 0)
+    if (table[i].layout == ConvLayout::channels_last && conversion_cycles(p) > 0)
       report[i].note = "copies what it reads to channels last";
   return report;
 }

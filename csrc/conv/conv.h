@@ -1,8 +1,8 @@
 // Convolution in three directions: all that others see of this folder.
 //
 // input is (N, C, D, H, W) and grad_output (N, K, P, Q, R) with any strides; weight, bias and their
-// gradients are contiguous. The other results lie as the algorithm leaves them: in C order, or with
-// the channels last. Spatial dimensions are always three (shape.h).
+// gradients are contiguous. The other results lie as the algorithm leaves them: in C order, with
+// the channels last, or as the images that it reads. Spatial dimensions are always three (shape.h).
 #pragma once
 #include <string>
 #include <vector>
@@ -26,18 +26,28 @@ struct ConvProblem {
   void* result = nullptr;
 };
 
+enum class ConvLayout { c_order, channels_last, as_read };
+
 struct ConvAlgorithm : Algorithm<ConvProblem> {
-  bool channels_last;  // the layout of the output, and of the input's gradient
-  bool gradients;      // false: where it is forced, the choice of how to compute these is free
+  ConvLayout layout;  // of the output, and of the input's gradient
+  bool gradients;     // false: where it is forced, the choice of how to compute these is free
+
+  bool leaves_channels_last(const ConvProblem& problem) const;
 };
 
-// The row of the table to run: `row.run(problem)`, with a result that lies as row.channels_last
-// says.
+// The row of the table to run, `row.run(problem)`.
 const ConvAlgorithm& conv_choose(const ConvProblem& problem);
 
 bool channels_are_neighbours(const TensorView& view);
 
-// The view of a dense array (N, C, spatial) with its channels last.
+// What the images of the result are computed from.
+inline const TensorView& images_read(const ConvProblem& p) {
+  return p.direction == ConvDirection::backward_input ? p.output : p.input;
+}
+
+// The view of a dense array (N, C, spatial), in C order or with its channels last.
+TensorView c_order_view(void* data, DType dtype, int64_t batch, int64_t channels,
+                        const int64_t (&size)[3]);
 TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t channels,
                               const int64_t (&size)[3]);
 

@@ -1,8 +1,9 @@
-// What grouped.cc and grouped_weight.cc share.
+// What grouped.cc, grouped_images.cc and grouped_weight.cc share.
 #pragma once
 #include <algorithm>
 
 #include "conv/algorithms.h"
+#include "core/copy.h"
 #include "gemm/gemm.h"
 
 namespace pyconv {
@@ -15,8 +16,8 @@ struct ChannelVectors {
   int64_t channel(int64_t v) const { return std::min(v * lanes, channels - lanes); }
 };
 
-// A description with its arrays filled in, both with neighbouring channels; vectors are read and
-// written in place.
+// A description with its arrays filled in; vectors of neighbouring channels are read and written in
+// place.
 template <class T>
 GroupedConv<T> conv_of_arrays(const TensorView& source, const TensorView& result) {
   GroupedConv<T> g{};
@@ -45,21 +46,45 @@ bool worth_gathering(const GroupedConv<T>& g) {
   return crowded || rows * (8 + g.taps[2]) > grouped_strip_lines;
 }
 
-// One vector of channels of an image, dense, and the description that reads it.
+// The images that are made: they lie as those that are read.
+TensorView result_of(const ConvProblem& problem);
+
+// Rows of an image: all of some slices, or some of one.
+struct ImageRows {
+  Range d, h;
+  int64_t of_slice() const { return h.end - h.first; }
+  int64_t count() const { return (d.end - d.first) * of_slice(); }
+
+  // How far the first of them is from the first of the image.
+  int64_t first(const int64_t* stride) const { return d.first * stride[0] + h.first * stride[1]; }
+
+  void join(const ImageRows& other) {
+    if (other.count() == 0) return;
+    const bool empty = count() == 0;
+    const auto joined = [&](const Range& a, const Range& b) -> Range {
+      return empty ? b : Range{std::min(a.first, b.first), std::max(a.end, b.end)};
+    };
+    d = joined(d, other.d);
+    h = joined(h, other.h);
+  }
+};
+
+// One vector of channels of an image, dense, from images whose channels or pixels are neighbours.
 template <class T>
-void gather_vector(const GroupedConv<T>& g, const T* source, T* gathered) {
+void gather_rows(const TensorView& images, const T* image, const ImageRows& rows, T* gathered) {
   const GroupedKernels<T>& kernels = grouped_table().of<T>();
-  for (int64_t d = 0; d < g.size[0]; ++d)
-    for (int64_t h = 0; h < g.size[1]; ++h)
-      kernels.gather(source + d * g.source_stride[0] + h * g.source_stride[1], g.source_stride[2],
-                     g.size[2], gathered + (d * g.size[1] + h) * g.size[2] * kernels.lanes);
-}
-template <class T>
-void read_gathered(const T* gathered, int64_t lanes, GroupedConv<T>& g) {
-  g.source = gathered;
-  for (int64_t i = 2, stride = lanes; i >= 0; --i) {
-    g.source_stride[i] = stride;
-    stride *= g.size[i];
+  const int64_t width = images.shape[4];
+  for (int64_t d = rows.d.first; d < rows.d.end; ++d) {
+    const T* const slice = image + d * images.stride[2];
+    if (!channels_are_neighbours(images)) {
+      copy_table().of<T>().transpose(kernels.lanes, rows.of_slice() * width,
+                                     slice + rows.h.first * width, images.stride[1], gathered,
+                                     kernels.lanes);
+      gathered += rows.of_slice() * width * kernels.lanes;
+      continue;
+    }
+    for (int64_t h = rows.h.first; h < rows.h.end; ++h, gathered += width * kernels.lanes)
+      kernels.gather(slice + h * images.stride[3], images.stride[4], width, gathered);
   }
 }
 

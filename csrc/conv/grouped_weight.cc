@@ -35,12 +35,17 @@ struct WeightGradient {
     bands = std::min(
         {s.output[1], parts / image_parts, ceil_div(enough_tasks, image_parts * vectors.count())});
     blocks = std::min(vectors.count(), ceil_div(enough_tasks, image_parts * bands));
-    const int64_t row = ceil_div(vectors.count(), blocks) * vectors.lanes *
+    // In C order a task lays one vector side by side; else neighbours share lines of the cache.
+    const int64_t together = channels_last() ? ceil_div(vectors.count(), blocks) : 1;
+    const int64_t row = together * vectors.lanes *
                         (s.output[0] * s.output[2] + s.stride[1] * s.input[0] * s.input[2]);
     rows_at_once = std::max<int64_t>(
         s.kernel[1], cached_bytes / (std::max<int64_t>(row, 1) * static_cast<int64_t>(sizeof(T))));
   }
 
+  bool channels_last() const {
+    return channels_are_neighbours(input) && channels_are_neighbours(grad_output);
+  }
   int64_t parts() const { return image_parts * bands; }
   int64_t sums() const { return s.in_group() * s.taps() * vectors.lanes; }  // of a vector
 
@@ -73,20 +78,17 @@ GroupedConv<T> WeightGradient<T>::conv(int64_t first, int64_t end) const {
   return g;
 }
 
-// Both arrays' vectors side by side.
+// Lays a vector of the next rows side by side, and returns what lies behind it.
 template <class T>
-void gather_both(GroupedConv<T>& g, int64_t lanes, T* gathered) {
-  GroupedConv<T> grad{};
-  grad.source = g.weight;
-  std::copy(g.weight_stride, g.weight_stride + 3, grad.source_stride);
-  std::copy(g.taps, g.taps + 3, grad.size);
-  gather_vector(grad, grad.source, gathered);
-  read_gathered(gathered, lanes, grad);
-  g.weight = grad.source;
-  std::copy(grad.source_stride, grad.source_stride + 3, g.weight_stride);
-  gathered += g.taps[0] * g.taps[1] * g.taps[2] * lanes;
-  gather_vector(g, g.source, gathered);
-  read_gathered(gathered, lanes, g);
+T* gather(const TensorView& images, int64_t rows, int64_t lanes, const T*& image,
+          int64_t (&stride)[3], T* to) {
+  const ImageRows all{{0, images.shape[2]}, {0, rows}};
+  gather_rows(images, image, all, to);
+  image = to;
+  stride[2] = lanes;
+  stride[1] = images.shape[4] * lanes;
+  stride[0] = all.of_slice() * stride[1];
+  return to + all.count() * stride[1];
 }
 
 template <class T>
@@ -96,7 +98,7 @@ void WeightGradient<T>::add_part(int64_t part, int64_t v0, int64_t v1, T* sums) 
   const int64_t band = part % bands, rows = s.output[1];
   const int64_t band_first = rows * band / bands, band_end = rows * (band + 1) / bands;
   // Worth it where the arrays are read several times, or crowd into few sets of the L1 cache.
-  const bool gathers = s.in_group() > 1 || s.kernel[1] > 3 ||
+  const bool gathers = !channels_last() || s.in_group() > 1 || s.kernel[1] > 3 ||
                        input.stride[4] * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
   const int64_t most = std::min(rows_at_once, band_end - band_first);
   const int64_t source_rows =
@@ -107,12 +109,17 @@ void WeightGradient<T>::add_part(int64_t part, int64_t v0, int64_t v1, T* sums) 
     for (int64_t row = band_first; row < band_end; row += most) {
       const GroupedConv<T> all = conv(row, std::min(row + most, band_end));
       for (int64_t v = v0; v < v1; ++v) {
+        const int64_t c = vectors.channel(v);
         GroupedConv<T> g = all;
-        g.source += image * input.stride[0] + vectors.channel(v);
-        g.weight += image * grad_output.stride[0] + vectors.channel(v);
+        g.source += image * input.stride[0] + c * input.stride[1];
+        g.weight += image * grad_output.stride[0] + c * grad_output.stride[1];
         g.result = sums + (v - v0) * this->sums();
         g.accumulate = image > first || row > band_first;
-        if (gathers) gather_both(g, vectors.lanes, gathered.as<T>());
+        if (gathers) {
+          T* const next = gather(grad_output, g.taps[1], vectors.lanes, g.weight, g.weight_stride,
+                                 gathered.as<T>());
+          gather(input, g.size[1], vectors.lanes, g.source, g.source_stride, next);
+        }
         grouped_weight_table().of<T>().add_weight_gradient(g, static_cast<int>(s.in_group()));
       }
     }
@@ -140,7 +147,7 @@ void backward_weight(const ConvProblem& p) {
     std::memset(result, 0, size_t(s.out_channels * s.in_group() * s.taps()) * sizeof(T));
     return;
   }
-  const ChannelsLast input(p.input), grad_output(p.output);
+  const EitherOrder input(p.input), grad_output(p.output);
   const WeightGradient<T> gradient(s, input.view(), grad_output.view());
   const int64_t count = gradient.vectors.count(), parts = gradient.parts();
   const int64_t blocks = gradient.blocks;

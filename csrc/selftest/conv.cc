@@ -231,7 +231,7 @@ struct Case {
       const ConvAlgorithm& chosen = conv_choose(problem);
       problem.result = result.data();
       chosen.run(problem);
-      last = chosen.channels_last && direction != ConvDirection::backward_weight;
+      last = direction != ConvDirection::backward_weight && chosen.leaves_channels_last(problem);
     });
     if (!last) return result;
     const bool forward = direction == ConvDirection::forward;
