@@ -154,12 +154,13 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
     const Vec<T> start = g.bias ? load(g.bias + v * lanes<T>) : Vec<T>{};
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) sum[p] = start;
-    if (g.prefetch) {
+    if (g.from_memory) {  // the next row is asked for, into L2
       for (int64_t row = 0; row < g.step[1]; ++row)
         for (int64_t p = 0; p < P * step; ++p)
-          __builtin_prefetch(at.x + v * g.source_vector + (at.h.end + row) * x_row + p * pixel);
+          __builtin_prefetch(at.x + v * g.source_vector + (at.h.end + row) * x_row + p * pixel, 0,
+                             2);
       for (int64_t p = 0; p < P; ++p)
-        __builtin_prefetch(at.y + v * g.result_vector + g.result_stride[1] + p * y_pixel, 1);
+        __builtin_prefetch(at.y + v * g.result_vector + g.result_stride[1] + p * y_pixel, 1, 2);
     }
     for (int64_t i = at.d.first; i < at.d.end; ++i) {
       const T* x =
@@ -236,8 +237,7 @@ inline SegmentKernels<T> kernels_of(const GroupedConv<T>& g, int group) {
   return kernels_of_step<T, Group, 0>();
 }
 
-// Down a strip of as many columns as a segment has, for so many vectors that what the next row will
-// meet again stays in L1.
+// Down a strip of as many columns as a segment has.
 template <class T>
 void convolve_strip(const GroupedConv<T>& g, SegmentKernel<T> kernel, int64_t column,
                     int64_t length, const Range& rows, const Range& vectors) {
@@ -260,20 +260,25 @@ void convolve_strip(const GroupedConv<T>& g, SegmentKernel<T> kernel, int64_t co
   }
 }
 
+// Arrays in the cache: a strip for so many vectors that what the next row will meet again stays in
+// L1. Those from memory: row by row and all vectors, which is how they lie there.
 template <class T>
 void convolve(const GroupedConv<T>& g, int group, int64_t first, int64_t end) {
   const SegmentKernels<T> kernels = kernels_of(g, group);
   const int64_t width = g.pixels[2], length = segment_pixels[kernels.choose(width)];
   const int64_t lines = g.taps[0] * g.taps[1] * (length * g.step[2] + g.taps[2] * g.spacing[2]);
-  const int64_t most = at_least(grouped_strip_lines / at_least(lines, 1), 1);
+  const int64_t cached = at_least(grouped_strip_lines / at_least(lines, 1), 1);
+  const int64_t most = g.from_memory ? g.vectors : cached;
+  const int64_t rows = g.from_memory ? 1 : at_least(end - first, 1);
   const int64_t blocks = (g.vectors + most - 1) / most;
   for (int64_t b = 0; b < blocks; ++b) {
     const Range vectors{g.vectors * b / blocks, g.vectors * (b + 1) / blocks};
-    for (int64_t p = 0; p < width;) {
-      const int i = kernels.choose(width - p);
-      convolve_strip(g, kernels.of_length[i], p, segment_pixels[i], {first, end}, vectors);
-      p += segment_pixels[i];
-    }
+    for (int64_t row = first; row < end; row += rows)
+      for (int64_t p = 0; p < width;) {
+        const int i = kernels.choose(width - p);
+        convolve_strip(g, kernels.of_length[i], p, segment_pixels[i], {row, row + rows}, vectors);
+        p += segment_pixels[i];
+      }
   }
 }
 

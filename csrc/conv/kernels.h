@@ -126,10 +126,10 @@ struct GroupedConv {
   T* result;
   int64_t result_stride[3], pixels[3], result_vector;
   int64_t step[3], spacing[3], offset[3];
-  int64_t vectors;  // apart by *_vector in each array
-  const T* bias;    // or null
-  bool accumulate;  // result += instead of =; of the gradient of weights
-  bool prefetch;    // what the next row needs: the arrays do not fit in the cache
+  int64_t vectors;   // apart by *_vector in each array
+  const T* bias;     // or null
+  bool accumulate;   // result += instead of =; of the gradient of weights
+  bool from_memory;  // the arrays do not fit in the cache
 };
 
 constexpr int64_t grouped_strip_lines = 256;  // of the source, to stay in an L1 of 512 or more
