@@ -306,7 +306,7 @@ void rows_of_planes(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const int64_t per_row = s.input[0] * s.input[1] * s.input[2] / (O * P);
   Row at(begin, O, P);
   for (int64_t i = begin; i < end; ++i, at.next(O, P)) {
-    if (p.prefetch) prefetch(p.input + i * per_row, per_row);
+    if (p.prefetch) prefetch(p.input + i * per_row + 8192 / sizeof(T), per_row);
     const int64_t n = at.plane / s.channels, c = at.plane % s.channels;
     T* const output = p.output + i * Q;
     int64_t* const indices = p.indices ? p.indices + i * Q : nullptr;
@@ -327,6 +327,8 @@ void rows_of_planes(const MaxPool<T>& p, int64_t begin, int64_t end) {
   }
 }
 
+constexpr int64_t in_l2 = int64_t{1} << 18;  // bytes
+
 template <class T>
 void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const PoolShape& s = p.shape;
@@ -334,12 +336,16 @@ void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const bool square = s.kernel[0] == 1 && s.kernel[1] == s.kernel[2];
   const Line<T> any = line_for(p, C, 1, 0);
   const Line<T> whole = line_for(p, C, 1, square ? s.kernel[2] : 0);
+  const int64_t per_row = s.input[0] * s.input[1] * s.input[2] * C / (O * P);
+  const int64_t per_pixel = per_row / Q;
+  const bool ahead = p.prefetch && per_row * static_cast<int64_t>(sizeof(T)) <= in_l2;
   Row at(begin, O, P);
   for (int64_t i = begin; i < end; ++i, at.next(O, P)) {
     Cut<T> row(p, p.input + at.plane * p.stride[0]);
     row.cut(p, 0, at.o);
     row.cut(p, 1, at.p);
     for (int64_t q = 0; q < Q; ++q) {
+      if (ahead) prefetch(p.input + (i + 1) * per_row + q * per_pixel, per_pixel);
       T* const output = p.output + (i * Q + q) * C;
       int64_t* const indices = p.indices ? p.indices + (i * Q + q) * C : nullptr;
       Cut<T> pixel = row;
