@@ -244,16 +244,6 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
   return result;
 }
 
-py::array backward_bias(const ConvShape& s, py::handle grad_output) {
-  const Argument g = read_expected(s, "grad_output", grad_output, output_of(s));
-  const int64_t channels = output_of(s).channels;
-  py::array result = new_array(g.view.dtype, &channels, 1);
-  void* out = result.mutable_data();
-  py::gil_scoped_release release;
-  conv_backward_bias(five_dimensional(g.view, s.ndim), out);
-  return result;
-}
-
 // ---- unfold and fold: of images in two dimensions, as PyTorch has them ----
 
 constexpr int unfold_ndim = 2;
@@ -369,7 +359,6 @@ void bind_conv(py::module_& module) {
   module.def("conv_transpose_forward", &conv_transpose_forward);
   module.def("conv_backward_input", &backward_input);
   module.def("conv_backward_weight", &backward_weight);
-  module.def("conv_backward_bias", &backward_bias);
   module.def("conv_explain", &explain_conv, py::arg(), py::arg(), py::arg(),
              py::arg("channels_last") = false);
   module.def("unfold", &unfold_images);

@@ -344,30 +344,8 @@ void scatter(const T* from, int64_t n, const int64_t* offset, T* to) {
   }
 }
 
-// Blocks of 4096 keep the rounding error of long sums down.
 template <class T>
-T sum(const T* data, int64_t n, int64_t stride) {
-  constexpr int L = lanes<T>;
-  constexpr int64_t block = 4096;
-  T total = 0;
-  for (int64_t first = 0; first < n; first += block) {
-    const int64_t end = first + block < n ? first + block : n;
-    int64_t i = first;
-    T part = 0;
-    if (stride == 1) {
-      Vec<T> parts{};
-      for (; i + L <= end; i += L) parts += load(data + i);
-      part = sum_lanes<T>(parts);
-    }
-    for (; i < end; ++i) part += data[i * stride];
-    total += part;
-  }
-  return total;
-}
-
-template <class T>
-constexpr ConvKernels<T> kernels = {pack_columns<T>, write_columns<T>, add_columns<T>, scatter<T>,
-                                    sum<T>};
+constexpr ConvKernels<T> kernels = {pack_columns<T>, write_columns<T>, add_columns<T>, scatter<T>};
 
 }  // namespace
 

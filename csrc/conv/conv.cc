@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "conv/algorithms.h"
-#include "core/threads.h"
 #include "gemm/gemm.h"
 
 namespace pyconv {
@@ -66,10 +65,15 @@ double copy_cycles_of(const ConvProblem& p, int64_t channels, int64_t pixels) {
   return (near ? near_layout_cycles : layout_cycles) * elements;
 }
 
-// Of the arrays that a channels-last method must first copy.
+// Of the arrays that a channels-last method must first copy; and of its result, where the images
+// that it reads have one channel, which lie in either layout: NumPy's users want C order.
 double conversion_cycles(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   double cycles = 0;
+  if (p.direction == ConvDirection::forward && s.in_channels == 1)
+    cycles += copy_cycles_of(p, s.out_channels, s.out_pixels());
+  if (p.direction == ConvDirection::backward_input && s.out_channels == 1)
+    cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
   if (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input))
     cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
   if (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output))
@@ -247,8 +251,11 @@ const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(forced_by
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
   auto report = explain(forced_by(p), table, p);
+  const bool copies =
+      (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input)) ||
+      (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output));
   for (size_t i = 0; i < report.size(); ++i)
-    if (table[i].layout == ConvLayout::channels_last && conversion_cycles(p) > 0)
+    if (table[i].layout == ConvLayout::channels_last && copies)
       report[i].note = "copies what it reads to channels last";
   return report;
 }
@@ -257,34 +264,6 @@ std::vector<std::string> conv_algorithms() {
   std::vector<std::string> names;
   for (const auto& row : table) names.push_back(row.name);
   return names;
-}
-
-namespace {
-
-template <class T>
-void backward_bias(const TensorView& y, T* grad_bias) {
-  parallel_for(y.shape[1], [&](int64_t k) {
-    T total = 0;
-    for (int64_t n = 0; n < y.shape[0]; ++n)
-      for (int64_t d = 0; d < y.shape[2]; ++d) {
-        const T* plane = y.as<T>() + n * y.stride[0] + k * y.stride[1] + d * y.stride[2];
-        const bool dense = y.stride[4] == 1 && y.stride[3] == y.shape[4];
-        const int64_t rows = dense ? 1 : y.shape[3];
-        const int64_t length = dense ? y.shape[3] * y.shape[4] : y.shape[4];
-        for (int64_t h = 0; h < rows; ++h)
-          total += conv_table().of<T>().sum(plane + h * y.stride[3], length, y.stride[4]);
-      }
-    grad_bias[k] = total;
-  });
-}
-
-}  // namespace
-
-void conv_backward_bias(const TensorView& y, void* grad_bias) {
-  if (y.dtype == DType::float32)
-    backward_bias(y, static_cast<float*>(grad_bias));
-  else
-    backward_bias(y, static_cast<double*>(grad_bias));
 }
 
 }  // namespace pyconv

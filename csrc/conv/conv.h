@@ -51,9 +51,6 @@ TensorView c_order_view(void* data, DType dtype, int64_t batch, int64_t channels
 TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t channels,
                               const int64_t (&size)[3]);
 
-// The sum over all but the channels of (N, K, P, Q, R).
-void conv_backward_bias(const TensorView& grad_output, void* grad_bias);
-
 // The columns matrix of each image, (N, C * taps, P * Q * R), contiguous; and its adjoint, which
 // adds overlapping windows up in result (N, C, D, H, W).
 void unfold(const ConvShape& shape, const TensorView& input, void* result);

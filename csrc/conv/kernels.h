@@ -40,8 +40,6 @@ struct ConvKernels {
 
   // to[offset[j]] = from[j] for j < n <= a tile's columns.
   void (*scatter)(const T* from, int64_t n, const int64_t* offset, T* to);
-
-  T (*sum)(const T* data, int64_t n, int64_t stride);
 };
 
 using ConvTable = ByType<ConvKernels>;

@@ -279,18 +279,6 @@ void test_case(const Case<T>& drawn, const std::string& where) {
   }
 }
 
-template <class T>
-void test_bias(const Case<T>& drawn, const std::string& where) {
-  const ConvShape& s = drawn.s;
-  const Laid<T> output(drawn.y, s.batch, s.out_channels, s.output, drawn.channels_last);
-  std::vector<T> got(drawn.b.size());
-  std::vector<double> truth(drawn.b.size());
-  conv_backward_bias(output.view, got.data());
-  for (size_t i = 0; i < drawn.y.size(); ++i)
-    truth[static_cast<int64_t>(i) / s.out_pixels() % s.out_channels] += double(drawn.y[i]);
-  expect_close(got, truth, std::max<int64_t>(1, s.batch * s.out_pixels()), "bias: " + where);
-}
-
 // One filter over all channels: its weights' places are the rows of the columns.
 template <class T>
 void test_unfold(const Case<T>& drawn, const std::string& where) {
@@ -326,7 +314,6 @@ void test_conv() {
       const Case<T> drawn(random, shape);
       test_case(drawn, where + ", case " + std::to_string(i));
       test_unfold(drawn, where + ", case " + std::to_string(i));
-      test_bias(drawn, where + ", case " + std::to_string(i));
     }
   });
   set_num_threads(before);

@@ -12,10 +12,17 @@ from .. import _core
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
-from .shape import Expand, Reshape
+from .reduce import Sum
 
 # The kernel, ndim, and the arguments after the arrays: one argument of apply instead of seven.
 Config = tuple[Callable[..., Any], int, tuple[Any, ...]]
+
+
+def sum_but_channels(images: Tensor, ndim: int) -> Tensor:
+    """Sum over the batch, if there is one, and `ndim` spatial dimensions: a bias's gradient."""
+    total = images.ndim
+    dims = tuple([i for i in range(total) if i != total - ndim - 1])
+    return Sum.apply(images, dims, False)
 
 
 class Conv(Function):
@@ -42,7 +49,7 @@ class Conv(Function):
         return (
             ConvBackwardInput.apply(grad_output, weight, shape, config) if need[0] else None,
             ConvBackwardWeight.apply(grad_output, input, shape, config) if need[1] else None,
-            ConvBackwardBias.apply(grad_output, shape, config[1]) if need[2] else None,
+            sum_but_channels(grad_output, config[1]) if need[2] else None,
             None,
         )
 
@@ -91,20 +98,6 @@ class ConvBackwardWeight(Function):
             None,
             None,
         )
-
-
-class ConvBackwardBias(Function):
-    """The gradient of the bias: the sum of those of the output over all but the channels."""
-
-    @staticmethod
-    def forward(ctx: Any, grad_output: Tensor, shape: Any, ndim: int) -> Tensor:
-        ctx.output_shape, ctx.ndim = grad_output._array.shape, ndim
-        return Tensor(_core.conv_backward_bias(shape, grad_output._array))
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        channels = Reshape.apply(g, (*g.shape, *(1,) * ctx.ndim))
-        return Expand.apply(channels, ctx.output_shape), None, None
 
 
 def convolve(
