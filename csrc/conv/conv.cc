@@ -29,6 +29,7 @@ constexpr double transpose_cycles = 1;
 constexpr double row_stretch_cycles = 7, tap_stretch_cycles = 20, copy_cycles = 0.12;
 // Per element of an array copied into another layout, in the cache and beyond.
 constexpr double near_layout_cycles = 0.7, layout_cycles = 1.7, near_bytes = 4 << 20;
+constexpr double copied_back = 0.5;    // of results
 constexpr double read_cycles = 0.35;   // per weight, where it lies
 constexpr double repack_cycles = 0.3;  // per weight
 constexpr double window_cycles = 2;    // direct: per element copied
@@ -65,15 +66,16 @@ double copy_cycles_of(const ConvProblem& p, int64_t channels, int64_t pixels) {
   return (near ? near_layout_cycles : layout_cycles) * elements;
 }
 
-// Of the arrays that a channels-last method must first copy; and of its result, where the images
-// that it reads have one channel, which lie in either layout: NumPy's users want C order.
+// Of the arrays that a channels-last method must first copy; and a part of its result's, where the
+// images that it reads are in C order: what comes next may want that, or not. With a stride, other
+// methods scatter the gradient, which costs as much.
 double conversion_cycles(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   double cycles = 0;
-  if (p.direction == ConvDirection::forward && s.in_channels == 1)
-    cycles += copy_cycles_of(p, s.out_channels, s.out_pixels());
-  if (p.direction == ConvDirection::backward_input && s.out_channels == 1)
-    cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
+  if (in_c_order(images_read(p)) && p.direction == ConvDirection::forward)
+    cycles += copied_back * copy_cycles_of(p, s.out_channels, s.out_pixels());
+  if (in_c_order(images_read(p)) && p.direction == ConvDirection::backward_input && !strided(s))
+    cycles += copied_back * copy_cycles_of(p, s.in_channels, s.in_pixels());
   if (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input))
     cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
   if (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output))
