@@ -139,6 +139,7 @@ struct COrder : Arranged {
   explicit COrder(const TensorView& view);
 };
 
+// Where it lies if the channels are neighbours, or else in C order.
 struct EitherOrder : Arranged {
   explicit EitherOrder(const TensorView& view);
 };

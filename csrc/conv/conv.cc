@@ -66,21 +66,28 @@ double copy_cycles_of(const ConvProblem& p, int64_t channels, int64_t pixels) {
   return (near ? near_layout_cycles : layout_cycles) * elements;
 }
 
-// Of the arrays that a channels-last method must first copy; and a part of its result's, where the
-// images that it reads are in C order: what comes next may want that, or not. With a stride, other
-// methods scatter the gradient, which costs as much.
-double conversion_cycles(const ConvProblem& p) {
+// Of the arrays that a channels-last method must first copy.
+double reading_cycles(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   double cycles = 0;
-  if (in_c_order(images_read(p)) && p.direction == ConvDirection::forward)
-    cycles += copied_back * copy_cycles_of(p, s.out_channels, s.out_pixels());
-  if (in_c_order(images_read(p)) && p.direction == ConvDirection::backward_input && !strided(s))
-    cycles += copied_back * copy_cycles_of(p, s.in_channels, s.in_pixels());
   if (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input))
     cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
   if (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output))
     cycles += copy_cycles_of(p, s.out_channels, s.out_pixels());
   return cycles;
+}
+
+// And of a part of its result, where the images that it reads are in C order: what comes next may
+// want that, or not. With a stride, other methods scatter the gradient, which costs as much.
+double conversion_cycles(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  double result = 0;
+  if (p.direction == ConvDirection::forward)
+    result = copy_cycles_of(p, s.out_channels, s.out_pixels());
+  else if (p.direction == ConvDirection::backward_input && !strided(s))
+    result = copy_cycles_of(p, s.in_channels, s.in_pixels());
+  const bool back = result > 0 && in_c_order(images_read(p));
+  return reading_cycles(p) + (back ? copied_back * result : 0);
 }
 
 // What a gradient of weights that is but a part of one tile costs beyond its multiplications, where
@@ -253,11 +260,8 @@ const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(forced_by
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
   auto report = explain(forced_by(p), table, p);
-  const bool copies =
-      (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input)) ||
-      (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output));
   for (size_t i = 0; i < report.size(); ++i)
-    if (table[i].layout == ConvLayout::channels_last && copies)
+    if (table[i].layout == ConvLayout::channels_last && reading_cycles(p) > 0)
       report[i].note = "copies what it reads to channels last";
   return report;
 }

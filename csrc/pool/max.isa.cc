@@ -306,7 +306,7 @@ void rows_of_planes(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const int64_t per_row = s.input[0] * s.input[1] * s.input[2] / (O * P);
   Row at(begin, O, P);
   for (int64_t i = begin; i < end; ++i, at.next(O, P)) {
-    if (p.prefetch) prefetch(p.input + i * per_row + 8192 / sizeof(T), per_row);
+    if (p.prefetch) prefetch(p.input + i * per_row + plane_ahead<T>, per_row);
     const int64_t n = at.plane / s.channels, c = at.plane % s.channels;
     T* const output = p.output + i * Q;
     int64_t* const indices = p.indices ? p.indices + i * Q : nullptr;

@@ -274,7 +274,7 @@ void planes(const SeparableMap<T>& m, int64_t first, int64_t last, T* buffer) {
       const Rows<T> rows{d, h, depth.weights + d.weight, height.weights + h.weight, plane, row};
       const T* const x = m.x + (at.plane * depth.in + d.first) * plane + h.first * row;
       T* const to = buffer + r * row;
-      if (m.prefetch) prefetch(m.x + i * per_row + 8192 / sizeof(T), per_row);
+      if (m.prefetch) prefetch(m.x + i * per_row + plane_ahead<T>, per_row);
       by[r] = rows.empty() ? 1 : divisor_of(depth, at.o) * divisor_of(height, at.p);
       if (rows.empty())
         for (int64_t q = 0; q < row; ++q) to[q] = 0;

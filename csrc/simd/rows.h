@@ -18,6 +18,10 @@ struct Row {
   }
 };
 
+// How far ahead of a row of windows the rows of a plane are asked for.
+template <class T>
+constexpr int64_t plane_ahead = 8192 / sizeof(T);
+
 // Asks, into L2, for n elements that will be read some microseconds later. A row of windows reads
 // several rows of an image at once, which the hardware's prefetchers do not follow across pages.
 template <class T>
