@@ -29,6 +29,14 @@ void grouped_weight(const ConvProblem& problem);  // its part for backward_weigh
 bool depthwise_refuses(const ConvProblem& problem, std::string* why);
 bool grouped_refuses(const ConvProblem& problem, std::string* why);
 
+// Of a result that is an image.
+inline bool result_past_caches(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const bool forward = p.direction == ConvDirection::forward;
+  return past_caches(s.batch * bytes_of(p.dtype) *
+                     (forward ? s.out_channels * s.out_pixels() : s.in_channels * s.in_pixels()));
+}
+
 constexpr int64_t most_rows = 16;  // of a tile, on any instruction set
 // Terms of a sum without a break: a panel of rows fits L1.
 template <class T>

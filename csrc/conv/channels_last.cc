@@ -21,7 +21,9 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t task_panels = 8;  // of pixels, in a task's own block
+constexpr int64_t task_panels = 8;    // of pixels, in a task's own block
+constexpr int64_t group_bytes = 512;  // of a pixel's channels, whose groups are formed together
+constexpr int64_t columns_bytes = int64_t{128} << 10;  // of such groups: they stay in L2
 
 // Few pixels, in blocks, that may leave out taps, formed by all threads, who then split the output
 // channels and repack the weights as they need them. `all` has those of each product in turn.
@@ -40,7 +42,7 @@ void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Wei
       count = most;
     for (int64_t j = 0; j < pixels; j += count) {
       const PixelBlock<T>& block =
-          blocks.emplace_back(product, 0, j, std::min(count, pixels - j), 0, n, true);
+          blocks.emplace_back(product, Range{0, 1}, j, std::min(count, pixels - j), 0, n, true);
       of_block.push_back(first);
       for (int64_t k = 0; k < block.parts(); ++k)
         for (int64_t i = 0; i < block.panels(); ++i) pieces.emplace_back(&block, k, i);
@@ -56,8 +58,8 @@ void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Wei
     all.pack(0, i, own.as<T>());
     for (size_t b = 0; b < blocks.size(); ++b) {
       for (int64_t k = 0; k < blocks[b].parts(); ++k)
-        blocks[b].multiply(k, i, own.as<T>() + of_block[b]);
-      blocks[b].finish(i);
+        blocks[b].multiply(k, 0, i, own.as<T>() + of_block[b]);
+      blocks[b].finish(0, i);
     }
   });
 }
@@ -75,26 +77,37 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
     return weights.kept ? weights.kept + i * weights.kept_panel
                         : packed.template as<T>() + i * weights.panel();
   };
+  const Columns<T> columns = product.columns.group(0);
+  const int64_t together =
+      in_place(columns) || columns.pixels[1] == 1
+          ? 1
+          : std::clamp<int64_t>(group_bytes / (columns.channels * int64_t{sizeof(T)}), 1, groups);
+  const int64_t group_tasks = ceil_div(groups, together);
   int64_t most = task_panels;
-  while (groups * ceil_div(row_panels, most) < enough_tasks && most > 1) most /= 2;
-  const bool several_taps = product.depth() > product.columns.group(0).channels;
+  const int64_t row_bytes = std::min(product.depth(), sum_block<T>) * int64_t{sizeof(T)};
+  while (together > 1 && most > 1 && together * most * mr * row_bytes > columns_bytes) most /= 2;
+  while (group_tasks * ceil_div(row_panels, most) < enough_tasks && most > 1) most /= 2;
+  const bool several_taps = product.depth() > columns.channels;
   for (int64_t fewer = most / 2; several_taps && fewer > 0; fewer /= 2)  // leave out more of them
     if (double(product.terms(fewer * mr)) < 0.85 * double(product.terms(most * mr))) most = fewer;
   const int64_t count = balanced(stretch, most * mr), of_stretch = ceil_div(stretch, count);
   const int64_t blocks = pixels / stretch * of_stretch;
-  const int64_t splits = std::min(n, ceil_div(enough_tasks, groups * blocks));
+  const int64_t splits = std::min(n, ceil_div(enough_tasks, group_tasks * blocks));
   const int64_t n_count = balanced(n, ceil_div(n, splits)), n_blocks = ceil_div(n, n_count);
-  parallel_for(groups * blocks * n_blocks, [&](int64_t task) {
-    const int64_t part = task % blocks, group = task / blocks / n_blocks;
+  parallel_for(group_tasks * blocks * n_blocks, [&](int64_t task) {
+    const int64_t part = task % blocks, group = task / blocks / n_blocks * together;
+    const Range some{group, std::min(group + together, groups)};
     const int64_t n0 = task / blocks % n_blocks * n_count, n1 = std::min(n0 + n_count, n);
     const int64_t j0 = part / of_stretch * stretch, done = part % of_stretch * count;
-    const PixelBlock<T> block(product, group, j0 + done, std::min(count, stretch - done), n0, n1,
+    const PixelBlock<T> block(product, some, j0 + done, std::min(count, stretch - done), n0, n1,
                               false);
     for (int64_t k = 0; k < block.parts(); ++k) {
       block.form(k, 0, block.panels());
-      for (int64_t i = n0; i < n1; ++i) block.multiply(k, i, panel_of(group * n + i));
+      for (int64_t g = some.first; g < some.end; ++g)
+        for (int64_t i = n0; i < n1; ++i) block.multiply(k, g, i, panel_of(g * n + i));
     }
-    for (int64_t i = n0; i < n1; ++i) block.finish(i);
+    for (int64_t g = some.first; g < some.end; ++g)
+      for (int64_t i = n0; i < n1; ++i) block.finish(g, i);
   });
 }
 
@@ -135,7 +148,6 @@ void multiply(const ConvShape& s, const PixelProduct<T>& product) {
     if (strips.size() > 1) {
       some.target.data += strip.first * product.target.places.step[2];
       some.target.places.pixels[2] = strip.count;
-      some.target.dense = false;
     }
     if (part.rows_before_images(s.batch)) {
       some.target.rows_before_images(s.batch);
@@ -154,7 +166,7 @@ void forward(const ConvProblem& p) {
   if (s.groups == 1 && s.out_channels <= dot_rows && in_place(pixels))
     return inner_products(p, pixels.source, pixels.stride[2]);
   const Weights<T> weights{s, static_cast<const T*>(p.weight), false, {}};
-  PixelTarget<T> output{static_cast<T*>(p.result), s.out_group(), s.out_channels, true, {}};
+  PixelTarget<T> output{static_cast<T*>(p.result), s.out_group(), result_past_caches(p), {}};
   output.places = {
       s.out_pixels() * s.out_channels,
       {s.output[0], s.output[1], s.output[2]},
@@ -178,11 +190,10 @@ struct Phase {
     const ConvShape& s = *p.shape;
     const int64_t step[] = {s.input[1] * s.input[2] * s.in_channels, s.input[2] * s.in_channels,
                             s.in_channels};
-    grad_input = {static_cast<T*>(p.result), s.in_group(), s.in_channels, true, {}};
+    grad_input = {static_cast<T*>(p.result), s.in_group(), result_past_caches(p), {}};
     grad_input.places.image_stride = s.in_pixels() * s.in_channels;
     for (int i = 0; i < 3; ++i) {
       grad_input.data += phase[i] * step[i];
-      grad_input.dense = grad_input.dense && s.stride[i] == 1;
       grad_input.places.step[i] = s.stride[i] * step[i];
       grad_input.places.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
     }

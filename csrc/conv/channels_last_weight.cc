@@ -49,7 +49,7 @@ struct Operand {
 
   const T* pixels(int64_t j, int64_t n) const {
     if (direct) return from.source + j * row + c0;
-    pixel_table().of<T>().pack_pixels(from, j, n, c0, count, scratch.as<T>(), row);
+    pixel_table().of<T>().pack_pixels(from, j, n, c0, count, scratch.as<T>(), row, 1, 0);
     return scratch.as<T>();
   }
 };

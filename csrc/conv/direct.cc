@@ -6,7 +6,7 @@
 // A task is a band of rows of the output. It copies the part of the input that these meet, padding
 // included, into planes of its own: one for each channel, tap of the depth, and phase of the
 // stride. There, neighbours of the output are neighbours, also from one row to the next but for a
-// few columns between, which are computed in vain.
+// few columns between, which are computed in vain where rows are no whole number of vectors.
 #include <algorithm>
 
 #include "conv/algorithms.h"
@@ -110,6 +110,10 @@ void forward(const ConvProblem& p) {
   while (rows > 1 && fewer_are_better()) rows = ceil_div(rows, 2);
   const Window window(s, rows, columns);
   const int64_t down = ceil_div(s.output[1], rows);
+  const int64_t last_columns = s.output[2] - (across - 1) * columns;
+  const bool by_rows =
+      last_columns >= nr && 16 * ceil_div(columns, nr / 2) * (nr / 2) <= 17 * window.width;
+  const bool past_caches = result_past_caches(p);
   parallel_for(images * down * across, [&](int64_t task) {
     const int64_t w0 = task % across * columns, h0 = task / across % down * rows;
     const int64_t d = task / across / down % s.output[0], n = task / across / down / s.output[0];
@@ -121,17 +125,14 @@ void forward(const ConvProblem& p) {
                       (d * s.output[1] + h0) * s.output[2] + w0;
     T beside[most_rows * max_tile_columns];
     Tile<T> tile{};
+    tile.past_caches = past_caches;
     for (int64_t i = 0; i < outputs.count; ++i) {
       const int64_t first = outputs.first_row(i);
       T* const to = result + first * s.out_pixels();
       tile.height = outputs.rows(i);
       tile.a_row = 1;
       tile.a_column = tile.height;
-      for (int64_t j = 0; j < (high - 1) * window.width + wide; j += nr) {
-        const int64_t row = j / window.width, column = j % window.width;
-        const bool in_place = column + nr <= wide;
-        tile.c = in_place ? to + row * s.output[2] + column : beside;
-        tile.c_row = in_place ? s.out_pixels() : nr;
+      const auto multiply = [&](int64_t j, bool half) {
         for (int64_t k = 0; k < depth; k += tile.depth) {
           tile.depth = std::min(sum_block<T>, depth - k);
           tile.a = weights.as<T>() + first * depth + k * tile.height;
@@ -140,10 +141,27 @@ void forward(const ConvProblem& p) {
           tile.accumulate = k > 0;
           const bool last = p.bias && k + tile.depth == depth;
           tile.epilogue.row_bias = last ? static_cast<const T*>(p.bias) + first : nullptr;
-          kernels.tile_scattered(tile);
+          kernels.tile_scattered(tile, half);
         }
+      };
+      if (by_rows) {
+        tile.c_row = s.out_pixels();
+        for (int64_t row = 0; row < high; ++row)
+          for (int64_t column = 0; column < wide; column += nr) {
+            const bool half = wide - column <= nr / 2;
+            const int64_t w = std::min(column, wide - (half ? nr / 2 : nr));
+            tile.c = to + row * s.output[2] + w;
+            multiply(row * window.width + w, half);
+          }
+        continue;
+      }
+      for (int64_t j = 0; j < (high - 1) * window.width + wide; j += nr) {
+        int64_t h = j / window.width, w = j % window.width;
+        const bool in_place = w + nr <= wide;
+        tile.c = in_place ? to + h * s.output[2] + w : beside;
+        tile.c_row = in_place ? s.out_pixels() : nr;
+        multiply(j, false);
         if (in_place) continue;
-        int64_t h = row, w = column;
         for (int64_t x = 0; x < nr && h < high;) {
           const int64_t some = std::min(nr - x, window.width - w);
           for (int64_t r = 0; r < tile.height && w < wide; ++r)

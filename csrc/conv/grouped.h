@@ -77,9 +77,8 @@ void gather_rows(const TensorView& images, const T* image, const ImageRows& rows
   for (int64_t d = rows.d.first; d < rows.d.end; ++d) {
     const T* const slice = image + d * images.stride[2];
     if (!channels_are_neighbours(images)) {
-      copy_table().of<T>().transpose(kernels.lanes, rows.of_slice() * width,
-                                     slice + rows.h.first * width, images.stride[1], gathered,
-                                     kernels.lanes);
+      transpose_matrix<T>(kernels.lanes, rows.of_slice() * width, slice + rows.h.first * width,
+                          images.stride[1], gathered, kernels.lanes);
       gathered += rows.of_slice() * width * kernels.lanes;
       continue;
     }

@@ -38,7 +38,6 @@ template <class T>
 void pack_weight(const ConvShape& s, const T* weight, bool exchanged, T* packed) {
   const ChannelVectors vectors(s.out_channels, kernels<T>().lanes);
   const int64_t lanes = vectors.lanes, group = s.out_group(), taps = s.taps();
-  const auto transpose = copy_table().of<T>().transpose;
   parallel_for(vectors.count(), [&](int64_t v) {
     const T* const from = weight + vectors.channel(v) * group * taps;
     T* const to = packed + v * lanes * group * taps;
@@ -47,8 +46,8 @@ void pack_weight(const ConvShape& s, const T* weight, bool exchanged, T* packed)
                                      to);
     for (int64_t first = 0; first < lanes; first += group)
       for (int64_t k = 0; k < group; ++k)
-        transpose(group, taps, from + (first + k) * group * taps, taps,
-                  to + k * taps * lanes + first, lanes);
+        transpose_matrix(group, taps, from + (first + k) * group * taps, taps,
+                         to + k * taps * lanes + first, lanes);
   });
 }
 
@@ -236,7 +235,7 @@ void Convs<T>::gathered(int64_t image, int64_t v, const ImageRows& rows, T* read
                           (own.d.end - 1) * g.pixels[1] + own.h.end);
   }
   for (int64_t d = rows.d.first; !channels_last && d < rows.d.end; ++d)
-    copy_table().of<T>().transpose(
+    transpose_matrix<T>(
         rows.of_slice() * result.shape[4], lanes, made + (d - rows.d.first) * made_stride[0], lanes,
         to + d * result.stride[2] + rows.h.first * result.stride[3], result.stride[1]);
 }

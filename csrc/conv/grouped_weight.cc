@@ -135,8 +135,8 @@ void WeightGradient<T>::add_parts(int64_t v, T* sums, T* result) const {
     for (int64_t i = 0; i < this->sums(); ++i) total[i] += from[i];
   }
   const int64_t rows = s.in_group() * s.taps(), skip = v * vectors.lanes - vectors.channel(v);
-  copy_table().of<T>().transpose(rows, vectors.lanes - skip, total + skip, vectors.lanes,
-                                 result + v * vectors.lanes * rows, rows);
+  transpose_matrix<T>(rows, vectors.lanes - skip, total + skip, vectors.lanes,
+                      result + v * vectors.lanes * rows, rows);
 }
 
 template <class T>

@@ -51,9 +51,10 @@ PYCONV_DECLARE_TABLES(ConvTable, conv_table)
 template <class T>
 struct PixelKernels {
   // Columns [j0, j0 + count), rows [k0, k0 + depth) of each, as a row of memory per column: column
-  // j at packed + (j - j0) * row.
+  // j at packed + (j - j0) * row; so for `from`'s group and those after it, each `apart` from the
+  // one before.
   void (*pack_pixels)(const Columns<T>& from, int64_t j0, int64_t count, int64_t k0, int64_t depth,
-                      T* packed, int64_t row);
+                      T* packed, int64_t row, int64_t groups, int64_t apart);
 
   // A panel of the right operand, [k][tile's columns], from the weights (outputs x channels x taps,
   // dense) of `columns` <= a tile's outputs; k counts (tap, channel). Filled up with zeros.
@@ -83,7 +84,7 @@ template <class T>
 struct WinogradFilter {
   // Pixels without a pointer are left out. bias may be null.
   void (*transform_output)(const T* values, int64_t plane, const T* bias, int64_t channels,
-                           T* const* pixels);
+                           T* const* pixels, bool past_caches);
   // The filters weight + row * row_stride + lane * lane_stride as a panel of the product's right
   // operand, [rows][tile's columns], at each point; lanes not used are zero. Flipped: turned by
   // half a turn. Nothing is read from `end` on.

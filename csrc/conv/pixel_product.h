@@ -1,6 +1,7 @@
 // The product of channels_last.cc, pixels as rows and output channels as columns, and its blocks.
 #pragma once
 #include <algorithm>
+#include <array>
 
 #include "conv/algorithms.h"
 #include "conv/weights.h"
@@ -14,10 +15,9 @@ constexpr int64_t few_panels = 36;    // of pixels that need not be formed
 
 template <class T>
 struct PixelTarget {
-  T* data;          // of the first group and phase
-  int64_t columns;  // channels of a group: neighbours
-  int64_t row;      // channels of all groups
-  bool dense;       // pixel j at j * row; else:
+  T* data;           // of the first group and phase
+  int64_t columns;   // channels of a group: neighbours
+  bool past_caches;  // see core/memory.h
   Places places;
 
   void rows_before_images(int64_t batch) {  // see ColumnsOf
@@ -25,7 +25,6 @@ struct PixelTarget {
     places.step[0] = places.step[1];
     places.pixels[1] = batch;
     places.step[1] = places.image_stride;
-    dense = false;
   }
 };
 
@@ -53,17 +52,17 @@ struct PixelProduct {
   }
 };
 
-// Pixels [j0, j0 + count) of one group times the panels [n0, n1) of output channels.
+// Pixels [j0, j0 + count) of some groups times the panels [n0, n1) of each one's output channels.
 template <class T>
 class PixelBlock {
  public:
-  // all_parts: keeps the columns of every part of the sum, not of one at a time.
-  PixelBlock(const PixelProduct<T>& product, int64_t group, int64_t j0, int64_t count, int64_t n0,
+  // all_parts: keeps the columns of every part of the sum, not of one at a time, for one group.
+  PixelBlock(const PixelProduct<T>& product, Range groups, int64_t j0, int64_t count, int64_t n0,
              int64_t n1, bool all_parts)
       : kernels_(gemm_table().of<T>()),
         product_(product),
-        from_(product.columns.group(group)),
-        group_(group),
+        from_(product.columns.group(groups.first)),
+        groups_(groups),
         j0_(j0),
         count_(count),
         n0_(n0),
@@ -74,10 +73,13 @@ class PixelBlock {
         kc_(balanced(whole_rows_ ? depth() : row_of_taps_, sum_block<T>)),
         direct_(in_place(from_)),
         row_(direct_ ? from_.stride[2] : kc_ + 64 / static_cast<int64_t>(sizeof(T))),
-        part_(all_parts ? count * row_ : 0),
-        packed_(direct_ ? 0 : size_t(all_parts ? parts() * part_ : count * row_) * sizeof(T)),
-        beside_row_((n1 - n0) * kernels_.nr),
-        beside_(product.target.dense ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
+        block_(count * row_),
+        part_(all_parts ? block_ : 0),
+        packed_(direct_ ? 0 : size_t(block_ * (all_parts ? parts() : of_groups())) * sizeof(T)),
+        offset_(offsets(product.target.places, j0, count)),
+        step_(steps()),
+        beside_row_((n1 - n0) * of_groups() * kernels_.nr),
+        beside_(in_target() ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
 
   int64_t depth() const { return met_.end - met_.first; }
   // Parts of the sum: of all of it, or where the weights have gaps, of each row of taps.
@@ -101,20 +103,21 @@ class PixelBlock {
     if (direct_) return;
     const int64_t first = panels_.first_row(i0), end = panels_.first_row(i1);
     const Range terms = part(k);
-    pixel_table().of<T>().pack_pixels(from_, j0_ + first, end - first, terms.first,
-                                      terms.end - terms.first,
-                                      packed_.template as<T>() + k * part_ + first * row_, row_);
+    pixel_table().of<T>().pack_pixels(
+        from_, j0_ + first, end - first, terms.first, terms.end - terms.first,
+        packed_.template as<T>() + k * part_ + first * row_, row_, of_groups(), block_);
   }
 
-  // Adds part k of the sum for the panel n of output channels, whose weights are given.
-  void multiply(int64_t k, int64_t n, const T* weight) const {
+  // Adds part k of the sum for a group's panel n of output channels, whose weights are given.
+  void multiply(int64_t k, int64_t group, int64_t n, const T* weight) const {
     const PixelTarget<T>& target = product_.target;
     const int64_t nr = kernels_.nr, channel = n * nr;
     const int64_t wide = std::min<int64_t>(nr, target.columns - channel);
     const T* const a =
-        direct_ ? from_.source + j0_ * row_ + k * kc_ : packed_.template as<T>() + k * part_;
-    T* const c = target.dense ? target.data + j0_ * target.row + group_ * target.columns + channel
-                              : beside_.template as<T>() + (n - n0_) * nr;
+        direct_ ? product_.columns.group(group).source + j0_ * row_ + k * kc_
+                : packed_.template as<T>() + (group - groups_.first) * block_ + k * part_;
+    T* const c = target.data + group * target.columns + channel;
+    T* const beside = beside_of(group, n);
     Tile<T> tile{};
     const Range terms = part(k);
     tile.depth = terms.end - terms.first;
@@ -122,15 +125,18 @@ class PixelBlock {
     tile.a_column = 1;
     tile.b = of_part(k, weight);
     tile.b_row = nr;
-    tile.c_row = target.dense ? target.row : beside_row_;
     tile.accumulate = k > 0;
     if (product_.bias && k + 1 == parts())
-      tile.epilogue.column_bias = product_.bias + group_ * target.columns + channel;
+      tile.epilogue.column_bias = product_.bias + group * target.columns + channel;
     for (int64_t i = 0; i < panels_.count; ++i) {
+      const int64_t first = panels_.first_row(i);
       tile.height = panels_.rows(i);
-      tile.a = a + panels_.first_row(i) * row_;
+      tile.a = a + first * row_;
       tile.ahead = tile.a + tile.height * row_;
-      tile.c = c + panels_.first_row(i) * tile.c_row;
+      const int64_t step = step_[size_t(i)];
+      tile.c_row = step ? step : beside_row_;
+      tile.c = step ? c + offset_[size_t(first)] : beside + first * beside_row_;
+      tile.past_caches = target.past_caches && step && parts() == 1;
       if (wide == nr)
         kernels_.tile(tile);
       else
@@ -138,20 +144,48 @@ class PixelBlock {
     }
   }
 
-  // What does not lie densely in the target is copied there: panel n of output channels.
-  void finish(int64_t n) const {
+  // What was not written to the target is copied there: a group's panel n of output channels.
+  void finish(int64_t group, int64_t n) const {
     const PixelTarget<T>& target = product_.target;
-    if (target.dense) return;
     const int64_t nr = kernels_.nr, channel = n * nr;
     const int64_t wide = std::min<int64_t>(nr, target.columns - channel);
-    int64_t offset[shared_panels * most_rows];
-    target.places.offsets(j0_, count_, offset);
-    const T* from = beside_.template as<T>() + (n - n0_) * nr;
-    for (int64_t j = 0; j < count_; ++j, from += beside_row_)
-      std::copy(from, from + wide, target.data + offset[j] + group_ * target.columns + channel);
+    const T* const beside = beside_of(group, n);
+    T* const to = target.data + group * target.columns + channel;
+    for (int64_t i = 0; i < panels_.count; ++i)
+      for (int64_t j = panels_.first_row(i); !step_[size_t(i)] && j < panels_.first_row(i + 1); ++j)
+        std::copy_n(beside + j * beside_row_, wide, to + offset_[size_t(j)]);
   }
 
  private:
+  using Offsets = std::array<int64_t, shared_panels * most_rows>;
+  using Steps = std::array<int64_t, shared_panels>;
+
+  static Offsets offsets(const Places& places, int64_t j0, int64_t count) {
+    Offsets all;
+    places.offsets(j0, count, all.data());
+    return all;
+  }
+  // From each pixel of a panel to the next one in the target; zero if they are not evenly apart.
+  Steps steps() const {
+    Steps all;
+    for (int64_t i = 0; i < panels_.count; ++i) {
+      const int64_t first = panels_.first_row(i), end = panels_.first_row(i + 1);
+      int64_t& step = all[size_t(i)] = 1;
+      if (end - first > 1) step = offset_[size_t(first + 1)] - offset_[size_t(first)];
+      for (int64_t j = first + 1; j < end; ++j)
+        if (offset_[size_t(j)] - offset_[size_t(j - 1)] != step) step = 0;
+    }
+    return all;
+  }
+  int64_t of_groups() const { return groups_.end - groups_.first; }
+  T* beside_of(int64_t group, int64_t n) const {
+    return beside_.template as<T>() +
+           ((n - n0_) * of_groups() + group - groups_.first) * kernels_.nr;
+  }
+  bool in_target() const {
+    return std::count(step_.begin(), step_.begin() + panels_.count, 0) == 0;
+  }
+
   Range part(int64_t k) const {
     if (whole_rows_) return {met_.first + k * kc_, std::min(met_.first + (k + 1) * kc_, met_.end)};
     const int64_t of_row = ceil_div(row_of_taps_, kc_);
@@ -163,15 +197,18 @@ class PixelBlock {
   const GemmKernels<T>& kernels_;
   const PixelProduct<T>& product_;
   const Columns<T> from_;
-  const int64_t group_, j0_, count_, n0_;
+  const Range groups_;
+  const int64_t j0_, count_, n0_;
   const Panels panels_;
   const Range met_;
   const int64_t row_of_taps_;
   const bool whole_rows_;
   const int64_t kc_;
   const bool direct_;
-  const int64_t row_, part_;
+  const int64_t row_, block_, part_;
   const Scratch packed_;
+  const Offsets offset_;  // of each pixel's place in the target
+  const Steps step_;
   const int64_t beside_row_;
   const Scratch beside_;
 };

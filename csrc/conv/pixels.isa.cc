@@ -30,10 +30,11 @@ inline void clear(int64_t n, T* to) {
 }
 
 // Elements [first, first + n) of one row of the window: its taps along the last dimension, each
-// with its channels. `row` is the source's row, x the window's place in it.
+// with its channels. `row` is the source's row, x the window's place in it. What a tap has for
+// several groups is neighbours.
 template <class T>
 inline void copy_row(const Columns<T>& c, bool joined, const T* row, int64_t x, int64_t first,
-                     int64_t n, T* to) {
+                     int64_t n, T* to, int64_t groups, int64_t apart) {
   const int64_t C = c.channels, taps = c.taps[2], size = c.size[2];
   const int64_t* const offset = c.offset[2];
   if (joined) {
@@ -48,18 +49,17 @@ inline void copy_row(const Columns<T>& c, bool joined, const T* row, int64_t x, 
     clear(end - end_copy, to + end_copy - first);
     return;
   }
-  const bool groups = c.stride[2] > C;
   for (int64_t tap = first / C, skip = first % C; n > 0; ++tap, skip = 0) {
     const int64_t some = C - skip < n ? C - skip : n, w = x + offset[tap];
-    if (w >= 0 && w < size) {
-      const T* const from = row + w * c.stride[2] + skip;
-      // The channels beside these are the next group's.
-      for (int64_t i = 0; groups && i < some; i += 64 / sizeof(T))
-        __builtin_prefetch(from + some + i, 0, 2);
-      copy(from, some, to);
-    } else {
-      clear(some, to);
-    }
+    const bool inside = w >= 0 && w < size;
+    const T* const from = row + (inside ? w : 0) * c.stride[2] + skip;
+    // What the next row of windows meets here is asked for: from one pixel to the next the groups'
+    // channels are too far apart for the hardware to follow.
+    if (inside && groups > 1)
+      for (int64_t i = 0; i < groups * C; i += 64 / static_cast<int64_t>(sizeof(T)))
+        __builtin_prefetch(from + c.step[1] * c.stride[1] + i, 0, 2);
+    for (int64_t g = 0; g < groups; ++g)
+      inside ? copy(from + g * C, some, to + g * apart) : clear(some, to + g * apart);
     to += some;
     n -= some;
   }
@@ -77,13 +77,13 @@ inline void advance(const Columns<T>& c, int64_t (&at)[3], int64_t& image) {
 
 template <class T>
 void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int64_t depth,
-                 T* packed, int64_t row) {
+                 T* packed, int64_t row, int64_t groups, int64_t apart) {
   int64_t at[3], image = j0;
   for (int i = 2; i >= 0; --i) {
     at[i] = image % c.pixels[i];
     image /= c.pixels[i];
   }
-  bool joined = c.stride[2] == c.channels || c.size[2] == 1;
+  bool joined = groups == 1 && (c.stride[2] == c.channels || c.size[2] == 1);
   for (int64_t tap = 1; tap < c.taps[2]; ++tap)
     joined = joined && c.offset[2][tap] == c.offset[2][tap - 1] + 1;
   const int64_t row_elements = c.taps[2] * c.channels;
@@ -117,10 +117,10 @@ void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int
         ++tap[0];
       }
       if (d < 0 || d >= c.size[0] || h < 0 || h >= c.size[1])
-        clear(n, to);
+        for (int64_t g = 0; g < groups; ++g) clear(n, to + g * apart);
       else
         copy_row(c, joined, source + d * c.stride[0] + h * c.stride[1], at[2] * c.step[2], first, n,
-                 to);
+                 to, groups, apart);
       to += n;
       k += n;
     }

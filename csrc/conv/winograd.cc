@@ -177,6 +177,7 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
   const FilterValues<T> values(filters, keep);
   const std::vector<T> zeros(size_t(filters.inputs), T(0));
   const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(filters.width);
+  const bool past = past_caches(to.size() * int64_t{sizeof(T)});
   for_each_block<T>(some, depth, outputs, [&](int64_t t0, int64_t count) {
     const Values<T> inputs(count, depth), results(count, outputs);
     values_of_input(from, tiles, t0, count, zeros.data(), inputs);
@@ -198,7 +199,7 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
         T* pixels[winograd_points];
         point_to<T>(to, at.image, at.depth, at.row, at.column, tiles.size, tiles.dilation, nullptr,
                     pixels);
-        transforms.transform_output(results.at(0, t), results.plane, bias, outputs, pixels);
+        transforms.transform_output(results.at(0, t), results.plane, bias, outputs, pixels, past);
       }
     });
   });

@@ -157,14 +157,15 @@ void transform_input(const T* const* pixels, int64_t channels, T* values, int64_
 
 template <class T, int Outputs>
 void transform_output(const T* values, int64_t plane, const T* bias, int64_t channels,
-                      T* const* pixels) {
+                      T* const* pixels, bool past_caches) {
   for_each_vector<T>(channels, [&](int64_t c) {
     const Vec<T> start = bias ? load(bias + c) : Vec<T>{};
     in_two_dimensions<T, 6, Outputs>(
         [](const Vec<T>(&m)[6], Vec<T>(&y)[Outputs]) { from_points<T>(m, y); },
         [&](int i, int j) { return load(values + (i * 6 + j) * plane + c); },
         [&](int i, int j, Vec<T> v) {
-          if (pixels[i * Outputs + j]) store(pixels[i * Outputs + j] + c, v + start);
+          if (T* const pixel = pixels[i * Outputs + j])
+            store(pixel + c, v + start, past_caches && aligned(pixel + c));
         });
   });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/memory.h"
 #include "core/threads.h"
 
 namespace pyconv {
@@ -78,9 +79,10 @@ bool is_transpose(const Axis& inner, const Axis& across) {
 
 // A plane of inner.size x across.size elements.
 template <class T>
-void copy_plane(const Axis& inner, const Axis& across, const T* from, T* to) {
+void copy_plane(const Axis& inner, const Axis& across, const T* from, T* to, bool past_caches) {
   if (is_transpose(inner, across))
-    return copy_table().of<T>().transpose(inner.size, across.size, from, inner.from, to, across.to);
+    return transpose_matrix<T>(inner.size, across.size, from, inner.from, to, across.to,
+                               past_caches);
   const bool dense = inner.from == 1 && inner.to == 1;
   if (dense && inner.size >= short_row) {
     for (int64_t j = 0; j < across.size; ++j)
@@ -115,13 +117,14 @@ void copy_of(const TensorView& from, const TensorView& to) {
   const int64_t most = std::max(least, task_elements / inner.size / least * least);
   const int64_t parts = ceil_div(across.size, most);
   const int64_t per_task = std::max<int64_t>(1, task_elements / (inner.size * across.size));
+  const bool past = past_caches(to.size() * int64_t{sizeof(T)});
   parallel_for(ceil_div(places, per_task) * parts, [&](int64_t task) {
     const int64_t first = task / parts * per_task, j = task % parts * most;
     Axis part = across;
     part.size = std::min(most, across.size - j);
     Walk<T> at(axes, n, first, from.as<T>() + j * across.from, to.as<T>() + j * across.to);
     for (int64_t i = first; i < std::min(first + per_task, places); ++i, at.next())
-      copy_plane(inner, part, at.from(), at.to());
+      copy_plane(inner, part, at.from(), at.to(), past);
   });
 }
 

@@ -7,12 +7,18 @@ namespace pyconv {
 
 template <class T>
 struct CopyKernels {
-  // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns.
   void (*transpose)(int64_t rows, int64_t columns, const T* from, int64_t from_row, T* to,
-                    int64_t to_row);
+                    int64_t to_row, bool past_caches);
 };
 using CopyTable = ByType<CopyKernels>;
 PYCONV_DECLARE_TABLES(CopyTable, copy_table)
+
+// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns.
+template <class T>
+void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from_row, T* to,
+                      int64_t to_row, bool past_caches = false) {
+  copy_table().of<T>().transpose(rows, columns, from, from_row, to, to_row, past_caches);
+}
 
 // to[...] = from[...], of the same shape and dtype. Threaded.
 void copy(const TensorView& from, const TensorView& to);

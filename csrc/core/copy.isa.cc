@@ -7,7 +7,8 @@ namespace {
 
 // `ahead` lies what is read soon.
 template <class T>
-inline void square(const T* from, int64_t from_row, int64_t ahead, T* to, int64_t to_row) {
+inline void square(const T* from, int64_t from_row, int64_t ahead, T* to, int64_t to_row,
+                   bool past_caches) {
   constexpr int L = lanes<T>;
   Vec<T> rows[L];
 #pragma GCC unroll 16
@@ -17,7 +18,7 @@ inline void square(const T* from, int64_t from_row, int64_t ahead, T* to, int64_
   }
   transpose<T>(rows);
 #pragma GCC unroll 16
-  for (int i = 0; i < L; ++i) store(to + i * to_row, rows[i]);
+  for (int i = 0; i < L; ++i) store(to + i * to_row, rows[i], past_caches);
 }
 
 template <class T>
@@ -52,7 +53,7 @@ constexpr int64_t rows_together = 128;
 
 template <class T>
 void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from_row, T* to,
-                      int64_t to_row) {
+                      int64_t to_row, bool past_caches) {
   constexpr int L = lanes<T>;
   if (rows < L) {
     const int64_t done =
@@ -61,10 +62,11 @@ void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from
   }
   const int64_t whole = rows / L * L, whole_columns = columns / L * L;
   const int64_t ahead = columns > rows_together ? 4 * L : rows_together * from_row;
+  past_caches = past_caches && aligned(to) && aligned(to + to_row);
   for (int64_t i0 = 0; i0 < whole; i0 += rows_together)
     for (int64_t j = 0; j < whole_columns; j += L)
       for (int64_t i = i0; i < whole && i < i0 + rows_together; i += L)
-        square(from + i * from_row + j, from_row, ahead, to + j * to_row + i, to_row);
+        square(from + i * from_row + j, from_row, ahead, to + j * to_row + i, to_row, past_caches);
   by_elements(whole, rows, 0, whole_columns, from, from_row, to, to_row);
   by_elements(0, rows, whole_columns, columns, from, from_row, to, to_row);
 }

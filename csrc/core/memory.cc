@@ -73,6 +73,13 @@ int64_t physical_bytes() {
   return bytes;
 }
 
+// sysconf may tell the sum of several caches.
+int64_t last_cache_bytes() {
+  int64_t kibibytes = 0;
+  std::ifstream("/sys/devices/system/cpu/cpu0/cache/index3/size") >> kibibytes;  // "32768K"
+  return (kibibytes > 0 ? kibibytes : 32 << 10) << 10;
+}
+
 struct Cache {
   std::mutex mutex;
   std::vector<FreeList> lists{static_cast<size_t>(class_of(largest)) + 1};
@@ -189,6 +196,11 @@ void* allocate(size_t bytes) {
   ++c.stats.misses;
   c.count_live(static_cast<int64_t>(rounded));
   return block;
+}
+
+bool past_caches(int64_t bytes) {
+  static const int64_t most = last_cache_bytes();
+  return bytes >= most;
 }
 
 void release(void* block, size_t bytes) {

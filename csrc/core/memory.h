@@ -26,6 +26,10 @@ MemoryStats memory_stats();
 void reset_peak_memory_stats();
 void empty_cache();
 
+// Whether a result is larger than the last cache, so that it is better written past the caches: who
+// reads it next finds the most of it in memory either way.
+bool past_caches(int64_t bytes);
+
 // A rehearsal, of one thread: it allocates what the real run would, and computes next to nothing.
 // allocate() hands out zeros behind which there is no memory until they are written to, counts them
 // here and not in memory_stats(), and parallel_for runs the first index alone.

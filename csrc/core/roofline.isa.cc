@@ -35,7 +35,7 @@ double read(const float* data, int64_t n) {
 
 void copy(const float* from, float* to, int64_t n) {
   constexpr int L = lanes<float>;
-  for (int64_t i = 0; i + L <= n; i += L) store(to + i, load(from + i));
+  for (int64_t i = 0; i + L <= n; i += L) stream(to + i, load(from + i));
 }
 
 }  // namespace

@@ -54,6 +54,13 @@ inline void pause() {
 #endif
 }
 
+// What was written past the caches (simd/vec.h) is ordered by nothing else.
+inline void order_streams() {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 // Longer spins steal the cores from whatever runs between two calls: beside another library's
 // threads, 20 us cost it a third, 1 ms a factor of ten.
 std::chrono::microseconds spin_time() {
@@ -144,7 +151,9 @@ class Pool {
         ticket = left.load(std::memory_order_acquire);
       }
     }
-    if (taken > 0) done_.fetch_add(taken, std::memory_order_acq_rel);
+    if (taken == 0) return;
+    order_streams();
+    done_.fetch_add(taken, std::memory_order_acq_rel);
   }
 
   void work(int thread) {

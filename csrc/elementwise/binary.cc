@@ -51,6 +51,7 @@ void binary_of(BinaryOp op, const TensorView& a, const TensorView& b, const Tens
   int64_t places = 1;
   for (int i = 0; i < outer; ++i) places *= axes[i].size;
 
+  const bool past = past_caches(to.size() * int64_t{sizeof(T)});
   // A task is a part of a row, some rows of a place, or some places.
   const int64_t parts = ceil_div(columns.size, task_elements);
   const int64_t per_task = std::max<int64_t>(1, task_elements / columns.size);
@@ -72,7 +73,7 @@ void binary_of(BinaryOp op, const TensorView& a, const TensorView& b, const Tens
       }
       kernel(std::min(per_task, rows.size - row), std::min(task_elements, columns.size - column),
              {a.as<const T>() + at_a, rows.a, columns.a},
-             {b.as<const T>() + at_b, rows.b, columns.b}, to.as<T>() + at_to, rows.to);
+             {b.as<const T>() + at_b, rows.b, columns.b}, to.as<T>() + at_to, rows.to, past);
     }
   });
 }

@@ -12,17 +12,18 @@ inline Vec<T> of(Vec<T> a, Vec<T> b, char op) {
 
 // f gives the lanes from i on. The last vector of a row falls on some results a second time.
 template <class T, class F, class Part>
-inline __attribute__((always_inline)) void row_of(int64_t n, T* to, const F& f, const Part& part) {
+inline __attribute__((always_inline)) void row_of(int64_t n, T* to, bool past_caches, const F& f,
+                                                  const Part& part) {
   constexpr int L = lanes<T>;
   if (n < L) return store_part(to, n, part());
   int64_t i = 0;
-  for (; i + L <= n; i += L) store(to + i, f(i));
+  for (; i + L <= n; i += L) store(to + i, f(i), past_caches);
   if (i < n) store(to + n - L, f(n - L));
 }
 
 template <class T, char Op>
 __attribute__((flatten)) void binary(int64_t rows, int64_t columns, Operand<T> a, Operand<T> b,
-                                     T* to, int64_t to_row) {
+                                     T* to, int64_t to_row, bool past_caches) {
   for (int64_t i = 0; i < rows; ++i) {
     const T* const x = a.data + i * a.row;
     const T* const y = b.data + i * b.row;
@@ -31,15 +32,17 @@ __attribute__((flatten)) void binary(int64_t rows, int64_t columns, Operand<T> a
                    b.column ? load_part(y, columns, T(1)) : broadcast(*y), Op);
     };
     T* const row = to + i * to_row;
+    const bool past = past_caches && aligned(row);
     if (a.column && b.column) {
-      row_of(columns, row, [&](int64_t j) { return of<T>(load(x + j), load(y + j), Op); }, part);
+      row_of(
+          columns, row, past, [&](int64_t j) { return of<T>(load(x + j), load(y + j), Op); }, part);
     } else if (a.column) {
       const Vec<T> one = broadcast(*y);
-      row_of(columns, row, [&](int64_t j) { return of<T>(load(x + j), one, Op); }, part);
+      row_of(columns, row, past, [&](int64_t j) { return of<T>(load(x + j), one, Op); }, part);
     } else {
       const Vec<T> one = broadcast(*x);
       row_of(
-          columns, row,
+          columns, row, past,
           [&](int64_t j) { return of<T>(one, b.column ? load(y + j) : broadcast(*y), Op); }, part);
     }
   }

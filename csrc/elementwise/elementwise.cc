@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/threads.h"
 
 namespace pyconv {
@@ -34,15 +35,19 @@ int unary_index(const char* name) {
 template <class T>
 void unary_forward(int index, int64_t n, const T* x, T a, T b, T* y) {
   const auto kernel = unary_table().of<T>().all[index].forward;
-  for_chunks(n, [&](int64_t first, int64_t count) { kernel(count, x + first, a, b, y + first); });
+  const bool past = x != y && past_caches(n * int64_t{sizeof(T)});
+  for_chunks(
+      n, [&](int64_t first, int64_t count) { kernel(count, x + first, a, b, y + first, past); });
 }
 
 template <class T>
 void unary_backward(int index, int64_t n, const T* grad_output, const T* saved, T a, T b,
                     T* grad_input) {
   const auto kernel = unary_table().of<T>().all[index].backward;
+  const bool in_place = grad_input == grad_output || grad_input == saved;
+  const bool past = !in_place && past_caches(n * int64_t{sizeof(T)});
   for_chunks(n, [&](int64_t first, int64_t count) {
-    kernel(count, grad_output + first, saved + first, a, b, grad_input + first);
+    kernel(count, grad_output + first, saved + first, a, b, grad_input + first, past);
   });
 }
 

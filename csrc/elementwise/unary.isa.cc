@@ -189,20 +189,22 @@ struct Tanh {
 
 // flatten: a function used in two places might else be called for every vector.
 template <class T, template <class> class F>
-__attribute__((flatten)) void forward(int64_t n, const T* x, T a, T b, T* y) {
+__attribute__((flatten)) void forward(int64_t n, const T* x, T a, T b, T* y, bool past_caches) {
   constexpr int L = lanes<T>;
   int64_t i = 0;
-  for (; i + L <= n; i += L) store(y + i, F<T>::forward(load(x + i), a, b));
+  past_caches = past_caches && aligned(y);
+  for (; i + L <= n; i += L) store(y + i, F<T>::forward(load(x + i), a, b), past_caches);
   if (i < n) store_part(y + i, n - i, F<T>::forward(load_part(x + i, n - i, T(1)), a, b));
 }
 
 template <class T, template <class> class F>
 __attribute__((flatten)) void backward(int64_t n, const T* g, const T* saved, T a, T b,
-                                       T* grad_input) {
+                                       T* grad_input, bool past_caches) {
   constexpr int L = lanes<T>;
   int64_t i = 0;
+  past_caches = past_caches && aligned(grad_input);
   for (; i + L <= n; i += L)
-    store(grad_input + i, F<T>::backward(load(g + i), load(saved + i), a, b));
+    store(grad_input + i, F<T>::backward(load(g + i), load(saved + i), a, b), past_caches);
   if (i < n)
     store_part(
         grad_input + i, n - i,

@@ -38,6 +38,7 @@ struct Tile {
   Epilogue<T> epilogue;
   // What is read next, `height` elements of it with each step of the sum; null if nothing is known.
   const T* ahead = nullptr;
+  bool past_caches = false;           // c is not read soon, nor accumulated to
   const int64_t* b_offset = nullptr;  // of tile_scattered: where row k of B is, instead of b_row
 };
 
@@ -47,9 +48,10 @@ struct GemmKernels {
   int nr;  // columns of a tile
 
   void (*tile)(const Tile<T>& tile);
-  void (*tile_narrow)(const Tile<T>& tile, int columns);  // writes only the first columns < nr
-  void (*tile_scattered)(const Tile<T>& tile);            // row k of B at b + b_offset[k]
-  void (*strip)(const Tile<T>& tile, int64_t columns);    // up to strip_rows rows, any columns
+  void (*tile_narrow)(const Tile<T>& tile, int columns);   // writes only the first columns < nr
+  void (*tile_scattered)(const Tile<T>& tile, bool half);  // row k of B at b + b_offset[k]; half:
+                                                           // of its columns only the first vector
+  void (*strip)(const Tile<T>& tile, int64_t columns);     // up to strip_rows rows, any columns
 
   // a: height rows with strides row and column (in elements) -> [depth][height].
   // Writes up to one vector beyond the panel.

@@ -53,33 +53,35 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
 
 template <class T>
 inline __attribute__((always_inline)) void write_vector(const Tile<T>& t, int i, int column,
-                                                        Vec<T> v) {
+                                                        Vec<T> v, bool past_caches = false) {
   T* const out = t.c + i * t.c_row + column;
   if (t.accumulate) v += load(out);
   if (t.epilogue.row_bias) v += broadcast(t.epilogue.row_bias[i]);
   if (t.epilogue.column_bias) v += load(t.epilogue.column_bias + column);
-  store(out, v);
+  store(out, v, past_caches);
 }
 
-template <class T, int Height>
+template <class T, int Height, int Vectors>
 inline __attribute__((always_inline)) void write(const Tile<T>& t,
-                                                 const Vec<T> (&sum)[Height][tile_vectors]) {
+                                                 const Vec<T> (&sum)[Height][Vectors]) {
+  const bool past_caches = t.past_caches && aligned(t.c) && aligned(t.c + t.c_row);
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i)
 #pragma GCC unroll 2
-    for (int j = 0; j < tile_vectors; ++j) write_vector<T>(t, i, j * lanes<T>, sum[i][j]);
+    for (int j = 0; j < Vectors; ++j) write_vector<T>(t, i, j * lanes<T>, sum[i][j], past_caches);
 }
 
 template <class T, int Height>
 void tile(const Tile<T>& t) {
   Vec<T> sum[Height][tile_vectors];
+  if (!t.past_caches)
 #pragma GCC unroll 14
-  for (int i = 0; i < Height; ++i) {  // c arrives while the sum is formed
-    __builtin_prefetch(t.c + i * t.c_row, 1);
-    __builtin_prefetch(t.c + i * t.c_row + tile_columns<T> - 1, 1);
-  }
+    for (int i = 0; i < Height; ++i) {  // c arrives while the sum is formed
+      __builtin_prefetch(t.c + i * t.c_row, 1);
+      __builtin_prefetch(t.c + i * t.c_row + tile_columns<T> - 1, 1);
+    }
   multiply<T, Height, tile_vectors, false>(t, sum);
-  write<T, Height>(t, sum);
+  write<T, Height, tile_vectors>(t, sum);
 }
 
 // One vector of columns; those of a part of it are written one by one.
@@ -87,11 +89,7 @@ template <class T, int Height>
 inline void tile_of_a_vector(const Tile<T>& t, int columns) {
   Vec<T> sum[Height][1];
   multiply<T, Height, 1, false>(t, sum);
-  if (columns == lanes<T>) {
-#pragma GCC unroll 14
-    for (int i = 0; i < Height; ++i) write_vector<T>(t, i, 0, sum[i][0]);
-    return;
-  }
+  if (columns == lanes<T>) return write<T, Height, 1>(t, sum);
   T rest[Height][lanes<T>];
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i) store(rest[i], sum[i][0]);
@@ -118,11 +116,15 @@ void tile_narrow(const Tile<T>& t, int columns) {
   }
 }
 
+template <class T, int Height, int Vectors>
+inline void scattered(const Tile<T>& t) {
+  Vec<T> sum[Height][Vectors];
+  multiply<T, Height, Vectors, true>(t, sum);
+  write<T, Height, Vectors>(t, sum);
+}
 template <class T, int Height>
-void tile_scattered(const Tile<T>& t) {
-  Vec<T> sum[Height][tile_vectors];
-  multiply<T, Height, tile_vectors, true>(t, sum);
-  write<T, Height>(t, sum);
+void tile_scattered(const Tile<T>& t, bool half) {
+  half ? scattered<T, Height, 1>(t) : scattered<T, Height, tile_vectors>(t);
 }
 
 template <class T, size_t... I>
@@ -138,10 +140,10 @@ inline void tile_narrow_of_height(const Tile<T>& t, int columns, std::index_sequ
 }
 
 template <class T, size_t... I>
-inline void tile_scattered_of_height(const Tile<T>& t, std::index_sequence<I...>) {
-  static constexpr void (*tiles[])(const Tile<T>&) = {
-      &tile_scattered<T, static_cast<int>(I) + 1>...};
-  tiles[t.height - 1](t);
+inline void tile_scattered_of_height(const Tile<T>& t, bool half, std::index_sequence<I...>) {
+  static constexpr void (*tiles[])(const Tile<T>&,
+                                   bool) = {&tile_scattered<T, static_cast<int>(I) + 1>...};
+  tiles[t.height - 1](t, half);
 }
 
 template <class T>
@@ -154,8 +156,8 @@ void tile_narrow_any(const Tile<T>& t, int columns) {
 }
 
 template <class T>
-void tile_scattered_any(const Tile<T>& t) {
-  tile_scattered_of_height<T>(t, std::make_index_sequence<accumulator_rows>());
+void tile_scattered_any(const Tile<T>& t, bool half) {
+  tile_scattered_of_height<T>(t, half, std::make_index_sequence<accumulator_rows>());
 }
 
 // Few rows: what counts is to read long stretches of each row of B, and to ask for them early.

@@ -12,11 +12,12 @@ struct NormBlock {
   int64_t rows, n, stride, channels, apart;
 };
 
-// y = (x - mean) * scale + shift, and with relu the larger of that and 0.
+// y = (x - mean) * scale + shift, and with relu the larger of that and 0. What is written may be an
+// operand, but not where it goes past the caches.
 template <class T>
 struct Affine {
   const T *mean, *scale, *shift;
-  bool relu;
+  bool relu, past_caches;
 };
 
 // The gradient of x: p * g + q * (x - mean) + r; p * g alone if q is null. With relu in the affine

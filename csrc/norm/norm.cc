@@ -238,9 +238,9 @@ struct Coefficients {
       for (int64_t i = part.channels; i < size; ++i)
         values[k * size + i] = values[k * size + i - part.channels];
   }
-  Affine<T> affine(const Piece& p) const {
+  Affine<T> affine(const Piece& p, bool past_caches = false) const {
     T* const from = values.data + p.channel;
-    return {from, from + size, from + 2 * size, problem.relu};
+    return {from, from + size, from + 2 * size, problem.relu, past_caches};
   }
   NormGradient<T> gradient(const Piece& p) const {
     T* const from = values.data + 3 * size + p.channel;
@@ -292,6 +292,12 @@ void set_gradient(const Coefficients<T>& to, const double* sum, const double* do
   to.repeat(3);
 }
 
+template <class T>
+bool result_past_caches(const Norm<T>& problem) {
+  const NormShape& s = problem.shape;
+  return past_caches(s.samples * s.repeats * s.channels * s.pixels * int64_t{sizeof(T)});
+}
+
 int64_t first_statistic(const Part& part) {
   const NormShape& s = part.shape;
   return part.sample * s.groups + part.first / part.per_group();
@@ -301,12 +307,13 @@ int64_t first_statistic(const Part& part) {
 
 template <class T>
 void norm_forward(const Norm<T>& problem, const T* input, T* mean, T* variance, T* output) {
+  const bool past = input != output && result_past_caches(problem);
   for_parts(problem.shape, [&](const Part& part) {
     T *const m = mean + first_statistic(part), *const v = variance + first_statistic(part);
     if (!problem.constant) part_moments(part, input, m, v);
     const Coefficients<T> coefficients(part, problem, m, v);
     for_pieces<T>(part, [&](const auto& kernels, const Piece& p) {
-      kernels.apply(p.block, input + p.offset, coefficients.affine(p), output + p.offset);
+      kernels.apply(p.block, input + p.offset, coefficients.affine(p, past), output + p.offset);
     });
   });
 }
@@ -316,6 +323,8 @@ void norm_backward(const Norm<T>& problem, const T* grad_output, const T* input,
                    const T* variance, T* grad_input, T* grad_weight, T* grad_bias) {
   const NormShape& s = problem.shape;
   const bool summed = grad_weight || !problem.constant;
+  const bool in_place = grad_input == grad_output || grad_input == input;
+  const bool past = !in_place && result_past_caches(problem);
   // Of each sample the sums for the bias, then those for the weight.
   const Buffer<double> sums(2 * std::max<int64_t>(1, s.samples) * s.channels, true);
   for_parts(s, [&](const Part& part) {
@@ -327,8 +336,9 @@ void norm_backward(const Norm<T>& problem, const T* grad_output, const T* input,
     set_gradient(coefficients, sum, dot);
     for (int64_t c = 0; c < part.channels; ++c) dot[c] *= coefficients.rstds[c];
     for_pieces<T>(part, [&](const auto& kernels, const Piece& p) {
-      kernels.gradient(p.block, grad_output + p.offset, input + p.offset, coefficients.affine(p),
-                       coefficients.gradient(p), grad_input + p.offset);
+      kernels.gradient(p.block, grad_output + p.offset, input + p.offset,
+                       coefficients.affine(p, past), coefficients.gradient(p),
+                       grad_input + p.offset);
     });
   });
   if (!grad_weight) return;

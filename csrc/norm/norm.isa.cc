@@ -51,7 +51,7 @@ struct Coefficient<T, true> {
 
 template <class T>
 PYCONV_INLINE Affine<T> of_channel(const Affine<T>& a, int64_t c) {
-  return {a.mean + c, a.scale + c, a.shift + c, a.relu};
+  return {a.mean + c, a.scale + c, a.shift + c, a.relu, a.past_caches};
 }
 
 template <class T, bool by_column>
@@ -75,7 +75,7 @@ PYCONV_INLINE Vec<T> lane_numbers() {
 // to[at] = f(at, column, V()) for every element, V a vector or a single one. A row's last vector
 // may overlap the one before, and is computed first: `to` may be an operand.
 template <class T, class F>
-PYCONV_INLINE void for_elements(const NormBlock& b, T* to, const F& f) {
+PYCONV_INLINE void for_elements(const NormBlock& b, T* to, bool past_caches, const F& f) {
   constexpr int L = lanes<T>;
   const int64_t last = b.n - L;
   for (int64_t r = 0; r < b.rows; ++r) {
@@ -85,7 +85,8 @@ PYCONV_INLINE void for_elements(const NormBlock& b, T* to, const F& f) {
       continue;
     }
     const Vec<T> end = f(at + last, last, Vec<T>{});
-    for (int64_t i = 0; i < last; i += L) store(to + at + i, f(at + i, i, Vec<T>{}));
+    const bool past = past_caches && aligned(to + at);
+    for (int64_t i = 0; i < last; i += L) store(to + at + i, f(at + i, i, Vec<T>{}), past);
     store(to + at + last, end);
   }
 }
@@ -225,7 +226,7 @@ template <class T, bool by_column, bool relu>
 PYCONV_INLINE void apply_as(const NormBlock& b, const T* x, const Affine<T>& affine, T* y) {
   for (int64_t c = 0; c < b.channels; ++c, x += b.apart, y += b.apart) {
     const AffineMap<T, by_column> map(of_channel(affine, c));
-    for_elements<T>(b, y, [&](int64_t at, int64_t column, auto zero) {
+    for_elements<T>(b, y, affine.past_caches, [&](int64_t at, int64_t column, auto zero) {
       using V = decltype(zero);
       const V result = map(get<V>(x + at) - map.mean.template at<V>(column), column);
       return relu ? V(result < zero ? zero : result) : result;
@@ -278,7 +279,7 @@ PYCONV_INLINE void gradient_as(const NormBlock& b, const T* g, const T* x, const
     const AffineMap<T, by_column> map(of_channel(affine, c));
     const Coefficient<T, by_column> p(gradient.p + c), q(constant ? nullptr : gradient.q + c),
         r(gradient.r + c);
-    for_elements<T>(b, grad_x, [&](int64_t at, int64_t column, auto zero) {
+    for_elements<T>(b, grad_x, affine.past_caches, [&](int64_t at, int64_t column, auto zero) {
       using V = decltype(zero);
       V deviation{};
       if constexpr (relu || !constant) deviation = get<V>(x + at) - map.mean.template at<V>(column);
@@ -342,7 +343,7 @@ void layer_forward(int64_t rows, int64_t n, const T* x, const T* weight, const T
       rstd[r] = T(1 / __builtin_sqrt(double(squares[r]) / double(n) + double(eps)));
     for (int64_t r = 0; r < together; ++r, x += n, y += n) {
       const T m = mean[r], scale = rstd[r];
-      for_elements<T>(row, y, [&](int64_t i, int64_t, auto zero) {
+      for_elements<T>(row, y, false, [&](int64_t i, int64_t, auto zero) {
         using V = decltype(zero);
         V result = (get<V>(x + i) - m) * scale * weight_at<V>(weight, i);
         if (bias) result += get<V>(bias + i);

@@ -36,11 +36,9 @@ struct Moved {
       : channels(c), n(pixels), scratch(static_cast<size_t>(arrays * c * pixels) * sizeof(T)) {}
   T* at(int i) const { return scratch.as<T>() + i * channels * n; }
   void read(const T* from, int i) const {
-    copy_table().of<T>().transpose(n, channels, from, channels, at(i), n);
+    transpose_matrix<T>(n, channels, from, channels, at(i), n);
   }
-  void write(int i, T* to) const {
-    copy_table().of<T>().transpose(channels, n, at(i), n, to, channels);
-  }
+  void write(int i, T* to) const { transpose_matrix<T>(channels, n, at(i), n, to, channels); }
 };
 
 }  // namespace

@@ -48,6 +48,28 @@ template <class T>
 inline __attribute__((always_inline)) void store(T* p, Vec<T> v) {
   *reinterpret_cast<typename VecOf<T>::unaligned*>(p) = v;
 }
+// Past the caches, to an aligned place: what is written need not be read first, and what the caches
+// hold stays there. For results that no cache would keep until they are read (core/memory.h).
+template <class T>
+inline __attribute__((always_inline)) void stream(T* p, Vec<T> v) {
+#if defined(PYCONV_ISA_avx512)
+  asm("vmovntps %1, %0" : "=m"(*reinterpret_cast<Vec<T>*>(p)) : "v"(v));
+#elif defined(PYCONV_ISA_avx2)
+  asm("vmovntps %1, %0" : "=m"(*reinterpret_cast<Vec<T>*>(p)) : "x"(v));
+#elif defined(__x86_64__)
+  asm("movntps %1, %0" : "=m"(*reinterpret_cast<Vec<T>*>(p)) : "x"(v));
+#else
+  store(p, v);
+#endif
+}
+template <class T>
+inline bool aligned(const T* p) {
+  return reinterpret_cast<uintptr_t>(p) % vector_bytes == 0;
+}
+template <class T>
+inline __attribute__((always_inline)) void store(T* p, Vec<T> v, bool past_caches) {
+  past_caches ? stream(p, v) : store(p, v);
+}
 template <class T>
 inline __attribute__((always_inline)) Vec<T> broadcast(T value) {
   return value - Vec<T>{};  // not Vec{} + value: -0.0 must stay -0.0
