@@ -34,8 +34,9 @@ constexpr double read_cycles = 0.35;   // per weight, where it lies
 constexpr double repack_cycles = 0.3;  // per weight
 constexpr double window_cycles = 2;    // direct: per element copied
 constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
-// Of several groups, per element of columns; and per number that is put in its place afterwards.
-constexpr double group_form_cycles = 0.7, scatter_cycles = 4;
+// Of several groups, per element of columns. Per number that is put in its place afterwards: of a
+// broken panel or of several groups, and of a phase of the stride.
+constexpr double group_form_cycles = 0.7, scatter_cycles = 4, phase_cycles = 1;
 constexpr double tiny_cycles = 100;  // gradient of weights of a part of one tile: per pixel
 constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
 
@@ -137,11 +138,10 @@ double implicit_gemm_cost(const ConvProblem& p) {
             scatter_cycles * r.pixels * groups * r.outputs * std::min(1.0, nr / of_image);
   } else  // both operands
     form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs);
-  if (p.shape->groups > 1) {  // products of small matrices
-    const bool scattered = p.direction == ConvDirection::backward_input && strided(*p.shape);
+  if (p.shape->groups > 1)  // products of small matrices
     form += group_form_cycles * r.pixels * groups * r.depth;
-    form += scattered ? scatter_cycles * r.pixels * groups * r.outputs : 0;
-  }
+  if (p.direction == ConvDirection::backward_input && strided(*p.shape))
+    form += (p.shape->groups > 1 ? scatter_cycles : phase_cycles) * r.pixels * groups * r.outputs;
   form += tiny_gradient_cycles(p, r);
   const double low = std::max(1.0, 5 / r.outputs);  // rows of a tile
   return (1.07 * low * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr + form +
@@ -158,7 +158,8 @@ double im2col_cost(const ConvProblem& p) {
       weight ? pixels * whole(int64_t(rows), nr) : rows * whole(s.out_pixels(), nr);
   const double multiply = images * double(s.out_group()) * sizes / nr;
   const bool back = p.direction == ConvDirection::backward_input;
-  double form = column_cycles + (back ? row_cycles + row_start_cycles / double(s.output[2])
+  const double added = s.stride[2] > 1 ? phase_cycles : row_cycles;
+  double form = column_cycles + (back ? added + row_start_cycles / double(s.output[2])
                                       : form_cycles(p, Roles(p)));
   const bool in_place = is_pointwise(s) && in_c_order(back ? p.output : p.input);
   if (in_place && (weight || Roles(p).outputs <= in_place_rows)) form = 0;

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "conv/algorithms.h"
 #include "conv/weights.h"
@@ -74,10 +75,12 @@ class PixelBlock {
         direct_(in_place(from_)),
         row_(direct_ ? from_.stride[2] : kc_ + 64 / static_cast<int64_t>(sizeof(T))),
         block_(count * row_),
-        part_(all_parts ? block_ : 0),
-        packed_(direct_ ? 0 : size_t(block_ * (all_parts ? parts() : of_groups())) * sizeof(T)),
         offset_(offsets(product.target.places, j0, count)),
         step_(steps()),
+        source_(sources()),
+        part_(all_parts ? block_ : 0),
+        packed_(all_in_source() ? 0
+                                : size_t(block_ * (all_parts ? parts() : of_groups())) * sizeof(T)),
         beside_row_((n1 - n0) * of_groups() * kernels_.nr),
         beside_(in_target() ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
 
@@ -100,12 +103,14 @@ class PixelBlock {
 
   // Forms part k of the columns, panels [i0, i1) of pixels.
   void form(int64_t k, int64_t i0, int64_t i1) const {
-    if (direct_) return;
-    const int64_t first = panels_.first_row(i0), end = panels_.first_row(i1);
     const Range terms = part(k);
-    pixel_table().of<T>().pack_pixels(
-        from_, j0_ + first, end - first, terms.first, terms.end - terms.first,
-        packed_.template as<T>() + k * part_ + first * row_, row_, of_groups(), block_);
+    for (int64_t i = i0; i < i1; ++i) {
+      if (source_[size_t(i)] != nowhere) continue;
+      const int64_t first = panels_.first_row(i);
+      pixel_table().of<T>().pack_pixels(
+          from_, j0_ + first, panels_.rows(i), terms.first, terms.end - terms.first,
+          packed_.template as<T>() + k * part_ + first * row_, row_, of_groups(), block_);
+    }
   }
 
   // Adds part k of the sum for a group's panel n of output channels, whose weights are given.
@@ -113,15 +118,14 @@ class PixelBlock {
     const PixelTarget<T>& target = product_.target;
     const int64_t nr = kernels_.nr, channel = n * nr;
     const int64_t wide = std::min<int64_t>(nr, target.columns - channel);
-    const T* const a =
-        direct_ ? product_.columns.group(group).source + j0_ * row_ + k * kc_
-                : packed_.template as<T>() + (group - groups_.first) * block_ + k * part_;
+    const T* const source = product_.columns.group(group).source;
+    const T* const formed = packed_.template as<T>() + (group - groups_.first) * block_ + k * part_;
     T* const c = target.data + group * target.columns + channel;
     T* const beside = beside_of(group, n);
     Tile<T> tile{};
     const Range terms = part(k);
+    const std::vector<Run> runs = runs_of(terms);
     tile.depth = terms.end - terms.first;
-    tile.a_row = row_;
     tile.a_column = 1;
     tile.b = of_part(k, weight);
     tile.b_row = nr;
@@ -131,8 +135,12 @@ class PixelBlock {
     for (int64_t i = 0; i < panels_.count; ++i) {
       const int64_t first = panels_.first_row(i);
       tile.height = panels_.rows(i);
-      tile.a = a + first * row_;
-      tile.ahead = tile.a + tile.height * row_;
+      const bool in_source = source_[size_t(i)] != nowhere;
+      tile.a = in_source ? source + source_[size_t(i)] : formed + first * row_;
+      tile.a_row = in_source ? source_row() : row_;
+      tile.runs = in_source ? runs.data() : nullptr;
+      tile.run_count = in_source ? static_cast<int64_t>(runs.size()) : 1;
+      tile.ahead = tile.a + tile.height * tile.a_row;
       const int64_t step = step_[size_t(i)];
       tile.c_row = step ? step : beside_row_;
       tile.c = step ? c + offset_[size_t(first)] : beside + first * beside_row_;
@@ -157,17 +165,17 @@ class PixelBlock {
   }
 
  private:
-  using Offsets = std::array<int64_t, shared_panels * most_rows>;
-  using Steps = std::array<int64_t, shared_panels>;
+  using PixelOffsets = std::array<int64_t, shared_panels * most_rows>;
+  using PanelOffsets = std::array<int64_t, shared_panels>;
 
-  static Offsets offsets(const Places& places, int64_t j0, int64_t count) {
-    Offsets all;
+  static PixelOffsets offsets(const Places& places, int64_t j0, int64_t count) {
+    PixelOffsets all;
     places.offsets(j0, count, all.data());
     return all;
   }
   // From each pixel of a panel to the next one in the target; zero if they are not evenly apart.
-  Steps steps() const {
-    Steps all;
+  PanelOffsets steps() const {
+    PanelOffsets all;
     for (int64_t i = 0; i < panels_.count; ++i) {
       const int64_t first = panels_.first_row(i), end = panels_.first_row(i + 1);
       int64_t& step = all[size_t(i)] = 1;
@@ -177,6 +185,53 @@ class PixelBlock {
     }
     return all;
   }
+  static constexpr int64_t nowhere = std::numeric_limits<int64_t>::min();
+  // Where each panel's columns lie in the source, if its pixels are evenly apart there and meet no
+  // padding; else nowhere, and they are formed.
+  PanelOffsets sources() const {
+    const Columns<T>& c = from_;
+    PanelOffsets all;
+    for (int64_t i = 0; i < panels_.count; ++i) {
+      int64_t& source = all[size_t(i)] = direct_ ? (j0_ + panels_.first_row(i)) * row_ : nowhere;
+      if (direct_ || same_sets()) continue;
+      int64_t j = j0_ + panels_.first_row(i), offset = 0;
+      bool inside = j % c.pixels[2] + panels_.rows(i) <= c.pixels[2];
+      for (int d = 2; d >= 0; --d) {
+        const int64_t low = j % c.pixels[d] * c.step[d];
+        const int64_t high = low + (d == 2 ? (panels_.rows(i) - 1) * c.step[d] : 0);
+        inside =
+            inside && low + c.offset[d][0] >= 0 && high + c.offset[d][c.taps[d] - 1] < c.size[d];
+        offset += low * c.stride[d];
+        j /= c.pixels[d];
+      }
+      if (inside) source = offset + j * c.image_stride;
+    }
+    return all;
+  }
+  // The stretches of a part that lie in the source: of a row of taps, or of each.
+  std::vector<Run> runs_of(const Range& terms) const {
+    const Columns<T>& c = from_;
+    bool joined = c.stride[2] == c.channels;
+    for (int64_t tap = 1; tap < c.taps[2]; ++tap)
+      joined = joined && c.offset[2][tap] == c.offset[2][tap - 1] + 1;
+    const int64_t taps = joined ? 1 : c.taps[2], length = row_of_taps_ / taps;
+    std::vector<Run> runs;
+    for (int64_t k = terms.first, depth; k < terms.end; k += depth) {
+      const int64_t row = k / length / taps, skip = k % length;
+      depth = std::min(length - skip, terms.end - k);
+      runs.push_back({c.offset[0][row / c.taps[1]] * c.stride[0] +
+                          c.offset[1][row % c.taps[1]] * c.stride[1] +
+                          c.offset[2][k / length % taps] * c.stride[2] + skip,
+                      depth});
+    }
+    return runs;
+  }
+  int64_t source_row() const { return direct_ ? row_ : from_.step[2] * from_.stride[2]; }
+  bool same_sets() const { return source_row() * int64_t{sizeof(T)} % 4096 == 0; }
+  bool all_in_source() const {
+    return std::count(source_.begin(), source_.begin() + panels_.count, nowhere) == 0;
+  }
+
   int64_t of_groups() const { return groups_.end - groups_.first; }
   T* beside_of(int64_t group, int64_t n) const {
     return beside_.template as<T>() +
@@ -205,10 +260,12 @@ class PixelBlock {
   const bool whole_rows_;
   const int64_t kc_;
   const bool direct_;
-  const int64_t row_, block_, part_;
+  const int64_t row_, block_;
+  const PixelOffsets offset_;  // of each pixel's place in the target
+  const PanelOffsets step_;    // see steps()
+  const PanelOffsets source_;  // see sources()
+  const int64_t part_;
   const Scratch packed_;
-  const Offsets offset_;  // of each pixel's place in the target
-  const Steps step_;
   const int64_t beside_row_;
   const Scratch beside_;
 };

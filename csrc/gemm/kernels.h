@@ -22,6 +22,11 @@ constexpr int max_tile_columns = 32;
 constexpr int dot_rows = 3, dot_columns = 4;
 constexpr int strip_rows = 3;
 
+// A stretch of each row of A, from a + offset on.
+struct Run {
+  int64_t offset, depth;
+};
+
 // c (height x nr, row stride c_row) = a * b, or += if accumulate. The epilogue's pointers are at
 // the tile's own first row and column.
 template <class T>
@@ -36,7 +41,11 @@ struct Tile {
   int64_t c_row;
   bool accumulate;
   Epilogue<T> epilogue;
-  // What is read next, `height` elements of it with each step of the sum; null if nothing is known.
+  // Rows of A in several runs, together `depth` long; null: each is one, from a on.
+  const Run* runs = nullptr;
+  int64_t run_count = 1;
+  // What is read next (of each run), `height` elements of it with each step of the sum; null if
+  // nothing is known.
   const T* ahead = nullptr;
   bool past_caches = false;           // c is not read soon, nor accumulated to
   const int64_t* b_offset = nullptr;  // of tile_scattered: where row k of B is, instead of b_row

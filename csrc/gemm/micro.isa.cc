@@ -28,26 +28,31 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   const T* middle[groups];
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_column = t.a_column, b_row = t.b_row;
-#pragma GCC unroll 5
-  for (int g = 0; g < groups; ++g) middle[g] = t.a + (3 * g + 1) * a_row;
-  const T* ahead = t.ahead ? t.ahead : t.a;
   const int64_t ahead_step = t.ahead ? Height : 0;
-  for (int64_t k = 0; k < t.depth; ++k) {
-    __builtin_prefetch(ahead);
-    ahead += ahead_step;
-    if (Scattered) b = t.b + t.b_offset[k];
-    Vec<T> row[Vectors];
-#pragma GCC unroll 2
-    for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * L);
-#pragma GCC unroll 14
-    for (int i = 0; i < Height; ++i) {
-      const Vec<T> a = broadcast(middle[i / 3][(i % 3 - 1) * a_row]);
-#pragma GCC unroll 2
-      for (int j = 0; j < Vectors; ++j) sum[i][j] += a * row[j];
-    }
+  const Run whole{0, t.depth};
+  const Run* run = t.runs ? t.runs : &whole;
+  for (const Run* const end = run + t.run_count; run < end; ++run) {
+    const T* const first = t.a + run->offset;
 #pragma GCC unroll 5
-    for (int g = 0; g < groups; ++g) middle[g] += a_column;
-    b += b_row;
+    for (int g = 0; g < groups; ++g) middle[g] = first + (3 * g + 1) * a_row;
+    const T* ahead = t.ahead ? t.ahead + run->offset : t.a;
+    for (int64_t k = 0; k < run->depth; ++k) {
+      __builtin_prefetch(ahead);
+      ahead += ahead_step;
+      if (Scattered) b = t.b + t.b_offset[k];
+      Vec<T> row[Vectors];
+#pragma GCC unroll 2
+      for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * L);
+#pragma GCC unroll 14
+      for (int i = 0; i < Height; ++i) {
+        const Vec<T> a = broadcast(middle[i / 3][(i % 3 - 1) * a_row]);
+#pragma GCC unroll 2
+        for (int j = 0; j < Vectors; ++j) sum[i][j] += a * row[j];
+      }
+#pragma GCC unroll 5
+      for (int g = 0; g < groups; ++g) middle[g] += a_column;
+      b += b_row;
+    }
   }
 }
 
