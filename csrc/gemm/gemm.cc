@@ -185,7 +185,9 @@ void direct(const GemmProblem<T>& p) {
 
 template <class T>
 void strip(const GemmProblem<T>& p) {
-  const int64_t columns = 512 / static_cast<int64_t>(sizeof(T));  // eight lines of each row of B
+  // Of C, to stay in L1, but some tasks.
+  constexpr int64_t least = 512 / int64_t{sizeof(T)}, most = 8192 / int64_t{sizeof(T)};
+  const int64_t columns = std::clamp(ceil_div(p.n, 4 * least) * least, least, most);
   parallel_for(ceil_div(p.n, columns), [&](int64_t task) {
     const int64_t j = task * columns;
     Tile<T> tile{};

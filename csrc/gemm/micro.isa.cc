@@ -165,47 +165,50 @@ void tile_scattered_any(const Tile<T>& t, bool half) {
   tile_scattered_of_height<T>(t, half, std::make_index_sequence<accumulator_rows>());
 }
 
-// Few rows: what counts is to read long stretches of each row of B, and to ask for them early.
-template <class T, int Height, int Vectors>
-inline void strip_of(const Tile<T>& t, int64_t j) {
+// Few rows: what counts is to read long stretches of each row of B. Some rows at a time go by as
+// streams that the hardware follows, and are added to C, which stays in L1.
+template <class T, int Height, int Rows>
+inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool accumulate) {
   constexpr int L = lanes<T>;
-  constexpr int rows_ahead = 16;
-  Vec<T> sum[Height][Vectors] = {};
-  const T* b = t.b + j;
-  for (int64_t k = 0; k < t.depth; ++k, b += t.b_row) {
-    Vec<T> a[Height];
-#pragma GCC unroll 3
-    for (int i = 0; i < Height; ++i) a[i] = broadcast(t.a[i * t.a_row + k * t.a_column]);
+  const T* const b = t.b + k * t.b_row;
+  T factors[Height][Rows];
+  for (int i = 0; i < Height; ++i)
+    for (int r = 0; r < Rows; ++r) factors[i][r] = t.a[i * t.a_row + (k + r) * t.a_column];
+  int64_t j = 0;
+  for (; j + L <= columns; j += L) {
+    Vec<T> row[Rows];
 #pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) {
-      __builtin_prefetch(b + rows_ahead * t.b_row + v * L);
-      const Vec<T> row = load(b + v * L);
+    for (int r = 0; r < Rows; ++r) row[r] = load(b + r * t.b_row + j);
 #pragma GCC unroll 3
-      for (int i = 0; i < Height; ++i) sum[i][v] += a[i] * row;
+    for (int i = 0; i < Height; ++i) {
+      T* const out = t.c + i * t.c_row + j;
+      Vec<T> sum = accumulate ? load(out) : Vec<T>{};
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) sum += factors[i][r] * row[r];
+      store(out, sum);
     }
   }
-  for (int i = 0; i < Height; ++i)
-    for (int v = 0; v < Vectors; ++v) {
-      T* const out = t.c + i * t.c_row + j + v * L;
-      store(out, t.accumulate ? load(out) + sum[i][v] : sum[i][v]);
+  for (; j < columns; ++j)
+    for (int i = 0; i < Height; ++i) {
+      T* const out = t.c + i * t.c_row + j;
+      T sum = accumulate ? *out : T(0);
+      for (int r = 0; r < Rows; ++r) sum += factors[i][r] * b[r * t.b_row + j];
+      *out = sum;
     }
 }
 
 template <class T, int Height>
 void strip_of_height(const Tile<T>& t, int64_t columns) {
-  constexpr int L = lanes<T>, vectors = Height == 1 ? 8 : 4;
-  int64_t j = 0;
-  for (; j + vectors * L <= columns; j += vectors * L) strip_of<T, Height, vectors>(t, j);
-  for (; j + L <= columns; j += L) strip_of<T, Height, 1>(t, j);
-  for (; j < columns; ++j)
-    for (int i = 0; i < Height; ++i) {
-      T sum = t.accumulate ? t.c[i * t.c_row + j] : T(0);
-      for (int64_t k = 0; k < t.depth; ++k)
-        sum += t.a[i * t.a_row + k * t.a_column] * t.b[k * t.b_row + j];
-      t.c[i * t.c_row + j] = sum;
-    }
+  int64_t k = 0;
+  const auto add = [&](auto rows) {
+    for (; k + rows <= t.depth; k += rows)
+      add_rows<T, Height, decltype(rows)::value>(t, k, columns, t.accumulate || k > 0);
+  };
+  add(std::integral_constant<int, 8>());
+  add(std::integral_constant<int, 4>());
+  add(std::integral_constant<int, 1>());
   for (int i = 0; i < Height; ++i)
-    for (j = 0; j < columns; ++j) {
+    for (int64_t j = 0; j < columns; ++j) {
       T* const out = t.c + i * t.c_row + j;
       if (t.epilogue.row_bias) *out += t.epilogue.row_bias[i];
       if (t.epilogue.column_bias) *out += t.epilogue.column_bias[j];
