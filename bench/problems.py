@@ -192,8 +192,10 @@ class Problem:
         if direction != "forward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
         if self.mode == "carried":
-            images = arrays.keys() & {"input", "indices", "grad_output"}
-            arrays |= {name: channels_last(arrays[name]) for name in images}
+            images = arrays.keys() & {"input", "other", "indices", "grad_output"}
+            arrays |= {
+                name: channels_last(arrays[name]) for name in images if arrays[name].ndim > 2
+            }
         return arrays
 
     @property

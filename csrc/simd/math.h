@@ -10,6 +10,8 @@
 // set that has the instruction. The polynomials of exp and erf were fitted for the least largest
 // error in units of the last place, each coefficient rounded before the next one was fitted.
 #pragma once
+#include <type_traits>
+
 #include "simd/vec.h"
 #if defined(PYCONV_ISA_avx512) || defined(PYCONV_ISA_avx2)
 #include <immintrin.h>
@@ -20,18 +22,63 @@
 namespace pyconv::PYCONV_ISA {
 namespace {
 
+// The first n < lanes<T> lanes.
+#if defined(PYCONV_ISA_avx512)
+template <class T>
+inline auto first_lanes(int64_t n) {
+  using Mask = std::conditional_t<sizeof(T) == sizeof(float), __mmask16, __mmask8>;
+  return static_cast<Mask>((1 << n) - 1);
+}
+#elif defined(PYCONV_ISA_avx2)
+template <class T>
+inline __m256i first_lanes(int64_t n) {
+  if constexpr (sizeof(T) == sizeof(float))
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  else
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+#endif
+
 // The first n < lanes<T> elements at p; `fill` in the other lanes.
 template <class T>
-inline Vec<T> load_part(const T* p, int64_t n, T fill) {
+inline __attribute__((always_inline)) Vec<T> load_part(const T* p, int64_t n, T fill) {
+#if defined(PYCONV_ISA_avx512)
+  if constexpr (sizeof(T) == sizeof(float))
+    return _mm512_mask_loadu_ps(broadcast(fill), first_lanes<T>(n), p);
+  else
+    return _mm512_mask_loadu_pd(broadcast(fill), first_lanes<T>(n), p);
+#elif defined(PYCONV_ISA_avx2)
+  const __m256i first = first_lanes<T>(n);
+  if constexpr (sizeof(T) == sizeof(float))
+    return _mm256_blendv_ps(broadcast(fill), _mm256_maskload_ps(p, first),
+                            _mm256_castsi256_ps(first));
+  else
+    return _mm256_blendv_pd(broadcast(fill), _mm256_maskload_pd(p, first),
+                            _mm256_castsi256_pd(first));
+#else
   T part[lanes<T>];
   for (int i = 0; i < lanes<T>; ++i) part[i] = i < n ? p[i] : fill;
   return load(part);
+#endif
 }
 template <class T>
-inline void store_part(T* p, int64_t n, Vec<T> v) {
+inline __attribute__((always_inline)) void store_part(T* p, int64_t n, Vec<T> v) {
+#if defined(PYCONV_ISA_avx512)
+  if constexpr (sizeof(T) == sizeof(float))
+    _mm512_mask_storeu_ps(p, first_lanes<T>(n), v);
+  else
+    _mm512_mask_storeu_pd(p, first_lanes<T>(n), v);
+#elif defined(PYCONV_ISA_avx2)
+  if constexpr (sizeof(T) == sizeof(float))
+    _mm256_maskstore_ps(p, first_lanes<T>(n), v);
+  else
+    _mm256_maskstore_pd(p, first_lanes<T>(n), v);
+#else
   T part[lanes<T>];
   store(part, v);
   for (int64_t i = 0; i < n; ++i) p[i] = part[i];
+#endif
 }
 
 // a * b + c, rounded once where the set has the instruction.
@@ -283,14 +330,15 @@ inline __attribute__((always_inline)) Vec<T> normal_cdf(Vec<T> x) {
   }
 }
 
-// The largest lane; NaN lanes are passed over unless they come first.
-template <class T>
+// The largest lane. What it gives for NaN depends on the place.
+template <class T, int Width = lanes<T> / 2>
 inline __attribute__((always_inline)) T max_lanes(Vec<T> v) {
-  T part[lanes<T>];
-  store(part, v);
-  T largest = part[0];
-  for (int i = 1; i < lanes<T>; ++i) largest = part[i] > largest ? part[i] : largest;
-  return largest;
+  const Vec<T> other = pick<T, Width, 1>(v, v, std::make_index_sequence<lanes<T>>());
+  v = other > v ? other : v;
+  if constexpr (Width > 1)
+    return max_lanes<T, Width / 2>(v);
+  else
+    return v[0];
 }
 
 }  // namespace
