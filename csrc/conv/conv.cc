@@ -159,8 +159,8 @@ double im2col_cost(const ConvProblem& p) {
   const double multiply = images * double(s.out_group()) * sizes / nr;
   const bool back = p.direction == ConvDirection::backward_input;
   const double added = s.stride[2] > 1 ? phase_cycles : row_cycles;
-  double form = column_cycles + (back ? added + row_start_cycles / double(s.output[2])
-                                      : form_cycles(p, Roles(p)));
+  double form = column_cycles +
+                (back ? added + row_start_cycles / double(s.output[2]) : form_cycles(p, Roles(p)));
   const bool in_place = is_pointwise(s) && in_c_order(back ? p.output : p.input);
   if (in_place && (weight || Roles(p).outputs <= in_place_rows)) form = 0;
   const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
