@@ -27,6 +27,7 @@ import numpy as np
 FOLDER = Path(__file__).parent / "shapes"
 
 MODES = ("plain", "carried")
+IMAGES = ("input", "other", "indices", "grad_output")
 CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
 TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
@@ -192,10 +193,7 @@ class Problem:
         if direction != "forward":
             arrays["grad_output"] = rng.standard_normal(self.output_shape, np.float32)
         if self.mode == "carried":
-            images = arrays.keys() & {"input", "other", "indices", "grad_output"}
-            arrays |= {
-                name: channels_last(arrays[name]) for name in images if arrays[name].ndim > 2
-            }
+            arrays |= {k: channels_last(v) for k, v in arrays.items() if k in IMAGES and v.ndim > 2}
         return arrays
 
     @property
