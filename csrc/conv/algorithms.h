@@ -199,6 +199,11 @@ struct Places {
   int64_t image_stride;
   int64_t pixels[3], step[3];
 
+  // Whether all columns are evenly apart.
+  bool even() const {
+    return step[1] == pixels[2] * step[2] && step[0] == pixels[1] * step[1] &&
+           image_stride == pixels[0] * step[0];
+  }
   // The offsets of columns [j0, j0 + count).
   void offsets(int64_t j0, int64_t count, int64_t* out) const;
 };

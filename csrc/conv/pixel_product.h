@@ -79,10 +79,9 @@ class PixelBlock {
         step_(steps()),
         source_(sources()),
         part_(all_parts ? block_ : 0),
-        packed_(all_in_source() ? 0
-                                : size_t(block_ * (all_parts ? parts() : of_groups())) * sizeof(T)),
+        packed_(direct_ ? 0 : size_t(block_ * (all_parts ? parts() : of_groups())) * sizeof(T)),
         beside_row_((n1 - n0) * of_groups() * kernels_.nr),
-        beside_(in_target() ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
+        beside_(product.target.places.even() ? 0 : size_t(count * beside_row_) * sizeof(T)) {}
 
   int64_t depth() const { return met_.end - met_.first; }
   // Parts of the sum: of all of it, or where the weights have gaps, of each row of taps.
@@ -228,17 +227,11 @@ class PixelBlock {
   }
   int64_t source_row() const { return direct_ ? row_ : from_.step[2] * from_.stride[2]; }
   bool same_sets() const { return source_row() * int64_t{sizeof(T)} % 4096 == 0; }
-  bool all_in_source() const {
-    return std::count(source_.begin(), source_.begin() + panels_.count, nowhere) == 0;
-  }
 
   int64_t of_groups() const { return groups_.end - groups_.first; }
   T* beside_of(int64_t group, int64_t n) const {
     return beside_.template as<T>() +
            ((n - n0_) * of_groups() + group - groups_.first) * kernels_.nr;
-  }
-  bool in_target() const {
-    return std::count(step_.begin(), step_.begin() + panels_.count, 0) == 0;
   }
 
   Range part(int64_t k) const {
