@@ -200,9 +200,10 @@ inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool accumula
 template <class T, int Height>
 void strip_of_height(const Tile<T>& t, int64_t columns) {
   int64_t k = 0;
-  const auto add = [&](auto rows) {
+  const auto add = [&](auto count) {
+    constexpr int rows = decltype(count)::value;
     for (; k + rows <= t.depth; k += rows)
-      add_rows<T, Height, decltype(rows)::value>(t, k, columns, t.accumulate || k > 0);
+      add_rows<T, Height, rows>(t, k, columns, t.accumulate || k > 0);
   };
   add(std::integral_constant<int, 8>());
   add(std::integral_constant<int, 4>());
