@@ -78,6 +78,7 @@ class PixelBlock {
         offset_(offsets(product.target.places, j0, count)),
         step_(steps()),
         source_(sources()),
+        runs_(runs_in_source()),
         part_(all_parts ? block_ : 0),
         packed_(direct_ ? 0 : size_t(block_ * (all_parts ? parts() : of_groups())) * sizeof(T)),
         beside_row_((n1 - n0) * of_groups() * kernels_.nr),
@@ -123,7 +124,7 @@ class PixelBlock {
     T* const beside = beside_of(group, n);
     Tile<T> tile{};
     const Range terms = part(k);
-    const std::vector<Run> runs = runs_of(terms);
+    const std::vector<Run>& runs = runs_[size_t(k)];
     tile.depth = terms.end - terms.first;
     tile.a_column = 1;
     tile.b = of_part(k, weight);
@@ -207,23 +208,27 @@ class PixelBlock {
     }
     return all;
   }
-  // The stretches of a part that lie in the source: of a row of taps, or of each.
-  std::vector<Run> runs_of(const Range& terms) const {
+  // Of each part the stretches that lie in the source: of a row of taps, or of each.
+  std::vector<std::vector<Run>> runs_in_source() const {
     const Columns<T>& c = from_;
     bool joined = c.stride[2] == c.channels;
     for (int64_t tap = 1; tap < c.taps[2]; ++tap)
       joined = joined && c.offset[2][tap] == c.offset[2][tap - 1] + 1;
     const int64_t taps = joined ? 1 : c.taps[2], length = row_of_taps_ / taps;
-    std::vector<Run> runs;
-    for (int64_t k = terms.first, depth; k < terms.end; k += depth) {
-      const int64_t row = k / length / taps, skip = k % length;
-      depth = std::min(length - skip, terms.end - k);
-      runs.push_back({c.offset[0][row / c.taps[1]] * c.stride[0] +
-                          c.offset[1][row % c.taps[1]] * c.stride[1] +
-                          c.offset[2][k / length % taps] * c.stride[2] + skip,
-                      depth});
+    std::vector<std::vector<Run>> all;
+    for (int64_t i = 0; i < parts(); ++i) {
+      const Range terms = part(i);
+      std::vector<Run>& runs = all.emplace_back();
+      for (int64_t k = terms.first, depth; k < terms.end; k += depth) {
+        const int64_t row = k / length / taps, skip = k % length;
+        depth = std::min(length - skip, terms.end - k);
+        runs.push_back({c.offset[0][row / c.taps[1]] * c.stride[0] +
+                            c.offset[1][row % c.taps[1]] * c.stride[1] +
+                            c.offset[2][k / length % taps] * c.stride[2] + skip,
+                        depth});
+      }
     }
-    return runs;
+    return all;
   }
   int64_t source_row() const { return direct_ ? row_ : from_.step[2] * from_.stride[2]; }
   bool same_sets() const { return source_row() * int64_t{sizeof(T)} % 4096 == 0; }
@@ -257,6 +262,7 @@ class PixelBlock {
   const PixelOffsets offset_;  // of each pixel's place in the target
   const PanelOffsets step_;    // see steps()
   const PanelOffsets source_;  // see sources()
+  const std::vector<std::vector<Run>> runs_;
   const int64_t part_;
   const Scratch packed_;
   const int64_t beside_row_;

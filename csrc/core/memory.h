@@ -26,8 +26,8 @@ MemoryStats memory_stats();
 void reset_peak_memory_stats();
 void empty_cache();
 
-// Whether a result is larger than the last cache, so that it is better written past the caches: who
-// reads it next finds the most of it in memory either way.
+// Whether a result is as large as the last cache, so that it is better written past the caches: who
+// reads it next finds most of it in memory either way.
 bool past_caches(int64_t bytes);
 
 // A rehearsal, of one thread: it allocates what the real run would, and computes next to nothing.
