@@ -15,7 +15,8 @@ void implicit_gemm(const ConvProblem& problem);         // implicit_gemm.cc
 void implicit_gemm_weight(const ConvProblem& problem);  // its part for backward_weight
 void channels_last(const ConvProblem& problem);         // channels_last.cc
 void channels_last_weight(const ConvProblem& problem);  // its part for backward_weight
-template <class T>  // and for 1x1 kernels to few channels: from one pixel to the next, the pitch
+constexpr int64_t few_outputs = 3;
+template <class T>  // for 1x1 kernels to few channels: from one pixel to the next, the pitch
 void inner_products(const ConvProblem& problem, const T* pixels, int64_t pitch);
 void direct(const ConvProblem& problem);  // direct.cc
 bool direct_refuses(const ConvProblem& problem, std::string* why);

@@ -163,7 +163,7 @@ void forward(const ConvProblem& p) {
   const ChannelsLast input(p.input);
   ColumnsOf<T> columns(s, input.view());
   const Columns<T> pixels = columns.group(0);
-  if (s.groups == 1 && s.out_channels <= dot_rows && in_place(pixels))
+  if (s.groups == 1 && s.out_channels <= few_outputs && in_place(pixels))
     return inner_products(p, pixels.source, pixels.stride[2]);
   const Weights<T> weights{s, static_cast<const T*>(p.weight), false, {}};
   PixelTarget<T> output{static_cast<T*>(p.result), s.out_group(), result_past_caches(p), {}};

@@ -3,7 +3,7 @@
 // packed: B is copied into the order in which the tile reads it, and A too unless its rows lie
 //         along k. For all but thin products; all threads share the copies.
 // direct: few rows in A. Both are read where they lie: packing B would cost more than the product.
-// strip:  at most three rows in A: bound by memory, so B is read in long stretches.
+// strip:  few rows in A, large B: bound by memory, so B is read in long stretches.
 // dot:    rows of A and columns of B both lie along k (x @ W.T): inner products, nothing is copied.
 //
 // The blocks depend on the problem and the instruction set only, never on the number of threads.
@@ -21,6 +21,7 @@ PYCONV_DEFINE_PICK(GemmTable, gemm_table)
 namespace {
 
 constexpr int64_t line = 64;  // bytes of a cache line, and the slack behind a packed panel
+constexpr double near_bytes = 512 << 10;  // of B: in a cache of its own core
 
 template <class T>
 int64_t panel_stride(int64_t height, int64_t depth) {
@@ -186,7 +187,8 @@ void direct(const GemmProblem<T>& p) {
 template <class T>
 void strip(const GemmProblem<T>& p) {
   // Of C, to stay in L1, but some tasks.
-  constexpr int64_t least = 512 / int64_t{sizeof(T)}, most = 8192 / int64_t{sizeof(T)};
+  constexpr int64_t least = 512 / int64_t{sizeof(T)}, all = 16384 / int64_t{sizeof(T)};
+  const int64_t most = all / std::max<int64_t>(2, p.m) / least * least;
   const int64_t columns = std::clamp(ceil_div(p.n, 4 * least) * least, least, most);
   parallel_for(ceil_div(p.n, columns), [&](int64_t task) {
     const int64_t j = task * columns;
@@ -210,22 +212,33 @@ void strip(const GemmProblem<T>& p) {
 
 // ---- dot ---------------------------------------------------------------------------------------
 
-constexpr int64_t dot_block = 16;  // columns of C per task
+constexpr int64_t dot_block = 8 * dot_columns;  // columns of C per task
 
 template <class T>
 void dot(const GemmProblem<T>& p) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
-  const int64_t kc = balanced(p.k, 4 * depth_block<T>, line);
+  const int64_t kc = balanced(p.k, 2 * depth_block<T>, line);
+  const Panels panels(p.m, kernels.dot_rows);
+  const bool far = double(p.n * p.k) * sizeof(T) > near_bytes;
   parallel_for(ceil_div(p.n, dot_block), [&](int64_t task) {
     const int64_t j0 = task * dot_block, j1 = std::min(j0 + dot_block, p.n);
+    Tile<T> tile{};
+    tile.a_row = p.a.row;
+    tile.b_row = p.b.column;
+    tile.c_row = p.c_row;
     for (int64_t k = 0; k < p.k; k += kc) {
-      const int64_t depth = std::min(kc, p.k - k);
-      for (int64_t j = j0; j < j1; j += dot_columns)
-        for (int64_t i = 0; i < p.m; i += dot_rows)
-          kernels.dot(static_cast<int>(std::min<int64_t>(dot_rows, p.m - i)),
-                      static_cast<int>(std::min<int64_t>(dot_columns, j1 - j)), depth,
-                      p.a.data + i * p.a.row + k, p.a.row, p.b.data + j * p.b.column + k,
-                      p.b.column, p.c + i * p.c_row + j, p.c_row, 1, p.accumulate || k > 0);
+      tile.depth = std::min(kc, p.k - k);
+      tile.accumulate = p.accumulate || k > 0;
+      for (int64_t i = 0; i < panels.count; ++i)
+        for (int64_t j = j0; j < j1; j += dot_columns) {
+          const int64_t row = panels.first_row(i);
+          tile.height = panels.rows(i);
+          tile.a = p.a.data + row * p.a.row + k;
+          tile.b = p.b.data + j * p.b.column + k;
+          tile.ahead = far && i == 0 ? tile.b + dot_columns * p.b.column : nullptr;
+          tile.c = p.c + row * p.c_row + j;
+          kernels.dot(tile, static_cast<int>(std::min<int64_t>(dot_columns, j1 - j)), 1);
+        }
     }
     for (int64_t i = 0; i < p.m; ++i)
       for (int64_t j = j0; j < j1; ++j) {
@@ -240,8 +253,11 @@ void dot(const GemmProblem<T>& p) {
 // Seconds at 3 GHz, two multiply-adds a cycle. The factors were fitted to measurements.
 constexpr double hertz = 3e9;
 constexpr double pack_cycles = 0.7, transpose_cycles = 1.0;  // per element
-constexpr double dot_slowness = 2.6;  // its operands come from L2, one load per multiply-add
-constexpr double read_cycles = 0.35;  // per element of B that is used once or twice
+// Per element of B where it lies: in long stretches, or a tile's rows of it, from near or far.
+constexpr double stretch_cycles = 0.17, near_cycles = 0.1, read_cycles = 0.35, far_cycles = 1.0;
+constexpr double far_bytes = 4 << 20;
+constexpr double dot_slowness = 1.7, sum_cycles = 3;  // its operands come from L1 and L2; per sum
+constexpr double alone_cycles = 0.7;                  // per multiply-add outside of vectors
 
 template <class T>
 double multiply_cycles(const GemmProblem<T>& p) {
@@ -262,17 +278,23 @@ double direct_cost(const GemmProblem<T>& p) {
   const Panels panels(p.m, gemm_table().of<T>().mr);
   const double low = std::max(1.0, 5.0 / double(panels.height));
   const double again = 0.03 * double(panels.count);
-  return ((1.05 + again) * low * multiply_cycles(p) + read_cycles * double(p.k * p.n) + 1000) /
-         hertz;
+  const double elements = double(p.k * p.n), bytes = elements * sizeof(T);
+  const double read = bytes <= near_bytes  ? near_cycles
+                      : bytes <= far_bytes ? read_cycles
+                                           : far_cycles;
+  return ((1.05 + again) * low * multiply_cycles(p) + read * elements + 1000) / hertz;
 }
 template <class T>
 double strip_cost(const GemmProblem<T>& p) {
-  return (multiply_cycles(p) + 0.5 * read_cycles * double(p.k * p.n) + 500) / hertz;
+  const int vector = gemm_table().of<T>().nr / 2;
+  const double alone = alone_cycles * double(p.m) * double(p.k) * double(p.n % vector);
+  return (1.2 * multiply_cycles(p) + stretch_cycles * double(p.k * p.n) + alone + 500) / hertz;
 }
 template <class T>
 double dot_cost(const GemmProblem<T>& p) {
-  const double sums = 10.0 * double(p.m) * double(p.n);
-  return (dot_slowness * multiply_cycles(p) + sums + 500) / hertz;
+  const double sums = sum_cycles * double(p.m) * double(p.n);
+  return (dot_slowness * multiply_cycles(p) + stretch_cycles * double(p.k * p.n) + sums + 500) /
+         hertz;
 }
 
 template <class T>

@@ -19,8 +19,8 @@ struct Epilogue {
 };
 
 constexpr int max_tile_columns = 32;
-constexpr int dot_rows = 3, dot_columns = 4;
-constexpr int strip_rows = 3;
+constexpr int dot_columns = 3;
+constexpr int strip_rows = 16;
 
 // A stretch of each row of A, from a + offset on.
 struct Run {
@@ -55,6 +55,7 @@ template <class T>
 struct GemmKernels {
   int mr;  // most rows of a tile
   int nr;  // columns of a tile
+  int dot_rows;
 
   void (*tile)(const Tile<T>& tile);
   void (*tile_narrow)(const Tile<T>& tile, int columns);   // writes only the first columns < nr
@@ -71,10 +72,9 @@ struct GemmKernels {
   void (*pack_b)(int64_t depth, int64_t columns, const T* b, int64_t row, int64_t column, T* packed,
                  int64_t panel_stride);
 
-  // Inner products of rows: c[i][j] = sum_k a[i][k] * b[j][k] for i < rows <= dot_rows, j < columns
-  // <= dot_columns; c has strides crow, ccolumn.
-  void (*dot)(int rows, int columns, int64_t depth, const T* a, int64_t lda, const T* b,
-              int64_t ldb, T* c, int64_t crow, int64_t ccolumn, bool accumulate);
+  // Inner products: of up to dot_rows rows of A with columns <= dot_columns columns of B, which lie
+  // along k as well, b_row apart. Columns of c are c_column apart.
+  void (*dot)(const Tile<T>& tile, int columns, int64_t c_column);
 };
 
 using GemmTable = ByType<GemmKernels>;

@@ -4,6 +4,7 @@
 // multiplication", 2008). A tile of up to accumulator_rows x 2 vectors is kept in registers while k
 // runs: two loads of b and a broadcast of a per row feed two multiply-adds per row.
 #include "gemm/kernels.h"
+#include "simd/math.h"
 #include "simd/vec.h"
 
 namespace pyconv::PYCONV_ISA {
@@ -166,21 +167,24 @@ void tile_scattered_any(const Tile<T>& t, bool half) {
 }
 
 // Few rows: what counts is to read long stretches of each row of B. Some rows at a time go by as
-// streams that the hardware follows, and are added to C, which stays in L1.
-template <class T, int Height, int Rows>
+// streams, those that come next are asked for, and all are added to C, which stays in L1.
+template <class T, int Rows>
 inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool accumulate) {
   constexpr int L = lanes<T>;
   const T* const b = t.b + k * t.b_row;
-  T factors[Height][Rows];
-  for (int i = 0; i < Height; ++i)
+  const int64_t ahead = k + 2 * Rows <= t.depth ? Rows * t.b_row : 0;
+  T factors[strip_rows][Rows];
+  for (int i = 0; i < t.height; ++i)
     for (int r = 0; r < Rows; ++r) factors[i][r] = t.a[i * t.a_row + (k + r) * t.a_column];
   int64_t j = 0;
   for (; j + L <= columns; j += L) {
     Vec<T> row[Rows];
 #pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) row[r] = load(b + r * t.b_row + j);
-#pragma GCC unroll 3
-    for (int i = 0; i < Height; ++i) {
+    for (int r = 0; r < Rows; ++r) {
+      row[r] = load(b + r * t.b_row + j);
+      __builtin_prefetch(b + r * t.b_row + j + ahead);
+    }
+    for (int i = 0; i < t.height; ++i) {
       T* const out = t.c + i * t.c_row + j;
       Vec<T> sum = accumulate ? load(out) : Vec<T>{};
 #pragma GCC unroll 8
@@ -189,7 +193,7 @@ inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool accumula
     }
   }
   for (; j < columns; ++j)
-    for (int i = 0; i < Height; ++i) {
+    for (int i = 0; i < t.height; ++i) {
       T* const out = t.c + i * t.c_row + j;
       T sum = accumulate ? *out : T(0);
       for (int r = 0; r < Rows; ++r) sum += factors[i][r] * b[r * t.b_row + j];
@@ -197,31 +201,22 @@ inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool accumula
     }
 }
 
-template <class T, int Height>
-void strip_of_height(const Tile<T>& t, int64_t columns) {
+template <class T>
+void strip(const Tile<T>& t, int64_t columns) {
   int64_t k = 0;
   const auto add = [&](auto count) {
     constexpr int rows = decltype(count)::value;
-    for (; k + rows <= t.depth; k += rows)
-      add_rows<T, Height, rows>(t, k, columns, t.accumulate || k > 0);
+    for (; k + rows <= t.depth; k += rows) add_rows<T, rows>(t, k, columns, t.accumulate || k > 0);
   };
   add(std::integral_constant<int, 8>());
   add(std::integral_constant<int, 4>());
   add(std::integral_constant<int, 1>());
-  for (int i = 0; i < Height; ++i)
+  for (int i = 0; i < t.height; ++i)
     for (int64_t j = 0; j < columns; ++j) {
       T* const out = t.c + i * t.c_row + j;
       if (t.epilogue.row_bias) *out += t.epilogue.row_bias[i];
       if (t.epilogue.column_bias) *out += t.epilogue.column_bias[j];
     }
-}
-
-template <class T>
-void strip(const Tile<T>& t, int64_t columns) {
-  static_assert(strip_rows == 3);
-  if (t.height == 1) strip_of_height<T, 1>(t, columns);
-  if (t.height == 2) strip_of_height<T, 2>(t, columns);
-  if (t.height == 3) strip_of_height<T, 3>(t, columns);
 }
 
 // Rows that are contiguous along k become columns: squares of lanes x lanes, transposed in
@@ -277,66 +272,90 @@ void pack_b(int64_t depth, int64_t columns, const T* b, int64_t row, int64_t col
       last[k * nr + j] = full + j < columns ? b[k * row + (full + j) * column] : T(0);
 }
 
-// Both operands are read along k, lane by lane; nothing is packed.
+// Both operands are read along k, lane by lane; nothing is packed. As many sums as there are
+// registers for.
+constexpr int dot_rows = accumulator_rows < 12 ? 4 : 8;
+
+// The sums of the lanes of each of Count vectors, Count a power of two up to the number of lanes,
+// are the first lanes of what is returned: neighbours are added until a vector has one lane left.
+template <class T, int Count>
+inline __attribute__((always_inline)) Vec<T> sums_of_lanes(Vec<T>* v) {
+#pragma GCC unroll 4
+  for (int left = Count; left > 1; left /= 2)
+#pragma GCC unroll 4
+    for (int i = 0; i < left / 2; ++i)
+      v[i] = even_lanes<T>(v[2 * i], v[2 * i + 1]) + odd_lanes<T>(v[2 * i], v[2 * i + 1]);
+#pragma GCC unroll 4
+  for (int each = lanes<T> / Count; each > 1; each /= 2)
+    v[0] = even_lanes<T>(v[0], v[0]) + odd_lanes<T>(v[0], v[0]);
+  return v[0];
+}
+
 template <class T, int Rows, int Columns>
-inline __attribute__((always_inline)) void dot_tile(int64_t depth, const T* a, int64_t lda,
-                                                    const T* b, int64_t ldb, T* c, int64_t crow,
-                                                    int64_t ccolumn, bool accumulate) {
-  constexpr int L = lanes<T>;
-  Vec<T> sum[Rows][Columns] = {};
-  int64_t k = 0;
-  for (; k + L <= depth; k += L) {
-    Vec<T> bk[Columns];
-#pragma GCC unroll 4
-    for (int j = 0; j < Columns; ++j) bk[j] = load(b + j * ldb + k);
-#pragma GCC unroll 4
-    for (int i = 0; i < Rows; ++i) {
-      const Vec<T> ak = load(a + i * lda + k);
-#pragma GCC unroll 4
-      for (int j = 0; j < Columns; ++j) sum[i][j] += ak * bk[j];
-    }
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 4
+inline __attribute__((always_inline)) void dot_tile(const Tile<T>& t, int64_t c_column) {
+  constexpr int L = lanes<T>, sums = Rows * Columns;
+  const T* const a = t.a;
+  const T* const b = t.b;
+  const T* const ahead = t.ahead ? t.ahead : b;
+  const int64_t a_row = t.a_row, b_row = t.b_row;
+  Vec<T> sum[sums] = {};
+  const auto add = [&](int64_t k, auto vector_at) __attribute__((always_inline)) {
+    Vec<T> row[Columns];
+#pragma GCC unroll 3
     for (int j = 0; j < Columns; ++j) {
-      T total = sum_lanes<T>(sum[i][j]);
-      for (int64_t rest = k; rest < depth; ++rest) total += a[i * lda + rest] * b[j * ldb + rest];
-      T* out = c + i * crow + j * ccolumn;
-      *out = accumulate ? *out + total : total;
+      row[j] = vector_at(b + j * b_row + k);
+      __builtin_prefetch(ahead + j * b_row + k, 0, 2);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) {
+      const Vec<T> v = in_register<T>(vector_at(a + i * a_row + k));
+#pragma GCC unroll 3
+      for (int j = 0; j < Columns; ++j) sum[j * Rows + i] += v * row[j];
+    }
+  };
+  int64_t k = 0;
+  for (; k + L <= t.depth; k += L) add(k, [](const T* p) { return load(p); });
+  if (k < t.depth) add(k, [n = t.depth - k](const T* p) { return load_part(p, n, T(0)); });
+
+  constexpr int several = sums > 4 ? 8 : sums > 2 ? 4 : sums, at_once = several < L ? several : L;
+#pragma GCC unroll 12
+  for (int first = 0; first < sums; first += at_once) {
+    Vec<T> some[at_once] = {};
+#pragma GCC unroll 8
+    for (int s = 0; s < at_once; ++s)
+      if (first + s < sums) some[s] = sum[first + s];
+    alignas(vector_bytes) T total[L];
+    store(total, sums_of_lanes<T, at_once>(some));
+    for (int s = 0; s < at_once && first + s < sums; ++s) {
+      T* const out = t.c + (first + s) % Rows * t.c_row + (first + s) / Rows * c_column;
+      *out = t.accumulate ? *out + total[s] : total[s];
     }
   }
 }
 
 template <class T, int Rows>
-inline void dot_rows_of(int columns, int64_t depth, const T* a, int64_t lda, const T* b,
-                        int64_t ldb, T* c, int64_t crow, int64_t ccolumn, bool accumulate) {
-  if (columns == dot_columns)
-    return dot_tile<T, Rows, dot_columns>(depth, a, lda, b, ldb, c, crow, ccolumn, accumulate);
-  for (int j = 0; j < columns; ++j)
-    dot_tile<T, Rows, 1>(depth, a, lda, b + j * ldb, ldb, c + j * ccolumn, crow, ccolumn,
-                         accumulate);
+void dot_of_height(const Tile<T>& t, int columns, int64_t c_column) {
+  if (columns == dot_columns) return dot_tile<T, Rows, dot_columns>(t, c_column);
+  Tile<T> column = t;
+  for (int j = 0; j < columns; ++j, column.b += t.b_row, column.c += c_column)
+    dot_tile<T, Rows, 1>(column, c_column);
+}
+
+template <class T, size_t... I>
+inline void dot_any(const Tile<T>& t, int columns, int64_t c_column, std::index_sequence<I...>) {
+  static constexpr void (*of_height[])(const Tile<T>&, int,
+                                       int64_t) = {&dot_of_height<T, static_cast<int>(I) + 1>...};
+  of_height[t.height - 1](t, columns, c_column);
+}
+template <class T>
+void dot(const Tile<T>& t, int columns, int64_t c_column) {
+  dot_any(t, columns, c_column, std::make_index_sequence<dot_rows>());
 }
 
 template <class T>
-void dot(int rows, int columns, int64_t depth, const T* a, int64_t lda, const T* b, int64_t ldb,
-         T* c, int64_t crow, int64_t ccolumn, bool accumulate) {
-  static_assert(dot_rows == 3);
-  if (rows == 3) dot_rows_of<T, 3>(columns, depth, a, lda, b, ldb, c, crow, ccolumn, accumulate);
-  if (rows == 2) dot_rows_of<T, 2>(columns, depth, a, lda, b, ldb, c, crow, ccolumn, accumulate);
-  if (rows == 1) dot_rows_of<T, 1>(columns, depth, a, lda, b, ldb, c, crow, ccolumn, accumulate);
-}
-
-template <class T>
-constexpr GemmKernels<T> kernels = {accumulator_rows,
-                                    tile_columns<T>,
-                                    tile_any<T>,
-                                    tile_narrow_any<T>,
-                                    tile_scattered_any<T>,
-                                    strip<T>,
-                                    pack_a<T>,
-                                    pack_b<T>,
-                                    dot<T>};
+constexpr GemmKernels<T> kernels = {
+    accumulator_rows,      tile_columns<T>, dot_rows,  tile_any<T>, tile_narrow_any<T>,
+    tile_scattered_any<T>, strip<T>,        pack_a<T>, pack_b<T>,   dot<T>};
 
 }  // namespace
 

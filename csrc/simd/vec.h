@@ -112,6 +112,10 @@ template <class T>
 inline __attribute__((always_inline)) Vec<T> even_lanes(Vec<T> a, Vec<T> b) {
   return pick<T, 0, 2>(a, b, std::make_index_sequence<lanes<T>>());
 }
+template <class T>
+inline __attribute__((always_inline)) Vec<T> odd_lanes(Vec<T> a, Vec<T> b) {
+  return pick<T, 1, 2>(a, b, std::make_index_sequence<lanes<T>>());
+}
 
 // One step of a transposition: exchanges the off-diagonal blocks of Block lanes of two rows.
 template <class T, int Block, bool High, size_t... I>
