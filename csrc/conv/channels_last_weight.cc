@@ -45,7 +45,13 @@ struct Operand {
         direct(in_place(columns) && unit == 1),
         row(direct ? columns.stride[2]
                    : ceil_div(n, unit) * unit + 64 / static_cast<int64_t>(sizeof(T))),
-        scratch(direct ? 0 : size_t(pixel_block<T> * row) * sizeof(T)) {}
+        scratch(direct ? 0 : size_t(pixel_block<T> * row) * sizeof(T)) {
+    // Columns beside the last: read in vain, but not as denormal numbers, with which some CPUs
+    // multiply very slowly.
+    const int64_t beside = direct ? 0 : ceil_div(n, unit) * unit - n;
+    for (int64_t j = 0; j < pixel_block<T> && beside > 0; ++j)
+      std::fill_n(scratch.as<T>() + j * row + n, beside, T(0));
+  }
 
   const T* pixels(int64_t j, int64_t n) const {
     if (direct) return from.source + j * row + c0;

@@ -3,6 +3,7 @@
 //   (outputs x tiles of grad_output) * (tiles x channels of the input)
 //
 // summed over blocks of tiles in order; then G^T from the points to the filters.
+#include <algorithm>
 #include <cstring>
 
 #include "conv/winograd.h"
@@ -30,6 +31,13 @@ void of_one_group(const ConvShape& s, const Source& from, const TensorView& grad
   const Panels rows(outputs, kernels.mr);
   const int64_t at_once = ceil_div(rows.count, ceil_div(rows.count, 8));
   const int64_t splits = ceil_div(rows.count, at_once);
+  // The last vector of a tap's channels goes on with what may not be written. It is multiplied in
+  // vain, but not as denormal numbers, with which some CPUs multiply very slowly.
+  if (inputs_of_tap % (kernels.nr / 2) != 0)
+    parallel_for(winograd_points, [&](int64_t point) {
+      std::fill_n(inputs.at(point, 0), inputs.plane, T(0));
+      std::fill_n(sums.at(point, 0), sums.plane, T(0));
+    });
   for (int64_t t0 = 0; t0 < tiles.total; t0 += most) {
     const int64_t count = std::min(most, tiles.total - t0);
     values_of_input(from, tiles, t0, count, zeros.data(), inputs);
