@@ -293,6 +293,7 @@ def test_regret_of_every_direction(capsys: pytest.CaptureFixture[str], tmp_path:
         assert row["chosen"] in row["rounds_ms"]
         assert len(row["rounds_ms"]) >= 2
         assert row["regret"] >= 0
+        assert ("direct" in row["rounds_ms"]) == (row["name"] == names[0])  # it has no gradients
     assert capsys.readouterr().out.splitlines()[-1].endswith("of 4 rows over 10%")
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import pyconv
 from pyconv import _core
 
@@ -27,7 +29,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     if direction == "forward":
         call = ours.prepare(problem, arrays, direction, variant).run
     else:
-        call = _gradient(problem, arrays, direction)
+        call = _gradient(problem, arrays, direction, variant)
 
     def run() -> Any:
         with pyconv.algorithm(**{table: variant}):
@@ -36,9 +38,13 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
     return Prepared(run, lambda result: [result.numpy()], chosen)
 
 
-def _gradient(problem: Problem, arrays: Arrays, direction: str) -> Callable[[], Any]:
+def _gradient(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Callable[[], Any]:
     """Return a call of the compiled module, for the public functions compute all gradients."""
     shape, grad = ours.conv_shape(problem), arrays["grad_output"]
+    # One that computes no gradients may be forced all the same: then they are as if it were not.
+    for row in _core.conv_explain(shape, direction, np.float32, False):
+        if row["algorithm"] == variant and row["refused"]:
+            raise NotImplementedError(row["refused"])
     if direction == "backward_input":
         return lambda: pyconv.from_numpy(_core.conv_backward_input(shape, grad, arrays["weight"]))
     return lambda: pyconv.from_numpy(_core.conv_backward_weight(shape, grad, arrays["input"]))
