@@ -38,7 +38,8 @@ constexpr double narrow_cycles = 1;    // per number written beside a tile that 
 // broken panel or of several groups, and of a phase of the stride.
 constexpr double group_form_cycles = 0.7, scatter_cycles = 4, phase_cycles = 1;
 constexpr double tiny_cycles = 100;  // gradient of weights of a part of one tile: per pixel
-constexpr double transform_cycles = 350, filter_cycles = 600;  // Winograd: per vector of a tile
+// Winograd, per vector of a tile; of several groups, pixels lie further apart.
+constexpr double transform_cycles = 350, group_transform_cycles = 850, filter_cycles = 600;
 
 double lanes(const ConvProblem& p) {
   return (p.dtype == DType::float32 ? gemm_table().f32.nr : gemm_table().f64.nr) / 2.0;
@@ -204,7 +205,8 @@ double winograd_cost(const ConvProblem& p) {
   const double products =
       weight ? outputs * whole(int64_t(depth), lane) : depth * whole(int64_t(outputs), lane);
   const double multiply = winograd_points * tiles * products / (2 * lane);
-  const double transforms = transform_cycles * tiles * (depth + outputs) / lane;
+  const double transforms =
+      (s.groups > 1 ? group_transform_cycles : transform_cycles) * tiles * (depth + outputs) / lane;
   const double filters = filter_cycles * depth * outputs / lane;
   return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
           10000) /
@@ -220,7 +222,7 @@ double grouped_cost(const ConvProblem& p) {
   const double elements =
       double(s.batch * (s.in_channels * s.in_pixels() + s.out_channels * s.out_pixels()));
   const double transposed = channels_are_neighbours(r.source) ? 0 : near_layout_cycles * elements;
-  return (r.pixels * vectors * (1.05 * r.depth + 2) + transposed + 3000) / hertz;
+  return (r.pixels * vectors * (0.8 * r.depth + 2) + transposed + 3000) / hertz;
 }
 
 bool refuses_nothing(const ConvProblem&, std::string*) { return false; }
