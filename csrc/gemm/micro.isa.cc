@@ -277,18 +277,20 @@ void pack_b(int64_t depth, int64_t columns, const T* b, int64_t row, int64_t col
 constexpr int dot_rows = accumulator_rows < 12 ? 4 : 8;
 
 // The sums of the lanes of each of Count vectors, Count a power of two up to the number of lanes,
-// are the first lanes of what is returned: neighbours are added until a vector has one lane left.
-template <class T, int Count>
+// are the first lanes of what is returned: neighbours are added until a vector has one Left.
+template <class T, int Count, int Left = lanes<T>>
 inline __attribute__((always_inline)) Vec<T> sums_of_lanes(Vec<T>* v) {
+  if constexpr (Left == 1) {
+    return v[0];
+  } else {
+    constexpr int pairs = Count > 1 ? Count / 2 : 1;
 #pragma GCC unroll 4
-  for (int left = Count; left > 1; left /= 2)
-#pragma GCC unroll 4
-    for (int i = 0; i < left / 2; ++i)
-      v[i] = even_lanes<T>(v[2 * i], v[2 * i + 1]) + odd_lanes<T>(v[2 * i], v[2 * i + 1]);
-#pragma GCC unroll 4
-  for (int each = lanes<T> / Count; each > 1; each /= 2)
-    v[0] = even_lanes<T>(v[0], v[0]) + odd_lanes<T>(v[0], v[0]);
-  return v[0];
+    for (int i = 0; i < pairs; ++i) {
+      const Vec<T> a = v[2 * i], b = v[2 * i + (Count > 1)];
+      v[i] = even_lanes<T>(a, b) + odd_lanes<T>(a, b);
+    }
+    return sums_of_lanes<T, pairs, Left / 2>(v);
+  }
 }
 
 template <class T, int Rows, int Columns>
