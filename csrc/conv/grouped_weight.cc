@@ -10,6 +10,7 @@
 
 #include "conv/grouped.h"
 #include "core/copy.h"
+#include "core/memory.h"
 #include "core/threads.h"
 
 namespace pyconv {
@@ -99,7 +100,7 @@ void WeightGradient<T>::add_part(int64_t part, int64_t v0, int64_t v1, T* sums) 
   const int64_t band_first = rows * band / bands, band_end = rows * (band + 1) / bands;
   // Worth it where the arrays are read several times, or crowd into few sets of the L1 cache.
   const bool gathers = !channels_last() || s.in_group() > 1 || s.kernel[1] > 3 ||
-                       input.stride[4] * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
+                       crowded(input.stride[4] * static_cast<int64_t>(sizeof(T)));
   const int64_t most = std::min(rows_at_once, band_end - band_first);
   const int64_t source_rows =
       std::min(s.input[1], (most - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1);

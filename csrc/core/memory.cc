@@ -198,6 +198,15 @@ void* allocate(size_t bytes) {
   return block;
 }
 
+bool crowded(int64_t bytes_apart) {
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  static const bool few_ways = sysconf(_SC_LEVEL1_DCACHE_SIZE) <= 32 << 10;
+#else
+  constexpr bool few_ways = true;
+#endif
+  return few_ways && bytes_apart % 2048 == 0;
+}
+
 bool past_caches(int64_t bytes) {
   static const int64_t most = last_cache_bytes();
   return bytes >= most;

@@ -30,6 +30,10 @@ void empty_cache();
 // reads it next finds most of it in memory either way.
 bool past_caches(int64_t bytes);
 
+// Whether lines so many bytes apart crowd into two sets of the L1 cache, or one, of eight ways or
+// fewer. Twelve ways, of 48 KiB, hold what the kernels meet.
+bool crowded(int64_t bytes_apart);
+
 // A rehearsal, of one thread: it allocates what the real run would, and computes next to nothing.
 // allocate() hands out zeros behind which there is no memory until they are written to, counts them
 // here and not in memory_stats(), and parallel_for runs the first index alone.
