@@ -23,11 +23,11 @@ void inner_products(const ConvProblem& p, const T* pixels, int64_t pitch) {
   tile.accumulate = bias != nullptr;
   parallel_for(ceil_div(total, of_task), [&](int64_t task) {
     const int64_t end = std::min((task + 1) * of_task, total);
+    Tile<T> at = tile;
     for (int64_t j = task * of_task; j < end; j += dot_columns) {
       const int64_t count = std::min<int64_t>(dot_columns, end - j);
       T* const to = static_cast<T*>(p.result) + j * K;
       for (int64_t i = 0; bias && i < count; ++i) std::copy(bias, bias + K, to + i * K);
-      Tile<T> at = tile;
       at.b = pixels + j * pitch;
       at.c = to;
       gemm_table().of<T>().dot(at, static_cast<int>(count), K);
