@@ -163,11 +163,13 @@ double im2col_cost(const ConvProblem& p) {
   double form = column_cycles +
                 (back ? added + row_start_cycles / double(s.output[2]) : form_cycles(p, Roles(p)));
   const bool in_place = is_pointwise(s) && in_c_order(back ? p.output : p.input);
-  if (in_place && (weight || Roles(p).outputs <= in_place_rows)) form = 0;
+  const bool few = in_place && Roles(p).outputs <= in_place_rows;
+  if (in_place) form = few || weight ? 0 : read_cycles;
   const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
   const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
                       double(s.out_group());
-  return (1.08 * multiply + form * images * pixels * rows + copy + 5000 * images) / hertz;
+  const double waiting = (few ? 5000 : 15000) * images;  // of threads for each other
+  return (1.08 * multiply + form * images * pixels * rows + copy + waiting) / hertz;
 }
 
 double fully_connected_cost(const ConvProblem& p) {

@@ -172,6 +172,9 @@ void direct(const GemmProblem<T>& p) {
         tile.height = panels.rows(i);
         tile.a = p.a.data + row * p.a.row + k * p.a.column;
         tile.c = p.c + row * p.c_row + j;
+        // A line of the columns that come next, with each of two panels.
+        tile.ahead = i < 2 ? tile.b + nr + (i + 1) * nr / 2 - 1 : nullptr;
+        tile.ahead_of_b = tile.ahead;
         tile.epilogue = epilogue_at(p.epilogue, k + kc >= p.k, row, j);
         if (whole)
           kernels.tile(tile);
@@ -255,7 +258,7 @@ constexpr double hertz = 3e9;
 constexpr double pack_cycles = 0.7, transpose_cycles = 1.0;  // per element
 // Per element of B where it lies: in long stretches, or a tile's rows of it, from near or far.
 constexpr double stretch_cycles = 0.17, near_cycles = 0.1, read_cycles = 0.35, far_cycles = 1.0;
-constexpr double far_bytes = 4 << 20;
+constexpr double far_bytes = 2 << 20;
 constexpr double dot_slowness = 1.7, sum_cycles = 3;  // its operands come from L1 and L2; per sum
 constexpr double alone_cycles = 0.7;                  // per multiply-add outside of vectors
 
