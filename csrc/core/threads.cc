@@ -46,14 +46,6 @@ struct Inside {
   ~Inside() { inside_parallel = before; }
 };
 
-inline void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 // What was written past the caches (simd/vec.h) is ordered by nothing else.
 inline void order_streams() {
 #if defined(__x86_64__)

@@ -23,6 +23,15 @@ void parallel_for(int64_t n, const F& body) {
       n, [](const void* context, int64_t i) { (*static_cast<const F*>(context))(i); }, &body);
 }
 
+// For loops that wait for another thread.
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // The number of parts of at most b that a is cut into.
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
