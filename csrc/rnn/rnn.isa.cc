@@ -79,15 +79,18 @@ inline void product_of_rows(int rows, int64_t depth, const T* weight, const T* s
   products[rows - 1](depth, weight, state, state_row, out);
 }
 
-// Calls body(first row, rows, sums) for the rows in tiles, as equal as possible.
-template <class T, int Vectors, class F>
+// Calls body(first row, rows, sums) for the rows in tiles, as equal as possible, and ask(row) for
+// each row before the product that its sums come from: what body will read of arrays of all steps
+// lies too far apart for any hardware prefetcher, and arrives during the product.
+template <class T, int Vectors, class Ask, class F>
 inline void for_tiles(const RnnStep<T>& s, int64_t rows, int64_t depth, const T* weight,
-                      const F& body) {
+                      const Ask& ask, const F& body) {
   constexpr int most = accumulators / Vectors;
   Sums<T> sums;
   const int64_t tiles = (rows + most - 1) / most;
   for (int64_t i = 0; i < tiles; ++i) {
     const int64_t first = i * rows / tiles, count = (i + 1) * rows / tiles - first;
+    for (int64_t row = first; row < first + count; ++row) ask(row);
     product_of_rows<T, Vectors>(static_cast<int>(count), depth, weight,
                                 s.state + first * s.state_row, s.state_row, sums.of,
                                 std::make_index_sequence<most>());
@@ -154,7 +157,12 @@ void forward_panels(const RnnStep<T>& s, int64_t first, int64_t last) {
         }
     };
     if (s.weight) {
-      for_tiles<T, V>(s, s.rows, s.hidden, s.weight + panel * s.hidden * V * L, rows_done);
+      const auto ask = [&](int64_t row) {
+        for (int v = 0; v < V; ++v)
+          __builtin_prefetch(s.gates + (row * G + v % G) * s.hidden +
+                             (panel * (V / G) + v / G) * L);
+      };
+      for_tiles<T, V>(s, s.rows, s.hidden, s.weight + panel * s.hidden * V * L, ask, rows_done);
       continue;
     }
     for (int64_t row = 0; row < s.rows; ++row) {
@@ -291,11 +299,19 @@ inline __attribute__((always_inline)) void backward_block(const RnnStep<T>& s, i
 // Calls body(row, u, sum) for every block of the panels; rows that begin here have sum 0.
 template <class T, Cell C, class F>
 inline void for_blocks(const RnnStep<T>& s, int64_t first, int64_t last, const F& body) {
-  constexpr int V = 2, L = lanes<T>;
-  const int64_t depth = gates_of(C) * s.padded;
+  constexpr int G = gates_of(C), V = 2, L = lanes<T>;
+  const int64_t depth = G * s.padded;
   for (int64_t panel = first; panel < last; ++panel) {
     const int64_t unit = panel * V * L;
-    for_tiles<T, V>(s, s.known, depth, s.weight + panel * depth * V * L,
+    const auto ask = [&](int64_t row) {
+      for (int64_t u = unit; u < unit + V * L; u += L) {
+        for (int g = 0; g < G; ++g) __builtin_prefetch(s.gates + (row * G + g) * s.hidden + u);
+        for (const T* p : {static_cast<const T*>(s.extra), s.before})
+          if (p) __builtin_prefetch(p + row * s.hidden + u);
+        if (s.grad_output) __builtin_prefetch(s.grad_output + s.place[row] * s.hidden + u);
+      }
+    };
+    for_tiles<T, V>(s, s.known, depth, s.weight + panel * depth * V * L, ask,
                     [&](int64_t row, int64_t rows, const T* sums) {
                       for (int64_t i = 0; i < rows; ++i)
                         for (int b = 0; b < V && unit + b * L < s.hidden; ++b)
