@@ -71,6 +71,22 @@ def test_functions_of_elements_and_pools_keep_the_layout() -> None:
         assert tensor._array.strides[1] == tensor._array.itemsize, function
 
 
+@pytest.mark.parametrize(("algorithm", "groups"), [("depthwise", 32), ("grouped", 4)])
+@pytest.mark.parametrize("lay", [np.array, channels_last])
+def test_grouped_convolutions_keep_the_layout(
+    algorithm: str, groups: int, lay: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """The result lies as the images, and their gradient as that of the result."""
+    images = pyconv.from_numpy(lay(np.random.rand(2, 32, 6, 5).astype(np.float32)))
+    images.requires_grad = True
+    weight = np.random.rand(32, 32 // groups, 3, 3).astype(np.float32)
+    with pyconv.algorithm(conv2d=algorithm):
+        result = F.conv2d(images, weight, padding=1, groups=groups)
+        result.backward(pyconv.from_numpy(lay(np.random.rand(*result.shape).astype(np.float32))))
+    assert result._array.strides == images._array.strides
+    assert images.grad._array.strides == images._array.strides
+
+
 @pytest.mark.parametrize("shape", [(2, 12, 3, 5), (4, 1, 2), (2, 3, 36, 4, 1), (0, 4, 3, 3)])
 def test_pixel_shuffle_means_the_same_with_channels_last(shape: tuple[int, ...]) -> None:
     array = np.random.rand(*shape)
