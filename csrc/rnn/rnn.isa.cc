@@ -306,7 +306,8 @@ inline void for_blocks(const RnnStep<T>& s, int64_t first, int64_t last, const F
     const auto ask = [&](int64_t row) {
       for (int64_t u = unit; u < unit + V * L; u += L) {
         for (int g = 0; g < G; ++g) __builtin_prefetch(s.gates + (row * G + g) * s.hidden + u);
-        for (const T* p : {static_cast<const T*>(s.extra), s.before})
+        const T* const read[] = {s.extra, s.before};  // null where there is none
+        for (const T* p : read)
           if (p) __builtin_prefetch(p + row * s.hidden + u);
         if (s.grad_output) __builtin_prefetch(s.grad_output + s.place[row] * s.hidden + u);
       }
