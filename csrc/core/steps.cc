@@ -14,14 +14,6 @@
 namespace pyconv {
 namespace {
 
-inline void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 constexpr int patience = 1000;  // pauses: some tens of microseconds
 
 class Steps {
