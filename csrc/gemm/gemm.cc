@@ -157,6 +157,7 @@ void direct(const GemmProblem<T>& p) {
     tile.a_row = p.a.row;
     tile.a_column = p.a.column;
     tile.c_row = p.c_row;
+    tile.ahead_of_b = true;
     for (int64_t k = 0; k < p.k; k += kc) {
       tile.depth = std::min(kc, p.k - k);
       tile.b = p.b.data + k * p.b.row + j;
@@ -174,7 +175,6 @@ void direct(const GemmProblem<T>& p) {
         tile.c = p.c + row * p.c_row + j;
         // A line of the columns that come next, with each of two panels.
         tile.ahead = i < 2 ? tile.b + nr + (i + 1) * nr / 2 - 1 : nullptr;
-        tile.ahead_of_b = tile.ahead;
         tile.epilogue = epilogue_at(p.epilogue, k + kc >= p.k, row, j);
         if (whole)
           kernels.tile(tile);

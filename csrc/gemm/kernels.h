@@ -47,7 +47,7 @@ struct Tile {
   // What is read next (of each run), `height` elements of it with each step of the sum; null if
   // nothing is known.
   const T* ahead = nullptr;
-  bool ahead_of_b = false;            // an element of each row of the same distance as those of B
+  bool ahead_of_b = false;            // instead one element, b_row further with each step
   bool past_caches = false;           // c is not read soon, nor accumulated to
   const int64_t* b_offset = nullptr;  // of tile_scattered: where row k of B is, instead of b_row
 };
