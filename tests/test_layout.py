@@ -71,7 +71,7 @@ def test_functions_of_elements_and_pools_keep_the_layout() -> None:
         assert tensor._array.strides[1] == tensor._array.itemsize, function
 
 
-@pytest.mark.parametrize(("algorithm", "groups"), [("depthwise", 32), ("grouped", 4)])
+@pytest.mark.parametrize(("algorithm", "groups"), [("depthwise", 32), ("grouped", 8)])
 @pytest.mark.parametrize("lay", [np.array, channels_last])
 def test_grouped_convolutions_keep_the_layout(
     algorithm: str, groups: int, lay: Callable[[np.ndarray], np.ndarray]
