@@ -1,11 +1,8 @@
 // The table of algorithms for convolution, and the choice among them.
 #include "conv/conv.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "conv/algorithms.h"
-#include "gemm/gemm.h"
+#include "conv/costs.h"
 
 namespace pyconv {
 
@@ -16,216 +13,6 @@ PYCONV_DEFINE_PICK(GroupedTable, grouped_table)
 PYCONV_DEFINE_PICK(GroupedWeightTable, grouped_weight_table)
 
 namespace {
-
-// Estimated cycles: of the multiplication, two multiply-adds each, and of what a method adds to it.
-// The factors were fitted to measurements; what matters is that they rank the methods.
-constexpr double hertz = 3e9;
-constexpr double row_cycles = 0.4, row_start_cycles = 4;  // columns: per element, per row of them
-constexpr double strided_cycles = 4;   // the same where the row's elements are not neighbours
-constexpr double column_cycles = 1;    // written to memory and read again
-constexpr int64_t in_place_rows = 32;  // of a product that reads images where they lie
-constexpr double transpose_cycles = 1;
-// Channels last: per stretch of a row of taps, or of one, and per element.
-constexpr double row_stretch_cycles = 7, tap_stretch_cycles = 20, copy_cycles = 0.12;
-// Per element of an array copied into another layout, in the cache and beyond.
-constexpr double near_layout_cycles = 0.7, layout_cycles = 1.7, near_bytes = 4 << 20;
-constexpr double copied_back = 0.5;    // of results
-constexpr double read_cycles = 0.35;   // per weight, where it lies
-constexpr double repack_cycles = 0.3;  // per weight
-constexpr double window_cycles = 2;    // direct: per element copied
-constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
-// Of several groups, per element of columns. Per number that is put in its place afterwards: of a
-// broken panel or of several groups, and of a phase of the stride.
-constexpr double group_form_cycles = 0.7, scatter_cycles = 4, phase_cycles = 1;
-constexpr double tiny_cycles = 100;  // gradient of weights of a part of one tile: per pixel
-// Winograd, per vector of a tile; of several groups, pixels lie further apart.
-constexpr double transform_cycles = 350, group_transform_cycles = 850, filter_cycles = 600;
-
-double lanes(const ConvProblem& p) {
-  return (p.dtype == DType::float32 ? gemm_table().f32.nr : gemm_table().f64.nr) / 2.0;
-}
-double whole(int64_t n, double unit) { return std::ceil(double(n) / unit) * unit; }
-
-// What the columns are formed of, and the sizes of the product: a row of columns per pixel.
-struct Roles {
-  const TensorView& source;
-  double pixels, channels, depth, outputs;  // channels, depth and outputs: of one group
-  explicit Roles(const ConvProblem& p) : source(images_read(p)) {
-    const ConvShape& s = *p.shape;
-    const bool back = p.direction == ConvDirection::backward_input;
-    pixels = double(s.batch) * double(back ? s.in_pixels() : s.out_pixels());
-    channels = double(back ? s.out_group() : s.in_group());
-    depth = channels * double(s.taps());
-    outputs = double(back ? s.in_group() : s.out_group());
-    if (back)  // each phase of the stride meets its share of the taps
-      depth /= double(s.stride[0] * s.stride[1] * s.stride[2]);
-  }
-};
-
-double copy_cycles_of(const ConvProblem& p, int64_t channels, int64_t pixels) {
-  const double elements = double(p.shape->batch) * double(channels) * double(pixels);
-  const bool near = elements * double(bytes_of(p.dtype)) <= near_bytes;
-  return (near ? near_layout_cycles : layout_cycles) * elements;
-}
-
-// Of the arrays that a channels-last method must first copy.
-double reading_cycles(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  double cycles = 0;
-  if (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input))
-    cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
-  if (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output))
-    cycles += copy_cycles_of(p, s.out_channels, s.out_pixels());
-  return cycles;
-}
-
-// And of a part of its result, where the images that it reads are in C order: what comes next may
-// want that, or not. With a stride, other methods scatter the gradient, which costs as much.
-double conversion_cycles(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  double result = 0;
-  if (p.direction == ConvDirection::forward)
-    result = copy_cycles_of(p, s.out_channels, s.out_pixels());
-  else if (p.direction == ConvDirection::backward_input && !strided(s))
-    result = copy_cycles_of(p, s.in_channels, s.in_pixels());
-  const bool back = result > 0 && in_c_order(images_read(p));
-  return reading_cycles(p) + (back ? copied_back * result : 0);
-}
-
-// What a gradient of weights that is but a part of one tile costs beyond its multiplications, where
-// the sum runs over pixels that are repacked for it.
-double tiny_gradient_cycles(const ConvProblem& p, const Roles& r) {
-  const bool tiny = p.direction == ConvDirection::backward_weight && r.outputs <= lanes(p) &&
-                    r.depth <= 2 * lanes(p);
-  return tiny ? tiny_cycles * r.pixels * double(p.shape->groups) : 0;
-}
-
-double channels_last_cost(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  const Roles r(p);
-  const bool weight = p.direction == ConvDirection::backward_weight;
-  const double nr = 2 * lanes(p), groups = double(s.groups);
-  const double multiply =
-      weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
-             : r.pixels * groups * r.depth * whole(int64_t(r.outputs), nr / 2) / nr;
-  const bool joined = s.groups == 1 && s.dilation[2] == 1;
-  const double start = joined ? row_stretch_cycles / double(s.kernel[2]) : tap_stretch_cycles;
-  double form = r.pixels * groups * r.depth * (copy_cycles + start / r.channels);
-  if (is_pointwise(s) && !weight) form = 0;
-  const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
-  const double narrow =
-      weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr / 2);
-  return ((weight ? 1.2 : 1.05) * multiply + form + weights + narrow + conversion_cycles(p) +
-          tiny_gradient_cycles(p, r) + 3000) /
-         hertz;
-}
-
-// Per element of columns that are copied by stretches along a row of the output.
-double form_cycles(const ConvProblem& p, const Roles& r) {
-  const bool forward = p.direction != ConvDirection::backward_input;
-  const bool neighbours = r.source.stride[4] == 1 || r.source.shape[4] <= 1;
-  if (!neighbours || (forward && p.shape->stride[2] > 2)) return strided_cycles;
-  const int64_t row = is_pointwise(*p.shape) ? p.shape->out_pixels() : p.shape->output[2];
-  return row_cycles + row_start_cycles / double(std::max<int64_t>(1, row));
-}
-
-double implicit_gemm_cost(const ConvProblem& p) {
-  const Roles r(p);
-  const double nr = 2 * lanes(p), groups = double(p.shape->groups);
-  double form = form_cycles(p, r) * r.pixels * groups * r.depth;
-  if (p.direction != ConvDirection::backward_weight) {
-    const double of_image = r.pixels / double(p.shape->batch);  // its last panel is broken off
-    form += read_cycles * groups * r.outputs * r.depth +
-            scatter_cycles * r.pixels * groups * r.outputs * std::min(1.0, nr / of_image);
-  } else  // both operands
-    form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs);
-  if (p.shape->groups > 1)  // products of small matrices
-    form += group_form_cycles * r.pixels * groups * r.depth;
-  if (p.direction == ConvDirection::backward_input && strided(*p.shape))
-    form += (p.shape->groups > 1 ? scatter_cycles : phase_cycles) * r.pixels * groups * r.outputs;
-  form += tiny_gradient_cycles(p, r);
-  const double low = std::max(1.0, 5 / r.outputs);  // rows of a tile
-  return (1.07 * low * whole(int64_t(r.pixels), nr) * groups * r.outputs * r.depth / nr + form +
-          3000) /
-         hertz;
-}
-
-double im2col_cost(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  const double images = double(s.batch) * double(s.groups), nr = 2 * lanes(p);
-  const double rows = double(s.in_group() * s.taps()), pixels = double(s.out_pixels());
-  const bool weight = p.direction == ConvDirection::backward_weight;
-  const double sizes =
-      weight ? pixels * whole(int64_t(rows), nr) : rows * whole(s.out_pixels(), nr);
-  const double multiply = images * double(s.out_group()) * sizes / nr;
-  const bool back = p.direction == ConvDirection::backward_input;
-  const double added = s.stride[2] > 1 ? phase_cycles : row_cycles;
-  double form = column_cycles +
-                (back ? added + row_start_cycles / double(s.output[2]) : form_cycles(p, Roles(p)));
-  const bool in_place = is_pointwise(s) && in_c_order(back ? p.output : p.input);
-  const bool few = in_place && Roles(p).outputs <= in_place_rows;
-  if (in_place) form = few || weight ? 0 : read_cycles;
-  const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
-  const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
-                      double(s.out_group());
-  const double waiting = (few ? 5000 : 15000) * images;  // of threads for each other
-  return (1.08 * multiply + form * images * pixels * rows + copy + waiting) / hertz;
-}
-
-double fully_connected_cost(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  const double weights = double(s.out_channels * s.in_group() * s.taps()), nr = 2 * lanes(p);
-  return (1.05 * std::max(double(s.batch), read_cycles * nr) * weights / nr + 1000) / hertz;
-}
-
-double direct_cost(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  const Roles r(p);
-  const double nr = 2 * lanes(p), copied = double(s.batch * s.in_channels * s.in_pixels());
-  const double wide = double(s.output[2]) + double((s.kernel[2] - 1) * s.dilation[2] / s.stride[2]);
-  const double pixels =
-      double(s.batch * s.output[0]) * whole(int64_t(double(s.output[1]) * wide), nr);
-  return (1.05 * pixels * r.depth * r.outputs / nr + window_cycles * copied * double(s.kernel[0]) +
-          3000) /
-         hertz;
-}
-
-double winograd_cost(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  const bool back = p.direction == ConvDirection::backward_input;
-  const auto& size = back ? s.input : s.output;
-  const SquareGrid grid(s);
-  double tiles = double(s.batch) * double(size[0]), taps = double(s.kernel[0]), lane = lanes(p);
-  for (int i = 1; i < 3; ++i) {  // with dilation, of each of its phases
-    tiles *= double(std::min(s.dilation[i], size[i])) *
-             double(ceil_div(ceil_div(size[i], s.dilation[i]), winograd_outputs(grid.width)));
-  }
-  taps *= double(grid.rows * grid.columns);
-  const double depth = taps * double(back ? s.out_group() : s.in_group());
-  const double outputs = double(back ? s.in_group() : s.out_group());
-  const bool weight = p.direction == ConvDirection::backward_weight;
-  const double products =
-      weight ? outputs * whole(int64_t(depth), lane) : depth * whole(int64_t(outputs), lane);
-  const double multiply = winograd_points * tiles * products / (2 * lane);
-  const double transforms =
-      (s.groups > 1 ? group_transform_cycles : transform_cycles) * tiles * (depth + outputs) / lane;
-  const double filters = filter_cycles * depth * outputs / lane;
-  return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
-          10000) /
-         hertz;
-}
-
-// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group. In C order
-// vectors of channels are formed in the cache, and those of the result taken apart there.
-double grouped_cost(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  const Roles r(p);
-  const double vectors = whole(s.out_channels, lanes(p)) / lanes(p);
-  const double elements =
-      double(s.batch * (s.in_channels * s.in_pixels() + s.out_channels * s.out_pixels()));
-  const double transposed = channels_are_neighbours(r.source) ? 0 : near_layout_cycles * elements;
-  return (r.pixels * vectors * (0.8 * r.depth + 2) + transposed + 3000) / hertz;
-}
 
 bool refuses_nothing(const ConvProblem&, std::string*) { return false; }
 
@@ -254,6 +41,12 @@ std::string forced_by(const ConvProblem& p) {
   return p.shape->name();
 }
 
+// Whether a channels-last method must first copy what it reads.
+bool other_layout(const ConvProblem& p) {
+  return (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input)) ||
+         (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output));
+}
+
 }  // namespace
 
 bool ConvAlgorithm::leaves_channels_last(const ConvProblem& p) const {
@@ -266,7 +59,7 @@ const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(forced_by
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
   auto report = explain(forced_by(p), table, p);
   for (size_t i = 0; i < report.size(); ++i)
-    if (table[i].layout == ConvLayout::channels_last && reading_cycles(p) > 0)
+    if (table[i].layout == ConvLayout::channels_last && other_layout(p))
       report[i].note = "copies what it reads to channels last";
   return report;
 }
