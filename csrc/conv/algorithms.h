@@ -97,9 +97,10 @@ struct Strip {
 };
 
 // Cuts rows where pixels meet fewer taps, if that leaves out a good part of all terms. No strip has
-// fewer pixels in all `rows` than two tiles. One that meets nothing keeps a tap, for its zeros.
+// fewer pixels in all `rows` than so many panels of them. One that meets nothing keeps a tap, for
+// its zeros.
 template <class T>
-std::vector<Strip> strips_of(const Columns<T>& columns, int64_t rows);
+std::vector<Strip> strips_of(const Columns<T>& columns, int64_t rows, int64_t panels);
 
 // The part of the sum that pixels [j0, j0 + count) meet inside the source. Taps are told apart
 // along the outermost dimension that has several: those of an outer one are a stretch of the sum.

@@ -25,24 +25,26 @@ constexpr int64_t task_panels = 8;    // of pixels, in a task's own block
 constexpr int64_t group_bytes = 512;  // of a pixel's channels, whose groups are formed together
 constexpr int64_t columns_bytes = int64_t{128} << 10;  // of such groups: they stay in L2
 
-// Few pixels, in blocks, that may leave out taps, formed by all threads, who then split the output
-// channels and repack the weights as they need them. `all` has those of each product in turn.
+// Few pixels of a group, in blocks, that may leave out taps, formed by all threads, who then split
+// the output channels and repack the weights as they need them. `all` has those of each product in
+// turn.
 template <class T>
-void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Weights<T>& all) {
+void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Weights<T>& all,
+                         int64_t group) {
   const int64_t n = all.panels(), mr = gemm_table().of<T>().mr;
   std::deque<PixelBlock<T>> blocks;
   std::vector<int64_t> of_block;  // where its weights begin
   std::vector<std::tuple<const PixelBlock<T>*, int64_t, int64_t>> pieces;  // a part of a panel
   int64_t first = 0;
   for (const PixelProduct<T>& product : products) {
-    int64_t count = depth_stretch(product.columns.group(0));
+    int64_t count = depth_stretch(product.columns.group(group));
     count *= ceil_div(2 * mr, count);
     const int64_t pixels = product.pixels, most = balanced(pixels, shared_panels * mr);
     if (count >= most || double(product.terms(count)) > 0.85 * double(product.terms(pixels)))
       count = most;
     for (int64_t j = 0; j < pixels; j += count) {
-      const PixelBlock<T>& block =
-          blocks.emplace_back(product, Range{0, 1}, j, std::min(count, pixels - j), 0, n, true);
+      const PixelBlock<T>& block = blocks.emplace_back(product, Range{group, group + 1}, j,
+                                                       std::min(count, pixels - j), 0, n, true);
       of_block.push_back(first);
       for (int64_t k = 0; k < block.parts(); ++k)
         for (int64_t i = 0; i < block.panels(); ++i) pieces.emplace_back(&block, k, i);
@@ -55,13 +57,19 @@ void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Wei
   });
   parallel_for(n, [&](int64_t i) {
     const Scratch own(size_t(all.panel()) * sizeof(T));
-    all.pack(0, i, own.as<T>());
+    all.pack(group, i, own.as<T>());
     for (size_t b = 0; b < blocks.size(); ++b) {
       for (int64_t k = 0; k < blocks[b].parts(); ++k)
-        blocks[b].multiply(k, 0, i, own.as<T>() + of_block[b]);
-      blocks[b].finish(0, i);
+        blocks[b].multiply(k, group, i, own.as<T>() + of_block[b], nullptr);
+      blocks[b].finish(group, i);
     }
   });
+}
+
+// The same of each group; of several, threads take one at a time.
+template <class T>
+void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Weights<T>& all) {
+  parallel_for(all.s.groups, [&](int64_t group) { multiply_few_pixels(products, all, group); });
 }
 
 // Many pixels: each task forms the columns that it needs, and threads do not wait for each other.
@@ -86,7 +94,9 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
   int64_t most = task_panels;
   const int64_t row_bytes = std::min(product.depth(), sum_block<T>) * int64_t{sizeof(T)};
   while (together > 1 && most > 1 && together * most * mr * row_bytes > columns_bytes) most /= 2;
-  while (group_tasks * ceil_div(row_panels, most) < enough_tasks && most > 1) most /= 2;
+  const bool far = product.far_weights();
+  const int64_t least = far ? ahead_panels : 1;
+  while (group_tasks * ceil_div(row_panels, most) < enough_tasks && most > least) most /= 2;
   const bool several_taps = product.depth() > columns.channels;
   for (int64_t fewer = most / 2; several_taps && fewer > 0; fewer /= 2)  // leave out more of them
     if (double(product.terms(fewer * mr)) < 0.85 * double(product.terms(most * mr))) most = fewer;
@@ -104,7 +114,14 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
     for (int64_t k = 0; k < block.parts(); ++k) {
       block.form(k, 0, block.panels());
       for (int64_t g = some.first; g < some.end; ++g)
-        for (int64_t i = n0; i < n1; ++i) block.multiply(k, g, i, panel_of(g * n + i));
+        for (int64_t i = n0; i < n1; ++i) {
+          const T* next = nullptr;
+          if (far && i + 1 < n1)
+            next = block.of_part(k, panel_of(g * n + i + 1));
+          else if (far && k + 1 < block.parts())
+            next = block.of_part(k + 1, panel_of(g * n + n0));
+          block.multiply(k, g, i, panel_of(g * n + i), next);
+        }
     }
     for (int64_t g = some.first; g < some.end; ++g)
       for (int64_t i = n0; i < n1; ++i) block.finish(g, i);
@@ -124,7 +141,8 @@ PixelProduct<T> product_of(const ConvProblem& p, const ColumnsOf<T>& columns,
 template <class T>
 void multiply(const ConvShape& s, const PixelProduct<T>& product) {
   const Columns<T> all = product.columns.group(0);
-  const std::vector<Strip> strips = strips_of(all, product.pixels / all.pixels[2]);
+  const int64_t least = product.far_weights() ? task_panels : 2;
+  const std::vector<Strip> strips = strips_of(all, product.pixels / all.pixels[2], least);
   Weights<T> weights = product.weights;
   const bool pack = strips.size() > 1 && !weights.kept;  // once for all
   const Scratch packed(pack ? size_t(s.groups * weights.panels() * weights.panel()) * sizeof(T)
@@ -172,7 +190,7 @@ void forward(const ConvProblem& p) {
       {s.output[0], s.output[1], s.output[2]},
       {s.output[1] * s.output[2] * s.out_channels, s.output[2] * s.out_channels, s.out_channels}};
   const PixelProduct<T> product = product_of(p, columns, weights, output);
-  if (product.few_pixels(s.groups)) return multiply_few_pixels<T>({product}, weights);
+  if (product.few_pixels()) return multiply_few_pixels<T>({product}, weights);
   multiply(s, product);
 }
 
@@ -222,7 +240,7 @@ void backward_input(const ConvProblem& p) {
   bool few = true;
   for (const Phase<T>& one : phases) {
     products.push_back(product_of(p, one.columns, one.weights, one.grad_input));
-    few = few && products.back().few_pixels(s.groups);
+    few = few && products.back().few_pixels();
   }
   if (few) return multiply_few_pixels(products, all);
   const bool keep = phases.size() > 1;

@@ -116,7 +116,7 @@ bool ColumnsOf<T>::rows_before_images(int64_t batch) {
 }
 
 template <class T>
-std::vector<Strip> strips_of(const Columns<T>& c, int64_t rows) {
+std::vector<Strip> strips_of(const Columns<T>& c, int64_t rows, int64_t panels) {
   constexpr double worth = 0.97;
   const int64_t taps = c.taps[2], width = c.pixels[2];
   const std::vector<Strip> whole = {{0, width, {0, taps}}};
@@ -140,7 +140,7 @@ std::vector<Strip> strips_of(const Columns<T>& c, int64_t rows) {
                       std::max(strips[i].taps.end, strips[i + 1].taps.end)};
     strips.erase(strips.begin() + static_cast<int64_t>(i) + 1);
   };
-  const int64_t least = ceil_div(2 * gemm_table().of<T>().mr, rows);
+  const int64_t least = ceil_div(panels * gemm_table().of<T>().mr, rows);
   for (size_t i = 0; i < strips.size();) {
     const bool small = strips[i].count < least && strips.size() > 1;
     if (small && i + 1 < strips.size())
@@ -302,8 +302,8 @@ void fill_input(const ConvShape& s, const T* bias, bool channels_last, T* input)
   });
 }
 
-template std::vector<Strip> strips_of(const Columns<float>&, int64_t);
-template std::vector<Strip> strips_of(const Columns<double>&, int64_t);
+template std::vector<Strip> strips_of(const Columns<float>&, int64_t, int64_t);
+template std::vector<Strip> strips_of(const Columns<double>&, int64_t, int64_t);
 template Range depth_met(const Columns<float>&, int64_t, int64_t);
 template Range depth_met(const Columns<double>&, int64_t, int64_t);
 template int64_t depth_stretch(const Columns<float>&);

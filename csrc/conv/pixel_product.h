@@ -45,11 +45,18 @@ struct PixelProduct {
   // Multiplications of a column with tasks of at most so many pixels.
   int64_t terms(int64_t most) const;
 
-  // Whether the weights are read but once if each panel of them meets all pixels.
-  bool few_pixels(int64_t groups) const {
+  // Whether the weights come from beyond a core's L2.
+  bool far_weights() const {
+    return weights.s.groups * weights.panels() * weights.panel() * int64_t{sizeof(T)} > far_bytes;
+  }
+  // Whether the weights are read but once if each panel of them meets all pixels. Of several groups
+  // it pays where they are far.
+  bool few_pixels() const {
     const int64_t most = in_place(columns.group(0)) ? few_panels : shared_panels;
-    return groups == 1 && pixels <= most * gemm_table().of<T>().mr &&
-           weights.panels() >= enough_panels;
+    const int64_t groups = weights.s.groups;
+    return pixels <= most * gemm_table().of<T>().mr &&
+           (groups == 1 ? weights.panels() >= enough_panels
+                        : groups >= enough_panels && far_weights());
   }
 };
 
@@ -113,8 +120,9 @@ class PixelBlock {
     }
   }
 
-  // Adds part k of the sum for a group's panel n of output channels, whose weights are given.
-  void multiply(int64_t k, int64_t group, int64_t n, const T* weight) const {
+  // Adds part k of the sum for a group's panel n of output channels, whose weights are given. Those
+  // of the part that comes next are asked for, unless null, instead of columns.
+  void multiply(int64_t k, int64_t group, int64_t n, const T* weight, const T* next) const {
     const PixelTarget<T>& target = product_.target;
     const int64_t nr = kernels_.nr, channel = n * nr;
     const int64_t wide = std::min<int64_t>(nr, target.columns - channel);
@@ -141,6 +149,9 @@ class PixelBlock {
       tile.runs = in_source ? runs.data() : nullptr;
       tile.run_count = in_source ? static_cast<int64_t>(runs.size()) : 1;
       tile.ahead = tile.a + tile.height * tile.a_row;
+      tile.ahead_step = tile.height;
+      if (next && !in_source && panels_.count >= ahead_panels)
+        ask_ahead(next, i, panels_.count, tile);
       const int64_t step = step_[size_t(i)];
       tile.c_row = step ? step : beside_row_;
       tile.c = step ? c + offset_[size_t(first)] : beside + first * beside_row_;

@@ -93,7 +93,7 @@ template <class T>
 struct FilterValues {
   const Filters<T>& filters;
   int64_t nr, panels, plane;
-  bool kept;
+  bool kept, far;  // far: each part is asked for during the one before
   Scratch scratch;
 
   FilterValues(const Filters<T>& of, bool keep)
@@ -102,6 +102,7 @@ struct FilterValues {
         panels(ceil_div(of.outputs, nr)),
         plane((keep ? panels * of.depth() : rows_at_once) * nr + 5 * cache_line<T>),
         kept(keep),
+        far(keep && points * plane * int64_t{sizeof(T)} > far_bytes),
         scratch(keep ? size_t(points * plane) * sizeof(T) : 0) {
     if (!keep) return;
     T* const values = scratch.template as<T>();
@@ -154,6 +155,9 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
         tile.height = rows.rows(i);
         tile.a = inputs.at(point, first) + k;
         tile.ahead = tile.a + tile.height * tile.a_row;
+        tile.ahead_step = tile.height;
+        if (filters.far && rows.count >= ahead_panels)
+          ask_ahead(tile.b + tile.depth * nr, i, rows.count, tile);
         tile.c = results.at(point, first) + panel * nr;
         if (one_vector)
           kernels.tile_narrow(tile, static_cast<int>(nr / 2));

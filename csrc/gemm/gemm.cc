@@ -157,7 +157,7 @@ void direct(const GemmProblem<T>& p) {
     tile.a_row = p.a.row;
     tile.a_column = p.a.column;
     tile.c_row = p.c_row;
-    tile.ahead_of_b = true;
+    tile.ahead_step = p.b.row;
     for (int64_t k = 0; k < p.k; k += kc) {
       tile.depth = std::min(kc, p.k - k);
       tile.b = p.b.data + k * p.b.row + j;
@@ -258,7 +258,6 @@ constexpr double hertz = 3e9;
 constexpr double pack_cycles = 0.7, transpose_cycles = 1.0;  // per element
 // Per element of B where it lies: in long stretches, or a tile's rows of it, from near or far.
 constexpr double stretch_cycles = 0.17, near_cycles = 0.1, read_cycles = 0.35, far_cycles = 1.0;
-constexpr double far_bytes = 2 << 20;
 constexpr double dot_slowness = 1.7, sum_cycles = 3;  // its operands come from L1 and L2; per sum
 constexpr double alone_cycles = 0.7;                  // per multiply-add outside of vectors
 
@@ -282,9 +281,9 @@ double direct_cost(const GemmProblem<T>& p) {
   const double low = std::max(1.0, 5.0 / double(panels.height));
   const double again = 0.03 * double(panels.count);
   const double elements = double(p.k * p.n), bytes = elements * sizeof(T);
-  const double read = bytes <= near_bytes  ? near_cycles
-                      : bytes <= far_bytes ? read_cycles
-                                           : far_cycles;
+  const double read = bytes <= near_bytes          ? near_cycles
+                      : bytes <= double(far_bytes) ? read_cycles
+                                                   : far_cycles;
   return ((1.05 + again) * low * multiply_cycles(p) + read * elements + 1000) / hertz;
 }
 template <class T>

@@ -42,6 +42,17 @@ int tile_rows(int64_t a_row) {
   return same_sets && mr > 10 ? 10 : mr;
 }
 
+// Of B, bytes beyond a core's L2: what comes next of it then is worth asking for.
+constexpr int64_t far_bytes = 2 << 20;
+constexpr int64_t ahead_panels = 4;  // of rows, or more, during which that arrives
+
+// Lets panel i of some, which all meet the same part of B, ask for its share of the part `next`.
+template <class T>
+void ask_ahead(const T* next, int64_t i, int64_t panels, Tile<T>& tile) {
+  tile.ahead_step = tile.b_row / panels;
+  tile.ahead = next + i * tile.depth * tile.ahead_step;
+}
+
 // Blocking, shared with the implicit products of conv. A block of A rows stays in L1, a block of B
 // in L2; a sum is cut at depth_block, which also keeps the rounding error down.
 template <class T>

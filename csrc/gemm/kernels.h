@@ -44,10 +44,10 @@ struct Tile {
   // Rows of A in several runs, together `depth` long; null: each is one, from a on.
   const Run* runs = nullptr;
   int64_t run_count = 1;
-  // What is read next (of each run), `height` elements of it with each step of the sum; null if
-  // nothing is known.
+  // What is read next (of each run), so much further with each step of the sum; null if nothing is
+  // known.
   const T* ahead = nullptr;
-  bool ahead_of_b = false;            // instead one element, b_row further with each step
+  int64_t ahead_step = 0;
   bool past_caches = false;           // c is not read soon, nor accumulated to
   const int64_t* b_offset = nullptr;  // of tile_scattered: where row k of B is, instead of b_row
 };

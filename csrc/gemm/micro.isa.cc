@@ -29,7 +29,7 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   const T* middle[groups];
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_column = t.a_column, b_row = t.b_row;
-  const int64_t ahead_step = !t.ahead ? 0 : t.ahead_of_b ? b_row : Height;
+  const int64_t ahead_step = t.ahead ? t.ahead_step : 0;
   const Run whole{0, t.depth};
   const Run* run = t.runs ? t.runs : &whole;
   for (const Run* const end = run + t.run_count; run < end; ++run) {
