@@ -432,6 +432,7 @@ def rnn_backward(
     grad_h_n: _Array | None,
     grad_c_n: _Array | None,
     need_input: bool,
+    need_states: bool,
     need_weights: bool,
     need_bias: bool,
     /,

@@ -205,14 +205,14 @@ py::object stream_step(int cell_number, bool layer, py::handle x_value, py::hand
   return py::make_tuple(output);
 }
 
-// need: of the input, of the weights. -> gradients of input, hx, cx, weight_ih, weight_hh, bias_ih,
+// need: whose gradients are wanted. -> those of input, hx, cx, weight_ih, weight_hh, bias_ih,
 // bias_hh.
 py::tuple call_rnn_backward(int cell, py::handle x, py::handle h0, py::handle c0,
                             py::handle weight_ih, py::handle weight_hh, py::object lengths,
                             bool reverse, py::handle output_value, py::handle gates_value,
                             py::handle extra_value, py::handle grad_output_value,
                             py::handle grad_h_n_value, py::handle grad_c_n_value, bool need_input,
-                            bool need_weights, bool need_bias) {
+                            bool need_states, bool need_weights, bool need_bias) {
   const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
   const int64_t H = in.hidden, G = in.gates;
   const Sequences sequences = in.sequences();
@@ -225,10 +225,11 @@ py::tuple call_rnn_backward(int cell, py::handle x, py::handle h0, py::handle c0
   const Argument grad_output = in.optional("grad_output", grad_output_value, in.outputs());
   const Argument grad_h_n = in.optional("grad_h_n", grad_h_n_value, in.states());
   const Argument grad_c_n = in.optional("grad_c_n", grad_c_n_value, in.states());
-  py::object none = py::none(), grad_x = none, grad_h0 = in.make(in.states()), grad_c0 = none,
+  py::object none = py::none(), grad_x = none, grad_h0 = none, grad_c0 = none,
              grad_weight_ih = none, grad_weight_hh = none, grad_bias_ih = none, grad_bias_hh = none;
   if (need_input) grad_x = in.make(in.of_steps(in.steps, in.input));
-  if (in.cell == Cell::lstm) grad_c0 = in.make(in.states());
+  if (need_states) grad_h0 = in.make(in.states());
+  if (need_states && in.cell == Cell::lstm) grad_c0 = in.make(in.states());
   if (need_weights) {
     grad_weight_ih = in.make(Layer::shape_of({G * H, in.input}));
     grad_weight_hh = in.make(Layer::shape_of({G * H, H}));

@@ -1,7 +1,7 @@
 // Nobody waits for a thread that has not come: a part belongs to whoever claims it first. Each
-// thread first claims the parts that it had in the step before, whose data are in its cache; one
-// that has waited long takes what others left, so a thread that never starts, or sleeps, costs
-// time only.
+// thread first claims the parts that it had in the step before, whose data are in its cache, and
+// which follow one another; one that has waited long takes what others left, so a thread that never
+// starts, or sleeps, costs time only.
 #include "core/steps.h"
 
 #include <algorithm>
@@ -26,21 +26,21 @@ class Steps {
     for (int64_t step = done_.load() / parts_; step < steps_; ++step) {
       // The number may grow between two threads' looks at it: then they compete, or both wait.
       const int64_t threads = joined_.load(std::memory_order_relaxed);
-      take(step, me, threads);
+      take(step, me * parts_ / threads, (me + 1) * parts_ / threads);
       for (int spins = 0; done_.load(std::memory_order_acquire) < (step + 1) * parts_; ++spins) {
         pause();
         if (spins < patience) continue;
-        take(step, 0, 1);
+        take(step, 0, parts_);
         std::this_thread::yield();  // more threads than cores
       }
     }
   }
 
  private:
-  // Does what is unclaimed of the parts first, first + stride, ...
-  void take(int64_t step, int64_t first, int64_t stride) {
+  // Does what is unclaimed of the parts [first, last).
+  void take(int64_t step, int64_t first, int64_t last) {
     int64_t taken = 0;
-    for (int64_t part = first; part < parts_; part += stride) {
+    for (int64_t part = first; part < last; ++part) {
       int64_t expected = step;
       std::atomic<int64_t>& next = claims_[part].next;
       if (next.load(std::memory_order_relaxed) != step) continue;

@@ -7,6 +7,8 @@
 namespace pyconv {
 namespace {
 
+constexpr int64_t few_rows = 16;
+
 template <class T>
 class Backward {
  public:
@@ -19,7 +21,9 @@ class Backward {
         state_size(q.batch * state_row),
         states(size_t(4 * state_size) * sizeof(T)),
         state(zeroed<T>(states, 4 * state_size)),
-        packed(size_t(units.panels * panel_size()) * sizeof(T)),
+        packs(steps() >= fewest_steps),
+        packed(packs ? size_t(units.panels * panel_size()) * sizeof(T) : 0),
+        sums(packs ? 0 : size_t(q.batch * p.hidden) * sizeof(T)),
         h_before(size_t(q.rows() * p.hidden) * sizeof(T)),
         c_start(size_t(q.batch * p.hidden) * sizeof(T)),
         grad_gates(size_t(q.rows() * gates_row) * sizeof(T)),
@@ -30,13 +34,14 @@ class Backward {
     states_in(q, p.hidden, p.grad_c_n, cell(), state_row);
     states_in(q, p.hidden, p.c0, zeroed<T>(c_start, q.batch * p.hidden), p.hidden);
     gather_h_before();
-    parallel_for(units.panels, [&](int64_t panel) {
-      rnn_table().of<T>().pack_backward(p.cell, p.hidden, panel, p.weight_hh,
-                                        packed.as<T>() + panel * panel_size());
-    });
+    if (packs)
+      parallel_for(units.panels, [&](int64_t panel) {
+        rnn_table().of<T>().pack_backward(p.cell, p.hidden, panel, p.weight_hh,
+                                          packed.as<T>() + panel * panel_size());
+      });
     through_time();
     for (int64_t r = 0; r < q.batch; ++r) {
-      state_out(q, p.hidden, r, carry() + r * state_row, p.grad_h0);
+      if (p.grad_h0) state_out(q, p.hidden, r, carry() + r * state_row, p.grad_h0);
       if (p.grad_c0) state_out(q, p.hidden, r, cell() + r * state_row, p.grad_c0);
     }
     gradients_of_weights();
@@ -46,6 +51,8 @@ class Backward {
  private:
   int64_t steps() const { return static_cast<int64_t>(q.first.size()) - 1; }
   int64_t panel_size() const { return units.gates * units.padded * units.vectors * units.lanes; }
+  // Gates whose gradients are the same for both weights: all but the GRU's candidate.
+  int64_t shared_rows() const { return p.cell == Cell::gru ? 2 * p.hidden : gates_row; }
   T* carry() const { return state + 2 * state_size; }
   T* cell() const { return state + 3 * state_size; }
 
@@ -64,16 +71,33 @@ class Backward {
   }
 
   void through_time() {
-    const double sums = double(q.batch * units.panels * units.vectors * units.lanes);
-    const int64_t parts = units.parts(sums * double(2 * units.gates * p.hidden));
+    const double each = double(q.batch * units.panels * units.vectors * units.lanes);
+    const double depth = packs ? double(2 * units.gates * p.hidden) : 20;
+    const int64_t parts = units.parts(each * depth);
+    const int64_t all = steps() + (p.grad_h0 ? 1 : 0);
     const auto& kernels = rnn_table().of<T>();
-    parallel_steps(steps() + 1, parts, [&](int64_t i, int64_t part) {
+    const auto step_part = [&](int64_t i, int64_t part) {
       const int64_t first = part * units.panels / parts, last = (part + 1) * units.panels / parts;
       if (i < steps())
         kernels.backward(p.cell, step_at(steps() - 1 - i), first, last);
       else
         kernels.finish(p.cell, beginning(), first, last);
-    });
+    };
+    if (packs) return parallel_steps(all, parts, step_part);
+    for (int64_t i = 0; i < all; ++i) {
+      if (i) multiply(steps() - i);
+      parallel_for(parts, [&](int64_t part) { step_part(i, part); });
+    }
+  }
+
+  // What comes through the hidden weights from step i: its gradients times them.
+  void multiply(int64_t i) const {
+    const int64_t row = q.first[size_t(i)], H = p.hidden, shared = shared_rows();
+    const T* const of_gates = grad_gates.as<T>() + row * gates_row;
+    const T* const of_extra = grad_extra.as<T>() + row * H;
+    const Matrix<T> weight{p.weight_hh, H, 1}, rest{p.weight_hh + shared * H, H, 1};
+    product(q.running(i), H, shared, {of_gates, gates_row, 1}, weight, sums.as<T>());
+    if (shared < gates_row) product(q.running(i), H, H, {of_extra, H, 1}, rest, sums.as<T>(), true);
   }
 
   RnnStep<T> beginning() const {
@@ -82,7 +106,9 @@ class Backward {
     step.hidden = p.hidden;
     step.padded = units.padded;
     step.state_row = state_row;
-    step.weight = packed.as<T>();
+    step.weight = packs ? packed.as<T>() : nullptr;
+    step.far = units.panels * panel_size() * int64_t(sizeof(T)) > far_bytes;
+    step.sums = sums.as<T>();
     step.state = state;
     step.carry = carry();
     step.cell = cell();
@@ -108,20 +134,22 @@ class Backward {
     return step;
   }
 
+  // c, contiguous, is (or grows by) the product of a, (m, k), and b, (k, n).
+  static void product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c,
+                      bool accumulate = false) {
+    gemm(GemmProblem<T>{m, n, k, a, b, c, n, {}, accumulate});
+  }
+
   // Gradient of a weight, (n, width): that of what it gave, transposed, times what it was given.
-  // It is computed transposed: then the smaller of the two is the one to be copied across its rows.
+  // Over many rows it is computed transposed: then the smaller of the two is the one to be copied
+  // across its rows.
   void over_rows(int64_t n, const T* grad, int64_t grad_row, int64_t width, const T* given,
                  T* to) const {
+    const int64_t rows = q.rows();
+    if (rows <= few_rows)
+      return product(n, width, rows, {grad, 1, grad_row}, {given, width, 1}, to);
     const Scratch transposed(size_t(width * n) * sizeof(T));
-    GemmProblem<T> product{};
-    product.m = width;
-    product.n = n;
-    product.k = q.rows();
-    product.a = {given, 1, width};
-    product.b = {grad, grad_row, 1};
-    product.c = transposed.as<T>();
-    product.c_row = n;
-    gemm(product);
+    product(width, n, rows, {given, 1, width}, {grad, grad_row, 1}, transposed.as<T>());
     TensorView from{};
     from.dtype = sizeof(T) == 4 ? DType::float32 : DType::float64;
     from.ndim = 2;
@@ -140,20 +168,12 @@ class Backward {
   // The sums over all rows.
   void sum_rows(int64_t n, const T* b, int64_t b_row, T* c) const {
     const T one = 1;
-    GemmProblem<T> product{};
-    product.m = 1;
-    product.n = n;
-    product.k = q.rows();
-    product.a = {&one, 0, 0};
-    product.b = {b, b_row, 1};
-    product.c = c;
-    product.c_row = n;
-    gemm(product);
+    product(1, n, q.rows(), {&one, 0, 0}, {b, b_row, 1}, c);
   }
 
   void gradients_of_weights() const {
     const T *const of_gates = grad_gates.as<T>(), *const of_extra = grad_extra.as<T>();
-    const int64_t H = p.hidden, shared = p.cell == Cell::gru ? 2 * H : gates_row;
+    const int64_t H = p.hidden, shared = shared_rows();
     if (p.grad_weight_ih) {
       const OrderedRows<T> x(q, p.input, p.x);
       over_rows(gates_row, of_gates, gates_row, p.input, x.data(), p.grad_weight_ih);
@@ -172,19 +192,13 @@ class Backward {
 
   void gradient_of_input() const {
     const Scratch scratch(q.natural ? 0 : size_t(q.rows() * p.input) * sizeof(T));
-    GemmProblem<T> product{};
-    product.m = q.rows();
-    product.n = p.input;
-    product.k = gates_row;
-    product.a = {grad_gates.as<T>(), gates_row, 1};
-    product.b = {p.weight_ih, p.input, 1};
-    product.c = q.natural ? p.grad_x : scratch.as<T>();
-    product.c_row = p.input;
-    gemm(product);
+    T* const to = q.natural ? p.grad_x : scratch.as<T>();
+    product(q.rows(), p.input, gates_row, {grad_gates.as<T>(), gates_row, 1},
+            {p.weight_ih, p.input, 1}, to);
     clear_padding(q, p.input, p.grad_x);
     if (q.natural) return;
     for_rows<T>(q.rows(), p.input, [&](int64_t i) {
-      copy(scratch.as<T>() + i * p.input, p.grad_x + q.place[size_t(i)] * p.input, p.input);
+      copy(to + i * p.input, p.grad_x + q.place[size_t(i)] * p.input, p.input);
     });
   }
 
@@ -194,7 +208,8 @@ class Backward {
   const int64_t gates_row, state_row, state_size;
   const Scratch states;  // gradients: of what the hidden weights gave, twice; carry; of c
   T* const state;
-  const Scratch packed, h_before, c_start, grad_gates, grad_extra;
+  const bool packs;
+  const Scratch packed, sums, h_before, c_start, grad_gates, grad_extra;
 };
 
 }  // namespace

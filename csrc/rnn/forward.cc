@@ -9,7 +9,6 @@ PYCONV_DEFINE_PICK(RnnTable, rnn_table)
 
 namespace {
 
-constexpr int64_t fewest_steps = 4;       // for fewer, packing the weights does not pay
 constexpr int64_t chunk_bytes = 8 << 20;  // gates that inference computes ahead: they stay in L3
 
 template <class T>
@@ -132,6 +131,7 @@ class Forward {
     step.padded = units.padded;
     step.state_row = state_row;
     step.weight = packs ? packed.as<T>() : nullptr;
+    step.far = units.panels * panel_size() * int64_t(sizeof(T)) > far_bytes;
     step.sums = sums;
     step.state = state + i % 2 * state_size;
     step.next = state + (i + 1) % 2 * state_size;

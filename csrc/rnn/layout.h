@@ -10,6 +10,8 @@
 
 namespace pyconv {
 
+constexpr int64_t fewest_steps = 4;  // for fewer, packing the weights does not pay
+
 template <class T>
 struct Units {
   int64_t hidden, gates, vectors, lanes, padded, panels;

@@ -46,9 +46,9 @@ struct RnnBackward {
   Cell cell;
   int64_t input, hidden;
   const T *x, *h0, *c0, *weight_ih, *weight_hh, *output, *gates, *extra;
-  const T *grad_output, *grad_h_n, *grad_c_n;                                 // null: zeros
-  T *grad_x, *grad_weight_ih, *grad_weight_hh, *grad_bias_ih, *grad_bias_hh;  // null: not wanted
-  T *grad_h0, *grad_c0;
+  const T *grad_output, *grad_h_n, *grad_c_n;  // null: zeros
+  // Null: not wanted.
+  T *grad_x, *grad_weight_ih, *grad_weight_hh, *grad_bias_ih, *grad_bias_hh, *grad_h0, *grad_c0;
 };
 
 template <class T>

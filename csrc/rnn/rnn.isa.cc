@@ -33,14 +33,21 @@ struct Sums {
 };
 
 // Few rows have few sums, each of which would wait for the one before: Split partial sums each.
-template <class T, int Vectors, int Rows>
-void product(int64_t depth, const T* weight, const T* state, int64_t state_row, T* out) {
+// Far: asks for what comes next, `ahead` of it per step of the sum, into L2.
+template <class T, int Vectors, int Rows, bool Far>
+void product(int64_t depth, const T* weight, const T* state, int64_t state_row, T* out,
+             const char* next, int64_t ahead) {
   constexpr int L = lanes<T>, Split = Rows * Vectors >= 8 ? 1 : Rows * Vectors >= 5 ? 2 : 4;
   Vec<T> sum[Split][Rows][Vectors] = {};
   int64_t k = 0;
   for (; k + Split <= depth; k += Split) {
 #pragma GCC unroll 4
     for (int s = 0; s < Split; ++s) {
+      if constexpr (Far) {
+        __builtin_prefetch(next, 0, 2);
+        __builtin_prefetch(next + 64, 0, 2);
+        next += ahead;
+      }
       Vec<T> w[Vectors];
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) w[v] = load(weight + (s * Vectors + v) * L);
@@ -72,11 +79,14 @@ void product(int64_t depth, const T* weight, const T* state, int64_t state_row, 
 }
 
 template <class T, int Vectors, size_t... I>
-inline void product_of_rows(int rows, int64_t depth, const T* weight, const T* state,
-                            int64_t state_row, T* out, std::index_sequence<I...>) {
-  static constexpr void (*products[])(int64_t, const T*, const T*, int64_t,
-                                      T*) = {&product<T, Vectors, static_cast<int>(I) + 1>...};
-  products[rows - 1](depth, weight, state, state_row, out);
+inline void product_of_rows(int rows, bool far, int64_t depth, const T* weight, const T* state,
+                            int64_t state_row, T* out, const char* next, int64_t ahead,
+                            std::index_sequence<I...>) {
+  using Product = void (*)(int64_t, const T*, const T*, int64_t, T*, const char*, int64_t);
+  static constexpr Product products[2][sizeof...(I)] = {
+      {&product<T, Vectors, static_cast<int>(I) + 1, false>...},
+      {&product<T, Vectors, static_cast<int>(I) + 1, true>...}};
+  products[far][rows - 1](depth, weight, state, state_row, out, next, ahead);
 }
 
 // Calls body(first row, rows, sums) for the rows in tiles, as equal as possible, and ask(row) for
@@ -91,9 +101,12 @@ inline void for_tiles(const RnnStep<T>& s, int64_t rows, int64_t depth, const T*
   for (int64_t i = 0; i < tiles; ++i) {
     const int64_t first = i * rows / tiles, count = (i + 1) * rows / tiles - first;
     for (int64_t row = first; row < first + count; ++row) ask(row);
-    product_of_rows<T, Vectors>(static_cast<int>(count), depth, weight,
+    // Each tile asks for a part of the panel that comes next.
+    const int64_t part = Vectors * vector_bytes / tiles;
+    const char* const panel = reinterpret_cast<const char*>(weight + depth * Vectors * lanes<T>);
+    product_of_rows<T, Vectors>(static_cast<int>(count), s.far, depth, weight,
                                 s.state + first * s.state_row, s.state_row, sums.of,
-                                std::make_index_sequence<most>());
+                                panel + i * depth * part, part, std::make_index_sequence<most>());
     body(first, count, sums.of);
   }
 }
@@ -312,14 +325,17 @@ inline void for_blocks(const RnnStep<T>& s, int64_t first, int64_t last, const F
         if (s.grad_output) __builtin_prefetch(s.grad_output + s.place[row] * s.hidden + u);
       }
     };
-    for_tiles<T, V>(s, s.known, depth, s.weight + panel * depth * V * L, ask,
-                    [&](int64_t row, int64_t rows, const T* sums) {
-                      for (int64_t i = 0; i < rows; ++i)
-                        for (int b = 0; b < V && unit + b * L < s.hidden; ++b)
-                          body(row + i, unit + b * L, load(sums + (i * V + b) * L));
-                    });
-    for (int64_t row = s.known; row < s.rows; ++row)
-      for (int b = 0; b < V && unit + b * L < s.hidden; ++b) body(row, unit + b * L, Vec<T>{});
+    if (s.weight)
+      for_tiles<T, V>(s, s.known, depth, s.weight + panel * depth * V * L, ask,
+                      [&](int64_t row, int64_t rows, const T* sums) {
+                        for (int64_t i = 0; i < rows; ++i)
+                          for (int b = 0; b < V && unit + b * L < s.hidden; ++b)
+                            body(row + i, unit + b * L, load(sums + (i * V + b) * L));
+                      });
+    for (int64_t row = s.weight ? s.known : 0; row < s.rows; ++row)
+      for (int64_t u = unit; u < unit + V * L && u < s.hidden; u += L)
+        body(row, u,
+             row < s.known ? load_block(s.sums + row * s.hidden + u, s.hidden - u) : Vec<T>{});
   }
 }
 

@@ -93,6 +93,7 @@ class Recurrent(Function):
             _array(grad_h_n),
             _array(grad_c_n),
             need[0],
+            need[1] or need[2],
             need[3] or need[4],
             bias_ih is not None and (need[5] or need[6]),
         )
