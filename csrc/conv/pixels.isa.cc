@@ -172,23 +172,23 @@ void pack_weight_back(const T* weight, int64_t lane_stride, int64_t row_stride, 
                       const int64_t* taps, int64_t tap_count, int columns, const T* end,
                       T* packed) {
   constexpr int L = lanes<T>, width = 2 * L;
-  for (int first = 0; first < width; first += L) {
-    const int used = columns - first < L ? columns - first : L;
-    for (int64_t t = 0, count; t < tap_count; t += count) {
-      int64_t low = taps[t], high = low;  // of `count` taps within a vector of the filter
-      for (count = 1; t + count < tap_count; ++count) {
-        const int64_t tap = taps[t + count];
-        if ((tap > high ? tap : high) - (tap < low ? tap : low) >= L) break;
-        low = tap < low ? tap : low;
-        high = tap > high ? tap : high;
-      }
-      const T* from = weight + first * lane_stride;
-      T* to = packed + t * rows * width + first;
-      constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-      for (int64_t r = 0; r < rows; ++r, from += row_stride, to += width) {
-        if (lane_stride > 1)  // rows are pages apart, which the hardware does not follow
-          for (int64_t i = 0; i < used * lane_stride; i += line)
-            __builtin_prefetch(from + 8 * row_stride + i);
+  constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t t = 0, count; t < tap_count; t += count) {
+    int64_t low = taps[t], high = low;  // of `count` taps within a vector of the filter
+    for (count = 1; t + count < tap_count; ++count) {
+      const int64_t tap = taps[t + count];
+      if ((tap > high ? tap : high) - (tap < low ? tap : low) >= L) break;
+      low = tap < low ? tap : low;
+      high = tap > high ? tap : high;
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      if (lane_stride > 1)  // rows are pages apart, which the hardware does not follow
+        for (int64_t i = 0; i < columns * lane_stride; i += line)
+          __builtin_prefetch(weight + (r + 8) * row_stride + i);
+      for (int first = 0; first < width; first += L) {
+        const int used = columns - first < L ? columns - first : L;
+        const T* const from = weight + r * row_stride + first * lane_stride;
+        T* const to = packed + (t * rows + r) * width + first;
         if (used == L && lane_stride == 1) {
           for (int64_t i = 0; i < count; ++i)
             store(to + i * rows * width, load(from + taps[t + i]));
