@@ -1,6 +1,7 @@
 // The algorithms of conv.cc's table, and the columns matrices that they share.
 #pragma once
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "conv/conv.h"
@@ -73,6 +74,13 @@ class ColumnsOf {
     return columns;
   }
 
+  // Share of (pixel, tap) that lie inside the source.
+  double inside() const;
+
+  // Replaces a source whose channels, `channels` in all groups, are neighbours by a copy between
+  // borders of zeros: then every window lies inside.
+  void pad(int64_t batch, int64_t channels);
+
   // Lets j run over (row, image, column) if the pixels are those of several 2-D images, of which
   // the rows at the border leave out a good part of the taps, and says whether it did. Those of a
   // row then are neighbours, and leave out the same.
@@ -87,6 +95,7 @@ class ColumnsOf {
   int64_t channels_;  // per group
   Columns<T> first_;  // of group 0
   std::vector<int64_t> offsets_[3];
+  std::unique_ptr<Scratch> padded_;
 };
 
 // Pixels of each row of an image, and the taps along the row that they meet inside the source.

@@ -24,6 +24,8 @@ namespace {
 constexpr int64_t task_panels = 8;    // of pixels, in a task's own block
 constexpr int64_t group_bytes = 512;  // of a pixel's channels, whose groups are formed together
 constexpr int64_t columns_bytes = int64_t{128} << 10;  // of such groups: they stay in L2
+// Of rows that are whole panels: terms that lie side by side, taps, bytes of the images.
+constexpr int64_t least_run = 16, enough_taps = 4, most_padded = 8 << 20;
 
 // Few pixels of a group, in blocks, that may leave out taps, formed by all threads, who then split
 // the output channels and repack the weights as they need them. `all` has those of each product in
@@ -77,7 +79,7 @@ template <class T>
 void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
   const Weights<T>& weights = product.weights;
   const int64_t pixels = product.pixels, stretch = product.stretch;
-  const int64_t mr = gemm_table().of<T>().mr;
+  const int64_t mr = product.row_panel ? product.row_panel : gemm_table().of<T>().mr;
   const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
   const Scratch packed(weights.kept ? 0 : size_t(groups * n * weights.panel()) * sizeof(T));
   if (!weights.kept) weights.pack(packed.as<T>());
@@ -100,7 +102,8 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
   const bool several_taps = product.depth() > columns.channels;
   for (int64_t fewer = most / 2; several_taps && fewer > 0; fewer /= 2)  // leave out more of them
     if (double(product.terms(fewer * mr)) < 0.85 * double(product.terms(most * mr))) most = fewer;
-  const int64_t count = balanced(stretch, most * mr), of_stretch = ceil_div(stretch, count);
+  const int64_t unit = product.row_panel ? product.row_panel : 1;
+  const int64_t count = balanced(stretch, most * mr, unit), of_stretch = ceil_div(stretch, count);
   const int64_t blocks = pixels / stretch * of_stretch;
   const int64_t splits = std::min(n, ceil_div(enough_tasks, group_tasks * blocks));
   const int64_t n_count = balanced(n, ceil_div(n, splits)), n_blocks = ceil_div(n, n_count);
@@ -134,7 +137,31 @@ PixelProduct<T> product_of(const ConvProblem& p, const ColumnsOf<T>& columns,
   const int64_t pixels = p.shape->batch * columns.pixels();
   const Columns<T> all = columns.group(0);
   return {columns, weights, static_cast<const T*>(p.bias), target, pixels,
-          pixels,  0,       all.taps[2] * all.channels};
+          pixels,  0,       all.taps[2] * all.channels,    0};
+}
+
+// Lets panels be parts of rows of the image, all of whose windows the tile reads where they lie, if
+// that is worth a copy of the source between borders of zeros: it is smaller than the columns. How
+// many pixels each panel then has, or 0. Panels lower than others pay for few outputs alone.
+template <class T>
+int64_t whole_rows(int64_t batch, int64_t channels, int64_t outputs, ColumnsOf<T>& columns) {
+  const Columns<T> c = columns.group(0);
+  const int64_t mr = gemm_table().of<T>().mr, width = c.pixels[2];
+  int64_t panel = std::min(mr, width);
+  while (panel > mr / 2 && width % panel) --panel;
+  if (panel <= mr / 2 || (8 * panel < 7 * mr && outputs >= 2 * gemm_table().of<T>().nr)) return 0;
+  const bool joined =
+      channels == c.channels && c.offset[2][c.taps[2] - 1] - c.offset[2][0] < c.taps[2];
+  const int64_t run = c.channels * (joined ? c.taps[2] : 1);
+  const int64_t bytes = batch * c.size[0] * c.size[1] * c.size[2] * channels * int64_t{sizeof(T)};
+  const bool same_sets = c.step[2] * channels * int64_t{sizeof(T)} % 2048 == 0;
+  const int64_t rows = c.taps[0] * c.taps[1];  // of taps: in one, most windows lie inside anyway
+  if (rows < 2 || rows * c.taps[2] < enough_taps || run < least_run) return 0;
+  if (same_sets || bytes > most_padded) return 0;
+  const double inside = columns.inside();
+  if (inside < 0.75) return 0;  // the more zeros, the more is left out otherwise
+  if (inside < 1) columns.pad(batch, channels);
+  return panel;
 }
 
 // A product by strips of columns that meet the same taps of a row.
@@ -162,7 +189,8 @@ void multiply(const ConvShape& s, const PixelProduct<T>& product) {
                          of_strip,
                          of_strip,
                          strip.taps.first * all.channels,
-                         product.row};
+                         product.row,
+                         product.row_panel};
     if (strips.size() > 1) {
       some.target.data += strip.first * product.target.places.step[2];
       some.target.places.pixels[2] = strip.count;
@@ -189,8 +217,9 @@ void forward(const ConvProblem& p) {
       s.out_pixels() * s.out_channels,
       {s.output[0], s.output[1], s.output[2]},
       {s.output[1] * s.output[2] * s.out_channels, s.output[2] * s.out_channels, s.out_channels}};
-  const PixelProduct<T> product = product_of(p, columns, weights, output);
+  PixelProduct<T> product = product_of(p, columns, weights, output);
   if (product.few_pixels()) return multiply_few_pixels<T>({product}, weights);
+  product.row_panel = whole_rows(s.batch, s.in_channels, s.out_group(), columns);
   multiply(s, product);
 }
 
@@ -253,6 +282,7 @@ void backward_input(const ConvProblem& p) {
       phases[i].weights.kept_panel = all.panel();
       kept += phases[i].weights.panel();
     }
+    products[i].row_panel = whole_rows(s.batch, s.out_channels, s.in_group(), phases[i].columns);
     multiply(s, products[i]);
   }
 }

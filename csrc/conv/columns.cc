@@ -90,6 +90,61 @@ ColumnsOf<T>::ColumnsOf(const ColumnsOf& whole, int64_t first, int64_t count, co
 }
 
 template <class T>
+double ColumnsOf<T>::inside() const {
+  const Columns<T>& c = first_;
+  double share = 1;
+  for (int i = 0; i < 3; ++i) {
+    int64_t met = 0;
+    for (int64_t pixel = 0; pixel < c.pixels[i]; ++pixel)
+      for (const int64_t offset : offsets_[i]) {
+        const int64_t at = pixel * c.step[i] + offset;
+        met += at >= 0 && at < c.size[i];
+      }
+    share *= double(met) / double(c.pixels[i] * c.taps[i]);
+  }
+  return share;
+}
+
+template <class T>
+void ColumnsOf<T>::pad(int64_t batch, int64_t channels) {
+  const Columns<T> from = first_;
+  Columns<T>& c = first_;
+  int64_t low[3];
+  for (int i = 0; i < 3; ++i) {
+    low[i] = std::min<int64_t>(0, offsets_[i].front());
+    const int64_t last = (c.pixels[i] - 1) * c.step[i] + offsets_[i].back();
+    c.size[i] = std::max(c.size[i], last + 1) - low[i];
+    for (int64_t& offset : offsets_[i]) offset -= low[i];
+  }
+  const int64_t row = c.size[2] * channels, left = -low[2] * channels;
+  const int64_t inside = from.size[2] * channels;
+  padded_ = std::make_unique<Scratch>(size_t(batch * c.size[0] * c.size[1] * row) * sizeof(T));
+  T* const all = padded_->template as<T>();
+  parallel_for(batch * c.size[0], [&](int64_t plane) {
+    const int64_t d = plane % c.size[0] + low[0];
+    T* to = all + plane * c.size[1] * row;
+    for (int64_t y = low[1]; y < c.size[1] + low[1]; ++y, to += row) {
+      if (d < 0 || d >= from.size[0] || y < 0 || y >= from.size[1]) {
+        std::fill_n(to, row, T(0));
+        continue;
+      }
+      const T* const source = from.source + plane / c.size[0] * from.image_stride +
+                              d * from.stride[0] + y * from.stride[1];
+      std::fill_n(to, left, T(0));
+      for (int64_t x = 0; x < from.size[2]; ++x)
+        std::copy_n(source + x * from.stride[2], channels, to + left + x * channels);
+      std::fill_n(to + left + inside, row - left - inside, T(0));
+    }
+  });
+  c.source = c.begin = all;
+  c.end = all + batch * c.size[0] * c.size[1] * row;
+  c.stride[2] = channels;
+  c.stride[1] = row;
+  c.stride[0] = c.size[1] * row;
+  c.image_stride = c.size[0] * c.stride[0];
+}
+
+template <class T>
 bool ColumnsOf<T>::rows_before_images(int64_t batch) {
   constexpr double least = 0.02;
   Columns<T>& c = first_;

@@ -39,6 +39,7 @@ struct PixelProduct {
   int64_t stretch;     // of pixels, that no task should cross
   int64_t row_before;  // of the weights: terms of a row of taps before those of the columns,
   int64_t row;         // and terms of a row in all; the columns may lack some at its ends
+  int64_t row_panel;   // pixels of each panel, if rows of an image are whole panels; else 0
 
   int64_t depth() const { return columns.rows(); }
 
@@ -74,7 +75,7 @@ class PixelBlock {
         j0_(j0),
         count_(count),
         n0_(n0),
-        panels_(count, kernels_.mr),
+        panels_(count, product.row_panel ? static_cast<int>(product.row_panel) : kernels_.mr),
         met_(depth_met(from_, j0, count)),
         row_of_taps_(from_.taps[2] * from_.channels),
         whole_rows_(row_of_taps_ == product.row),
