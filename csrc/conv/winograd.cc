@@ -31,13 +31,13 @@ constexpr int64_t rows_at_once = 128;              // of a panel of filters: its
 constexpr int64_t enough_panels = 8;
 
 // Calls body(first, count) for each block of some tiles. Many blocks: each belongs to one thread,
-// whose nested loops then stay on it. Few, or large filters: one after the other, all threads at
-// each.
+// whose nested loops then stay on it. Few, or filters that each of them would read from beyond L2:
+// one after the other, all threads at each.
 template <class T, class F>
 void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& body) {
   const int64_t total = some.end - some.first, channels = depth + outputs;
   const int64_t own = tiles_of_block<T>(own_block, total, channels);
-  const bool small = value_bytes<T> * depth * outputs <= filters_in_l3;
+  const bool small = value_bytes<T> * depth * outputs <= far_bytes;
   const auto block = [&](int64_t i, int64_t size) {
     body(some.first + i * size, std::min(size, total - i * size));
   };
