@@ -25,19 +25,20 @@ namespace {
 constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 16;
-constexpr int64_t own_filters = int64_t{1} << 20;  // bytes: sooner made anew than fetched from
-constexpr int64_t own_tiles = 192;                 // another core's cache, for so many tiles
-constexpr int64_t rows_at_once = 128;              // of a panel of filters: its values stay in L2
+// Bytes of filters' values that stay in L2 beside such a block, and that each thread sooner makes
+// anew, for so many tiles, than fetches them from another core's cache.
+constexpr int64_t own_filters = int64_t{1} << 20, own_tiles = 192;
+constexpr int64_t rows_at_once = 128;  // of a panel of filters: its values stay in L2
 constexpr int64_t enough_panels = 8;
 
 // Calls body(first, count) for each block of some tiles. Many blocks: each belongs to one thread,
-// whose nested loops then stay on it. Few, or filters that each of them would read from beyond L2:
-// one after the other, all threads at each.
+// whose nested loops then stay on it. Few, or filters that each of them would read from beyond L2,
+// beside its tiles: one after the other, all threads at each.
 template <class T, class F>
 void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& body) {
   const int64_t total = some.end - some.first, channels = depth + outputs;
   const int64_t own = tiles_of_block<T>(own_block, total, channels);
-  const bool small = value_bytes<T> * depth * outputs <= far_bytes;
+  const bool small = value_bytes<T> * depth * outputs <= own_filters;
   const auto block = [&](int64_t i, int64_t size) {
     body(some.first + i * size, std::min(size, total - i * size));
   };
