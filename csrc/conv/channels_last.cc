@@ -21,7 +21,8 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t task_panels = 8;    // of pixels, in a task's own block
+constexpr int64_t task_panels = 8;  // of pixels, in a task's own block
+static_assert(task_panels <= shared_panels);
 constexpr int64_t group_bytes = 512;  // of a pixel's channels, whose groups are formed together
 constexpr int64_t columns_bytes = int64_t{128} << 10;  // of such groups: they stay in L2
 // Of rows that are whole panels: terms that lie side by side, taps, bytes of the images.
@@ -79,8 +80,8 @@ template <class T>
 void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
   const Weights<T>& weights = product.weights;
   const int64_t pixels = product.pixels, stretch = product.stretch;
-  const int64_t mr = product.row_panel ? product.row_panel : gemm_table().of<T>().mr;
-  const int64_t row_panels = ceil_div(pixels, mr), n = weights.panels();
+  const int64_t height = product.row_panel ? product.row_panel : gemm_table().of<T>().mr;
+  const int64_t row_panels = ceil_div(pixels, height), n = weights.panels();
   const Scratch packed(weights.kept ? 0 : size_t(groups * n * weights.panel()) * sizeof(T));
   if (!weights.kept) weights.pack(packed.as<T>());
   const auto panel_of = [&](int64_t i) {
@@ -95,15 +96,18 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
   const int64_t group_tasks = ceil_div(groups, together);
   int64_t most = task_panels;
   const int64_t row_bytes = std::min(product.depth(), sum_block<T>) * int64_t{sizeof(T)};
-  while (together > 1 && most > 1 && together * most * mr * row_bytes > columns_bytes) most /= 2;
-  const bool far = product.far_weights();
+  while (together > 1 && most > 1 && together * most * height * row_bytes > columns_bytes)
+    most /= 2;
+  const bool far = product.far_weights(1);
   const int64_t least = far ? ahead_panels : 1;
   while (group_tasks * ceil_div(row_panels, most) < enough_tasks && most > least) most /= 2;
   const bool several_taps = product.depth() > columns.channels;
   for (int64_t fewer = most / 2; several_taps && fewer > 0; fewer /= 2)  // leave out more of them
-    if (double(product.terms(fewer * mr)) < 0.85 * double(product.terms(most * mr))) most = fewer;
+    if (double(product.terms(fewer * height)) < 0.85 * double(product.terms(most * height)))
+      most = fewer;
   const int64_t unit = product.row_panel ? product.row_panel : 1;
-  const int64_t count = balanced(stretch, most * mr, unit), of_stretch = ceil_div(stretch, count);
+  const int64_t count = balanced(stretch, most * height, unit),
+                of_stretch = ceil_div(stretch, count);
   const int64_t blocks = pixels / stretch * of_stretch;
   const int64_t splits = std::min(n, ceil_div(enough_tasks, group_tasks * blocks));
   const int64_t n_count = balanced(n, ceil_div(n, splits)), n_blocks = ceil_div(n, n_count);
@@ -121,8 +125,10 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
           const T* next = nullptr;
           if (far && i + 1 < n1)
             next = block.of_part(k, panel_of(g * n + i + 1));
+          else if (far && g + 1 < some.end)
+            next = block.of_part(k, panel_of((g + 1) * n + n0));
           else if (far && k + 1 < block.parts())
-            next = block.of_part(k + 1, panel_of(g * n + n0));
+            next = block.of_part(k + 1, panel_of(some.first * n + n0));
           block.multiply(k, g, i, panel_of(g * n + i), next);
         }
     }
@@ -141,10 +147,12 @@ PixelProduct<T> product_of(const ConvProblem& p, const ColumnsOf<T>& columns,
 }
 
 // Lets panels be parts of rows of the image, all of whose windows the tile reads where they lie, if
-// that is worth a copy of the source between borders of zeros: it is smaller than the columns. How
-// many pixels each panel then has, or 0. Panels lower than others pay for few outputs alone.
+// that is worth a copy of the source between borders of zeros: with small strides it is smaller
+// than the columns. How many pixels each panel then has, or 0. Panels lower than others pay for few
+// outputs alone.
 template <class T>
-int64_t whole_rows(int64_t batch, int64_t channels, int64_t outputs, ColumnsOf<T>& columns) {
+int64_t read_rows_in_place(int64_t batch, int64_t channels, int64_t outputs,
+                           ColumnsOf<T>& columns) {
   const Columns<T> c = columns.group(0);
   const int64_t mr = gemm_table().of<T>().mr, width = c.pixels[2];
   int64_t panel = std::min(mr, width);
@@ -153,14 +161,18 @@ int64_t whole_rows(int64_t batch, int64_t channels, int64_t outputs, ColumnsOf<T
   const bool joined =
       channels == c.channels && c.offset[2][c.taps[2] - 1] - c.offset[2][0] < c.taps[2];
   const int64_t run = c.channels * (joined ? c.taps[2] : 1);
-  const int64_t bytes = batch * c.size[0] * c.size[1] * c.size[2] * channels * int64_t{sizeof(T)};
-  const bool same_sets = c.step[2] * channels * int64_t{sizeof(T)} % 2048 == 0;
   const int64_t rows = c.taps[0] * c.taps[1];  // of taps: in one, most windows lie inside anyway
   if (rows < 2 || rows * c.taps[2] < enough_taps || run < least_run) return 0;
-  if (same_sets || bytes > most_padded) return 0;
   const double inside = columns.inside();
-  if (inside < 0.75) return 0;  // the more zeros, the more is left out otherwise
-  if (inside < 1) columns.pad(batch, channels);
+  // Rows of a panel in half of the sets of the L1 cache, or fewer, are better copied.
+  const int64_t pitch = inside < 1 ? channels : c.stride[2];
+  if (c.step[2] * pitch * int64_t{sizeof(T)} % 2048 == 0) return 0;
+  if (inside == 1) return panel;
+  const int64_t bytes = batch * c.size[0] * c.size[1] * c.size[2] * channels * int64_t{sizeof(T)};
+  const bool smaller = 2 * c.step[0] * c.step[1] * c.step[2] <= rows * c.taps[2];
+  if (inside < 0.75 || bytes > most_padded || !smaller)
+    return 0;  // zeros can be left out otherwise
+  columns.pad(batch, channels);
   return panel;
 }
 
@@ -168,7 +180,7 @@ int64_t whole_rows(int64_t batch, int64_t channels, int64_t outputs, ColumnsOf<T
 template <class T>
 void multiply(const ConvShape& s, const PixelProduct<T>& product) {
   const Columns<T> all = product.columns.group(0);
-  const int64_t least = product.far_weights() ? task_panels : 2;
+  const int64_t least = product.far_weights(1) ? task_panels : 2;
   const std::vector<Strip> strips = strips_of(all, product.pixels / all.pixels[2], least);
   Weights<T> weights = product.weights;
   const bool pack = strips.size() > 1 && !weights.kept;  // once for all
@@ -219,7 +231,7 @@ void forward(const ConvProblem& p) {
       {s.output[1] * s.output[2] * s.out_channels, s.output[2] * s.out_channels, s.out_channels}};
   PixelProduct<T> product = product_of(p, columns, weights, output);
   if (product.few_pixels()) return multiply_few_pixels<T>({product}, weights);
-  product.row_panel = whole_rows(s.batch, s.in_channels, s.out_group(), columns);
+  product.row_panel = read_rows_in_place(s.batch, s.in_channels, s.out_group(), columns);
   multiply(s, product);
 }
 
@@ -282,7 +294,9 @@ void backward_input(const ConvProblem& p) {
       phases[i].weights.kept_panel = all.panel();
       kept += phases[i].weights.panel();
     }
-    products[i].row_panel = whole_rows(s.batch, s.out_channels, s.in_group(), phases[i].columns);
+    if (phases.size() == 1)
+      products[i].row_panel =
+          read_rows_in_place(s.batch, s.out_channels, s.in_group(), phases[i].columns);
     multiply(s, products[i]);
   }
 }

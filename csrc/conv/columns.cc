@@ -120,21 +120,20 @@ void ColumnsOf<T>::pad(int64_t batch, int64_t channels) {
   const int64_t inside = from.size[2] * channels;
   padded_ = std::make_unique<Scratch>(size_t(batch * c.size[0] * c.size[1] * row) * sizeof(T));
   T* const all = padded_->template as<T>();
-  parallel_for(batch * c.size[0], [&](int64_t plane) {
-    const int64_t d = plane % c.size[0] + low[0];
-    T* to = all + plane * c.size[1] * row;
-    for (int64_t y = low[1]; y < c.size[1] + low[1]; ++y, to += row) {
-      if (d < 0 || d >= from.size[0] || y < 0 || y >= from.size[1]) {
-        std::fill_n(to, row, T(0));
-        continue;
-      }
-      const T* const source = from.source + plane / c.size[0] * from.image_stride +
-                              d * from.stride[0] + y * from.stride[1];
-      std::fill_n(to, left, T(0));
-      for (int64_t x = 0; x < from.size[2]; ++x)
-        std::copy_n(source + x * from.stride[2], channels, to + left + x * channels);
-      std::fill_n(to + left + inside, row - left - inside, T(0));
+  parallel_for(batch * c.size[0] * c.size[1], [&](int64_t line) {
+    const int64_t plane = line / c.size[1], image = plane / c.size[0];
+    const int64_t d = plane % c.size[0] + low[0], y = line % c.size[1] + low[1];
+    T* const to = all + line * row;
+    if (d < 0 || d >= from.size[0] || y < 0 || y >= from.size[1]) {
+      std::fill_n(to, row, T(0));
+      return;
     }
+    const T* const source =
+        from.source + image * from.image_stride + d * from.stride[0] + y * from.stride[1];
+    std::fill_n(to, left, T(0));
+    for (int64_t x = 0; x < from.size[2]; ++x)
+      std::copy_n(source + x * from.stride[2], channels, to + left + x * channels);
+    std::fill_n(to + left + inside, row - left - inside, T(0));
   });
   c.source = c.begin = all;
   c.end = all + batch * c.size[0] * c.size[1] * row;

@@ -46,18 +46,18 @@ struct PixelProduct {
   // Multiplications of a column with tasks of at most so many pixels.
   int64_t terms(int64_t most) const;
 
-  // Whether the weights come from beyond a core's L2.
-  bool far_weights() const {
-    return weights.s.groups * weights.panels() * weights.panel() * int64_t{sizeof(T)} > far_bytes;
+  // Whether the weights of so many groups come from beyond a core's L2.
+  bool far_weights(int64_t groups) const {
+    return groups * weights.panels() * weights.panel() * int64_t{sizeof(T)} > far_bytes;
   }
-  // Whether the weights are read but once if each panel of them meets all pixels. Of several groups
-  // it pays where they are far.
+  // Whether the weights are read but once if each panel of them meets all pixels. With several
+  // groups, only where they are far: where they are near, packing all of them costs less.
   bool few_pixels() const {
     const int64_t most = in_place(columns.group(0)) ? few_panels : shared_panels;
     const int64_t groups = weights.s.groups;
     return pixels <= most * gemm_table().of<T>().mr &&
            (groups == 1 ? weights.panels() >= enough_panels
-                        : groups >= enough_panels && far_weights());
+                        : groups >= enough_panels && far_weights(groups));
   }
 };
 
@@ -122,7 +122,7 @@ class PixelBlock {
   }
 
   // Adds part k of the sum for a group's panel n of output channels, whose weights are given. Those
-  // of the part that comes next are asked for, unless null, instead of columns.
+  // of the part that comes next are asked for, unless null, instead of columns that were formed.
   void multiply(int64_t k, int64_t group, int64_t n, const T* weight, const T* next) const {
     const PixelTarget<T>& target = product_.target;
     const int64_t nr = kernels_.nr, channel = n * nr;

@@ -33,7 +33,7 @@ constexpr int64_t enough_panels = 8;
 
 // Calls body(first, count) for each block of some tiles. Many blocks: each belongs to one thread,
 // whose nested loops then stay on it. Few, or filters that each of them would read from beyond L2,
-// beside its tiles: one after the other, all threads at each.
+// beside its tiles: one after the other, all threads at each if there is but one group.
 template <class T, class F>
 void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& body) {
   const int64_t total = some.end - some.first, channels = depth + outputs;

@@ -47,9 +47,10 @@ constexpr int64_t far_bytes = 2 << 20;
 constexpr int64_t ahead_panels = 4;  // of rows, or more, during which that arrives
 
 // Lets panel i of some, which all meet the same part of B, ask for its share of the part `next`.
+// The last ones may go on with what follows it.
 template <class T>
 void ask_ahead(const T* next, int64_t i, int64_t panels, Tile<T>& tile) {
-  tile.ahead_step = tile.b_row / panels;
+  tile.ahead_step = ceil_div(tile.b_row, panels);
   tile.ahead = next + i * tile.depth * tile.ahead_step;
 }
 

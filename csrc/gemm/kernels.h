@@ -45,7 +45,7 @@ struct Tile {
   const Run* runs = nullptr;
   int64_t run_count = 1;
   // What is read next (of each run), so much further with each step of the sum; null if nothing is
-  // known.
+  // known. For `dot`: the next columns of B, no step.
   const T* ahead = nullptr;
   int64_t ahead_step = 0;
   bool past_caches = false;           // c is not read soon, nor accumulated to

@@ -7,7 +7,7 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t few_rows = 16;
+constexpr int64_t few_rows = 16;  // of all steps: to turn a weight's gradient would cost more
 
 template <class T>
 class Backward {

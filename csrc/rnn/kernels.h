@@ -26,7 +26,7 @@ struct RnnStep {
   int64_t rows, hidden, padded, state_row;
   const T* weight;       // packed panels; null if the sums are given:
   const T* sums;         // rows x (gates * hidden); backward: x hidden
-  bool far;              // the panels come from beyond L2: each is asked for during the one before
+  bool far;              // all panels are more than L2 holds: each is asked for during another
   const T* state;        // forward: h; backward: gradient of what the hidden weights gave
   T* next;               // the same after this step
   int64_t known;         // rows whose state counts; the others begin here (backward)

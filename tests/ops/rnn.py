@@ -46,6 +46,8 @@ def cases(op: str) -> list[Case]:
         case(op, "lengths-full", (5, 3, 4, 6), lengths=[5, 5, 5]),
         case(op, "two-threads-of-work", (6, 8, 20, 96)),
         case(op, "batch-0", (4, 0, 3, 5)),
+        case(op, "two-steps-batch-0", (2, 0, 3, 5)),
+        case(op, "weights-beyond-caches", (4, 3, 2, 840 if op == "rnn" else 420)),
     ]
 
 
