@@ -41,12 +41,6 @@ std::string forced_by(const ConvProblem& p) {
   return p.shape->name();
 }
 
-// Whether a channels-last method must first copy what it reads.
-bool other_layout(const ConvProblem& p) {
-  return (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input)) ||
-         (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output));
-}
-
 }  // namespace
 
 bool ConvAlgorithm::leaves_channels_last(const ConvProblem& p) const {
@@ -59,7 +53,7 @@ const ConvAlgorithm& conv_choose(const ConvProblem& p) { return choose(forced_by
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& p) {
   auto report = explain(forced_by(p), table, p);
   for (size_t i = 0; i < report.size(); ++i)
-    if (table[i].layout == ConvLayout::channels_last && other_layout(p))
+    if (table[i].layout == ConvLayout::channels_last && (copies_input(p) || copies_output(p)))
       report[i].note = "copies what it reads to channels last";
   return report;
 }

@@ -64,10 +64,8 @@ double copy_cycles_of(const ConvProblem& p, int64_t channels, int64_t pixels) {
 double reading_cycles(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   double cycles = 0;
-  if (p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input))
-    cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
-  if (p.direction != ConvDirection::forward && !channels_are_neighbours(p.output))
-    cycles += copy_cycles_of(p, s.out_channels, s.out_pixels());
+  if (copies_input(p)) cycles += copy_cycles_of(p, s.in_channels, s.in_pixels());
+  if (copies_output(p)) cycles += copy_cycles_of(p, s.out_channels, s.out_pixels());
   return cycles;
 }
 

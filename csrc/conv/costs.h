@@ -4,6 +4,14 @@
 
 namespace pyconv {
 
+// Whether a channels-last method must first copy the array.
+inline bool copies_input(const ConvProblem& p) {
+  return p.direction != ConvDirection::backward_input && !channels_are_neighbours(p.input);
+}
+inline bool copies_output(const ConvProblem& p) {
+  return p.direction != ConvDirection::forward && !channels_are_neighbours(p.output);
+}
+
 double im2col_cost(const ConvProblem& problem);
 double implicit_gemm_cost(const ConvProblem& problem);
 double channels_last_cost(const ConvProblem& problem);

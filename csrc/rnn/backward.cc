@@ -96,8 +96,9 @@ class Backward {
     const T* const of_gates = grad_gates.as<T>() + row * gates_row;
     const T* const of_extra = grad_extra.as<T>() + row * H;
     const Matrix<T> weight{p.weight_hh, H, 1}, rest{p.weight_hh + shared * H, H, 1};
-    product(q.running(i), H, shared, {of_gates, gates_row, 1}, weight, sums.as<T>());
-    if (shared < gates_row) product(q.running(i), H, H, {of_extra, H, 1}, rest, sums.as<T>(), true);
+    product<T>(q.running(i), H, shared, {of_gates, gates_row, 1}, weight, sums.as<T>());
+    if (shared < gates_row)
+      product<T>(q.running(i), H, H, {of_extra, H, 1}, rest, sums.as<T>(), true);
   }
 
   RnnStep<T> beginning() const {
@@ -134,12 +135,6 @@ class Backward {
     return step;
   }
 
-  // c, contiguous, is (or grows by) the product of a, (m, k), and b, (k, n).
-  static void product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c,
-                      bool accumulate = false) {
-    gemm(GemmProblem<T>{m, n, k, a, b, c, n, {}, accumulate});
-  }
-
   // Gradient of a weight, (n, width): that of what it gave, transposed, times what it was given.
   // Over many rows it is computed transposed: then the smaller of the two is the one to be copied
   // across its rows.
@@ -147,9 +142,9 @@ class Backward {
                  T* to) const {
     const int64_t rows = q.rows();
     if (rows <= few_rows)
-      return product(n, width, rows, {grad, 1, grad_row}, {given, width, 1}, to);
+      return product<T>(n, width, rows, {grad, 1, grad_row}, {given, width, 1}, to);
     const Scratch transposed(size_t(width * n) * sizeof(T));
-    product(width, n, rows, {given, 1, width}, {grad, grad_row, 1}, transposed.as<T>());
+    product<T>(width, n, rows, {given, 1, width}, {grad, grad_row, 1}, transposed.as<T>());
     TensorView from{};
     from.dtype = sizeof(T) == 4 ? DType::float32 : DType::float64;
     from.ndim = 2;
@@ -168,7 +163,7 @@ class Backward {
   // The sums over all rows.
   void sum_rows(int64_t n, const T* b, int64_t b_row, T* c) const {
     const T one = 1;
-    product(1, n, q.rows(), {&one, 0, 0}, {b, b_row, 1}, c);
+    product<T>(1, n, q.rows(), {&one, 0, 0}, {b, b_row, 1}, c);
   }
 
   void gradients_of_weights() const {
@@ -193,8 +188,8 @@ class Backward {
   void gradient_of_input() const {
     const Scratch scratch(q.natural ? 0 : size_t(q.rows() * p.input) * sizeof(T));
     T* const to = q.natural ? p.grad_x : scratch.as<T>();
-    product(q.rows(), p.input, gates_row, {grad_gates.as<T>(), gates_row, 1},
-            {p.weight_ih, p.input, 1}, to);
+    product<T>(q.rows(), p.input, gates_row, {grad_gates.as<T>(), gates_row, 1},
+               {p.weight_ih, p.input, 1}, to);
     clear_padding(q, p.input, p.grad_x);
     if (q.natural) return;
     for_rows<T>(q.rows(), p.input, [&](int64_t i) {

@@ -101,7 +101,8 @@ class Forward {
     const Scratch sums(size_t(q.batch * gates_row) * sizeof(T));
     for (int64_t i = begin; i < end; ++i) {
       const RnnStep<T> step = step_at(i, gates - first_row * gates_row, sums.as<T>());
-      multiply(step, sums.as<T>());
+      product<T>(step.rows, gates_row, p.hidden, {step.state, state_row, 1},
+                 {p.weight_hh, 1, p.hidden}, sums.as<T>());
       parallel_for(parts, [&](int64_t part) { step_part(step, part); });
     }
   }
@@ -142,18 +143,6 @@ class Forward {
     step.cell = cell;
     step.bias_hn = p.cell == Cell::gru && p.bias_hh ? p.bias_hh + 2 * p.hidden : nullptr;
     return step;
-  }
-
-  void multiply(const RnnStep<T>& step, T* sums) const {
-    GemmProblem<T> hidden{};
-    hidden.m = step.rows;
-    hidden.n = gates_row;
-    hidden.k = p.hidden;
-    hidden.a = {step.state, state_row, 1};
-    hidden.b = {p.weight_hh, 1, p.hidden};
-    hidden.c = sums;
-    hidden.c_row = gates_row;
-    gemm(hidden);
   }
 
   const Sequences& q;

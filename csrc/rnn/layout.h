@@ -47,6 +47,13 @@ void copy(const T* from, T* to, int64_t n) {
   if (n) std::memcpy(to, from, size_t(n) * sizeof(T));
 }
 
+// c, contiguous, is (or grows by) the product of a, (m, k), and b, (k, n).
+template <class T>
+void product(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c,
+             bool accumulate = false) {
+  gemm(GemmProblem<T>{m, n, k, a, b, c, n, {}, accumulate});
+}
+
 // Calls body(i) for each row, some rows per task.
 template <class T, class F>
 void for_rows(int64_t rows, int64_t width, const F& body) {
