@@ -24,7 +24,7 @@ namespace {
 
 constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
-constexpr int64_t enough_blocks = 16;
+constexpr int64_t enough_blocks = 4;
 // Bytes of filters' values that stay in L2 beside such a block, and that each thread sooner makes
 // anew, for so many tiles, than fetches them from another core's cache.
 constexpr int64_t own_filters = int64_t{1} << 20, own_tiles = 192;
@@ -126,12 +126,14 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
   const int64_t depth = filters.filters.depth(), of_tap = filters.filters.inputs, nr = filters.nr;
   const int64_t most = filters.kept ? sum_block<T> : rows_at_once;
   const Scratch own(filters.kept ? 0 : size_t(points * filters.plane) * sizeof(T));
+  const bool one_vector = filters.filters.outputs - panel * nr <= nr / 2;
+  const int64_t wide = one_vector ? nr / 2 : nr;
   bool every_tile = true;
   for (const Range& tiles : met) every_tile = every_tile && tiles.end - tiles.first == count;
   if (!every_tile)
     for (int point = p0; point < p1; ++point)
-      for (int64_t t = 0; t < count; ++t) std::fill_n(results.at(point, t) + panel * nr, nr, T(0));
-  const bool one_vector = filters.filters.outputs - panel * nr <= nr / 2;
+      for (int64_t t = 0; t < count; ++t)
+        std::fill_n(results.at(point, t) + panel * nr, wide, T(0));
   Tile<T> tile{};
   tile.a_row = inputs.row;
   tile.a_column = 1;
@@ -161,7 +163,7 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
           ask_ahead(tile.b + tile.depth * nr, i, rows.count, tile);
         tile.c = results.at(point, first) + panel * nr;
         if (one_vector)
-          kernels.tile_narrow(tile, static_cast<int>(nr / 2));
+          kernels.tile_narrow(tile, static_cast<int>(wide));
         else
           kernels.tile(tile);
       }

@@ -181,14 +181,14 @@ void point_to(const TensorView& view, int64_t image, int64_t d, int64_t row, int
     }
 }
 
-// Values at the points of a block of tiles: per point a matrix (tiles x channels). Rows that are no
-// multiple of 4096 bytes apart, and points neither, do not compete for the same cache lines.
+// Values at the points of a block of tiles: per point a matrix (tiles x channels). Rows that are an
+// odd number of cache lines apart do not compete for the same places in the cache.
 template <class T>
 struct Values {
   int64_t row, plane;
   Scratch scratch;
   Values(int64_t tiles, int64_t channels)
-      : row(ceil_div(channels, 2 * cache_line<T>) * 2 * cache_line<T> + cache_line<T>),
+      : row((ceil_div(channels, cache_line<T>) | 1) * cache_line<T>),
         plane(tiles * row + 5 * cache_line<T>),
         scratch(size_t(winograd_points * plane) * sizeof(T)) {}
   T* at(int64_t point, int64_t tile) const { return scratch.as<T>() + point * plane + tile * row; }

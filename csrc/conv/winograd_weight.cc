@@ -27,7 +27,8 @@ void of_one_group(const ConvShape& s, const Source& from, const TensorView& grad
   const int64_t most = std::min(
       tiles_of_block<T>(shared_by_threads<T>(depth, outputs), tiles.total, depth + outputs),
       most_tiles);
-  const Values<T> inputs(most, depth), gradients(most, outputs), sums(outputs, depth);
+  const int64_t width = depth + kernels.nr / 2;  // a row's last tile goes on for up to a vector
+  const Values<T> inputs(most, width), gradients(most, outputs), sums(outputs, width);
   const Panels rows(outputs, kernels.mr);
   const int64_t at_once = ceil_div(rows.count, ceil_div(rows.count, 8));
   const int64_t splits = ceil_div(rows.count, at_once);

@@ -44,11 +44,13 @@ void begin_rehearsal();
 int64_t end_rehearsal();  // returns its peak; its blocks may live on
 Rehearsal* rehearsal();   // the calling thread's, or null
 
-// A block for the time of a scope, from the same cache.
+// A block for the time of a scope, from the same cache; null where no bytes are asked for.
 class Scratch {
  public:
-  explicit Scratch(size_t bytes) : bytes_(bytes), block_(allocate(bytes)) {}
-  ~Scratch() { release(block_, bytes_); }
+  explicit Scratch(size_t bytes) : bytes_(bytes), block_(bytes > 0 ? allocate(bytes) : nullptr) {}
+  ~Scratch() {
+    if (block_) release(block_, bytes_);
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   template <class T>

@@ -40,6 +40,7 @@ CONV2D = [
     conv("winograd-dilated", (2, 17, 11, 9), (18, 17, 3, 3), padding=(3, 1), dilation=(3, 2)),
     conv("winograd-dilated-far", (1, 16, 5, 4), (16, 16, 5, 5), padding=(30, 1), dilation=(15, 1)),
     conv("winograd-7x7", (2, 17, 10, 12), (18, 17, 7, 7), padding=(3, 2)),
+    conv("winograd-4x4", (1, 20, 7, 9), (33, 20, 4, 4), padding=2),
     conv("winograd-4x8", (1, 16, 9, 11), (19, 16, 4, 8), padding=3, dilation=(2, 1)),
     conv("winograd-9x3-groups", (1, 34, 10, 5), (32, 17, 9, 3), padding=(4, 1), groups=2),
     conv("winograd-many-tiles", (3, 16, 61, 71), (16, 16, 3, 3), padding="same"),
