@@ -25,9 +25,6 @@ namespace {
 constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 4;
-// Bytes of filters' values that stay in L2 beside such a block, and that each thread sooner makes
-// anew, for so many tiles, than fetches them from another core's cache.
-constexpr int64_t own_filters = int64_t{1} << 20, own_tiles = 192;
 constexpr int64_t rows_at_once = 128;  // of a panel of filters: its values stay in L2
 constexpr int64_t enough_panels = 8;
 

@@ -20,6 +20,10 @@ struct BlockSize {
 template <class T>
 constexpr int64_t value_bytes = winograd_points * static_cast<int64_t>(sizeof(T));
 
+// Bytes of filters' values that nearly stay in L2 beside a block of one thread, and that a thread
+// sooner makes anew, for so many tiles, than fetches them from another core's cache.
+constexpr int64_t own_filters = int64_t{3} << 19, own_tiles = 192;
+
 // By all threads: stays in L3, or if the filters do not, is large, for they are read for each.
 constexpr BlockSize shared_block = {int64_t{12} << 20, 32}, large_block = {int64_t{12} << 20, 256};
 constexpr int64_t filters_in_l3 = int64_t{16} << 20, most_values = int64_t{128} << 20;  // bytes

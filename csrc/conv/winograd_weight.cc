@@ -12,84 +12,133 @@ namespace pyconv {
 namespace {
 
 constexpr int64_t most_tiles = 512;  // of one sum without a break
+// Where the filters' values are few, parts of the tiles have sums of their own: each part is one
+// thread's, and so are its blocks, whose values then stay in its L2.
+constexpr int64_t most_parts = 8, tiles_of_own_block = 64;
 
 // Of one group, whose channels alone the arrays hold.
 template <class T>
-void of_one_group(const ConvShape& s, const Source& from, const TensorView& grad_output,
-                  T* result) {
-  const GemmKernels<T>& kernels = gemm_table().of<T>();
-  const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(s.kernel[2]);
-  const int64_t inputs_of_tap = s.in_group(), outputs = s.out_group();
-  const int64_t taps = s.kernel[0], depth = inputs_of_tap * taps;
-  const Tiles tiles(s, winograd_outputs(s.kernel[2]), s.output);
-  const int64_t filter = s.kernel[1] * s.kernel[2];
-  const std::vector<T> zeros(size_t(std::max(inputs_of_tap, outputs)), T(0));
-  const int64_t most = std::min(
-      tiles_of_block<T>(shared_by_threads<T>(depth, outputs), tiles.total, depth + outputs),
-      most_tiles);
-  const int64_t width = depth + kernels.nr / 2;  // a row's last tile goes on for up to a vector
-  const Values<T> inputs(most, width), gradients(most, outputs), sums(outputs, width);
-  const Panels rows(outputs, kernels.mr);
-  const int64_t at_once = ceil_div(rows.count, ceil_div(rows.count, 8));
-  const int64_t splits = ceil_div(rows.count, at_once);
-  // The last vector of a tap's channels goes on with what may not be written. It is multiplied in
-  // vain, but not as denormal numbers, with which some CPUs multiply very slowly.
-  if (inputs_of_tap % (kernels.nr / 2) != 0)
+class WeightGradient {
+ public:
+  WeightGradient(const ConvShape& s, const Source& from, const TensorView& grad_output)
+      : s_(s),
+        from_(from),
+        grad_output_(grad_output),
+        tiles_(s, winograd_outputs(s.kernel[2]), s.output),
+        zeros_(size_t(std::max(s.in_group(), s.out_group())), T(0)),
+        parts_(value_bytes<T> * depth_ * outputs_ > own_filters
+                   ? 1
+                   : std::clamp<int64_t>(tiles_.total / own_tiles, 1, most_parts)),
+        block_(parts_ > 1 ? tiles_of_own_block
+                          : std::min(tiles_of_block<T>(shared_by_threads<T>(depth_, outputs_),
+                                                       tiles_.total, depth_ + outputs_),
+                                     most_tiles)),
+        sums_(parts_ * outputs_, width_) {}
+
+  void to(T* result) const {
+    const int64_t taps = s_.kernel[0], filter = s_.kernel[1] * s_.kernel[2];
+    if (tiles_.total == 0) {
+      std::memset(result, 0, size_t(outputs_ * depth_ * filter) * sizeof(T));
+      return;
+    }
+    clear_unwritten(sums_);
+    parallel_for(parts_, [&](int64_t part) { sum(part); });
     parallel_for(winograd_points, [&](int64_t point) {
-      std::fill_n(inputs.at(point, 0), inputs.plane, T(0));
-      std::fill_n(sums.at(point, 0), sums.plane, T(0));
-    });
-  for (int64_t t0 = 0; t0 < tiles.total; t0 += most) {
-    const int64_t count = std::min(most, tiles.total - t0);
-    values_of_input(from, tiles, t0, count, zeros.data(), inputs);
-    in_ranges(count, [&](int64_t first, int64_t end) {
-      for (int64_t t = first; t < end; ++t) {
-        const Place at(tiles, t0 + t);
-        const T* pixels[winograd_points];
-        point_to<const T>(grad_output, at.image, at.depth, at.row, at.column, tiles.size,
-                          tiles.dilation, zeros.data(), pixels);
-        transforms.transform_output_gradient(pixels, outputs, gradients.at(0, t), gradients.plane);
+      T* const sum = sums_.at(point, 0);
+      for (int64_t part = 1; part < parts_; ++part) {
+        const T* const more = sums_.at(point, part * outputs_);
+        for (int64_t i = 0; i < outputs_ * sums_.row; ++i) sum[i] += more[i];
       }
     });
+    parallel_for(outputs_, [&](int64_t k) {
+      for (int64_t tap = 0; tap < taps; ++tap)
+        transforms_.transform_weight_gradient(sums_.at(0, k) + tap * inputs_of_tap_, sums_.plane,
+                                              inputs_of_tap_, result + (k * depth_ + tap) * filter,
+                                              taps * filter);
+    });
+  }
+
+ private:
+  // The last vector of a tap's channels goes on with what may not be written. It is multiplied in
+  // vain, but not as denormal numbers, with which some CPUs multiply very slowly.
+  void clear_unwritten(const Values<T>& values) const {
+    if (inputs_of_tap_ % (kernels_.nr / 2) != 0)
+      parallel_for(winograd_points,
+                   [&](int64_t point) { std::fill_n(values.at(point, 0), values.plane, T(0)); });
+  }
+
+  // The sums of one part, block by block.
+  void sum(int64_t part) const {
+    const Range some = {tiles_.total * part / parts_, tiles_.total * (part + 1) / parts_};
+    const int64_t most = balanced(some.end - some.first, block_);
+    const Values<T> inputs(most, width_), gradients(most, outputs_);
+    clear_unwritten(inputs);
+    for (int64_t t0 = some.first; t0 < some.end; t0 += most) {
+      const int64_t count = std::min(most, some.end - t0);
+      values_of_input(from_, tiles_, t0, count, zeros_.data(), inputs);
+      in_ranges(count, [&](int64_t first, int64_t end) {
+        for (int64_t t = first; t < end; ++t) {
+          const Place at(tiles_, t0 + t);
+          const T* pixels[winograd_points];
+          point_to<const T>(grad_output_, at.image, at.depth, at.row, at.column, tiles_.size,
+                            tiles_.dilation, zeros_.data(), pixels);
+          transforms_.transform_output_gradient(pixels, outputs_, gradients.at(0, t),
+                                                gradients.plane);
+        }
+      });
+      add_products(inputs, gradients, t0, count, t0 > some.first, part * outputs_);
+    }
+  }
+
+  // Of a block of tiles, to the rows of the sums from `row` on.
+  void add_products(const Values<T>& inputs, const Values<T>& gradients, int64_t t0, int64_t count,
+                    bool accumulate, int64_t row) const {
+    const Panels rows(outputs_, kernels_.mr);
+    const int64_t nr = kernels_.nr, taps = s_.kernel[0];
+    const int64_t at_once = ceil_div(rows.count, ceil_div(rows.count, 8));
+    const int64_t splits = ceil_div(rows.count, at_once);
     parallel_for(winograd_points * splits, [&](int64_t task) {
       const int64_t point = task / splits, first = task % splits * at_once;
       Tile<T> tile{};
       tile.a_row = 1;
       tile.a_column = gradients.row;
       tile.b_row = inputs.row;
-      tile.c_row = sums.row;
-      tile.accumulate = t0 > 0;
+      tile.c_row = sums_.row;
+      tile.accumulate = accumulate;
       for (int64_t tap = 0; tap < taps; ++tap) {
-        const Range met = tiles_met(from, tap, tiles, t0, count);
-        const int64_t end = (tap + 1) * inputs_of_tap;
+        const Range met = tiles_met(from_, tap, tiles_, t0, count);
+        const int64_t end = (tap + 1) * inputs_of_tap_;
         tile.depth = met.end - met.first;
-        for (int64_t n = tap * inputs_of_tap; n < end; n += kernels.nr) {
+        for (int64_t n = tap * inputs_of_tap_; n < end; n += nr) {
           tile.b = inputs.at(point, met.first) + n;
           for (int64_t i = first; i < std::min(first + at_once, rows.count); ++i) {
             tile.height = rows.rows(i);
             tile.a = gradients.at(point, met.first) + rows.first_row(i);
-            tile.c = sums.at(point, rows.first_row(i)) + n;
-            const int64_t wide = std::min<int64_t>(end - n, kernels.nr);
-            if (wide == kernels.nr || (tap + 1 == taps && wide > kernels.nr / 2))
-              kernels.tile(tile);
+            tile.c = sums_.at(point, row + rows.first_row(i)) + n;
+            const int64_t wide = std::min(end - n, nr);
+            if (wide == nr || (tap + 1 == taps && wide > nr / 2))
+              kernels_.tile(tile);
             else
-              kernels.tile_narrow(tile, static_cast<int>(wide));
+              kernels_.tile_narrow(tile, static_cast<int>(wide));
           }
         }
       }
     });
   }
-  if (tiles.total == 0) {
-    std::memset(result, 0, size_t(outputs * depth * filter) * sizeof(T));
-    return;
-  }
-  parallel_for(outputs, [&](int64_t k) {
-    for (int64_t tap = 0; tap < taps; ++tap)
-      transforms.transform_weight_gradient(sums.at(0, k) + tap * inputs_of_tap, sums.plane,
-                                           inputs_of_tap, result + (k * depth + tap) * filter,
-                                           taps * filter);
-  });
-}
+
+  const ConvShape& s_;
+  const Source& from_;
+  const TensorView& grad_output_;
+  const GemmKernels<T>& kernels_ = gemm_table().of<T>();
+  const WinogradFilter<T>& transforms_ = winograd_table().of<T>().filter(s_.kernel[2]);
+  const int64_t inputs_of_tap_ = s_.in_group(), outputs_ = s_.out_group();
+  const int64_t depth_ = inputs_of_tap_ * s_.kernel[0];
+  const int64_t width_ = depth_ + kernels_.nr / 2;  // a row's last tile goes on for up to a vector
+  const Tiles tiles_;
+  const std::vector<T> zeros_;
+  const int64_t parts_, block_;  // block_: tiles at once
+  const Values<T> sums_;
+};
 
 template <class T>
 void backward_weight(const ConvProblem& p) {
@@ -101,8 +150,8 @@ void backward_weight(const ConvProblem& p) {
   parallel_for(s.groups, [&](int64_t g) {
     Source of = from;
     of.view = of_group(input.view(), g, s.in_group());
-    of_one_group(s, of, of_group(grad_output.view(), g, s.out_group()),
-                 result + g * s.out_group() * s.in_group() * s.taps());
+    WeightGradient<T>(s, of, of_group(grad_output.view(), g, s.out_group()))
+        .to(result + g * s.out_group() * s.in_group() * s.taps());
   });
   if (!squares.one()) squares.to(static_cast<T*>(p.result));
 }
