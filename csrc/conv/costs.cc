@@ -21,17 +21,20 @@ constexpr double transpose_cycles = 1;
 constexpr double row_stretch_cycles = 7, tap_stretch_cycles = 20, copy_cycles = 0.12;
 // Per element of an array copied into another layout, in the cache and beyond.
 constexpr double near_layout_cycles = 0.7, layout_cycles = 1.7, near_bytes = 4 << 20;
-constexpr double copied_back = 0.5;    // of results
-constexpr double read_cycles = 0.35;   // per weight, where it lies
-constexpr double repack_cycles = 0.3;  // per weight
-constexpr double window_cycles = 2;    // direct: per element copied
-constexpr double narrow_cycles = 1;    // per number written beside a tile that is not full
+constexpr double copied_back = 0.5;                         // of results
+constexpr double read_cycles = 0.35;                        // per weight, where it lies
+constexpr double repack_cycles = 0.3, gather_cycles = 0.6;  // per weight: of 1x1, of several taps
+// Per weight of a gradient that is put between those of other taps, and one after the other.
+constexpr double weight_scatter_cycles = 4, weight_write_cycles = 1;
+constexpr double window_cycles = 2;  // direct: per element copied
+constexpr double narrow_cycles = 1;  // per number written beside a tile that is not full
 // Of several groups, per element of columns. Per number that is put in its place afterwards: of a
 // broken panel or of several groups, and of a phase of the stride.
 constexpr double group_form_cycles = 0.7, scatter_cycles = 4, phase_cycles = 1;
 constexpr double tiny_cycles = 100;  // gradient of weights of a part of one tile: per pixel
-// Winograd, per vector of a tile; of several groups, pixels lie further apart.
-constexpr double transform_cycles = 350, group_transform_cycles = 850, filter_cycles = 600;
+// Winograd, per vector of a tile and of filters; of several groups, pixels lie further apart.
+constexpr double transform_cycles = 350, group_transform_cycles = 850;
+constexpr double filter_cycles = 200, filter_gradient_cycles = 700;
 
 double lanes(const ConvProblem& p) {
   return (p.dtype == DType::float32 ? gemm_table().f32.nr : gemm_table().f64.nr) / 2.0;
@@ -82,6 +85,13 @@ double conversion_cycles(const ConvProblem& p) {
   return reading_cycles(p) + (back ? copied_back * result : 0);
 }
 
+// Of the gradient of all weights, by a method that multiplies tap by tap.
+double scatter_weight_cycles(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const bool taps = p.direction == ConvDirection::backward_weight && s.taps() > 1;
+  return taps ? weight_scatter_cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
+}
+
 // What a gradient of weights that is but a part of one tile costs beyond its multiplications, where
 // the sum runs over pixels that are repacked for it.
 double tiny_gradient_cycles(const ConvProblem& p, const Roles& r) {
@@ -113,7 +123,9 @@ double channels_last_cost(const ConvProblem& p) {
   const double start = joined ? row_stretch_cycles / double(s.kernel[2]) : tap_stretch_cycles;
   double form = r.pixels * groups * r.depth * (copy_cycles + start / r.channels);
   if (is_pointwise(s) && !weight) form = 0;
-  const double weights = weight ? 0 : repack_cycles * groups * r.outputs * r.depth;
+  const double weights =
+      weight ? scatter_weight_cycles(p)
+             : (s.taps() > 1 ? gather_cycles : repack_cycles) * groups * r.outputs * r.depth;
   const double narrow =
       weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr / 2);
   return ((weight ? 1.2 : 1.05) * multiply + form + weights + narrow + conversion_cycles(p) +
@@ -130,7 +142,7 @@ double implicit_gemm_cost(const ConvProblem& p) {
     form += read_cycles * groups * r.outputs * r.depth +
             scatter_cycles * r.pixels * groups * r.outputs * std::min(1.0, nr / of_image);
   } else  // both operands
-    form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs);
+    form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs) + scatter_weight_cycles(p);
   if (p.shape->groups > 1)  // products of small matrices
     form += group_form_cycles * r.pixels * groups * r.depth;
   if (p.direction == ConvDirection::backward_input && strided(*p.shape))
@@ -161,7 +173,9 @@ double im2col_cost(const ConvProblem& p) {
   const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
                       double(s.out_group());
   const double waiting = (few ? 5000 : 15000) * images;  // of threads for each other
-  return (1.08 * multiply + form * images * pixels * rows + copy + waiting) / hertz;
+  const double written =
+      weight && s.taps() > 1 ? weight_write_cycles * double(s.groups * s.out_group()) * rows : 0;
+  return (1.08 * multiply + form * images * pixels * rows + copy + waiting + written) / hertz;
 }
 
 double fully_connected_cost(const ConvProblem& p) {
@@ -201,9 +215,9 @@ double winograd_cost(const ConvProblem& p) {
   const double multiply = winograd_points * tiles * products / (2 * lane);
   const double transforms =
       (s.groups > 1 ? group_transform_cycles : transform_cycles) * tiles * (depth + outputs) / lane;
-  const double filters = filter_cycles * depth * outputs / lane;
+  const double filters = (weight ? filter_gradient_cycles : filter_cycles) * depth * outputs / lane;
   return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
-          10000) /
+          6000) /
          hertz;
 }
 

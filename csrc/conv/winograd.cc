@@ -26,7 +26,7 @@ constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 4;
 constexpr int64_t rows_at_once = 128;  // of a panel of filters: its values stay in L2
-constexpr int64_t enough_panels = 8;
+constexpr int64_t enough_panels = 4;
 
 // Calls body(first, count) for each block of some tiles. Many blocks: each belongs to one thread,
 // whose nested loops then stay on it. Few, or filters that each of them would read from beyond L2,
