@@ -57,24 +57,33 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   }
 }
 
-template <class T>
-inline __attribute__((always_inline)) void write_vector(const Tile<T>& t, int i, int column,
-                                                        Vec<T> v, bool past_caches = false) {
-  T* const out = t.c + i * t.c_row + column;
-  if (t.accumulate) v += load(out);
-  if (t.epilogue.row_bias) v += broadcast(t.epilogue.row_bias[i]);
-  if (t.epilogue.column_bias) v += load(t.epilogue.column_bias + column);
-  store(out, v, past_caches);
-}
-
 template <class T, int Height, int Vectors>
 inline __attribute__((always_inline)) void write(const Tile<T>& t,
                                                  const Vec<T> (&sum)[Height][Vectors]) {
-  const bool past_caches = t.past_caches && aligned(t.c) && aligned(t.c + t.c_row);
+  constexpr int L = lanes<T>;
+  T* c = t.c;
+  const int64_t c_row = t.c_row;
+  const T* const row_bias = t.epilogue.row_bias;
+  const T* const column_bias = t.epilogue.column_bias;
+  const bool past_caches = t.past_caches && aligned(c) && aligned(c + c_row);
+  if (!t.accumulate && !row_bias && !column_bias && !past_caches) {
 #pragma GCC unroll 14
-  for (int i = 0; i < Height; ++i)
+    for (int i = 0; i < Height; ++i, c += c_row)
 #pragma GCC unroll 2
-    for (int j = 0; j < Vectors; ++j) write_vector<T>(t, i, j * lanes<T>, sum[i][j], past_caches);
+      for (int j = 0; j < Vectors; ++j) store(c + j * L, sum[i][j]);
+    return;
+  }
+  const bool accumulate = t.accumulate;
+#pragma GCC unroll 14
+  for (int i = 0; i < Height; ++i, c += c_row)
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) {
+      Vec<T> v = sum[i][j];
+      if (accumulate) v += load(c + j * L);
+      if (row_bias) v += broadcast(row_bias[i]);
+      if (column_bias) v += load(column_bias + j * L);
+      store(c + j * L, v, past_caches);
+    }
 }
 
 template <class T, int Height>
