@@ -57,33 +57,42 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   }
 }
 
+// To add nothing, or one thing, is usual: then nothing is asked for each vector.
 template <class T, int Height, int Vectors>
 inline __attribute__((always_inline)) void write(const Tile<T>& t,
                                                  const Vec<T> (&sum)[Height][Vectors]) {
   constexpr int L = lanes<T>;
   T* c = t.c;
   const int64_t c_row = t.c_row;
-  const T* const row_bias = t.epilogue.row_bias;
-  const T* const column_bias = t.epilogue.column_bias;
+  const bool accumulate = t.accumulate;
+  const T *const row_bias = t.epilogue.row_bias, *const column_bias = t.epilogue.column_bias;
   const bool past_caches = t.past_caches && aligned(c) && aligned(c + c_row);
-  if (!t.accumulate && !row_bias && !column_bias && !past_caches) {
+  if (row_bias || past_caches || (accumulate && column_bias)) {
 #pragma GCC unroll 14
     for (int i = 0; i < Height; ++i, c += c_row)
 #pragma GCC unroll 2
-      for (int j = 0; j < Vectors; ++j) store(c + j * L, sum[i][j]);
+      for (int j = 0; j < Vectors; ++j) {
+        Vec<T> v = sum[i][j];
+        if (accumulate) v += load(c + j * L);
+        if (row_bias) v += broadcast(row_bias[i]);
+        if (column_bias) v += load(column_bias + j * L);
+        store(c + j * L, v, past_caches);
+      }
     return;
   }
-  const bool accumulate = t.accumulate;
+  const T* more = accumulate ? c : column_bias;
+  const int64_t more_row = accumulate ? c_row : 0;
+  if (more) {
+#pragma GCC unroll 14
+    for (int i = 0; i < Height; ++i, c += c_row, more += more_row)
+#pragma GCC unroll 2
+      for (int j = 0; j < Vectors; ++j) store(c + j * L, sum[i][j] + load(more + j * L));
+    return;
+  }
 #pragma GCC unroll 14
   for (int i = 0; i < Height; ++i, c += c_row)
 #pragma GCC unroll 2
-    for (int j = 0; j < Vectors; ++j) {
-      Vec<T> v = sum[i][j];
-      if (accumulate) v += load(c + j * L);
-      if (row_bias) v += broadcast(row_bias[i]);
-      if (column_bias) v += load(column_bias + j * L);
-      store(c + j * L, v, past_caches);
-    }
+    for (int j = 0; j < Vectors; ++j) store(c + j * L, sum[i][j]);
 }
 
 template <class T, int Height>
