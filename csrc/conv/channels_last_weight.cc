@@ -83,7 +83,10 @@ void add_block(const Columns<T>& of_output, const Columns<T>& of_input, const Bl
         tile.height = panels.rows(i);
         tile.a = a + panels.first_row(i);
         tile.c = sums + panels.first_row(i) * row + n;
-        kernels.tile(tile);
+        if (b.columns - n >= kernels.nr)
+          kernels.tile(tile);
+        else
+          kernels.tile_narrow(tile, static_cast<int>(b.columns - n));
       }
     }
   }
@@ -110,7 +113,8 @@ void backward_weight(const ConvProblem& p) {
       std::max<int64_t>(1, std::min(ceil_div(enough_tasks, blocks), total / pixels_of_part));
   const int64_t part = balanced(total, ceil_div(total, parts), pixel_block<T>);
   const int64_t used_parts = ceil_div(total, part);
-  const Scratch scratch(size_t(blocks * used_parts * kb * row) * sizeof(T));
+  const bool in_place = s.taps() == 1 && used_parts == 1;
+  const Scratch scratch(in_place ? 0 : size_t(blocks * used_parts * kb * row) * sizeof(T));
   const auto block_of = [&](int64_t index) {
     Block b{index % k_blocks * kb, 0, index / k_blocks % c_blocks * cb, 0, 0, total};
     b.outputs = std::min(kb, outputs - b.k0);
@@ -122,25 +126,28 @@ void backward_weight(const ConvProblem& p) {
     Block b = block_of(task / used_parts);
     b.j0 = task % used_parts * part;
     b.j1 = std::min(b.j0 + part, total);
-    add_block(of_output.group(group), of_input.group(group), b, scratch.as<T>() + task * kb * row,
-              row);
+    if (in_place)
+      add_block(of_output.group(group), of_input.group(group), b,
+                result + (group * outputs + b.k0) * columns + b.c0, columns);
+    else
+      add_block(of_output.group(group), of_input.group(group), b, scratch.as<T>() + task * kb * row,
+                row);
   });
+  if (in_place) return;
   // Parts are added in order, whichever threads made them; (tap, channel) becomes (channel, tap).
-  parallel_for(blocks, [&](int64_t index) {
-    const int64_t group = index / k_blocks / c_blocks;
-    const Block b = block_of(index);
-    const T* const sums = scratch.as<T>() + index * used_parts * kb * row;
-    for (int64_t k = 0; k < b.outputs; ++k) {
-      T* const to = result + (group * outputs + b.k0 + k) * columns;
-      int64_t channel = b.c0 % s.in_group(), tap = b.c0 / s.in_group();
-      for (int64_t c = 0; c < b.columns; ++c) {
-        T sum = 0;
-        for (int64_t i = 0; i < used_parts; ++i) sum += sums[(i * kb + k) * row + c];
-        to[channel * s.taps() + tap] = sum;
-        if (++channel == s.in_group()) {
-          channel = 0;
-          ++tap;
-        }
+  parallel_for(s.groups * outputs, [&](int64_t output) {
+    const int64_t group = output / outputs, k = output % outputs, channels = s.in_group();
+    for (int64_t n = 0; n < c_blocks; ++n) {
+      const int64_t block = (group * c_blocks + n) * k_blocks + k / kb;
+      T* const sums = scratch.as<T>() + (block * used_parts * kb + k % kb) * row;
+      const int64_t c0 = n * cb, count = std::min(cb, columns - c0);
+      for (int64_t part = 1; part < used_parts; ++part)
+        for (int64_t c = 0; c < count; ++c) sums[c] += sums[part * kb * row + c];
+      for (int64_t c = 0; c < count;) {  // those of a tap
+        const int64_t tap = (c0 + c) / channels, channel = (c0 + c) % channels;
+        const int64_t end = std::min(count, c + channels - channel);
+        T* to = result + output * columns + channel * s.taps() + tap;
+        for (; c < end; ++c, to += s.taps()) *to = sums[c];
       }
     }
   });
