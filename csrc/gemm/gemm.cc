@@ -260,7 +260,9 @@ constexpr double pack_cycles = 0.7, transpose_cycles = 1.0;  // per element
 constexpr double stretch_cycles = 0.17, near_cycles = 0.1, read_cycles = 0.35, far_cycles = 1.0;
 // The same with each further panel of rows, where B's rows share sets of the cache.
 constexpr double crowded_cycles = 0.3;
-constexpr int64_t hiding_panels = 3;  // of rows: the next columns of B arrive during them
+// Panels of rows during which the next columns of B arrive, if they lie on no more bytes of pages
+// than the processor remembers the places of.
+constexpr int64_t hiding_panels = 3, known_pages = int64_t{8} << 20;
 constexpr double dot_slowness = 1.7, sum_cycles = 3;  // its operands come from L1 and L2; per sum
 constexpr double alone_cycles = 0.7;                  // per multiply-add outside of vectors
 
@@ -284,9 +286,11 @@ double direct_cost(const GemmProblem<T>& p) {
   const double low = std::max(1.0, 5.0 / double(panels.height));
   const double again = 0.03 * double(panels.count);
   const double elements = double(p.k * p.n), bytes = elements * sizeof(T);
-  const bool hidden = bytes <= double(far_bytes) || panels.count >= hiding_panels;
-  double read = bytes <= near_bytes ? near_cycles : hidden ? read_cycles : far_cycles;
   const auto apart = p.b.row * static_cast<int64_t>(sizeof(T));
+  const bool hidden =
+      bytes <= double(far_bytes) ||
+      (panels.count >= hiding_panels && p.k <= known_pages / std::clamp<int64_t>(apart, 1, 4096));
+  double read = bytes <= near_bytes ? near_cycles : hidden ? read_cycles : far_cycles;
   if (apart % 2048 == 0)
     read += (apart % 4096 == 0 ? 2 : 1) * crowded_cycles * double(panels.count - 1);
   return ((1.05 + again) * low * multiply_cycles(p) + read * elements + 1000) / hertz;
