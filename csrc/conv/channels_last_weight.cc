@@ -135,18 +135,18 @@ void backward_weight(const ConvProblem& p) {
   });
   if (in_place) return;
   // Parts are added in order, whichever threads made them; (tap, channel) becomes (channel, tap).
-  parallel_for(s.groups * outputs, [&](int64_t output) {
-    const int64_t group = output / outputs, k = output % outputs, channels = s.in_group();
+  parallel_for(s.groups * outputs, [&](int64_t index) {
+    const int64_t group = index / outputs, k = index % outputs, channels = s.in_group();
     for (int64_t n = 0; n < c_blocks; ++n) {
       const int64_t block = (group * c_blocks + n) * k_blocks + k / kb;
       T* const sums = scratch.as<T>() + (block * used_parts * kb + k % kb) * row;
       const int64_t c0 = n * cb, count = std::min(cb, columns - c0);
-      for (int64_t part = 1; part < used_parts; ++part)
-        for (int64_t c = 0; c < count; ++c) sums[c] += sums[part * kb * row + c];
+      for (int64_t i = 1; i < used_parts; ++i)
+        for (int64_t c = 0; c < count; ++c) sums[c] += sums[i * kb * row + c];
       for (int64_t c = 0; c < count;) {  // those of a tap
         const int64_t tap = (c0 + c) / channels, channel = (c0 + c) % channels;
         const int64_t end = std::min(count, c + channels - channel);
-        T* to = result + output * columns + channel * s.taps() + tap;
+        T* to = result + index * columns + channel * s.taps() + tap;
         for (; c < end; ++c, to += s.taps()) *to = sums[c];
       }
     }

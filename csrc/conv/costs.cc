@@ -172,10 +172,12 @@ double im2col_cost(const ConvProblem& p) {
   const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
   const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
                       double(s.out_group());
-  const double waiting = (few ? 5000 : in_place ? 9000 : 15000) * images;  // of threads for each other
+  const double wait = few ? 5000 : in_place ? 9000 : 15000;  // of threads for each other
   const double written =
       weight && s.taps() > 1 ? weight_write_cycles * double(s.groups * s.out_group()) * rows : 0;
-  return ((in_place ? 1.03 : 1.08) * multiply + form * images * pixels * rows + copy + waiting + written) / hertz;
+  const double slowness = in_place ? 1.03 : 1.08;
+  return (slowness * multiply + form * images * pixels * rows + copy + wait * images + written) /
+         hertz;
 }
 
 double fully_connected_cost(const ConvProblem& p) {
