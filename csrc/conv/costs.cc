@@ -85,11 +85,11 @@ double conversion_cycles(const ConvProblem& p) {
   return reading_cycles(p) + (back ? copied_back * result : 0);
 }
 
-// Of the gradient of all weights, by a method that multiplies tap by tap.
+// Of a gradient of weights that comes tap by tap.
 double scatter_weight_cycles(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
-  const bool taps = p.direction == ConvDirection::backward_weight && s.taps() > 1;
-  return taps ? weight_scatter_cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
+  if (s.taps() == 1) return 0;
+  return weight_scatter_cycles * double(s.out_channels * s.in_group() * s.taps());
 }
 
 // What a gradient of weights that is but a part of one tile costs beyond its multiplications, where

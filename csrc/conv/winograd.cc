@@ -8,10 +8,11 @@
 //   backward_weight  the transposed transforms: winograd_weight.cc
 //
 // Blocks of tiles pass through the three stages together, so that what lies between them stays in
-// the cache; all threads share each stage. A third dimension of the kernel is part of the sum: its
-// taps count as further channels. With dilation d, every d-th row and column is an image for
-// itself. Groups of channels are convolutions by themselves, shared among the threads. Arrays whose
-// channels are not neighbours are copied first.
+// the cache: small ones each on a thread, or large ones of which all threads share each stage. A
+// third dimension of the kernel is part of the sum: its taps count as further channels. With
+// dilation d, every d-th row and column is an image for itself. Groups of channels are convolutions
+// by themselves, shared among the threads. Arrays whose channels are not neighbours are copied
+// first.
 //
 // Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for
 // convolutional neural networks", arXiv:1509.09308. The transforms are in winograd.isa.cc.
@@ -25,6 +26,7 @@ namespace {
 constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 4;
+constexpr int64_t fewest_own_tiles = (enough_blocks - 1) * own_block.tiles;  // of such blocks
 constexpr int64_t rows_at_once = 128;  // of a panel of filters: its values stay in L2
 constexpr int64_t enough_panels = 4;
 
@@ -35,11 +37,10 @@ template <class T, class F>
 void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& body) {
   const int64_t total = some.end - some.first, channels = depth + outputs;
   const int64_t own = tiles_of_block<T>(own_block, total, channels);
-  const bool small = value_bytes<T> * depth * outputs <= own_filters;
   const auto block = [&](int64_t i, int64_t size) {
     body(some.first + i * size, std::min(size, total - i * size));
   };
-  if (small && ceil_div(total, own) >= enough_blocks)
+  if (few_filters<T>(depth, outputs) && ceil_div(total, own) >= enough_blocks)
     return parallel_for(ceil_div(total, own), [&](int64_t i) { block(i, own); });
   const int64_t shared = tiles_of_block<T>(shared_by_threads<T>(depth, outputs), total, channels);
   for (int64_t i = 0; i * shared < total; ++i) block(i, shared);
@@ -176,8 +177,10 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
   if (some.first == some.end) return;
   const int64_t at_once =
       tiles_of_block<T>(shared_by_threads<T>(depth, outputs), tiles.total, depth + outputs);
-  const bool keep =
-      tiles.total > at_once || ceil_div(outputs, gemm_table().of<T>().nr) < enough_panels;
+  // As it decides how sums are cut, it depends on all tiles, not on the part of this thread.
+  const bool many =
+      tiles.total > at_once || (few_filters<T>(depth, outputs) && tiles.total > fewest_own_tiles);
+  const bool keep = many || ceil_div(outputs, gemm_table().of<T>().nr) < enough_panels;
   const FilterValues<T> values(filters, keep);
   const std::vector<T> zeros(size_t(filters.inputs), T(0));
   const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(filters.width);
@@ -217,8 +220,8 @@ void convolve_groups(const ConvShape& s, const T* weight, const T* bias, bool ba
                      const Source& from, const TensorView& to) {
   const int64_t groups = s.groups, threads = get_num_threads();
   const Tiles tiles(s, winograd_outputs(s.kernel[2]), {to.shape[2], to.shape[3], to.shape[4]});
-  const bool small = groups == 1 && s.kernel[0] == 1 && threads > 1 &&
-                     value_bytes<T> * s.in_group() * s.out_group() <= own_filters;
+  const bool small =
+      groups == 1 && s.kernel[0] == 1 && threads > 1 && few_filters<T>(s.in_group(), s.out_group());
   const int64_t parts =
       small ? std::min(tiles.total, std::max(threads, tiles.total / own_tiles)) : 1;
   parallel_for(groups * parts, [&](int64_t task) {

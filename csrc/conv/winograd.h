@@ -20,9 +20,13 @@ struct BlockSize {
 template <class T>
 constexpr int64_t value_bytes = winograd_points * static_cast<int64_t>(sizeof(T));
 
-// Bytes of filters' values that nearly stay in L2 beside a block of one thread, and that a thread
-// sooner makes anew, for so many tiles, than fetches them from another core's cache.
-constexpr int64_t own_filters = int64_t{3} << 19, own_tiles = 192;
+// Filters whose values nearly stay in L2 beside a block of one thread: a thread sooner makes them
+// anew than fetches them from another core's cache.
+template <class T>
+bool few_filters(int64_t depth, int64_t outputs) {
+  return value_bytes<T> * depth * outputs <= int64_t{3} << 19;
+}
+constexpr int64_t own_tiles = 192;  // for so many tiles, or more
 
 // By all threads: stays in L3, or if the filters do not, is large, for they are read for each.
 constexpr BlockSize shared_block = {int64_t{12} << 20, 32}, large_block = {int64_t{12} << 20, 256};
@@ -185,15 +189,15 @@ void point_to(const TensorView& view, int64_t image, int64_t d, int64_t row, int
     }
 }
 
-// Values at the points of a block of tiles: per point a matrix (tiles x channels). Rows that are an
-// odd number of cache lines apart do not compete for the same places in the cache.
+// Values at the points of a block of tiles: per point a matrix (tiles x channels). Rows and points
+// that are an odd number of cache lines apart do not compete for the same places in the cache.
 template <class T>
 struct Values {
   int64_t row, plane;
   Scratch scratch;
   Values(int64_t tiles, int64_t channels)
       : row((ceil_div(channels, cache_line<T>) | 1) * cache_line<T>),
-        plane(tiles * row + 5 * cache_line<T>),
+        plane((tiles * row / cache_line<T> | 1) * cache_line<T>),
         scratch(size_t(winograd_points * plane) * sizeof(T)) {}
   T* at(int64_t point, int64_t tile) const { return scratch.as<T>() + point * plane + tile * row; }
 };

@@ -26,9 +26,9 @@ class WeightGradient {
         grad_output_(grad_output),
         tiles_(s, winograd_outputs(s.kernel[2]), s.output),
         zeros_(size_t(std::max(s.in_group(), s.out_group())), T(0)),
-        parts_(value_bytes<T> * depth_ * outputs_ > own_filters
-                   ? 1
-                   : std::clamp<int64_t>(tiles_.total / own_tiles, 1, most_parts)),
+        parts_(few_filters<T>(width_, outputs_)
+                   ? std::clamp<int64_t>(tiles_.total / own_tiles, 1, most_parts)
+                   : 1),
         block_(parts_ > 1 ? tiles_of_own_block
                           : std::min(tiles_of_block<T>(shared_by_threads<T>(depth_, outputs_),
                                                        tiles_.total, depth_ + outputs_),
@@ -43,13 +43,15 @@ class WeightGradient {
     }
     clear_unwritten(sums_);
     parallel_for(parts_, [&](int64_t part) { sum(part); });
-    parallel_for(winograd_points, [&](int64_t point) {
-      T* const sum = sums_.at(point, 0);
-      for (int64_t part = 1; part < parts_; ++part) {
-        const T* const more = sums_.at(point, part * outputs_);
-        for (int64_t i = 0; i < outputs_ * sums_.row; ++i) sum[i] += more[i];
-      }
-    });
+    if (parts_ > 1)
+      parallel_for(winograd_points, [&](int64_t point) {
+        for (int64_t part = 1; part < parts_; ++part)
+          for (int64_t k = 0; k < outputs_; ++k) {
+            T* const sum = sums_.at(point, k);
+            const T* const more = sums_.at(point, part * outputs_ + k);
+            for (int64_t i = 0; i < depth_; ++i) sum[i] += more[i];
+          }
+      });
     parallel_for(outputs_, [&](int64_t k) {
       for (int64_t tap = 0; tap < taps; ++tap)
         transforms_.transform_weight_gradient(sums_.at(0, k) + tap * inputs_of_tap_, sums_.plane,
@@ -62,7 +64,7 @@ class WeightGradient {
   // The last vector of a tap's channels goes on with what may not be written. It is multiplied in
   // vain, but not as denormal numbers, with which some CPUs multiply very slowly.
   void clear_unwritten(const Values<T>& values) const {
-    if (inputs_of_tap_ % (kernels_.nr / 2) != 0)
+    if (ragged_)
       parallel_for(winograd_points,
                    [&](int64_t point) { std::fill_n(values.at(point, 0), values.plane, T(0)); });
   }
@@ -133,7 +135,9 @@ class WeightGradient {
   const WinogradFilter<T>& transforms_ = winograd_table().of<T>().filter(s_.kernel[2]);
   const int64_t inputs_of_tap_ = s_.in_group(), outputs_ = s_.out_group();
   const int64_t depth_ = inputs_of_tap_ * s_.kernel[0];
-  const int64_t width_ = depth_ + kernels_.nr / 2;  // a row's last tile goes on for up to a vector
+  // A row's last tile goes on for up to a vector, where the channels end within one.
+  const bool ragged_ = inputs_of_tap_ % (kernels_.nr / 2) != 0;
+  const int64_t width_ = depth_ + (ragged_ ? kernels_.nr / 2 : 0);
   const Tiles tiles_;
   const std::vector<T> zeros_;
   const int64_t parts_, block_;  // block_: tiles at once

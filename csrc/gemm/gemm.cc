@@ -282,7 +282,7 @@ double packed_cost(const GemmProblem<T>& p) {
 template <class T>
 double direct_cost(const GemmProblem<T>& p) {
   // Each further panel of rows reads B again; a panel lower than five rows waits for loads of B.
-  const Panels panels(p.m, gemm_table().of<T>().mr);
+  const Panels panels(p.m, tile_rows<T>(p.a.row));
   const double low = std::max(1.0, 5.0 / double(panels.height));
   const double again = 0.03 * double(panels.count);
   const double elements = double(p.k * p.n), bytes = elements * sizeof(T);
@@ -291,7 +291,7 @@ double direct_cost(const GemmProblem<T>& p) {
       bytes <= double(far_bytes) ||
       (panels.count >= hiding_panels && p.k <= known_pages / std::clamp<int64_t>(apart, 1, 4096));
   double read = bytes <= near_bytes ? near_cycles : hidden ? read_cycles : far_cycles;
-  if (apart % 2048 == 0)
+  if (apart > 0 && apart % 2048 == 0)
     read += (apart % 4096 == 0 ? 2 : 1) * crowded_cycles * double(panels.count - 1);
   return ((1.05 + again) * low * multiply_cycles(p) + read * elements + 1000) / hertz;
 }

@@ -57,7 +57,7 @@ inline __attribute__((always_inline)) void multiply(const Tile<T>& t,
   }
 }
 
-// To add nothing, or one thing, is usual: then nothing is asked for each vector.
+// The usual cases, nothing to add or one thing, have loops without branches.
 template <class T, int Height, int Vectors>
 inline __attribute__((always_inline)) void write(const Tile<T>& t,
                                                  const Vec<T> (&sum)[Height][Vectors]) {

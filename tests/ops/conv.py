@@ -18,6 +18,7 @@ CONV2D = [
     # the layers of published networks, made small
     conv("3x3", (2, 8, 9, 10), (16, 8, 3, 3), padding=1),
     conv("1x1", (2, 24, 7, 7), (40, 24, 1, 1)),
+    conv("1x1-groups", (2, 50, 5, 7), (42, 25, 1, 1), groups=2),
     conv("1x1-stride", (1, 16, 8, 8), (32, 16, 1, 1), stride=2),
     conv("7x7-stem", (1, 3, 30, 31), (16, 3, 7, 7), stride=2, padding=3),
     conv("11x11-stem", (1, 3, 40, 40), (8, 3, 11, 11), stride=4, padding=2),
@@ -44,6 +45,8 @@ CONV2D = [
     conv("winograd-4x8", (1, 16, 9, 11), (19, 16, 4, 8), padding=3, dilation=(2, 1)),
     conv("winograd-9x3-groups", (1, 34, 10, 5), (32, 17, 9, 3), padding=(4, 1), groups=2),
     conv("winograd-many-tiles", (3, 16, 61, 71), (16, 16, 3, 3), padding="same"),
+    conv("winograd-many-tiles-odd", (2, 19, 57, 58), (21, 19, 3, 3), padding=(1, 2)),
+    conv("winograd-many-outputs", (1, 16, 32, 33), (115, 16, 3, 3), padding=1),
     # rows of all images together, for those at the border leave out taps
     conv("border-rows", (5, 9, 8, 9), (6, 9, 5, 3), padding=(3, 1)),
     conv("border-rows-stride", (4, 16, 14, 15), (40, 16, 3, 3), padding=1, stride=2),
@@ -167,6 +170,7 @@ CONV3D = [
     conv("no-bias", (1, 3, 4, 4, 5), (5, 3, 2, 2, 2), bias=False),
     conv("kernel-1", (1, 12, 3, 4, 5), (20, 12, 1, 1, 1)),
     # tiles of Winograd's algorithm that meet a part of the taps of the depth, or none
+    conv("winograd-many-tiles", (2, 17, 3, 33, 33), (16, 17, 3, 3, 3), padding=1),
     conv("winograd-border", (3, 17, 2, 6, 7), (19, 17, 3, 3, 3), padding=1),
     conv("winograd-groups", (1, 32, 2, 4, 5), (34, 16, 2, 3, 3), padding=1, groups=2),
     conv("winograd-5x5", (1, 16, 3, 7, 8), (17, 16, 2, 5, 5), padding=(1, 2, 0)),
