@@ -106,7 +106,7 @@ void backward_weight(const ConvProblem& p) {
   const ColumnsOf<T> of_input(s, input.view()), of_output(pointwise(s), output.view());
   const int64_t nr = gemm_table().of<T>().nr;
   const int64_t kb = balanced(outputs, outputs_of_task);
-  const int64_t cb = balanced(columns, columns_of_task, nr), row = cb;
+  const int64_t cb = balanced(columns, columns_of_task, nr);
   const int64_t k_blocks = ceil_div(outputs, kb), c_blocks = ceil_div(columns, cb);
   const int64_t blocks = s.groups * k_blocks * c_blocks;
   const int64_t parts =
@@ -114,24 +114,17 @@ void backward_weight(const ConvProblem& p) {
   const int64_t part = balanced(total, ceil_div(total, parts), pixel_block<T>);
   const int64_t used_parts = ceil_div(total, part);
   const bool in_place = s.taps() == 1 && used_parts == 1;
+  const int64_t row = in_place ? columns : cb;
   const Scratch scratch(in_place ? 0 : size_t(blocks * used_parts * kb * row) * sizeof(T));
-  const auto block_of = [&](int64_t index) {
-    Block b{index % k_blocks * kb, 0, index / k_blocks % c_blocks * cb, 0, 0, total};
-    b.outputs = std::min(kb, outputs - b.k0);
-    b.columns = std::min(cb, columns - b.c0);
-    return b;
-  };
   parallel_for(blocks * used_parts, [&](int64_t task) {
-    const int64_t group = task / used_parts / k_blocks / c_blocks;
-    Block b = block_of(task / used_parts);
-    b.j0 = task % used_parts * part;
-    b.j1 = std::min(b.j0 + part, total);
-    if (in_place)
-      add_block(of_output.group(group), of_input.group(group), b,
-                result + (group * outputs + b.k0) * columns + b.c0, columns);
-    else
-      add_block(of_output.group(group), of_input.group(group), b, scratch.as<T>() + task * kb * row,
-                row);
+    const int64_t block = task / used_parts, group = block / k_blocks / c_blocks;
+    const int64_t k0 = block % k_blocks * kb, c0 = block / k_blocks % c_blocks * cb;
+    const int64_t j0 = task % used_parts * part;
+    const Block b{k0, std::min(kb, outputs - k0), c0, std::min(cb, columns - c0),
+                  j0, std::min(j0 + part, total)};
+    T* const sums = in_place ? result + (group * outputs + k0) * columns + c0
+                             : scratch.as<T>() + task * kb * row;
+    add_block(of_output.group(group), of_input.group(group), b, sums, row);
   });
   if (in_place) return;
   // Parts are added in order, whichever threads made them; (tap, channel) becomes (channel, tap).

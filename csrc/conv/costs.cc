@@ -85,11 +85,9 @@ double conversion_cycles(const ConvProblem& p) {
   return reading_cycles(p) + (back ? copied_back * result : 0);
 }
 
-// Of a gradient of weights that comes tap by tap.
-double scatter_weight_cycles(const ConvProblem& p) {
-  const ConvShape& s = *p.shape;
-  if (s.taps() == 1) return 0;
-  return weight_scatter_cycles * double(s.out_channels * s.in_group() * s.taps());
+// Of writing a gradient of weights of several taps, so many cycles for each.
+double writing_cycles(const ConvShape& s, double cycles) {
+  return s.taps() > 1 ? cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
 }
 
 // What a gradient of weights that is but a part of one tile costs beyond its multiplications, where
@@ -124,7 +122,7 @@ double channels_last_cost(const ConvProblem& p) {
   double form = r.pixels * groups * r.depth * (copy_cycles + start / r.channels);
   if (is_pointwise(s) && !weight) form = 0;
   const double weights =
-      weight ? scatter_weight_cycles(p)
+      weight ? writing_cycles(s, weight_scatter_cycles)
              : (s.taps() > 1 ? gather_cycles : repack_cycles) * groups * r.outputs * r.depth;
   const double narrow =
       weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr / 2);
@@ -142,7 +140,8 @@ double implicit_gemm_cost(const ConvProblem& p) {
     form += read_cycles * groups * r.outputs * r.depth +
             scatter_cycles * r.pixels * groups * r.outputs * std::min(1.0, nr / of_image);
   } else  // both operands
-    form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs) + scatter_weight_cycles(p);
+    form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs) +
+            writing_cycles(*p.shape, weight_scatter_cycles);
   if (p.shape->groups > 1)  // products of small matrices
     form += group_form_cycles * r.pixels * groups * r.depth;
   if (p.direction == ConvDirection::backward_input && strided(*p.shape))
@@ -173,8 +172,7 @@ double im2col_cost(const ConvProblem& p) {
   const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
                       double(s.out_group());
   const double wait = few ? 5000 : in_place ? 9000 : 15000;  // of threads for each other
-  const double written =
-      weight && s.taps() > 1 ? weight_write_cycles * double(s.groups * s.out_group()) * rows : 0;
+  const double written = weight ? writing_cycles(s, weight_write_cycles) : 0;
   const double slowness = in_place ? 1.03 : 1.08;
   return (slowness * multiply + form * images * pixels * rows + copy + wait * images + written) /
          hertz;

@@ -26,7 +26,7 @@ namespace {
 constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 4;
-constexpr int64_t fewest_own_tiles = (enough_blocks - 1) * own_block.tiles;  // of such blocks
+constexpr int64_t least_own_tiles = (enough_blocks - 1) * own_block.tiles + 1;  // of such blocks
 constexpr int64_t rows_at_once = 128;  // of a panel of filters: its values stay in L2
 constexpr int64_t enough_panels = 4;
 
@@ -124,8 +124,7 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
   const int64_t depth = filters.filters.depth(), of_tap = filters.filters.inputs, nr = filters.nr;
   const int64_t most = filters.kept ? sum_block<T> : rows_at_once;
   const Scratch own(filters.kept ? 0 : size_t(points * filters.plane) * sizeof(T));
-  const bool one_vector = filters.filters.outputs - panel * nr <= nr / 2;
-  const int64_t wide = one_vector ? nr / 2 : nr;
+  const int64_t wide = filters.filters.outputs - panel * nr > nr / 2 ? nr : nr / 2;
   bool every_tile = true;
   for (const Range& tiles : met) every_tile = every_tile && tiles.end - tiles.first == count;
   if (!every_tile)
@@ -160,10 +159,10 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
         if (filters.far && rows.count >= ahead_panels)
           ask_ahead(tile.b + tile.depth * nr, i, rows.count, tile);
         tile.c = results.at(point, first) + panel * nr;
-        if (one_vector)
-          kernels.tile_narrow(tile, static_cast<int>(wide));
-        else
+        if (wide == nr)
           kernels.tile(tile);
+        else
+          kernels.tile_narrow(tile, static_cast<int>(wide));
       }
     }
   }
@@ -179,7 +178,7 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
       tiles_of_block<T>(shared_by_threads<T>(depth, outputs), tiles.total, depth + outputs);
   // As it decides how sums are cut, it depends on all tiles, not on the part of this thread.
   const bool many =
-      tiles.total > at_once || (few_filters<T>(depth, outputs) && tiles.total > fewest_own_tiles);
+      tiles.total > at_once || (few_filters<T>(depth, outputs) && tiles.total >= least_own_tiles);
   const bool keep = many || ceil_div(outputs, gemm_table().of<T>().nr) < enough_panels;
   const FilterValues<T> values(filters, keep);
   const std::vector<T> zeros(size_t(filters.inputs), T(0));

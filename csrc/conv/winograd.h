@@ -26,7 +26,7 @@ template <class T>
 bool few_filters(int64_t depth, int64_t outputs) {
   return value_bytes<T> * depth * outputs <= int64_t{3} << 19;
 }
-constexpr int64_t own_tiles = 192;  // for so many tiles, or more
+constexpr int64_t own_tiles = 192;  // for so many tiles of its own, or more
 
 // By all threads: stays in L3, or if the filters do not, is large, for they are read for each.
 constexpr BlockSize shared_block = {int64_t{12} << 20, 32}, large_block = {int64_t{12} << 20, 256};
