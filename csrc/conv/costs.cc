@@ -33,7 +33,7 @@ constexpr double narrow_cycles = 1;  // per number written beside a tile that is
 constexpr double group_form_cycles = 0.7, scatter_cycles = 4, phase_cycles = 1;
 constexpr double tiny_cycles = 100;  // gradient of weights of a part of one tile: per pixel
 // Winograd, per vector of a tile and of filters; of several groups, pixels lie further apart.
-constexpr double transform_cycles = 350, group_transform_cycles = 850;
+constexpr double transform_cycles = 350, group_tile_cycles = 650;
 constexpr double filter_cycles = 200, filter_gradient_cycles = 700;
 
 double lanes(const ConvProblem& p) {
@@ -83,6 +83,22 @@ double conversion_cycles(const ConvProblem& p) {
     result = copy_cycles_of(p, s.in_channels, s.in_pixels());
   const bool back = result > 0 && in_c_order(images_read(p));
   return reading_cycles(p) + (back ? copied_back * result : 0);
+}
+
+// Of all taps of all pixels, those that are inside the input.
+double share_inside(const ConvShape& s) {
+  double share = 1;
+  for (int i = 0; i < 3; ++i) {
+    int64_t met = 0;
+    for (int64_t tap = 0; tap < s.kernel[i]; ++tap) {
+      const int64_t at = tap * s.dilation[i] - s.pad_before[i];  // of the first pixel
+      const int64_t first = ceil_div(std::max<int64_t>(0, -at), s.stride[i]);
+      const int64_t end = ceil_div(std::max<int64_t>(0, s.input[i] - at), s.stride[i]);
+      met += std::max<int64_t>(0, std::min(end, s.output[i]) - first);
+    }
+    share *= double(met) / double(s.kernel[i] * s.output[i]);
+  }
+  return share;
 }
 
 // Of writing a gradient of weights of several taps, so many cycles for each.
@@ -213,24 +229,28 @@ double winograd_cost(const ConvProblem& p) {
   const double products =
       weight ? outputs * whole(int64_t(depth), lane) : depth * whole(int64_t(outputs), lane);
   const double multiply = winograd_points * tiles * products / (2 * lane);
-  const double transforms =
-      (s.groups > 1 ? group_transform_cycles : transform_cycles) * tiles * (depth + outputs) / lane;
+  const double transforms = tiles * (transform_cycles * (depth + outputs) / lane +
+                                     (s.groups > 1 ? group_tile_cycles : 0));
   const double filters = (weight ? filter_gradient_cycles : filter_cycles) * depth * outputs / lane;
   return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
           6000) /
          hertz;
 }
 
-// Both depthwise and grouped: one multiply-add per vector, tap and channel of a group. In C order
-// vectors of channels are formed in the cache, and those of the result taken apart there.
+// Both depthwise and grouped: one multiply-add per vector, tap inside and channel of a group. In C
+// order vectors of channels are formed in the cache, and those of the result taken apart there.
 double grouped_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
-  const double vectors = whole(s.out_channels, lanes(p)) / lanes(p);
+  const bool wide = s.in_group() > lanes(p);
+  const double vectors = wide ? double(s.groups) * whole(s.in_group(), lanes(p)) / lanes(p)
+                              : whole(s.out_channels, lanes(p)) / lanes(p);
   const double elements =
       double(s.batch * (s.in_channels * s.in_pixels() + s.out_channels * s.out_pixels()));
   const double transposed = channels_are_neighbours(r.source) ? 0 : near_layout_cycles * elements;
-  return (r.pixels * vectors * (0.8 * r.depth + 2) + transposed + 3000) / hertz;
+  const double term = (s.in_group() >= lanes(p) ? 0.65 : 0.8) * share_inside(s);
+  const double packed = wide ? gather_cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
+  return (r.pixels * vectors * (term * r.depth + 2) + packed + transposed + 3000) / hertz;
 }
 
 }  // namespace pyconv

@@ -104,9 +104,13 @@ bool grouped_refuses(const ConvProblem& p, std::string* why) {
     return because(why, "needs as many output as input channels per group, got ", s.out_group(),
                    " and ", s.in_group());
   const int lanes = lanes_of(p);
-  if (s.in_group() < 2 || s.in_group() > lanes || lanes % s.in_group() != 0)
-    return because(why, "needs groups of 2 to ", lanes, " channels, a power of two, got ",
+  if (s.in_group() > lanes && p.direction == ConvDirection::backward_weight)
+    return because(why, "makes the gradient of the weight for groups of ", lanes,
+                   " channels at most, got ", s.in_group());
+  if (s.in_group() < 2 || (s.in_group() < lanes && lanes % s.in_group() != 0))
+    return because(why, "needs groups of 2 to ", lanes, " channels, a power of two, or more, got ",
                    s.in_group());
+  if (s.groups == 1 && s.in_group() > lanes) return because(why, "needs several groups, got 1");
   return false;
 }
 

@@ -20,13 +20,18 @@ namespace {
 // two.
 constexpr int segment_pixels[] = {14, 8, 7, 5, 4, 2, 1};
 constexpr int segment_lengths = sizeof segment_pixels / sizeof *segment_pixels;
-template <int Group, int Step>
-constexpr int most_pixels = Group == 1 && Step == 1 && accumulator_rows > 6 ? 14 : 8;
+template <int Step, int Vectors>
+constexpr int most_pixels = accumulator_rows <= 6       ? 8 / Vectors
+                            : Step == 1 && Vectors == 1 ? 14
+                                                        : 8;
 
 // Strides along a row: in elements, of the source from pixel to pixel, from pixel to pixel of the
-// result and from tap to tap, and of the weights from tap to tap; in pixels of the source.
+// result and from tap to tap, and of the weights from tap to tap; in pixels of the source. Of
+// groups that fill a vector, the members, and the weights from member to member; of two vectors,
+// the weights from one to the other.
 struct Strides {
   int64_t pixel, step, tap, weight, step_positions, tap_positions;
+  int64_t members, weight_member, weight_vector;
 };
 
 // Where a tap is along the row: the position of the segment's first pixel, and the source's size.
@@ -37,34 +42,55 @@ struct Position {
   }
 };
 
-// Some taps of all pixels of the segment; if Clipped, only where they are inside the source.
-template <class T, int Group, int Member, int Step, int Taps, bool Clipped, int P>
-inline __attribute__((always_inline)) void add_taps(const Position& position, const T* x,
-                                                    const Strides& s, const T* w,
-                                                    Vec<T> (&sum)[P]) {
-  Vec<T> weight[Taps];
+// Some taps of one member and all pixels of the segment; if Clipped, only where they are inside
+// the source. A pointer that moves from pixel to pixel takes one register: without the asm, one for
+// each is kept for all rows of taps, in vector registers or in memory.
+template <class T, int Group, int Member, int Step, int Taps, bool Clipped, int P, int V>
+inline __attribute__((always_inline)) void add_member(const Position& position, const T* x,
+                                                      const Strides& s, const T* w,
+                                                      Vec<T> (&sum)[P][V]) {
+  Vec<T> weight[Taps][V];
 #pragma GCC unroll 4
-  for (int t = 0; t < Taps; ++t, w += s.weight) weight[t] = load(w);
+  for (int t = 0; t < Taps; ++t, w += s.weight)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) weight[t][v] = load(w + v * s.weight_vector);
   if constexpr (Step > 0) {
 #pragma GCC unroll 32
     for (int j = 0; j < Step * (P - 1) + Taps; ++j, x += s.pixel) {
+      asm("" : "+r"(x));
       if (j % Step >= Taps || (Clipped && !position.has(j))) continue;
       const Vec<T> v = in_register<T>(member<T, Group, Member>(x));
 #pragma GCC unroll 4
       for (int t = 0; t < Taps; ++t)
         if (j >= t && (j - t) % Step == 0 && (j - t) / Step < P)
-          sum[(j - t) / Step] += v * weight[t];
+#pragma GCC unroll 2
+          for (int k = 0; k < V; ++k) sum[(j - t) / Step][k] += v * weight[t][k];
     }
   } else {
 #pragma GCC unroll 4
     for (int t = 0; t < Taps; ++t, x += s.tap) {
       const T* from = x;
 #pragma GCC unroll 16
-      for (int p = 0; p < P; ++p, from += s.step)
-        if (!Clipped || position.has(t * s.tap_positions + p * s.step_positions))
-          sum[p] += member<T, Group, Member>(from) * weight[t];
+      for (int p = 0; p < P; ++p, from += s.step) {
+        if (Clipped && !position.has(t * s.tap_positions + p * s.step_positions)) continue;
+        const Vec<T> v = member<T, Group, Member>(from);
+#pragma GCC unroll 2
+        for (int k = 0; k < V; ++k) sum[p][k] += v * weight[t][k];
+      }
     }
   }
+}
+
+// The same of the member, or of all of a group that fills the vector: they are read from x + c.
+template <class T, int Group, int Member, int Step, int Taps, bool Clipped, int P, int V>
+inline __attribute__((always_inline)) void add_taps(const Position& position, const T* x,
+                                                    const Strides& s, const T* w,
+                                                    Vec<T> (&sum)[P][V]) {
+  if constexpr (Group == lanes<T>)
+    for (int64_t c = 0; c < s.members; ++c, ++x, w += s.weight_member)
+      add_member<T, Group, 0, Step, Taps, Clipped>(position, x, s, w, sum);
+  else
+    add_member<T, Group, Member, Step, Taps, Clipped>(position, x, s, w, sum);
 }
 
 struct Range {
@@ -88,9 +114,9 @@ struct Segment {
 };
 
 // The terms of one row of taps; x and w are at the first.
-template <class T, int Group, int Member, int Step, int P>
+template <class T, int Group, int Member, int Step, int P, int V>
 inline __attribute__((always_inline)) void add_row(const Segment& segment, const Strides& s,
-                                                   const T* x, const T* w, Vec<T> (&sum)[P]) {
+                                                   const T* x, const T* w, Vec<T> (&sum)[P][V]) {
   Position position = segment.position;
   const auto add = [&](auto n) __attribute__((always_inline)) {
     constexpr int taps = n();
@@ -139,26 +165,33 @@ struct Place {
   int64_t v0, v1;
 };
 
-template <class T, int Group, int Step, int P, size_t... Member>
+template <class T, int Group, int Step, int P, int V, size_t... Member>
 inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>& g,
                                                             const Segment& segment,
                                                             const Place<T>& at,
                                                             std::index_sequence<Member...>) {
   const int64_t pixel = g.source_stride[2], step = Step > 0 ? Step : g.step[2];
   const int64_t spacing = Step > 0 ? 1 : g.spacing[2];
-  const Strides s{pixel, step * pixel, spacing * pixel, g.weight_stride[2], step, spacing};
+  const int64_t member_stride = g.weight_member;
+  const Strides s{pixel,   step * pixel, spacing * pixel, g.weight_stride[2], step,
+                  spacing, g.members,    member_stride,   g.weight_vector};
   const int64_t x_row = g.spacing[1] * g.source_stride[1], w_row = g.weight_stride[1];
-  const int64_t member_stride = g.weight_member, y_pixel = g.result_stride[2];
-  for (int64_t v = at.v0; v < at.v1; ++v) {
-    Vec<T> sum[P];
-    const Vec<T> start = g.bias ? load(g.bias + v * lanes<T>) : Vec<T>{};
+  const int64_t y_pixel = g.result_stride[2];
+  for (int64_t v = at.v0; v < at.v1; v += V) {
+    Vec<T> sum[P][V];
+#pragma GCC unroll 2
+    for (int k = 0; k < V; ++k) {
+      const Vec<T> start = g.bias ? load(g.bias + (v + k) * g.bias_vector) : Vec<T>{};
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) sum[p] = start;
+      for (int p = 0; p < P; ++p) sum[p][k] = start;
+    }
     if (g.from_memory) {  // the next row is asked for, into L2
+      const int64_t channels = Group == lanes<T> ? g.members : lanes<T>;
       for (int64_t row = 0; row < g.step[1]; ++row)
         for (int64_t p = 0; p < P * step; ++p)
-          __builtin_prefetch(at.x + v * g.source_vector + (at.h.end + row) * x_row + p * pixel, 0,
-                             2);
+          for (int64_t c = 0; c < channels; c += lanes<T>)
+            __builtin_prefetch(
+                at.x + v * g.source_vector + (at.h.end + row) * x_row + p * pixel + c, 0, 2);
       for (int64_t p = 0; p < P; ++p)
         __builtin_prefetch(at.y + v * g.result_vector + g.result_stride[1] + p * y_pixel, 1, 2);
     }
@@ -167,29 +200,26 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
           at.x + v * g.source_vector + i * g.spacing[0] * g.source_stride[0] + at.h.first * x_row;
       const T* w = at.w + v * g.weight_vector + i * g.weight_stride[0] + at.h.first * w_row;
       for (int64_t j = at.h.end - at.h.first; j > 0; --j, x += x_row, w += w_row) {
-        const auto add = [&](auto member, int c) __attribute__((always_inline)) {
-          // Where a group fills the vector, the pointer is moved to the member instead.
-          add_row<T, Group, member(), Step>(segment, s, Group == lanes<T> ? x + c : x,
-                                            w + c * member_stride, sum);
-        };
         if constexpr (Group == lanes<T>)
-          for (int c = 0; c < Group; ++c) add(std::integral_constant<int, 0>(), c);
+          add_row<T, Group, 0, Step>(segment, s, x, w, sum);
         else
-          (add(std::integral_constant<int, Member>(), static_cast<int>(Member)), ...);
+          (add_row<T, Group, Member, Step>(segment, s, x, w + Member * member_stride, sum), ...);
       }
     }
     T* to = at.y + v * g.result_vector;
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p, to += y_pixel) store(to, sum[p]);
+    for (int p = 0; p < P; ++p, to += y_pixel)
+#pragma GCC unroll 2
+      for (int k = 0; k < V; ++k) store(to + k * g.result_vector, sum[p][k]);
   }
 }
 
 template <class T>
 using SegmentKernel = void (*)(const GroupedConv<T>&, const Segment&, const Place<T>&);
 
-template <class T, int Group, int Step, int P>
+template <class T, int Group, int Step, int P, int V>
 void convolve_segment(const GroupedConv<T>& g, const Segment& segment, const Place<T>& at) {
-  convolve_vectors<T, Group, Step, P>(g, segment, at, std::make_index_sequence<Group>());
+  convolve_vectors<T, Group, Step, P, V>(g, segment, at, std::make_index_sequence<Group>());
 }
 
 // The kernels by length, null where there is none.
@@ -211,30 +241,32 @@ struct SegmentKernels {
     return longest;
   }
 };
-template <class T, int Group, int Step, int P>
+template <class T, int Group, int Step, int V, int P>
 constexpr SegmentKernel<T> kernel_of_length() {
-  constexpr bool common = sizeof(T) == 4 && (Group == 1 || Step == 1);
-  if constexpr (P <= most_pixels<Group, Step> && (common || (P & (P - 1)) == 0))
-    return convolve_segment<T, Group, Step, P>;
+  constexpr bool common = sizeof(T) == 4 && (Group == 1 || Step > 0);
+  if constexpr (P <= most_pixels<Step, V> && (common || (P & (P - 1)) == 0))
+    return convolve_segment<T, Group, Step, P, V>;
   else
     return nullptr;
 }
-template <class T, int Group, int Step, size_t... I>
+template <class T, int Group, int Step, int V, size_t... I>
 inline SegmentKernels<T> kernels_of_lengths(std::index_sequence<I...>) {
-  return {{kernel_of_length<T, Group, Step, segment_pixels[I]>()...}};
+  return {{kernel_of_length<T, Group, Step, V, segment_pixels[I]>()...}};
 }
 template <class T, int Group, int Step>
-inline SegmentKernels<T> kernels_of_step() {
-  return kernels_of_lengths<T, Group, Step>(std::make_index_sequence<segment_lengths>());
+inline SegmentKernels<T> kernels_of_step(const GroupedConv<T>& g) {
+  constexpr auto lengths = std::make_index_sequence<segment_lengths>();
+  if constexpr (Group == lanes<T>)
+    if (g.pair) return kernels_of_lengths<T, Group, Step, 2>(lengths);
+  return kernels_of_lengths<T, Group, Step, 1>(lengths);
 }
 template <class T, int Group = 1>
-inline SegmentKernels<T> kernels_of(const GroupedConv<T>& g, int group) {
+inline SegmentKernels<T> kernels_of(const GroupedConv<T>& g) {
   if constexpr (Group < lanes<T>)
-    if (Group < group) return kernels_of<T, 2 * Group>(g, group);
-  if (g.spacing[2] == 1 && g.step[2] == 1) return kernels_of_step<T, Group, 1>();
-  if constexpr (Group == 1)
-    if (g.spacing[2] == 1 && g.step[2] == 2) return kernels_of_step<T, Group, 2>();
-  return kernels_of_step<T, Group, 0>();
+    if (Group < g.members) return kernels_of<T, 2 * Group>(g);
+  if (g.spacing[2] == 1 && g.step[2] == 1) return kernels_of_step<T, Group, 1>(g);
+  if (g.spacing[2] == 1 && g.step[2] == 2) return kernels_of_step<T, Group, 2>(g);
+  return kernels_of_step<T, Group, 0>(g);
 }
 
 // Down a strip of as many columns as a segment has.
@@ -263,12 +295,12 @@ void convolve_strip(const GroupedConv<T>& g, SegmentKernel<T> kernel, int64_t co
 // Arrays in the cache: a strip for so many vectors that what the next row will meet again stays in
 // L1. Those from memory: row by row and all vectors, which is how they lie there.
 template <class T>
-void convolve(const GroupedConv<T>& g, int group, int64_t first, int64_t end) {
-  const SegmentKernels<T> kernels = kernels_of(g, group);
+void convolve(const GroupedConv<T>& g, int64_t first, int64_t end) {
+  const SegmentKernels<T> kernels = kernels_of(g);
   const int64_t width = g.pixels[2], length = segment_pixels[kernels.choose(width)];
   const int64_t lines = g.taps[0] * g.taps[1] * (length * g.step[2] + g.taps[2] * g.spacing[2]);
   const int64_t cached = at_least(grouped_strip_lines / at_least(lines, 1), 1);
-  const int64_t most = g.from_memory ? g.vectors : cached;
+  const int64_t most = g.from_memory || g.pair ? g.vectors : cached;
   const int64_t rows = g.from_memory ? 1 : at_least(end - first, 1);
   const int64_t blocks = (g.vectors + most - 1) / most;
   for (int64_t b = 0; b < blocks; ++b) {
@@ -283,8 +315,8 @@ void convolve(const GroupedConv<T>& g, int group, int64_t first, int64_t end) {
 }
 
 template <class T>
-void gather(const T* from, int64_t stride, int64_t n, T* to) {
-  for (int64_t i = 0; i < n; ++i) store(to + i * lanes<T>, load(from + i * stride));
+void gather(const T* from, int64_t stride, int64_t n, T* to, int64_t to_stride) {
+  for (int64_t i = 0; i < n; ++i) store(to + i * to_stride, load(from + i * stride));
 }
 
 // Rows of a few taps are read beyond their ends where that is still inside the array: a square of

@@ -27,27 +27,35 @@ constexpr int64_t cached_bytes = int64_t{8} << 20;
 constexpr int64_t gathered_bytes = int64_t{1} << 19;
 constexpr int64_t most_tasks = 4 * enough_tasks;  // each allocates
 
+// Of images that fit into L2, each group is a task, which repacks its own weights.
+constexpr int64_t few_units = 8, near_bytes = int64_t{1} << 20;
+
 template <class T>
 const GroupedKernels<T>& kernels() {
   return grouped_table().of<T>();
 }
 
-// The weights as [vector][member of the group][tap][lane]. Forward a lane is an output channel and
-// a member an input channel of its group; with the roles exchanged, the other way round.
+// The weights of vectors [v0, v1) as [vector][member of the group][tap][lane]. Forward a lane is an
+// output channel and a member an input channel of its group; with the roles exchanged, the other
+// way round.
 template <class T>
-void pack_weight(const ConvShape& s, const T* weight, bool exchanged, T* packed) {
-  const ChannelVectors vectors(s.out_channels, kernels<T>().lanes);
+void pack_weight(const ConvShape& s, const ChannelVectors& vectors, const T* weight, bool exchanged,
+                 int64_t v0, int64_t v1, T* packed) {
   const int64_t lanes = vectors.lanes, group = s.out_group(), taps = s.taps();
-  parallel_for(vectors.count(), [&](int64_t v) {
-    const T* const from = weight + vectors.channel(v) * group * taps;
-    T* const to = packed + v * lanes * group * taps;
+  parallel_for(v1 - v0, [&](int64_t i) {
+    const int64_t channel = vectors.channel(v0 + i);
+    T* const to = packed + i * lanes * group * taps;
     if (!exchanged || group == 1)
-      return kernels<T>().interleave(from, group * taps, weight + vectors.channels * group * taps,
-                                     to);
-    for (int64_t first = 0; first < lanes; first += group)
+      return kernels<T>().interleave(weight + channel * group * taps, group * taps,
+                                     weight + vectors.channels * group * taps, to);
+    const int64_t together = std::min(group, lanes);  // lanes of one group
+    for (int64_t lane = 0; lane < lanes; lane += together) {
+      const int64_t first = (channel + lane) / group * group;  // of the group's channels
       for (int64_t k = 0; k < group; ++k)
-        transpose_matrix(group, taps, from + (first + k) * group * taps, taps,
-                         to + k * taps * lanes + first, lanes);
+        transpose_matrix(together, taps,
+                         weight + ((first + k) * group + (channel + lane) % group) * taps, taps,
+                         to + k * taps * lanes + lane, lanes);
+    }
   });
 }
 
@@ -58,8 +66,10 @@ GroupedConv<T> forward_conv(const ConvShape& s, const TensorView& input, const T
   const int64_t lanes = kernels<T>().lanes;
   g.weight = packed;
   g.weight_member = s.taps() * lanes;
-  g.weight_vector = s.in_group() * g.weight_member;
+  g.members = s.in_group();
+  g.weight_vector = g.members * g.weight_member;
   g.bias = bias;
+  g.bias_vector = lanes;
   for (int64_t i = 2, stride = lanes; i >= 0; --i) {
     g.taps[i] = s.kernel[i];
     g.weight_stride[i] = stride;
@@ -130,19 +140,22 @@ struct Convs {
   std::vector<Part<T>> parts;
   const TensorView &source, &result;
   bool channels_last;  // both; or else they are in C order
-  int group;
-  ChannelVectors vectors;
+  const ChannelVectors& vectors;
+  Range units;
+  int64_t enough;  // tasks
 
   void run() const;
 
  private:
-  GroupedConv<T> conv(const Part<T>& part, int64_t v, T* to, const int64_t* stride) const;
+  GroupedConv<T> conv(const Part<T>& part, int64_t v, int64_t count, T* to,
+                      const int64_t* stride) const;
   void in_place() const;
   void in_place(int64_t image, int64_t band, int64_t bands, int64_t v0, int64_t v1) const;
   void gathered() const;
   ImageRows met(const ImageRows& rows) const;
   std::vector<ImageRows> rows_at_once() const;
-  void gathered(int64_t image, int64_t v, const ImageRows& rows, T* read, T* made) const;
+  void gathered(int64_t image, int64_t v0, int64_t v1, const ImageRows& rows, T* read,
+                T* made) const;
 };
 
 template <class T>
@@ -154,14 +167,17 @@ void Convs<T>::run() const {
     gathered();
 }
 
-// Of a part, for vector v and a result whose pixels have these strides.
+// Of a part, for `count` vectors from v on and a result whose pixels have these strides.
 template <class T>
-GroupedConv<T> Convs<T>::conv(const Part<T>& part, int64_t v, T* to, const int64_t* stride) const {
+GroupedConv<T> Convs<T>::conv(const Part<T>& part, int64_t v, int64_t count, T* to,
+                              const int64_t* stride) const {
   GroupedConv<T> g = part.conv;
   g.weight += v * g.weight_vector;
   if (g.bias) g.bias += vectors.channel(v);
   g.result = to;
-  g.vectors = 1;
+  g.vectors = count;
+  g.pair = vectors.wide && count == 2;
+  if (count > 1) g.result_vector = g.bias_vector = vectors.channel(v + 1) - vectors.channel(v);
   for (int i = 0; i < 3; ++i) {
     g.result += part.phase[i] * stride[i];
     g.result_stride[i] = part.every[i] * stride[i];
@@ -175,16 +191,13 @@ void Convs<T>::in_place(int64_t image, int64_t band, int64_t bands, int64_t v0, 
   T* const to = result.as<T>() + image * result.stride[0];
   const int64_t bytes = (source.size() + result.size()) * static_cast<int64_t>(sizeof(T));
   for (int64_t v = v0; v < v1;) {
-    // The whole vectors at once, and the overlapping one.
-    const int64_t count = v >= vectors.whole ? 1 : std::min(v1, vectors.whole) - v;
-    const int64_t channel = vectors.channel(v);
+    const int64_t count = vectors.at_once(v, v1);
     for (const Part<T>& part : parts) {
-      GroupedConv<T> g = conv(part, v, to + channel, result.stride + 2);
-      g.source += image * source.stride[0] + channel;
-      g.vectors = count;
-      g.from_memory = bytes > cached_bytes;
+      GroupedConv<T> g = conv(part, v, count, to + vectors.channel(v), result.stride + 2);
+      g.source += image * source.stride[0] + vectors.first_read(v);
+      g.from_memory = bytes > cached_bytes && (!vectors.wide || v % vectors.of_cut == 0);
       const int64_t rows = g.pixels[0] * g.pixels[1];
-      kernels<T>().convolve(g, group, rows * band / bands, rows * (band + 1) / bands);
+      kernels<T>().convolve(g, rows * band / bands, rows * (band + 1) / bands);
     }
     v += count;
   }
@@ -195,13 +208,14 @@ void Convs<T>::in_place() const {
   int64_t rows = 0;
   for (const auto& part : parts) rows = std::max(rows, part.conv.pixels[0] * part.conv.pixels[1]);
   const int64_t batch = source.shape[0];
-  // The overlapping vector stays with the one that it overlaps.
-  const int64_t units = vectors.whole, bands = std::min(rows, ceil_div(enough_tasks, batch));
-  const int64_t blocks = std::min(units, ceil_div(enough_tasks, batch * bands));
+  const int64_t count = units.end - units.first;
+  const int64_t bands = std::min(rows, ceil_div(enough, batch));
+  const int64_t blocks = std::min(count, ceil_div(enough, batch * bands));
   parallel_for(batch * bands * blocks, [&](int64_t i) {
-    const int64_t block = i % blocks, end = units * (block + 1) / blocks;
-    in_place(i / blocks / bands, i / blocks % bands, bands, units * block / blocks,
-             end == units ? vectors.count() : end);
+    const int64_t block = i % blocks;
+    in_place(i / blocks / bands, i / blocks % bands, bands,
+             vectors.unit(units.first + count * block / blocks),
+             vectors.unit(units.first + count * (block + 1) / blocks));
   });
 }
 
@@ -212,51 +226,66 @@ ImageRows Convs<T>::met(const ImageRows& rows) const {
   return all;
 }
 
-// A vector of channels is laid side by side from the source, and in C order the result likewise
+// What vectors [v0, v1) of a unit read is laid side by side, and in C order the result likewise
 // before its channels are taken apart.
 template <class T>
-void Convs<T>::gathered(int64_t image, int64_t v, const ImageRows& rows, T* read, T* made) const {
-  const int64_t lanes = vectors.lanes, channel = vectors.channel(v);
-  const int64_t row = source.shape[4] * lanes, made_row = result.shape[4] * lanes;
+void Convs<T>::gathered(int64_t image, int64_t v0, int64_t v1, const ImageRows& rows, T* read,
+                        T* made) const {
+  const int64_t lanes = vectors.lanes, pixel = vectors.channels_read();
+  const int64_t row = source.shape[4] * pixel, made_row = result.shape[4] * lanes;
   const ImageRows rows_read = met(rows);
-  gather_rows(source, source.as<T>() + image * source.stride[0] + channel * source.stride[1],
-              rows_read, read);
-  const int64_t read_stride[] = {rows_read.of_slice() * row, row, lanes};
+  const int64_t read_stride[] = {rows_read.of_slice() * row, row, pixel};
   const int64_t made_stride[] = {rows.of_slice() * made_row, made_row, lanes};
-  T* const to = result.as<T>() + image * result.stride[0] + channel * result.stride[1];
-  for (const Part<T>& part : parts) {
-    const ImageRows own = part.own(rows);
-    if (own.count() == 0) continue;
-    GroupedConv<T> g = channels_last ? conv(part, v, to, result.stride + 2)
-                                     : conv(part, v, made - rows.first(made_stride), made_stride);
-    std::copy(read_stride, read_stride + 3, g.source_stride);
-    g.source = read - rows_read.first(read_stride);
-    kernels<T>().convolve(g, group, own.d.first * g.pixels[1] + own.h.first,
-                          (own.d.end - 1) * g.pixels[1] + own.h.end);
+  const int64_t made_vector = rows.count() * made_row;
+  int64_t present = -1;  // the first channel that was laid side by side
+  for (int64_t v = v0, count; v < v1; v += count) {
+    const int64_t first = vectors.first_read(v);
+    count = vectors.at_once(v, v1);
+    if (first != present)
+      gather_rows(source, source.as<T>() + image * source.stride[0] + first * source.stride[1],
+                  rows_read, pixel, read);
+    present = first;
+    T* const to = result.as<T>() + image * result.stride[0];
+    for (const Part<T>& part : parts) {
+      const ImageRows own = part.own(rows);
+      if (own.count() == 0) continue;
+      GroupedConv<T> g = channels_last
+                             ? conv(part, v, count, to + vectors.channel(v), result.stride + 2)
+                             : conv(part, v, count, made - rows.first(made_stride), made_stride);
+      if (!channels_last) g.result_vector = made_vector;
+      std::copy(read_stride, read_stride + 3, g.source_stride);
+      g.source = read - rows_read.first(read_stride);
+      kernels<T>().convolve(g, own.d.first * g.pixels[1] + own.h.first,
+                            (own.d.end - 1) * g.pixels[1] + own.h.end);
+    }
+    if (channels_last) continue;
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t d = rows.d.first; d < rows.d.end; ++d)
+        transpose_matrix<T>(rows.of_slice() * result.shape[4], lanes,
+                            made + i * made_vector + (d - rows.d.first) * made_stride[0], lanes,
+                            to + vectors.channel(v + i) * result.stride[1] + d * result.stride[2] +
+                                rows.h.first * result.stride[3],
+                            result.stride[1]);
   }
-  for (int64_t d = rows.d.first; !channels_last && d < rows.d.end; ++d)
-    transpose_matrix<T>(
-        rows.of_slice() * result.shape[4], lanes, made + (d - rows.d.first) * made_stride[0], lanes,
-        to + d * result.stride[2] + rows.h.first * result.stride[3], result.stride[1]);
 }
 
-// A vector of an image at once or, where that would not stay in the cache, of a slice or a band of
+// A unit of an image at once or, where that would not stay in the cache, of a slice or a band of
 // its rows, which is not lower than what it has in common with the next.
 template <class T>
 std::vector<ImageRows> Convs<T>::rows_at_once() const {
   const GroupedConv<T>& g = parts[0].conv;
-  const int64_t vectors_of_all = source.shape[0] * vectors.whole;
+  const int64_t units_of_all = source.shape[0] * (units.end - units.first);
   const int64_t depth = result.shape[2], height = result.shape[3];
-  const int64_t pixel = vectors.lanes * static_cast<int64_t>(sizeof(T));
-  const int64_t read = source.shape[3] * source.shape[4], made = height * result.shape[4];
-  if (vectors_of_all >= enough_tasks &&
-      (source.shape[2] * read + depth * made) * pixel <= gathered_bytes)
+  const int64_t bytes = static_cast<int64_t>(sizeof(T));
+  const int64_t read = source.shape[3] * source.shape[4] * vectors.channels_read() * bytes;
+  const int64_t made = height * result.shape[4] * vectors.lanes * bytes;
+  if (units_of_all >= enough && source.shape[2] * read + depth * made <= gathered_bytes)
     return {{{0, depth}, {0, height}}};
-  const int64_t slice_bytes = (std::min(g.taps[0], source.shape[2]) * read + made) * pixel;
+  const int64_t slice_bytes = std::min(g.taps[0], source.shape[2]) * read + made;
   const int64_t most =
       std::max({g.taps[1] * g.spacing[1], gathered_bytes * height / slice_bytes, int64_t{1}});
-  const int64_t bands = std::min(
-      height, std::max(ceil_div(height, most), ceil_div(enough_tasks, vectors_of_all * depth)));
+  const int64_t bands =
+      std::min(height, std::max(ceil_div(height, most), ceil_div(enough, units_of_all * depth)));
   std::vector<ImageRows> all;
   for (int64_t d = 0; d < depth; ++d)
     for (int64_t band = 0; band < bands; ++band)
@@ -272,19 +301,16 @@ void Convs<T>::gathered() const {
     most_read = std::max(most_read, met(r).count() * source.shape[4]);
     most_made = std::max(most_made, channels_last ? 0 : r.count() * result.shape[4]);
   }
-  const auto bytes = [&](int64_t pixels) { return size_t(pixels * vectors.lanes) * sizeof(T); };
-  const int64_t of_vector = static_cast<int64_t>(rows.size());
-  const int64_t units = source.shape[0] * vectors.whole * of_vector;
-  const int64_t tasks = std::min(units, most_tasks);
+  const int64_t of_unit = static_cast<int64_t>(rows.size()), count = units.end - units.first;
+  const int64_t pieces = source.shape[0] * count * of_unit;
+  const int64_t tasks = std::min(pieces, most_tasks);
   parallel_for(tasks, [&](int64_t task) {
-    const Scratch read(bytes(most_read)), made(bytes(most_made));
-    for (int64_t i = units * task / tasks; i < units * (task + 1) / tasks; ++i) {
-      const int64_t v = i / of_vector % vectors.whole, image = i / of_vector / vectors.whole;
-      const ImageRows& r = rows[i % of_vector];
-      gathered(image, v, r, read.as<T>(), made.as<T>());
-      // The overlapping vector stays with the one that it overlaps.
-      if (v + 1 == vectors.whole && vectors.whole < vectors.count())
-        gathered(image, v + 1, r, read.as<T>(), made.as<T>());
+    const Scratch read(size_t(most_read * vectors.channels_read()) * sizeof(T));
+    const Scratch made(size_t(most_made * vectors.lanes * (vectors.wide ? 2 : 1)) * sizeof(T));
+    for (int64_t i = pieces * task / tasks; i < pieces * (task + 1) / tasks; ++i) {
+      const int64_t unit = units.first + i / of_unit % count, image = i / of_unit / count;
+      gathered(image, vectors.unit(unit), vectors.unit(unit + 1), rows[i % of_unit], read.as<T>(),
+               made.as<T>());
     }
   });
 }
@@ -295,25 +321,30 @@ void make_images(const ConvProblem& p) {
   const bool back = p.direction == ConvDirection::backward_input;
   const EitherOrder source(images_read(p));
   const TensorView result = result_of(p);
-  const ChannelVectors vectors(s.out_channels, kernels<T>().lanes);
-  const Scratch packed(size_t(vectors.count() * vectors.lanes * s.in_group() * s.taps()) *
-                       sizeof(T));
-  pack_weight(s, static_cast<const T*>(p.weight), back, packed.as<T>());
-  const GroupedConv<T> forward =
-      forward_conv(s, source.view(), packed.as<T>(), result, static_cast<const T*>(p.bias));
-  Convs<T> convs{{},
-                 source.view(),
-                 result,
-                 channels_are_neighbours(images_read(p)),
-                 static_cast<int>(s.in_group()),
-                 vectors};
-  if (back)
-    for_each_phase(s, [&](const auto& phase) {
-      convs.parts.push_back(input_gradient_part(s, forward, phase));
-    });
+  const ChannelVectors vectors(s.out_channels, s.out_group(), kernels<T>().lanes);
+  const auto make = [&](Range units, int64_t enough) {
+    const int64_t v0 = vectors.unit(units.first), v1 = vectors.unit(units.end);
+    const int64_t of_vector = vectors.lanes * s.in_group() * s.taps();
+    const Scratch packed(size_t((v1 - v0) * of_vector) * sizeof(T));
+    pack_weight(s, vectors, static_cast<const T*>(p.weight), back, v0, v1, packed.as<T>());
+    const GroupedConv<T> forward = forward_conv(s, source.view(), packed.as<T>() - v0 * of_vector,
+                                                result, static_cast<const T*>(p.bias));
+    Convs<T> convs{{},      source.view(), result, channels_are_neighbours(images_read(p)),
+                   vectors, units,         enough};
+    if (back)
+      for_each_phase(s, [&](const auto& phase) {
+        convs.parts.push_back(input_gradient_part(s, forward, phase));
+      });
+    else
+      convs.parts.push_back({forward});
+    convs.run();
+  };
+  const int64_t units = vectors.units();
+  const int64_t bytes = (source.view().size() + result.size()) * static_cast<int64_t>(sizeof(T));
+  if (vectors.wide && units >= few_units && bytes <= near_bytes)
+    parallel_for(units, [&](int64_t unit) { make({unit, unit + 1}, 1); });
   else
-    convs.parts.push_back({forward});
-  convs.run();
+    make({0, units}, enough_tasks);
 }
 
 }  // namespace

@@ -28,7 +28,10 @@ struct WeightGradient {
   int64_t image_parts, bands, blocks, rows_at_once;
 
   WeightGradient(const ConvShape& shape, const TensorView& x, const TensorView& y)
-      : s(shape), input(x), grad_output(y), vectors(s.out_channels, grouped_table().of<T>().lanes) {
+      : s(shape),
+        input(x),
+        grad_output(y),
+        vectors(s.out_channels, s.in_group(), grouped_table().of<T>().lanes) {
     // Sums that are not small beside what is summed up had better not be made in parts.
     const int64_t weights = s.out_channels * s.in_group() * s.taps();
     const int64_t parts = std::clamp<int64_t>(grad_output.size() / weights, 1, enough_tasks);
@@ -69,6 +72,7 @@ GroupedConv<T> WeightGradient<T>::conv(int64_t first, int64_t end) const {
     g.offset[i] = -s.pad_before[i];
   }
   g.taps[1] = end - first;
+  g.members = s.in_group();
   g.offset[1] += first * s.stride[1];
   const int64_t last =
       g.offset[1] + (end - first - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1];
@@ -84,7 +88,7 @@ template <class T>
 T* gather(const TensorView& images, int64_t rows, int64_t lanes, const T*& image,
           int64_t (&stride)[3], T* to) {
   const ImageRows all{{0, images.shape[2]}, {0, rows}};
-  gather_rows(images, image, all, to);
+  gather_rows(images, image, all, lanes, to);
   image = to;
   stride[2] = lanes;
   stride[1] = images.shape[4] * lanes;
@@ -121,7 +125,7 @@ void WeightGradient<T>::add_part(int64_t part, int64_t v0, int64_t v1, T* sums) 
                                  gathered.as<T>());
           gather(input, g.size[1], vectors.lanes, g.source, g.source_stride, next);
         }
-        grouped_weight_table().of<T>().add_weight_gradient(g, static_cast<int>(s.in_group()));
+        grouped_weight_table().of<T>().add_weight_gradient(g);
       }
     }
 }

@@ -173,9 +173,9 @@ void add_rows(const GroupedConv<T>& g, int64_t d, int64_t r) {
 }
 
 template <class T, int Group = 1>
-void add_weight_gradient(const GroupedConv<T>& g, int group) {
+void add_weight_gradient(const GroupedConv<T>& g) {
   if constexpr (Group < lanes<T>)
-    if (Group < group) return add_weight_gradient<T, 2 * Group>(g, group);
+    if (Group < g.members) return add_weight_gradient<T, 2 * Group>(g);
   for (int64_t d = 0; d < g.pixels[0]; ++d)
     for (int64_t r = 0, some; r < g.pixels[1]; r += some) {
       if constexpr (Group == 1) {

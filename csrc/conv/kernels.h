@@ -114,19 +114,22 @@ PYCONV_DECLARE_TABLES(WinogradTable, winograd_table)
 // of the result, in each lane, is
 //   sum over taps t, members c: source(p * step + offset + t * spacing) [c] * weight(t, c)
 // where [c] spreads the c-th channel of each group over its lanes; groups of one channel have
-// nothing to spread. Only taps inside the source count. Strides are in elements and may be
+// nothing to spread, and those of as many channels as lanes, or more, are read from source + c.
+// Only taps inside the source count. Strides are in elements and may be
 // negative; the last dimension's are those of a pixel and a tap.
 template <class T>
 struct GroupedConv {
   const T* source;
   int64_t source_stride[3], size[3], source_vector;
   const T* weight;
-  int64_t weight_stride[3], taps[3], weight_vector, weight_member;
+  int64_t weight_stride[3], taps[3], weight_vector, weight_member, members;
   T* result;
   int64_t result_stride[3], pixels[3], result_vector;
   int64_t step[3], spacing[3], offset[3];
-  int64_t vectors;   // apart by *_vector in each array
-  const T* bias;     // or null
+  int64_t vectors;  // apart by *_vector in each array
+  bool pair;        // two vectors of one group, which read the same
+  const T* bias;    // or null
+  int64_t bias_vector;
   bool accumulate;   // result += instead of =; of the gradient of weights
   bool from_memory;  // the arrays do not fit in the cache
 };
@@ -135,13 +138,13 @@ constexpr int64_t grouped_strip_lines = 256;  // of the source, to stay in an L1
 
 template <class T>
 struct GroupedKernels {
-  int lanes;  // a group has a power of two of channels, up to these
+  int lanes;  // a group has a power of two of channels, or these and more
 
   // Rows [first, end) of the result, counted over its first two dimensions.
-  void (*convolve)(const GroupedConv<T>& conv, int group, int64_t first, int64_t end);
+  void (*convolve)(const GroupedConv<T>& conv, int64_t first, int64_t end);
 
-  // One vector from each of n places of memory, `stride` apart, side by side.
-  void (*gather)(const T* from, int64_t stride, int64_t n, T* to);
+  // One vector from each of n places of memory, `stride` apart, to places `to_stride` apart.
+  void (*gather)(const T* from, int64_t stride, int64_t n, T* to, int64_t to_stride);
 
   // A dense matrix of as many rows as lanes, as a vector per column; `end` is its array's.
   void (*interleave)(const T* from, int64_t columns, const T* end, T* to);
@@ -154,8 +157,8 @@ PYCONV_DECLARE_TABLES(GroupedTable, grouped_table)
 template <class T>
 struct GroupedWeightKernels {
   // The gradient of the weights of one vector: what the terms of `conv` are without the sum over
-  // the members, with a result for each, [member][pixel][lane].
-  void (*add_weight_gradient)(const GroupedConv<T>& conv, int group);
+  // the members, up to as many as lanes, with a result for each, [member][pixel][lane].
+  void (*add_weight_gradient)(const GroupedConv<T>& conv);
 };
 
 using GroupedWeightTable = ByType<GroupedWeightKernels>;
