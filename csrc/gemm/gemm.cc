@@ -142,6 +142,8 @@ void packed(const GemmProblem<T>& p) {
 
 // ---- direct ------------------------------------------------------------------------------------
 
+constexpr int64_t rows_ahead = 8;  // of B
+
 // Each task reads its own columns of B, once per panel of rows.
 template <class T>
 void direct(const GemmProblem<T>& p) {
@@ -173,8 +175,11 @@ void direct(const GemmProblem<T>& p) {
         tile.height = panels.rows(i);
         tile.a = p.a.data + row * p.a.row + k * p.a.column;
         tile.c = p.c + row * p.c_row + j;
-        // A line of the columns that come next, with each of two panels.
-        tile.ahead = i < 2 ? tile.b + nr + (i + 1) * nr / 2 - 1 : nullptr;
+        // A line of the columns that come next, with each of two panels, then of the row of B that
+        // comes soon: rows far apart are fetched by nothing else.
+        tile.ahead = !whole  ? nullptr
+                     : i < 2 ? tile.b + nr + (i + 1) * nr / 2 - 1
+                             : tile.b + rows_ahead * tile.b_row + nr / 2;
         tile.epilogue = epilogue_at(p.epilogue, k + kc >= p.k, row, j);
         if (whole)
           kernels.tile(tile);
