@@ -119,7 +119,8 @@ def test_reshape_means_the_same(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_copies_between_layouts(order: tuple[int, ...], dtype: type) -> None:
     """Squares, rests of squares, few rows, axes of one element."""
-    for shape in [(3, 5, 7, 11), (2, 33, 1, 40), (1, 3, 20, 17), (0, 4, 2, 3), (2, 1, 1, 70)]:
+    several = [(3, 5, 7, 11), (2, 33, 1, 40), (1, 3, 20, 17), (0, 4, 2, 3), (2, 1, 1, 70)]
+    for shape in [*several, (1, 53, 1, 29), (2, 150, 1, 23)]:
         array = np.random.rand(*shape).astype(dtype).transpose(order)
         held = _core.unary_forward(_core.unary_index("relu"), array, 0.0, 0.0)  # keeps the layout
         copy = _core.in_c_order(held)

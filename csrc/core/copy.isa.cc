@@ -5,20 +5,37 @@
 namespace pyconv::PYCONV_ISA {
 namespace {
 
-// `ahead` lies what is read soon.
 template <class T>
-inline void square(const T* from, int64_t from_row, int64_t ahead, T* to, int64_t to_row,
-                   bool past_caches) {
+inline __attribute__((always_inline)) void read_square(const T* from, int64_t from_row,
+                                                       int64_t ahead, Vec<T> (&rows)[lanes<T>]) {
   constexpr int L = lanes<T>;
-  Vec<T> rows[L];
 #pragma GCC unroll 16
   for (int i = 0; i < L; ++i) {
     rows[i] = load(from + i * from_row);
     __builtin_prefetch(from + i * from_row + ahead, 0, 2);
   }
   transpose<T>(rows);
+}
+
+// `ahead` lies what is read soon.
+template <class T>
+inline void square(const T* from, int64_t from_row, int64_t ahead, T* to, int64_t to_row,
+                   bool past_caches) {
+  constexpr int L = lanes<T>;
+  Vec<T> rows[L];
+  read_square<T>(from, from_row, ahead, rows);
 #pragma GCC unroll 16
   for (int i = 0; i < L; ++i) store(to + i * to_row, rows[i], past_caches);
+}
+
+// Only the columns from `first` on.
+template <class T>
+inline void rest_of_square(int first, const T* from, int64_t from_row, int64_t ahead, T* to,
+                           int64_t to_row) {
+  constexpr int L = lanes<T>;
+  Vec<T> rows[L];
+  read_square<T>(from, from_row, ahead, rows);
+  for (int i = first; i < L; ++i) store(to + i * to_row, rows[i]);
 }
 
 template <class T>
@@ -51,6 +68,11 @@ int64_t transpose_few(int rows, int64_t columns, const T* from, int64_t from_row
 // 1.8 times as fast.
 constexpr int64_t rows_together = 128;
 
+// So many rows or columns beyond whole squares are copied by squares that overlap others, fewer one
+// by one.
+template <class T>
+constexpr int64_t least_rest = lanes<T> / 4;
+
 template <class T>
 void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from_row, T* to,
                       int64_t to_row, bool past_caches) {
@@ -63,12 +85,29 @@ void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from
   const int64_t whole = rows / L * L, whole_columns = columns / L * L;
   const int64_t ahead = columns > rows_together ? 4 * L : rows_together * from_row;
   past_caches = past_caches && aligned(to) && aligned(to + to_row);
-  for (int64_t i0 = 0; i0 < whole; i0 += rows_together)
+  const bool overlap = columns >= L && columns - whole_columns >= least_rest<T>;
+  const int64_t last = columns - L;
+  const auto rest = [&](int64_t i) {  // of the columns
+    rest_of_square(static_cast<int>(whole_columns - last), from + i * from_row + last, from_row,
+                   ahead, to + last * to_row + i, to_row);
+  };
+  for (int64_t i0 = 0; i0 < whole; i0 += rows_together) {
+    const int64_t end = i0 + rows_together < whole ? i0 + rows_together : whole;
     for (int64_t j = 0; j < whole_columns; j += L)
-      for (int64_t i = i0; i < whole && i < i0 + rows_together; i += L)
+      for (int64_t i = i0; i < end; i += L)
         square(from + i * from_row + j, from_row, ahead, to + j * to_row + i, to_row, past_caches);
-  by_elements(whole, rows, 0, whole_columns, from, from_row, to, to_row);
-  by_elements(0, rows, whole_columns, columns, from, from_row, to, to_row);
+    for (int64_t i = i0; overlap && i < end; i += L) rest(i);
+  }
+  int64_t done = whole;
+  if (rows - whole >= least_rest<T>) {
+    const int64_t i = rows - L;
+    for (int64_t j = 0; j < whole_columns; j += L)
+      square(from + i * from_row + j, from_row, ahead, to + j * to_row + i, to_row, false);
+    if (overlap) rest(i);
+    done = rows;
+  }
+  by_elements(done, rows, 0, overlap ? columns : whole_columns, from, from_row, to, to_row);
+  if (!overlap) by_elements(0, rows, whole_columns, columns, from, from_row, to, to_row);
 }
 
 }  // namespace
