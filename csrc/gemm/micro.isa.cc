@@ -108,36 +108,34 @@ void tile(const Tile<T>& t) {
   write<T, Height, tile_vectors>(t, sum);
 }
 
-// One vector of columns; those of a part of it are written one by one.
-template <class T, int Height>
-inline void tile_of_a_vector(const Tile<T>& t, int columns) {
-  Vec<T> sum[Height][1];
-  multiply<T, Height, 1, false>(t, sum);
-  if (columns == lanes<T>) return write<T, Height, 1>(t, sum);
-  T rest[Height][lanes<T>];
+// Fewer columns than the vectors have lanes: only a part of the last is written.
+template <class T, int Height, int Vectors>
+inline void narrow(const Tile<T>& t, int columns) {
+  constexpr int L = lanes<T>, last = Vectors - 1;
+  Vec<T> sum[Height][Vectors];
+  multiply<T, Height, Vectors, false>(t, sum);
+  if (columns == Vectors * L) return write<T, Height, Vectors>(t, sum);
+  const int rest = columns - last * L;
+  const auto part = [rest](const T* p) { return load_part(p, rest, T(0)); };
+  T* c = t.c;
 #pragma GCC unroll 14
-  for (int i = 0; i < Height; ++i) store(rest[i], sum[i][0]);
-  for (int i = 0; i < Height; ++i)
-    for (int j = 0; j < columns; ++j) {
-      T* const out = t.c + i * t.c_row + j;
-      T v = rest[i][j];
-      if (t.accumulate) v += *out;
-      if (t.epilogue.row_bias) v += t.epilogue.row_bias[i];
-      if (t.epilogue.column_bias) v += t.epilogue.column_bias[j];
-      *out = v;
+  for (int i = 0; i < Height; ++i, c += t.c_row)
+#pragma GCC unroll 2
+    for (int j = 0; j < Vectors; ++j) {
+      const auto some = [&](const T* p) { return j < last ? load(p + j * L) : part(p + j * L); };
+      Vec<T> v = sum[i][j];
+      if (t.accumulate) v += some(c);
+      if (t.epilogue.row_bias) v += broadcast(t.epilogue.row_bias[i]);
+      if (t.epilogue.column_bias) v += some(t.epilogue.column_bias);
+      if (j < last)
+        store(c + j * L, v);
+      else
+        store_part(c + j * L, rest, v);
     }
 }
-
 template <class T, int Height>
 void tile_narrow(const Tile<T>& t, int columns) {
-  constexpr int L = lanes<T>;
-  Tile<T> part = t;
-  for (; columns > 0; columns -= L) {
-    tile_of_a_vector<T, Height>(part, columns < L ? columns : L);
-    part.b += L;
-    part.c += L;
-    if (part.epilogue.column_bias) part.epilogue.column_bias += L;
-  }
+  columns > lanes<T> ? narrow<T, Height, 2>(t, columns) : narrow<T, Height, 1>(t, columns);
 }
 
 template <class T, int Height, int Vectors>
