@@ -32,7 +32,8 @@ constexpr double narrow_cycles = 1;  // per number written beside a tile that is
 // broken panel or of several groups, and of a phase of the stride.
 constexpr double group_form_cycles = 0.7, scatter_cycles = 4, phase_cycles = 1;
 constexpr double tiny_cycles = 100;  // gradient of weights of a part of one tile: per pixel
-// Winograd, per vector of a tile and of filters; of several groups, pixels lie further apart.
+// Winograd, per vector of a tile and of filters, and per tile of one of several groups, whose
+// pixels lie further apart.
 constexpr double transform_cycles = 350, group_tile_cycles = 650;
 constexpr double filter_cycles = 200, filter_gradient_cycles = 700;
 
@@ -89,14 +90,19 @@ double conversion_cycles(const ConvProblem& p) {
 double share_inside(const ConvShape& s) {
   double share = 1;
   for (int i = 0; i < 3; ++i) {
-    int64_t met = 0;
-    for (int64_t tap = 0; tap < s.kernel[i]; ++tap) {
-      const int64_t at = tap * s.dilation[i] - s.pad_before[i];  // of the first pixel
-      const int64_t first = ceil_div(std::max<int64_t>(0, -at), s.stride[i]);
-      const int64_t end = ceil_div(std::max<int64_t>(0, s.input[i] - at), s.stride[i]);
-      met += std::max<int64_t>(0, std::min(end, s.output[i]) - first);
+    int64_t few = s.kernel[i], many = s.output[i], step = s.dilation[i], across = s.stride[i];
+    if (few > many) {
+      std::swap(few, many);
+      std::swap(step, across);
     }
-    share *= double(met) / double(s.kernel[i] * s.output[i]);
+    int64_t met = 0;
+    for (int64_t j = 0; j < few; ++j) {
+      const int64_t at = j * step - s.pad_before[i];
+      const int64_t first = ceil_div(std::max<int64_t>(0, -at), across);
+      const int64_t end = ceil_div(std::max<int64_t>(0, s.input[i] - at), across);
+      met += std::max<int64_t>(0, std::min(end, many) - first);
+    }
+    share *= double(met) / std::max(1.0, double(few) * double(many));
   }
   return share;
 }
@@ -242,13 +248,14 @@ double winograd_cost(const ConvProblem& p) {
 double grouped_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
-  const bool wide = s.in_group() > lanes(p);
+  const bool wide = s.in_group() > lanes(p), weight = p.direction == ConvDirection::backward_weight;
   const double vectors = wide ? double(s.groups) * whole(s.in_group(), lanes(p)) / lanes(p)
                               : whole(s.out_channels, lanes(p)) / lanes(p);
   const double elements =
       double(s.batch * (s.in_channels * s.in_pixels() + s.out_channels * s.out_pixels()));
   const double transposed = channels_are_neighbours(r.source) ? 0 : near_layout_cycles * elements;
-  const double term = (s.in_group() >= lanes(p) ? 0.65 : 0.8) * share_inside(s);
+  const double cycles = wide && weight ? 0.85 : s.in_group() >= lanes(p) ? 0.65 : 0.8;
+  const double term = cycles * share_inside(s);
   const double packed = wide ? gather_cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
   return (r.pixels * vectors * (term * r.depth + 2) + packed + transposed + 3000) / hertz;
 }

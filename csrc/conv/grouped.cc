@@ -1,6 +1,6 @@
-// Convolution within small groups of channels that are neighbours in memory: depthwise, where a
-// group is one channel, and grouped, where a vector holds a few groups. The kernels compute all
-// channels of a vector at once (grouped.isa.cc); nothing is formed or expanded.
+// Convolution within groups of channels that are neighbours in memory: depthwise, where a group is
+// one channel, and grouped, where a vector holds a few groups or a group has several vectors. The
+// kernels compute all channels of a vector at once (grouped.isa.cc); nothing is formed or expanded.
 //
 // Images: grouped_images.cc. The gradient of the weights: grouped_weight.cc. Arrays with fewer
 // channels than a vector are copied into wider ones.
@@ -104,9 +104,6 @@ bool grouped_refuses(const ConvProblem& p, std::string* why) {
     return because(why, "needs as many output as input channels per group, got ", s.out_group(),
                    " and ", s.in_group());
   const int lanes = lanes_of(p);
-  if (s.in_group() > lanes && p.direction == ConvDirection::backward_weight)
-    return because(why, "makes the gradient of the weight for groups of ", lanes,
-                   " channels at most, got ", s.in_group());
   if (s.in_group() < 2 || (s.in_group() < lanes && lanes % s.in_group() != 0))
     return because(why, "needs groups of 2 to ", lanes, " channels, a power of two, or more, got ",
                    s.in_group());

@@ -22,9 +22,14 @@ struct ChannelVectors {
     return v / of_cut * cut + std::min(v % of_cut * lanes, cut - lanes);
   }
 
+  // How many of its first channels the one before has too.
+  int64_t overlap(int64_t v) const { return v / of_cut * cut + v % of_cut * lanes - channel(v); }
+
   // What a vector reads: its own channels, or those of its group.
   int64_t channels_read() const { return wide ? cut : lanes; }
   int64_t first_read(int64_t v) const { return wide ? v / of_cut * cut : channel(v); }
+
+  int64_t lanes_made() const { return wide ? 2 * lanes : lanes; }  // by the kernel, side by side
 
   // How many of [v, end), from v on, the kernel takes at once: those that lie side by side, or two
   // of a group.

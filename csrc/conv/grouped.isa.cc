@@ -1,10 +1,10 @@
-// Convolution within small groups of channels, depthwise convolution among them: see grouped.cc.
+// Convolution within groups of channels, depthwise convolution among them: see grouped.cc.
 //
-// A vector holds channels: those of one group, or of several. A segment of some pixels of a row of
-// the result stays in registers, while the taps go by; with step and spacing 1, a vector of the
-// source that several taps meet is loaded once for them. In groups of several channels each of them
-// is spread over the lanes of its group, which takes one permutation of a register, or a broadcast
-// load where a group fills a vector.
+// A vector holds channels: those of one group or a part of them, or of several. A segment of some
+// pixels of a row of the result stays in registers, while the taps go by; with spacing 1 and a step
+// of 1 or 2, a vector of the source that several taps meet is loaded once for them. In groups of
+// several channels each of them is spread over the lanes of its group, which takes one permutation
+// of a register, or a broadcast load where a group fills a vector.
 #include <type_traits>
 
 #include "conv/kernels.h"
@@ -15,9 +15,8 @@ namespace {
 
 // Pixels of a segment: their sums, 3 or 4 weights and a vector of the source fill the registers. A
 // kernel for each length would take minutes to compile; all rows of 4 pixels or more can do without
-// a segment shorter than 4, but those of 6. 14 instead of 8 gain 10 % in the common case, depthwise
-// convolution with stride 1; the uncommon ones, double and groups with a stride, do with powers of
-// two.
+// a segment shorter than 4, but those of 6. 14 instead of 8 gain 10 % with step 1, nothing with 2.
+// The uncommon cases, double and groups with other steps, do with powers of two.
 constexpr int segment_pixels[] = {14, 8, 7, 5, 4, 2, 1};
 constexpr int segment_lengths = sizeof segment_pixels / sizeof *segment_pixels;
 template <int Step, int Vectors>
@@ -189,7 +188,7 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
       const int64_t channels = Group == lanes<T> ? g.members : lanes<T>;
       for (int64_t row = 0; row < g.step[1]; ++row)
         for (int64_t p = 0; p < P * step; ++p)
-          for (int64_t c = 0; c < channels; c += lanes<T>)
+          for (int64_t c = 0; c < channels; c += 64 / static_cast<int64_t>(sizeof(T)))
             __builtin_prefetch(
                 at.x + v * g.source_vector + (at.h.end + row) * x_row + p * pixel + c, 0, 2);
       for (int64_t p = 0; p < P; ++p)

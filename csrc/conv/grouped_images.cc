@@ -1,4 +1,4 @@
-// The images of a convolution within small groups of channels:
+// The images of a convolution within groups of channels:
 //
 //   forward         each result pixel meets its taps
 //   backward_input  for each phase of the stride a convolution of grad_output with stride 1, whose
@@ -27,7 +27,7 @@ constexpr int64_t cached_bytes = int64_t{8} << 20;
 constexpr int64_t gathered_bytes = int64_t{1} << 19;
 constexpr int64_t most_tasks = 4 * enough_tasks;  // each allocates
 
-// Of images that fit into L2, each group is a task, which repacks its own weights.
+// Of so small images each group is a task, which repacks its own weights.
 constexpr int64_t few_units = 8, near_bytes = int64_t{1} << 20;
 
 template <class T>
@@ -237,14 +237,13 @@ void Convs<T>::gathered(int64_t image, int64_t v0, int64_t v1, const ImageRows& 
   const int64_t read_stride[] = {rows_read.of_slice() * row, row, pixel};
   const int64_t made_stride[] = {rows.of_slice() * made_row, made_row, lanes};
   const int64_t made_vector = rows.count() * made_row;
-  int64_t present = -1;  // the first channel that was laid side by side
   for (int64_t v = v0, count; v < v1; v += count) {
-    const int64_t first = vectors.first_read(v);
     count = vectors.at_once(v, v1);
-    if (first != present)
-      gather_rows(source, source.as<T>() + image * source.stride[0] + first * source.stride[1],
-                  rows_read, pixel, read);
-    present = first;
+    if (v == v0 || !vectors.wide)
+      gather_rows(
+          source,
+          source.as<T>() + image * source.stride[0] + vectors.first_read(v) * source.stride[1],
+          rows_read, pixel, read);
     T* const to = result.as<T>() + image * result.stride[0];
     for (const Part<T>& part : parts) {
       const ImageRows own = part.own(rows);
@@ -278,7 +277,7 @@ std::vector<ImageRows> Convs<T>::rows_at_once() const {
   const int64_t depth = result.shape[2], height = result.shape[3];
   const int64_t bytes = static_cast<int64_t>(sizeof(T));
   const int64_t read = source.shape[3] * source.shape[4] * vectors.channels_read() * bytes;
-  const int64_t made = height * result.shape[4] * vectors.lanes * bytes;
+  const int64_t made = height * result.shape[4] * vectors.lanes_made() * bytes;
   if (units_of_all >= enough && source.shape[2] * read + depth * made <= gathered_bytes)
     return {{{0, depth}, {0, height}}};
   const int64_t slice_bytes = std::min(g.taps[0], source.shape[2]) * read + made;
@@ -306,7 +305,7 @@ void Convs<T>::gathered() const {
   const int64_t tasks = std::min(pieces, most_tasks);
   parallel_for(tasks, [&](int64_t task) {
     const Scratch read(size_t(most_read * vectors.channels_read()) * sizeof(T));
-    const Scratch made(size_t(most_made * vectors.lanes * (vectors.wide ? 2 : 1)) * sizeof(T));
+    const Scratch made(size_t(most_made * vectors.lanes_made()) * sizeof(T));
     for (int64_t i = pieces * task / tasks; i < pieces * (task + 1) / tasks; ++i) {
       const int64_t unit = units.first + i / of_unit % count, image = i / of_unit / count;
       gathered(image, vectors.unit(unit), vectors.unit(unit + 1), rows[i % of_unit], read.as<T>(),

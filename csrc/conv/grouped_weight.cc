@@ -51,7 +51,17 @@ struct WeightGradient {
     return channels_are_neighbours(input) && channels_are_neighbours(grad_output);
   }
   int64_t parts() const { return image_parts * bands; }
-  int64_t sums() const { return s.in_group() * s.taps() * vectors.lanes; }  // of a vector
+  // What a vector meets of the input, in vectors of its group's channels: of small groups one.
+  int64_t chunks() const { return ceil_div(s.in_group(), vectors.lanes); }
+  int64_t chunk_sums() const {
+    return std::min(s.in_group(), vectors.lanes) * s.taps() * vectors.lanes;
+  }
+  int64_t sums() const { return chunks() * chunk_sums(); }  // of a vector
+
+  // The first channel of a chunk, of its group; the last overlaps the one before.
+  int64_t chunk_channel(int64_t i) const {
+    return std::max<int64_t>(0, std::min(i * vectors.lanes, s.in_group() - vectors.lanes));
+  }
 
   GroupedConv<T> conv(int64_t first, int64_t end) const;
   void add_part(int64_t part, int64_t v0, int64_t v1, T* sums) const;
@@ -114,24 +124,25 @@ void WeightGradient<T>::add_part(int64_t part, int64_t v0, int64_t v1, T* sums) 
     for (int64_t row = band_first; row < band_end; row += most) {
       const GroupedConv<T> all = conv(row, std::min(row + most, band_end));
       for (int64_t v = v0; v < v1; ++v) {
-        const int64_t c = vectors.channel(v);
         GroupedConv<T> g = all;
-        g.source += image * input.stride[0] + c * input.stride[1];
-        g.weight += image * grad_output.stride[0] + c * grad_output.stride[1];
-        g.result = sums + (v - v0) * this->sums();
+        g.weight += image * grad_output.stride[0] + vectors.channel(v) * grad_output.stride[1];
         g.accumulate = image > first || row > band_first;
-        if (gathers) {
-          T* const next = gather(grad_output, g.taps[1], vectors.lanes, g.weight, g.weight_stride,
-                                 gathered.as<T>());
-          gather(input, g.size[1], vectors.lanes, g.source, g.source_stride, next);
+        T* next = gathered.as<T>();
+        if (gathers)
+          next = gather(grad_output, g.taps[1], vectors.lanes, g.weight, g.weight_stride, next);
+        for (int64_t i = 0; i < chunks(); ++i) {
+          const int64_t c = vectors.first_read(v) + chunk_channel(i);
+          g.source = all.source + image * input.stride[0] + c * input.stride[1];
+          g.result = sums + (v - v0) * this->sums() + i * chunk_sums();
+          if (gathers) gather(input, g.size[1], vectors.lanes, g.source, g.source_stride, next);
+          grouped_weight_table().of<T>().add_weight_gradient(g);
         }
-        grouped_weight_table().of<T>().add_weight_gradient(g);
       }
     }
 }
 
-// Adds a vector's parts, the first of them in place, and writes those of its channels that no
-// other vector writes.
+// Adds a vector's parts, the first of them in place, and writes those of its channels, and of the
+// channels that it meets, that no other vector or chunk writes.
 template <class T>
 void WeightGradient<T>::add_parts(int64_t v, T* sums, T* result) const {
   T* const total = sums + v * this->sums();
@@ -139,9 +150,14 @@ void WeightGradient<T>::add_parts(int64_t v, T* sums, T* result) const {
     const T* const from = total + part * vectors.count() * this->sums();
     for (int64_t i = 0; i < this->sums(); ++i) total[i] += from[i];
   }
-  const int64_t rows = s.in_group() * s.taps(), skip = v * vectors.lanes - vectors.channel(v);
-  transpose_matrix<T>(rows, vectors.lanes - skip, total + skip, vectors.lanes,
-                      result + v * vectors.lanes * rows, rows);
+  const int64_t lanes = vectors.lanes, row = s.in_group() * s.taps();
+  const int64_t skip = vectors.overlap(v), first = vectors.channel(v) + skip;
+  for (int64_t i = 0; i < chunks(); ++i) {
+    const int64_t known = (i * lanes - chunk_channel(i)) * s.taps();
+    transpose_matrix<T>(chunk_sums() / lanes - known, lanes - skip,
+                        total + i * chunk_sums() + known * lanes + skip, lanes,
+                        result + first * row + i * lanes * s.taps(), row);
+  }
 }
 
 template <class T>

@@ -31,11 +31,11 @@ inline void square(const T* from, int64_t from_row, int64_t ahead, T* to, int64_
 // Only the columns from `first` on.
 template <class T>
 inline void rest_of_square(int first, const T* from, int64_t from_row, int64_t ahead, T* to,
-                           int64_t to_row) {
+                           int64_t to_row, bool past_caches) {
   constexpr int L = lanes<T>;
   Vec<T> rows[L];
   read_square<T>(from, from_row, ahead, rows);
-  for (int i = first; i < L; ++i) store(to + i * to_row, rows[i]);
+  for (int i = first; i < L; ++i) store(to + i * to_row, rows[i], past_caches);
 }
 
 template <class T>
@@ -71,7 +71,7 @@ constexpr int64_t rows_together = 128;
 // So many rows or columns beyond whole squares are copied by squares that overlap others, fewer one
 // by one.
 template <class T>
-constexpr int64_t least_rest = lanes<T> / 4;
+constexpr int64_t least_rest = lanes<T> < 4 ? 1 : lanes<T> / 4;
 
 template <class T>
 void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from_row, T* to,
@@ -87,23 +87,23 @@ void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from
   past_caches = past_caches && aligned(to) && aligned(to + to_row);
   const bool overlap = columns >= L && columns - whole_columns >= least_rest<T>;
   const int64_t last = columns - L;
-  const auto rest = [&](int64_t i) {  // of the columns
+  const auto rest = [&](int64_t i, bool past) {  // of the columns
     rest_of_square(static_cast<int>(whole_columns - last), from + i * from_row + last, from_row,
-                   ahead, to + last * to_row + i, to_row);
+                   ahead, to + last * to_row + i, to_row, past);
   };
   for (int64_t i0 = 0; i0 < whole; i0 += rows_together) {
     const int64_t end = i0 + rows_together < whole ? i0 + rows_together : whole;
     for (int64_t j = 0; j < whole_columns; j += L)
       for (int64_t i = i0; i < end; i += L)
         square(from + i * from_row + j, from_row, ahead, to + j * to_row + i, to_row, past_caches);
-    for (int64_t i = i0; overlap && i < end; i += L) rest(i);
+    for (int64_t i = i0; overlap && i < end; i += L) rest(i, past_caches);
   }
   int64_t done = whole;
   if (rows - whole >= least_rest<T>) {
     const int64_t i = rows - L;
     for (int64_t j = 0; j < whole_columns; j += L)
       square(from + i * from_row + j, from_row, ahead, to + j * to_row + i, to_row, false);
-    if (overlap) rest(i);
+    if (overlap) rest(i, false);
     done = rows;
   }
   by_elements(done, rows, 0, overlap ? columns : whole_columns, from, from_row, to, to_row);

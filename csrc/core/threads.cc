@@ -85,6 +85,7 @@ class Pool {
   int threads() const { return threads_; }  // asked for
 
   void run(uint32_t n, Body body, const void* context) {
+    keep_apart();
     body_.store(body, std::memory_order_relaxed);
     context_.store(context, std::memory_order_relaxed);
     n_.store(n, std::memory_order_relaxed);
@@ -114,6 +115,22 @@ class Pool {
   struct alignas(64) Share {
     std::atomic<uint64_t> ticket{0};
   };
+
+  // Keeps the workers off the core of the caller. Where both slept, for a file or a request, Linux
+  // may wake a worker there: it waits for its turn while the caller computes everything alone.
+  void keep_apart() {
+#if defined(__linux__)
+    const int core = sched_getcpu();
+    if (core < 0 || core == apart_from_) return;
+    apart_from_ = core;
+    cpu_set_t others;
+    if (sched_getaffinity(0, sizeof others, &others) != 0) return;
+    CPU_CLR(core, &others);
+    if (CPU_COUNT(&others) == 0) return;
+    for (auto& worker : workers_)
+      pthread_setaffinity_np(worker.native_handle(), sizeof others, &others);
+#endif
+  }
 
   // Where share i of n indices ends and the next one begins.
   uint32_t end_of(int i, uint32_t n) const {
@@ -187,6 +204,7 @@ class Pool {
   std::condition_variable wake_;
   const std::chrono::microseconds spin_ = spin_time();
   const int threads_;
+  int apart_from_ = -1;  // the core of the caller of the last job
   const std::unique_ptr<Share[]> shares_;
   std::vector<std::thread> workers_;
 };

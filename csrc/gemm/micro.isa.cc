@@ -108,7 +108,7 @@ void tile(const Tile<T>& t) {
   write<T, Height, tile_vectors>(t, sum);
 }
 
-// Fewer columns than the vectors have lanes: only a part of the last is written.
+// Of the last vector only a part may be written.
 template <class T, int Height, int Vectors>
 inline void narrow(const Tile<T>& t, int columns) {
   constexpr int L = lanes<T>, last = Vectors - 1;

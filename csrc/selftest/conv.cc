@@ -66,13 +66,14 @@ ConvShape draw_grouped(Random& random) {
   r.weight_channels = kind <= 2   ? 1
                       : kind == 3 ? int64_t{1} << random.whole(1, 4)
                                   : random.whole(5, 40);
-  r.groups = kind == 4 ? random.whole(1, r.weight_channels < 9 ? 9 : 2)
-                       : random.whole(1, r.weight_channels == 1 ? 50 : 48 / r.weight_channels);
+  const bool wide = kind == 4, many = wide && random.yes();  // a task for each group
+  r.groups = wide ? random.whole(many ? 8 : 2, many ? 9 : 3)
+                  : random.whole(1, r.weight_channels == 1 ? 50 : 48 / r.weight_channels);
   r.in_channels = r.out_channels = r.groups * r.weight_channels;
   for (int i = 0; i < 3; ++i) {
     const bool used = i >= 3 - r.ndim;
     const bool last = i == 2;
-    r.kernel[i] = used ? random.whole(1, last ? 12 : 9 - 2 * r.ndim) : 1;
+    r.kernel[i] = used ? random.whole(1, wide ? 3 : last ? 12 : 9 - 2 * r.ndim) : 1;
     r.stride[i] = used ? random.whole(1, 3) : 1;
     r.dilation[i] = used && random.yes() ? random.whole(1, 3) : 1;
     const int64_t reach = r.dilation[i] * (r.kernel[i] - 1) + 1;
@@ -197,7 +198,8 @@ struct Case {
   int64_t terms(ConvDirection direction, bool winograd) const {
     if (direction == ConvDirection::forward) return s.in_group() * s.taps() + 1;
     if (direction == ConvDirection::backward_input) return s.out_group() * s.taps() + 1;
-    return std::max<int64_t>(1, s.batch * s.out_pixels()) * (winograd && s.kernel[2] == 5 ? 9 : 1);
+    return std::max<int64_t>(1, s.batch * s.out_pixels()) *
+           (winograd && s.kernel[1] == 5 && s.kernel[2] == 5 ? 9 : 1);
   }
 
   size_t size(ConvDirection direction) const {
