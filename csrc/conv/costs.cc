@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "conv/algorithms.h"
+#include "conv/grouped.h"
 #include "gemm/gemm.h"
 
 namespace pyconv {
@@ -248,16 +249,17 @@ double winograd_cost(const ConvProblem& p) {
 double grouped_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
-  const bool wide = s.in_group() > lanes(p), weight = p.direction == ConvDirection::backward_weight;
-  const double vectors = wide ? double(s.groups) * whole(s.in_group(), lanes(p)) / lanes(p)
-                              : whole(s.out_channels, lanes(p)) / lanes(p);
+  const ChannelVectors vectors(s.out_channels, s.in_group(), int64_t(lanes(p)));
+  const bool weight = p.direction == ConvDirection::backward_weight;
   const double elements =
       double(s.batch * (s.in_channels * s.in_pixels() + s.out_channels * s.out_pixels()));
   const double transposed = channels_are_neighbours(r.source) ? 0 : near_layout_cycles * elements;
-  const double cycles = wide && weight ? 0.85 : s.in_group() >= lanes(p) ? 0.65 : 0.8;
+  const double cycles = vectors.wide && weight ? 0.85 : s.in_group() >= lanes(p) ? 0.65 : 0.8;
   const double term = cycles * share_inside(s);
-  const double packed = wide ? gather_cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
-  return (r.pixels * vectors * (term * r.depth + 2) + packed + transposed + 3000) / hertz;
+  const double packed =
+      vectors.wide ? gather_cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
+  return (r.pixels * double(vectors.count()) * (term * r.depth + 2) + packed + transposed + 3000) /
+         hertz;
 }
 
 }  // namespace pyconv

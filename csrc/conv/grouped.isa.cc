@@ -171,9 +171,8 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
                                                             std::index_sequence<Member...>) {
   const int64_t pixel = g.source_stride[2], step = Step > 0 ? Step : g.step[2];
   const int64_t spacing = Step > 0 ? 1 : g.spacing[2];
-  const int64_t member_stride = g.weight_member;
   const Strides s{pixel,   step * pixel, spacing * pixel, g.weight_stride[2], step,
-                  spacing, g.members,    member_stride,   g.weight_vector};
+                  spacing, g.members,    g.weight_member, g.weight_vector};
   const int64_t x_row = g.spacing[1] * g.source_stride[1], w_row = g.weight_stride[1];
   const int64_t y_pixel = g.result_stride[2];
   for (int64_t v = at.v0; v < at.v1; v += V) {
@@ -202,7 +201,7 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
         if constexpr (Group == lanes<T>)
           add_row<T, Group, 0, Step>(segment, s, x, w, sum);
         else
-          (add_row<T, Group, Member, Step>(segment, s, x, w + Member * member_stride, sum), ...);
+          (add_row<T, Group, Member, Step>(segment, s, x, w + Member * s.weight_member, sum), ...);
       }
     }
     T* to = at.y + v * g.result_vector;
