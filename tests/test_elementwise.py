@@ -19,7 +19,7 @@ from pyconv.autograd import gradcheck, gradgradcheck
 from pyconv.testing import force
 
 # Units in the last place of the result, as csrc/simd/math.h promises.
-ERRORS = {"exp": 1.1, "log": 0.8, "tanh": 2.6, "sigmoid": 2.5, "erf": 1.3}
+ERRORS = {"exp": 1.1, "log": 0.9, "tanh": 1.5, "sigmoid": 2.5, "erf": 1.3}
 SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, -1e-40, 2.5, -2.5]
 
 
@@ -30,18 +30,19 @@ def apply(name: str, x: np.ndarray) -> np.ndarray:
 def check_every(name: str, bits: np.ndarray) -> None:
     """Compare the function of the float32 of these bits with that of the same float64."""
     x = bits.view(np.float32)
+    most = ERRORS[name] + (0.1 if _core.isa() == "baseline" else 0)  # without fma
     with np.errstate(all="ignore"):
         got = apply(name, x)
         truth = apply(name, x.astype(np.float64))
         assert (np.isnan(truth) | (np.signbit(got) == np.signbit(truth))).all(), name
         # A unit in the last place is above 2^-24 times the number: most pass by this alone.
-        doubt = ~(np.abs(got - truth) <= ERRORS[name] * 2.0**-24 * np.abs(truth))
+        doubt = ~(np.abs(got - truth) <= most * 2.0**-24 * np.abs(truth))
         x, got, truth = x[doubt], got[doubt], truth[doubt]
         rounded = truth.astype(np.float32)
         ulp = np.maximum(np.spacing(np.abs(rounded)), np.float32(2.0**-149)).astype(np.float64)
         # The spacing above a power of two is twice the one below, where the result may lie.
         ulp = np.where(np.abs(truth) < np.abs(rounded), np.spacing(np.abs(got)), ulp)
-        near = np.abs(got - truth) <= ERRORS[name] * ulp
+        near = np.abs(got - truth) <= most * ulp
     same = (got == rounded) | (np.isnan(got) & np.isnan(truth))
     assert (same | near).all(), (name, x[~(same | near)][:5])
 
@@ -51,6 +52,15 @@ def check_every(name: str, bits: np.ndarray) -> None:
 def test_error_of_float32(name: str, isa: str) -> None:
     with force(isa=isa):
         check_every(name, np.arange(0, 2**32, 40009, np.uint64).astype(np.uint32))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("name", ERRORS)
+def test_error_of_every_float32_about_one(name: str, isa: str) -> None:
+    first, last = np.array([0.5, 2], np.float32).view(np.uint32)
+    with force(isa=isa):
+        check_every(name, np.arange(first, last, dtype=np.uint32))
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ void copy_plane(const Axis& inner, const Axis& across, const T* from, T* to, boo
   const bool dense = inner.from == 1 && inner.to == 1;
   if (dense && inner.size >= short_row) {
     for (int64_t j = 0; j < across.size; ++j)
-      std::copy(from + j * across.from, from + j * across.from + inner.size, to + j * across.to);
+      copy_row(inner.size, from + j * across.from, to + j * across.to, past_caches);
     return;
   }
   const bool swap = across.size > inner.size;  // the longer loop inside
@@ -112,19 +112,24 @@ void copy_of(const TensorView& from, const TensorView& to) {
   }
   int64_t places = 1;
   for (int i = 0; i < n; ++i) places *= axes[i].size;
-  // Parts of `across` of what one place copies; of a transpose, in whole vectors.
+  // Parts of `across` of what one place copies; of a transpose, in whole vectors. A long `inner` is
+  // cut.
   const int64_t least = is_transpose(inner, across) ? 64 : 1;
   const int64_t most = std::max(least, task_elements / inner.size / least * least);
   const int64_t parts = ceil_div(across.size, most);
+  const int64_t cuts = ceil_div(inner.size, task_elements);
   const int64_t per_task = std::max<int64_t>(1, task_elements / (inner.size * across.size));
   const bool past = past_caches(to.size() * int64_t{sizeof(T)});
-  parallel_for(ceil_div(places, per_task) * parts, [&](int64_t task) {
-    const int64_t first = task / parts * per_task, j = task % parts * most;
-    Axis part = across;
+  parallel_for(ceil_div(places, per_task) * parts * cuts, [&](int64_t task) {
+    const int64_t i = task % cuts * task_elements, j = task / cuts % parts * most;
+    const int64_t first = task / (cuts * parts) * per_task;
+    Axis line = inner, part = across;
+    line.size = std::min(task_elements, inner.size - i);
     part.size = std::min(most, across.size - j);
-    Walk<T> at(axes, n, first, from.as<T>() + j * across.from, to.as<T>() + j * across.to);
-    for (int64_t i = first; i < std::min(first + per_task, places); ++i, at.next())
-      copy_plane(inner, part, at.from(), at.to(), past);
+    Walk<T> at(axes, n, first, from.as<T>() + i * inner.from + j * across.from,
+               to.as<T>() + i * inner.to + j * across.to);
+    for (int64_t place = first; place < std::min(first + per_task, places); ++place, at.next())
+      copy_plane(line, part, at.from(), at.to(), past);
   });
 }
 

@@ -1,9 +1,18 @@
-// Transposition by squares of lanes x lanes in registers.
+// Rows, and transposition by squares of lanes x lanes in registers, of few columns each by itself.
 #include "core/copy.h"
-#include "simd/vec.h"
+#include "simd/parts.h"
 
 namespace pyconv::PYCONV_ISA {
 namespace {
+
+template <class T>
+void copy_row(int64_t n, const T* from, T* to, bool past_caches) {
+  constexpr int L = lanes<T>;
+  int64_t i = 0;
+  past_caches = past_caches && aligned(to);
+  for (; i + L <= n; i += L) store(to + i, load(from + i), past_caches);
+  if (i < n) store_part(to + i, n - i, load_part(from + i, n - i, T(0)));
+}
 
 template <class T>
 inline __attribute__((always_inline)) void read_square(const T* from, int64_t from_row,
@@ -63,6 +72,48 @@ int64_t transpose_few(int rows, int64_t columns, const T* from, int64_t from_row
   return j;
 }
 
+// Of the lanes of `sum`, those whose element Column of Step lies in vector K, which is `next`.
+template <class T, int Step, int Column, int K, size_t... I>
+inline __attribute__((always_inline)) Vec<T> take(Vec<T> sum, Vec<T> next,
+                                                  std::index_sequence<I...>) {
+  constexpr int L = lanes<T>;
+  constexpr auto at = [](int i) { return i * Step + Column; };
+  return __builtin_shufflevector(
+      sum, next, (at(int(I)) / L == K ? L + at(int(I)) % L : static_cast<int>(I))...);
+}
+template <class T, int Step, int Column, size_t... K>
+inline __attribute__((always_inline)) Vec<T> every_nth(const T* from, std::index_sequence<K...>) {
+  Vec<T> v{};
+  ((v = take<T, Step, Column, static_cast<int>(K)>(v, load(from + K * lanes<T>),
+                                                   std::make_index_sequence<lanes<T>>())),
+   ...);
+  return v;
+}
+
+// One of a few columns that lie side by side becomes dense, as of images of three colours with the
+// channels last. A vector reads to the end of its last row, so that the last row of all is left.
+template <class T, int Step, int Column>
+void copy_column(int64_t rows, const T* from, T* to, bool past_caches) {
+  constexpr int L = lanes<T>;
+  const auto vector = [&](int64_t i, bool past) {
+    store(to + i, every_nth<T, Step, Column>(from + i * Step, std::make_index_sequence<Step>()),
+          past);
+  };
+  int64_t i = 0;
+  past_caches = past_caches && aligned(to);
+  for (; i + L < rows; i += L) vector(i, past_caches);
+  if (rows > L && i < rows - 1) vector(rows - 1 - L, false);
+  for (i = rows > L ? rows - 1 : 0; i < rows; ++i) to[i] = from[i * Step + Column];
+}
+template <class T, int Step, size_t... Column>
+void copy_columns(int64_t rows, int64_t columns, const T* from, T* to, int64_t to_row,
+                  bool past_caches, std::index_sequence<Column...>) {
+  ((static_cast<int64_t>(Column) < columns ? copy_column<T, Step, static_cast<int>(Column)>(
+                                                 rows, from, to + Column * to_row, past_caches)
+                                           : void()),
+   ...);
+}
+
 // Their lines of cache stay in L1 from one square to the next, which reads on in them. They are
 // too many for the hardware to fetch ahead: asked for into L2, arrays from memory are copied up to
 // 1.8 times as fast.
@@ -81,6 +132,15 @@ void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from
     const int64_t done =
         to_row == rows ? transpose_few(static_cast<int>(rows), columns, from, from_row, to) : 0;
     return by_elements(0, rows, done, columns, from, from_row, to, to_row);
+  }
+  const auto few = [&](auto step) {
+    copy_columns<T, decltype(step)::value>(rows, columns, from, to, to_row, past_caches,
+                                           std::make_index_sequence<decltype(step)::value>());
+  };
+  if (columns < L && columns <= from_row) {  // rows may overlap
+    if (from_row == 2) return few(std::integral_constant<int, 2>());
+    if (from_row == 3) return few(std::integral_constant<int, 3>());
+    if (from_row == 4) return few(std::integral_constant<int, 4>());
   }
   const int64_t whole = rows / L * L, whole_columns = columns / L * L;
   const int64_t ahead = columns > rows_together ? 4 * L : rows_together * from_row;
@@ -112,6 +172,7 @@ void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from
 
 }  // namespace
 
-const CopyTable copy_table = {{transpose_matrix<float>}, {transpose_matrix<double>}};
+const CopyTable copy_table = {{copy_row<float>, transpose_matrix<float>},
+                              {copy_row<double>, transpose_matrix<double>}};
 
 }  // namespace pyconv::PYCONV_ISA

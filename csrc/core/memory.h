@@ -26,8 +26,8 @@ MemoryStats memory_stats();
 void reset_peak_memory_stats();
 void empty_cache();
 
-// Whether a result is as large as the last cache, so that it is better written past the caches: who
-// reads it next finds most of it in memory either way.
+// Whether a result is as large as the last cache, or as 32 MiB, so that it is better written past
+// the caches: who reads it next finds most of it in memory either way.
 bool past_caches(int64_t bytes);
 
 // Whether lines so many bytes apart crowd into two sets of the L1 cache, or one, of eight ways or

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "core/copy.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/threads.h"
@@ -58,7 +59,7 @@ double measure_peak(const std::string& kind, double seconds) {
   return best_rate(bytes, seconds, [&] {
     parallel_for(n / part, [&](int64_t i) {
       if (copying)
-        table.copy(from.as<float>() + i * part, to.as<float>() + i * part, part);
+        copy_row(part, from.as<float>() + i * part, to.as<float>() + i * part, true);
       else
         sink = table.read(from.as<float>() + i * part, part);
     });

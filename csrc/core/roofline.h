@@ -12,7 +12,6 @@ struct RooflineTable {
   double (*fma_f64)(int64_t rounds);
   int64_t flops_f32, flops_f64;  // per round
   double (*read)(const float* data, int64_t n);
-  void (*copy)(const float* from, float* to, int64_t n);
 };
 PYCONV_DECLARE_TABLES(RooflineTable, roofline_table)
 

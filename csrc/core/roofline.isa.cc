@@ -33,14 +33,9 @@ double read(const float* data, int64_t n) {
   return sum_lanes<float>(sum[0] + sum[1] + sum[2] + sum[3]);
 }
 
-void copy(const float* from, float* to, int64_t n) {
-  constexpr int L = lanes<float>;
-  for (int64_t i = 0; i + L <= n; i += L) stream(to + i, load(from + i));
-}
-
 }  // namespace
 
-const RooflineTable roofline_table = {
-    fma<float>, fma<double>, 2 * chains * lanes<float>, 2 * chains * lanes<double>, read, copy};
+const RooflineTable roofline_table = {fma<float>, fma<double>, 2 * chains * lanes<float>,
+                                      2 * chains * lanes<double>, read};
 
 }  // namespace pyconv::PYCONV_ISA

@@ -20,8 +20,7 @@ struct Abs {
 template <class T>
 struct Clamp {
   static Vec<T> forward(Vec<T> x, T least, T most) {
-    x = x < least ? broadcast(least) : x;
-    return x > most ? broadcast(most) : x;
+    return at_most<T>(at_least<T>(x, least), most);
   }
   static Vec<T> backward(Vec<T> g, Vec<T> x, T least, T most) {
     g = x >= least ? g : Vec<T>{};
@@ -58,7 +57,8 @@ template <class T>
 struct Gelu {
   static Vec<T> forward(Vec<T> x, T, T) { return x * normal_cdf<T>(x); }
   static Vec<T> backward(Vec<T> g, Vec<T> x, T, T) {
-    const Vec<T> density = exp2<T>(x * x * T(-0.72134752044448170)) * T(0.39894228040143268);
+    const Vec<T> density =
+        exp2_of_negative<T>(x * x * T(-0.72134752044448170)) * T(0.39894228040143268);
     return g * fma<T>(x, density, normal_cdf<T>(x));
   }
 };
@@ -180,6 +180,12 @@ struct Sqrt {
 };
 
 template <class T>
+struct Square {
+  static Vec<T> forward(Vec<T> x, T, T) { return x * x; }
+  static Vec<T> backward(Vec<T> g, Vec<T> x, T, T) { return g * (x + x); }
+};
+
+template <class T>
 struct Tanh {
   static Vec<T> forward(Vec<T> x, T, T) { return tanh<T>(x); }
   static Vec<T> backward(Vec<T> g, Vec<T> output, T, T) {
@@ -236,6 +242,7 @@ constexpr UnaryKernels<T> kernels = {{
     row<T, Silu>("silu"),
     row<T, Softplus>("softplus"),
     row<T, Sqrt>("sqrt"),
+    row<T, Square>("square"),
     row<T, Tanh>("tanh"),
 }};
 

@@ -48,6 +48,7 @@ Log = unary("log", lambda g, x, a, b: g / x)
 Neg = unary("neg", lambda g, x, a, b: -g)
 Sigmoid = unary("sigmoid", lambda g, y, a, b: g * y * (1 - y), from_output=True)
 Sqrt = unary("sqrt", lambda g, y, a, b: g / (2 * y), from_output=True)
+Square = unary("square", lambda g, x, a, b: g * (2 * x))
 Tanh = unary("tanh", lambda g, y, a, b: g * (1 - y * y), from_output=True)
 
 
