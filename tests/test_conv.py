@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import CONVOLUTIONS, DTYPES
+from harness import CONVOLUTIONS, DTYPES, ISAS
 
 import pyconv
 import pyconv.functional as F
 from pyconv import _core
-from pyconv.testing import assert_close
+from pyconv.testing import assert_close, force
 
 NAMES = _core.algorithm_names("conv2d")
 GENERAL = ["channels_last", "implicit_gemm", "im2col"]  # take every problem
@@ -110,3 +110,15 @@ def test_fold_of_unfold_counts_the_windows() -> None:
     x, ones = drawn(1, 2, 5, 6), np.ones((1, 2, 5, 6))
     both, seen = (F.fold(F.unfold(a, 3, padding=1), (5, 6), 3, padding=1) for a in (x, ones))
     np.testing.assert_allclose(both.numpy(), x * seen.numpy(), 1e-12)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+def test_unfold_of_rows_that_overlap(step: int, isa: str) -> None:
+    for columns, rows in [(1, 40), (step, 40), (5, 7), (5, 70), (9, 70)]:
+        line = np.arange(rows * step + columns, dtype=np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(line, columns)[: rows * step : step]
+        image = windows.T[None, :, :, None]
+        with force(isa=isa):
+            got = F.unfold(pyconv.from_numpy(image), 1).numpy()
+        np.testing.assert_array_equal(got[0], windows.T)

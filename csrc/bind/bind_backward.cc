@@ -165,12 +165,23 @@ class Walk {
     return gradient.attr("to")(py::handle(descr));
   }
 
-  // Whether nobody else holds a gradient and its memory: a leaf may then keep it without copying.
+  // Whether nobody else holds a gradient and its memory, which is an array's own or a block of the
+  // allocator: a leaf may then keep it without copying. It may be a view of all of an array, such
+  // as one of another shape.
   static bool only_here(py::handle gradient) {
-    PyObject* const array = tensor_of(gradient)->array;
-    const py::handle base = py::detail::array_proxy(array)->base;
-    return Py_REFCNT(gradient.ptr()) == 1 && Py_REFCNT(array) == 1 &&
-           !(base && py::isinstance<py::array>(base));
+    if (Py_REFCNT(gradient.ptr()) != 1) return false;
+    const auto size_of = [](py::handle a) { return py::reinterpret_borrow<py::array>(a).size(); };
+    const py::handle array = tensor_of(gradient)->array;
+    if (!py::reinterpret_borrow<py::array>(array).writeable()) return false;
+    const auto size = size_of(array);
+    for (py::handle held = array; py::isinstance<py::array>(held);) {
+      if (Py_REFCNT(held.ptr()) != 1 || size_of(held) != size) return false;
+      const py::handle base = py::detail::array_proxy(held.ptr())->base;
+      if (!base) return py::reinterpret_borrow<py::array>(held).owndata();
+      if (PyCapsule_IsValid(base.ptr(), block_name)) return true;
+      held = base;
+    }
+    return false;
   }
 
   // Adds a gradient to what has arrived at the end of an edge.

@@ -250,7 +250,8 @@ constexpr int unfold_ndim = 2;
 
 py::array unfold_images(py::handle input, py::handle kernel_size, py::handle dilation,
                         py::handle padding, py::handle stride) {
-  const Argument x = read("unfold", "input", input);
+  // Other orders than C's would be read with strides, once for each place in a window.
+  const Argument x = read_contiguous("unfold", "input", input);
   ConvRequest request = read_windows(ConvOp::unfold, unfold_ndim, stride, padding, dilation);
   read_ints("unfold", "kernel_size", kernel_size, unfold_ndim, 1, request.kernel);
   set_images(request, x.view);

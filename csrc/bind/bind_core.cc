@@ -67,6 +67,17 @@ py::array in_c_order(const py::array& array) {
   return read_contiguous("in_c_order", "array", array).array;
 }
 
+// A copy that lies in memory as the array does.
+py::array copy_of(const py::array& array) {
+  if (!has_kernels(array.ptr()) || array.ndim() > max_rank) return array.attr("copy")("K");
+  const Argument from = read("copy", "array", array);
+  py::array result = new_array_like(from.view);
+  const TensorView to = view_of(result);
+  py::gil_scoped_release release;
+  copy(from.view, to);
+  return result;
+}
+
 // forward(ctx, x, shape) of Reshape, without a frame of Python's.
 PyObject* reshape_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return to_python([&] {
@@ -160,6 +171,7 @@ void bind_core(py::module_& module) {
   module.def("end_rehearsal", &end_rehearsal);
   module.def("empty", &empty);
   module.def("in_c_order", &in_c_order);
+  module.def("copy", &copy_of);
   if (PyModule_AddFunctions(module.ptr(), core_functions) < 0) throw py::error_already_set();
   module.def("cat", &cat);
   module.def("set_strict_precision", &set_strict_precision);

@@ -1,6 +1,7 @@
 #include "bind/array.h"
 #include "bind/report.h"
 #include "loss/loss.h"
+#include "reduce/reduce.h"
 
 namespace pyconv {
 namespace {
@@ -8,12 +9,18 @@ namespace {
 constexpr const char* cross_entropy = "cross_entropy";
 
 // Integers of any width, as contiguous int64. Numbers beyond int64 become its largest: no class.
+// What is that already is taken as it is: a call of NumPy's takes as long as a small loss.
 py::array read_target(py::handle value) {
   check<WrongType>(
       py::isinstance<py::array>(value), cross_entropy, ": target is of type ",
       [&] { return type_name(value); }, ", expected an array of integers");
   py::object target = py::reinterpret_borrow<py::object>(value);
-  const py::dtype dtype = py::reinterpret_borrow<py::array>(value).dtype();
+  const auto array = py::reinterpret_borrow<py::array>(value);
+  const py::dtype dtype = array.dtype();
+  constexpr int dense = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if (dtype.num() == py::dtype::num_of<int64_t>() && dtype.byteorder() == '=' &&
+      (array.flags() & dense) == dense)
+    return array;
   check<WrongType>(dtype.kind() == 'i' || dtype.kind() == 'u', cross_entropy, ": target.dtype is ",
                    text_of(value, "dtype"), ", expected integers");
   if (dtype.kind() == 'u' && dtype.itemsize() == 8) target = target.attr("clip")(0, INT64_MAX);
@@ -38,9 +45,9 @@ struct CrossEntropyArguments {
           ", expected (N, C)");
     check(m.shape[1] >= 1, cross_entropy, ": ", name, " has shape ", shape_text(m),
           ", expected 1 or more classes");
-    check(target.ndim() == 1 && target.shape(0) == m.shape[0], cross_entropy, ": target has shape ",
+    check(target.size() == m.shape[0], cross_entropy, ": target has shape ",
           text_of(target, "shape"), " and ", name, " has shape ", shape_text(m),
-          ", expected target of shape (", m.shape[0], ",)");
+          ", expected a target for each of ", m.shape[0], " rows");
     check(smoothing >= 0 && smoothing <= 1, cross_entropy, ": label_smoothing is ", smoothing,
           ", expected from 0 to 1");
     if (weight_value.is_none()) return;
@@ -62,39 +69,57 @@ struct CrossEntropyArguments {
   }
 };
 
+// The mean or the sum of the losses, or all of them; the logarithm of the softmax; and what each
+// loss is multiplied by: the mean of nothing is NaN, but passes no gradient.
 py::tuple call_cross_entropy_forward(py::handle input, py::handle target, py::handle weight,
-                                     py::handle ignore_index, double label_smoothing) {
+                                     py::handle ignore_index, double label_smoothing,
+                                     const std::string& reduction) {
   const CrossEntropyArguments in("input", input, target, weight, ignore_index, label_smoothing);
   const TensorView& view = in.matrix.view;
   py::array losses = new_array(view.dtype, view.shape, 1);
   py::array log_softmax = new_array(view.dtype, view.shape, 2);
-  void* losses_data = losses.mutable_data();
-  void* log_softmax_data = log_softmax.mutable_data();
+  const bool each = reduction == "none";
+  py::array output = each ? losses : new_array(view.dtype, view.shape, 0);
+  const TensorView of_samples = view_of(losses), log_p = view_of(log_softmax), to = view_of(output);
+  double scale = 1;
   compute(view.dtype, [&](auto zero) {
     using T = decltype(zero);
-    cross_entropy_forward(in.problem<T>(), view.as<const T>(), static_cast<T*>(log_softmax_data),
-                          static_cast<T*>(losses_data));
+    const CrossEntropy<T> problem = in.problem<T>();
+    const double counted = check_targets(problem);
+    cross_entropy_forward(problem, view.as<const T>(), log_p.as<T>(), of_samples.as<T>());
+    if (each) return;
+    T total = 0;
+    sum<T>(1, problem.samples, 1, of_samples.as<const T>(), &total);
+    const bool mean = reduction == "mean";
+    if (mean) scale = counted != 0 ? 1 / counted : 0;
+    *to.as<T>() = mean ? static_cast<T>(double(total) / counted) : total;
   });
-  return py::make_tuple(losses, log_softmax);
+  return py::make_tuple(output, log_softmax, scale);
 }
 
+// grad_loss: that of the only loss, or of the loss of each sample.
 py::array call_cross_entropy_backward(py::handle grad_loss, py::handle log_softmax,
                                       py::handle target, py::handle weight, py::handle ignore_index,
-                                      double label_smoothing) {
+                                      double label_smoothing, double scale) {
   const CrossEntropyArguments in("log_softmax", log_softmax, target, weight, ignore_index,
                                  label_smoothing);
   const TensorView& view = in.matrix.view;
   const Argument grad = read_contiguous(cross_entropy, "grad_loss", grad_loss);
   check<WrongType>(grad.view.dtype == view.dtype, cross_entropy,
                    ": grad_loss.dtype differs from the input's; expected the same dtype");
-  check(grad.view.ndim == 1 && grad.view.shape[0] == view.shape[0], cross_entropy,
-        ": grad_loss has shape ", shape_text(grad.view), ", expected (", view.shape[0], ",)");
+  const bool each = grad.view.ndim == 1;
+  check(grad.view.size() == (each ? view.shape[0] : 1), cross_entropy, ": grad_loss has shape ",
+        shape_text(grad.view), ", expected () or (", view.shape[0], ",)");
   py::array grad_input = new_array(view.dtype, view.shape, 2);
-  void* data = grad_input.mutable_data();
+  const TensorView to = view_of(grad_input);
   compute(view.dtype, [&](auto zero) {
     using T = decltype(zero);
-    cross_entropy_backward(in.problem<T>(), grad.view.as<const T>(), view.as<const T>(),
-                           static_cast<T*>(data));
+    const CrossEntropy<T> problem = in.problem<T>();
+    check_targets(problem);
+    const T* const g = grad.view.as<const T>();
+    const T scaled = each ? T(1) : static_cast<T>(double(*g) * scale);
+    cross_entropy_backward(problem, each ? g : &scaled, each ? 1 : 0, view.as<const T>(),
+                           to.as<T>());
   });
   return grad_input;
 }

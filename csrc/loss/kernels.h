@@ -20,11 +20,13 @@ struct CrossEntropy {
 
 template <class T>
 struct LossKernels {
-  // Samples [first, last). Matrices are (samples, classes), contiguous.
+  // Samples [first, last). Matrices are (samples, classes), contiguous. The gradient of sample i's
+  // loss is grad_losses[i * step].
   void (*cross_entropy_forward)(const CrossEntropy<T>& p, int64_t first, int64_t last,
                                 const T* input, T* log_softmax, T* losses);
   void (*cross_entropy_backward)(const CrossEntropy<T>& p, int64_t first, int64_t last,
-                                 const T* grad_losses, const T* log_softmax, T* grad_input);
+                                 const T* grad_losses, int64_t step, const T* log_softmax,
+                                 T* grad_input);
 };
 
 using LossTable = ByType<LossKernels>;

@@ -4,12 +4,16 @@
 
 namespace pyconv {
 
-// Throws InvalidArgument if a target is neither a class nor ignore_index.
+// What the samples that are not ignored count together: each the weight of its class. Throws
+// InvalidArgument if a target is neither a class nor ignore_index.
+template <class T>
+double check_targets(const CrossEntropy<T>& problem);
+// After check_targets. The gradient of sample i's loss is grad_losses[i * step].
 template <class T>
 void cross_entropy_forward(const CrossEntropy<T>& problem, const T* input, T* log_softmax,
                            T* losses);
 template <class T>
-void cross_entropy_backward(const CrossEntropy<T>& problem, const T* grad_losses,
+void cross_entropy_backward(const CrossEntropy<T>& problem, const T* grad_losses, int64_t step,
                             const T* log_softmax, T* grad_input);
 
 // The sum over n elements; the loss of each; and their gradients, multiplied by scale and, unless

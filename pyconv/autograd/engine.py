@@ -197,7 +197,7 @@ class _Run:
         if self.create_graph:
             leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
         elif leaf.grad is None:
-            leaf.grad = Tensor(np.array(gradient._array))
+            leaf.grad = Tensor(_core.copy(gradient._array))
         else:
             np.add(leaf.grad._array, gradient._array, out=leaf.grad._array)
             changed(leaf.grad)

@@ -20,7 +20,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 class CrossEntropy(Function):
-    """The loss of each sample of logits (N, C) with class indices (N,)."""
+    """The loss of logits (N, C) with N class indices: of each sample, or reduced."""
 
     @staticmethod
     def forward(
@@ -30,30 +30,30 @@ class CrossEntropy(Function):
         weight: Tensor | None,
         ignore_index: int,
         label_smoothing: float,
+        reduction: str,
     ) -> Tensor:
-        losses, log_p = _core.cross_entropy_forward(
-            input._array,
-            target._array,
-            None if weight is None else weight._array,
-            ignore_index,
-            label_smoothing,
+        class_weight = None if weight is None else weight._array
+        loss, log_p, ctx.scale = _core.cross_entropy_forward(
+            input._array, target._array, class_weight, ignore_index, label_smoothing, reduction
         )
         ctx.save_for_backward(input, Tensor(log_p), target, weight)
         ctx.options = ignore_index, label_smoothing
-        return Tensor(losses)
+        return Tensor(loss)
 
     @staticmethod
-    def backward(ctx: Any, grad_losses: Tensor) -> Any:
+    def backward(ctx: Any, grad_loss: Tensor) -> Any:
         input, log_p, target, weight = ctx.saved_tensors
         class_weight = None if weight is None else weight._array
         if is_grad_enabled():  # for second derivatives: the same in recorded operations
             wanted = Tensor(_wanted(log_p._array, target._array, class_weight, *ctx.options))
             error = softmax(input, 1) * wanted.sum(1, keepdim=True) - wanted
-            return grad_losses.unsqueeze(1) * error, None, None, None, None
+            grad = grad_loss.unsqueeze(1) if grad_loss.ndim else grad_loss * ctx.scale
+            return grad * error, None, None, None, None, None
+        index, smoothing = ctx.options
         grad_input = _core.cross_entropy_backward(
-            grad_losses._array, log_p._array, target._array, class_weight, *ctx.options
+            grad_loss._array, log_p._array, target._array, class_weight, index, smoothing, ctx.scale
         )
-        return Tensor(grad_input), None, None, None, None
+        return Tensor(grad_input), None, None, None, None, None
 
 
 def _wanted(
@@ -61,6 +61,7 @@ def _wanted(
 ) -> Array:
     """Return the distribution (N, C) that class indices, weights and smoothing ask for."""
     count, classes = log_p.shape
+    target = target.reshape(count)
     kept = np.flatnonzero(target != ignore_index)
     result = np.zeros((count, classes), log_p.dtype)
     result[kept] = smoothing / classes
@@ -119,25 +120,23 @@ def cross_entropy(
     """
     x, t = as_tensor(input, "input"), as_tensor(target, "target")
     w = None if weight is None else as_tensor(weight, "weight")
-    _check_options(x, w, reduction, label_smoothing)
+    shape_of_samples = _samples(x, w)
+    check_reduction("cross_entropy", reduction)
+    smoothing = probability("cross_entropy: label_smoothing", label_smoothing)
     logits = _rows(x)
-    if t.dtype.kind == "f":
-        losses = _of_probabilities(logits, x, t, w, label_smoothing)
-        total: Any = len(logits)
-    else:
-        classes = _classes(x, t)
+    if t._array.dtype.kind != "f":
+        _check_classes(x, t, shape_of_samples)
         index = integer("cross_entropy: ignore_index", ignore_index)
-        losses = CrossEntropy.apply(logits, classes, w, index, float(label_smoothing))
-        total = None
-        if reduction == "mean":
-            total = _total(classes._array, w, index)
+        loss = CrossEntropy.apply(logits, t, w, index, smoothing, reduction)
+        return Reshape.apply(loss, shape_of_samples) if reduction == "none" else loss
+    losses = _of_probabilities(logits, x, t, w, smoothing)
     if reduction == "none":
-        return Reshape.apply(losses, x.shape[:1] * (x.ndim > 1) + x.shape[2:])
+        return Reshape.apply(losses, shape_of_samples)
     loss = losses.sum()
     if reduction == "sum":
         return loss
     # The mean of nothing is NaN and passes no gradient.
-    return loss / total if total else loss * 0 + math.nan
+    return loss / len(logits) if len(logits) else loss * 0 + math.nan
 
 
 def check_reduction(op: str, reduction: Any) -> None:
@@ -145,18 +144,19 @@ def check_reduction(op: str, reduction: Any) -> None:
     one_of(f"{op}: reduction", reduction, REDUCTIONS)
 
 
-def _check_options(x: Tensor, w: Tensor | None, reduction: Any, label_smoothing: Any) -> None:
-    check_reduction("cross_entropy", reduction)
-    probability("cross_entropy: label_smoothing", label_smoothing)
-    if not x.ndim:
+def _samples(x: Tensor, w: Tensor | None) -> tuple[int, ...]:
+    """Return the shape of the losses of logits; ValueError if there is none."""
+    shape = x._array.shape
+    if not shape:
         raise ValueError("cross_entropy: input has shape (), expected (C,), (N, C) or (N, C, ...)")
-    classes = x.shape[1 if x.ndim > 1 else 0]
+    classes = shape[1] if len(shape) > 1 else shape[0]
     if not classes:
-        raise ValueError(f"cross_entropy: input has shape {x.shape}, expected at least one class")
+        raise ValueError(f"cross_entropy: input has shape {shape}, expected at least one class")
     if w is not None and w.shape != (classes,):
         raise ValueError(f"cross_entropy: weight has shape {w.shape}, expected ({classes},)")
     if w is not None and w.dtype.num != x.dtype.num:
         raise TypeError(f"cross_entropy: weight.dtype is {w.dtype} and input.dtype is {x.dtype}")
+    return shape[:1] + shape[2:] if len(shape) > 1 else ()
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -169,25 +169,15 @@ def _rows(x: Tensor) -> Tensor:
     return Reshape.apply(last, (x.numel() // x.shape[1], x.shape[1]))
 
 
-def _classes(x: Tensor, t: Tensor) -> Tensor:
-    """Check class indices and return them as one int64 vector."""
-    if t.dtype.kind not in "iu":
+def _check_classes(x: Tensor, t: Tensor, expected: tuple[int, ...]) -> None:
+    """Raise an error unless there is an integer for each sample."""
+    if t._array.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: target.dtype is {t.dtype}, expected integers")
-    expected = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
-    if t.shape != expected:
+    if t._array.shape != expected:
         raise ValueError(
             f"cross_entropy: target has shape {t.shape}, expected {expected} "
             f"for an input of shape {x.shape}"
         )
-    return Tensor(t._array.reshape(math.prod(expected)).astype(np.int64, copy=False))
-
-
-def _total(classes: Array, weight: Tensor | None, ignore_index: int) -> float:
-    """Return what the targets that are not ignored count together."""
-    kept = classes != ignore_index
-    if weight is None:
-        return int(np.count_nonzero(kept))
-    return float(weight._array[classes[kept]].sum())
 
 
 def _of_probabilities(
