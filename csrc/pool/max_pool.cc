@@ -47,8 +47,8 @@ bool for_planes(const PoolShape& s, const F& body) {
 // put(to, from) for the elements of `width` neighbouring channels and their places; step: from one
 // pixel to the next.
 template <class T, class F>
-inline bool scatter(const PoolShape& s, int64_t width, int64_t step, const T* from,
-                    const int64_t* indices, T* to, const F& put) {
+inline bool scatter_planes(const PoolShape& s, int64_t width, int64_t step, const T* from,
+                           const int64_t* indices, T* to, const F& put) {
   const auto in = static_cast<uint64_t>(s.in_pixels());
   const int64_t out = s.out_pixels();
   bool good = true;
@@ -63,7 +63,6 @@ inline bool scatter(const PoolShape& s, int64_t width, int64_t step, const T* fr
     }
     return good;
   }
-  for (uint64_t j = 0; j < in; ++j) std::fill_n(to + j * step, width, T(0));
   for (int64_t j = 0; j < out; ++j)
     for (int64_t c = 0; c < width; ++c) {
       const auto at = static_cast<uint64_t>(indices[j * step + c]);
@@ -73,6 +72,19 @@ inline bool scatter(const PoolShape& s, int64_t width, int64_t step, const T* fr
         good = false;
     }
   return good;
+}
+
+// The same for all elements, over zeros; false if a place is outside. An image of few channels that
+// are neighbours is a single task: its zeros at least are written by all threads.
+template <class T, class F>
+bool scatter(const PoolShape& s, const T* from, const int64_t* indices, T* to, const F& put) {
+  const int64_t all = s.batch * s.channels * s.in_pixels();
+  parallel_for(s.channels_last ? ceil_div(all, chunk) : 0, [&](int64_t task) {
+    std::fill_n(to + task * chunk, std::min(chunk, all - task * chunk), T(0));
+  });
+  return for_planes(s, [&](int64_t in, int64_t out, int64_t width, int64_t step) {
+    return scatter_planes(s, width, step, from + out, indices + out, to + in, put);
+  });
 }
 
 // Whether whole planes side by side are faster than lines of windows: where these have no pattern,
@@ -125,7 +137,9 @@ void max_pool_forward(const PoolShape& s, const TensorView& input, T* output, in
   const int64_t rows = lines * s.output[0] * s.output[1];
   const int64_t row_work = s.input[2] * std::max<int64_t>(1, seen[0][0].count * seen[1][0].count) *
                            (s.channels_last ? s.channels : 1);
-  const int64_t per_task = std::max<int64_t>(1, chunk / row_work);
+  // A row asks for the next one of the input: most of these belong to the same task.
+  const int64_t least = p.prefetch ? std::clamp<int64_t>(rows / 16, 1, 8) : 1;
+  const int64_t per_task = std::max(least, chunk / row_work);
   const auto kernel = pool_table().of<T>().max_forward;
   parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
     kernel(p, task * per_task, std::min(rows, (task + 1) * per_task));
@@ -144,10 +158,7 @@ void max_pool_backward(const PoolShape& s, const T* grad_output, const int64_t* 
             })->count;
   }
   if (most > most_meeting) {
-    for_planes(s, [&](int64_t in, int64_t out, int64_t width, int64_t step) {
-      return scatter(s, width, step, grad_output + out, indices + out, grad_input + in,
-                     [](T& sum, T value) { sum += value; });
-    });
+    scatter(s, grad_output, indices, grad_input, [](T& sum, T value) { sum += value; });
     return;
   }
   const MaxPoolBackward<T> p{s,
@@ -166,10 +177,7 @@ void max_pool_backward(const PoolShape& s, const T* grad_output, const int64_t* 
 
 template <class T>
 bool max_unpool(const PoolShape& s, const T* from, const int64_t* indices, T* to) {
-  return for_planes(s, [&](int64_t in, int64_t out, int64_t width, int64_t step) {
-    return scatter(s, width, step, from + out, indices + out, to + in,
-                   [](T& element, T value) { element = value; });
-  });
+  return scatter(s, from, indices, to, [](T& element, T value) { element = value; });
 }
 
 template <class T>

@@ -43,7 +43,8 @@ struct SeparableMap {
   int64_t channels;  // that are neighbours: 1 in C order
   const T *x, *end;
   T* y;
-  bool prefetch;  // x comes from memory: asks for rows ahead
+  bool prefetch;     // x comes from memory: asks for rows ahead
+  bool past_caches;  // y goes there, where whole vectors of channels are written
 };
 
 template <class T>
@@ -52,7 +53,7 @@ struct SeparableKernels {
   // Rows [first, last) of N*C*O*P, or of N*O*P of a few neighbouring channels with taps; buffer:
   // the rows of x that count together, and three vectors.
   void (*planes)(const SeparableMap<T>& map, int64_t first, int64_t last, T* buffer);
-  // Rows [first, last) of N*O*P, channels last.
+  // Pixels [first, last) of N*O*P*Q, channels last.
   void (*pixels)(const SeparableMap<T>& map, int64_t first, int64_t last, T* buffer);
 };
 

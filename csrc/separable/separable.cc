@@ -181,8 +181,9 @@ void set_bands(Separable& map, int i, int64_t in, std::vector<Band> bands,
 
 template <class T>
 void apply(const Separable& map, bool transposed, const T* x, T* y) {
-  const int64_t elements =
-      map.batch * map.channels * (transposed ? map.out_pixels() : map.in_pixels());
+  const int64_t images = map.batch * map.channels;
+  const int64_t elements = images * (transposed ? map.out_pixels() : map.in_pixels());
+  const int64_t results = images * (transposed ? map.in_pixels() : map.out_pixels());
   Axis turned[3];
   if (transposed) std::transform(map.axis, map.axis + 3, turned, transposed_axis);
   const Axis* const axes = transposed ? turned : map.axis;
@@ -192,23 +193,30 @@ void apply(const Separable& map, bool transposed, const T* x, T* y) {
   T* to = held.as<T>();
   const auto& kernels = separable_table().of<T>();
   const int64_t width = map.channels_last ? map.channels : 1;  // channels that are neighbours
-  SeparableMap<T> m{{}, {}, width, x, x + elements, y, elements * int64_t{sizeof(T)} > cached};
+  SeparableMap<T> m{{},
+                    {},
+                    width,
+                    x,
+                    x + elements,
+                    y,
+                    elements * int64_t{sizeof(T)} > cached,
+                    past_caches(results * int64_t{sizeof(T)})};
   for (int i = 0; i < 3; ++i) m.axis[i] = view(axes[i], to);
   const int64_t rows =
       map.batch * (map.channels / std::max<int64_t>(1, width)) * m.axis[0].out * m.axis[1].out;
   std::optional<TapTables<T>> tables;
   if (rows >= many_rows && suits_taps(axes[2], width))
     m.taps = tables.emplace(axes[2], width, kernels.lanes).view();
-  const auto kernel = map.channels_last && !tables ? kernels.pixels : kernels.planes;
-  const int64_t pixels = std::max(m.axis[0].in * m.axis[1].in * m.axis[2].in /
-                                      std::max<int64_t>(1, m.axis[0].out * m.axis[1].out),
-                                  m.axis[2].out);
-  const int64_t per_task = std::max<int64_t>(1, chunk / std::max<int64_t>(1, pixels * width));
+  const bool by_pixels = map.channels_last && !tables;
+  const auto kernel = by_pixels ? kernels.pixels : kernels.planes;
+  const int64_t units = by_pixels ? rows * m.axis[2].out : rows;
+  const int64_t tasks = std::max<int64_t>(1, std::max(elements, results) / chunk);
+  const int64_t per_task = std::max<int64_t>(1, units / tasks);
   const int64_t in_buffer = m.axis[2].in * width * std::max<int64_t>(1, m.taps.rows);
   const auto bytes = static_cast<size_t>(in_buffer + 3 * most_lanes) * sizeof(T);
-  parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
+  parallel_for(ceil_div(units, per_task), [&](int64_t task) {
     const Scratch buffer(bytes);
-    kernel(m, task * per_task, std::min(rows, (task + 1) * per_task), buffer.as<T>());
+    kernel(m, task * per_task, std::min(units, (task + 1) * per_task), buffer.as<T>());
   });
 }
 

@@ -303,7 +303,7 @@ struct Pixels {
   const T* width_weights;
   int64_t step;  // from one pixel to the next
   T divisor;
-  bool divides;
+  bool divides, past_caches;
 };
 
 // Count vectors of N channels.
@@ -327,7 +327,12 @@ inline __attribute__((always_inline)) void add_pixels_at(const Pixels<T>& p, con
 #pragma GCC unroll 4
     for (int i = 0; i < Count; ++i) sum[i] /= p.divisor;
 #pragma GCC unroll 4
-  for (int i = 0; i < Count; ++i) write(y + i * N, sum[i]);
+  for (int i = 0; i < Count; ++i) {
+    if constexpr (N == lanes<T>)
+      store(y + i * N, sum[i], p.past_caches);
+    else
+      write(y + i * N, sum[i]);
+  }
 }
 
 // Many pixels, one after the other as they lie in memory, added up where the result will be.
@@ -371,9 +376,11 @@ void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
   const auto& [depth, height, width] = m.axis;
   const int64_t step = m.channels, row = width.in * step, plane = height.in * row;
   const bool divides = depth.divisors || height.divisors || width.divisors;
-  Row at(first, depth.out, height.out);
-  T* y = m.y + first * width.out * step;
-  for (int64_t i = first; i < last; ++i, at.next(depth.out, height.out)) {
+  const bool past = m.past_caches && step % lanes<T> == 0 && aligned(m.y);
+  Row at(first / width.out, depth.out, height.out);
+  int64_t q = first % width.out;
+  T* y = m.y + first * step;
+  for (int64_t i = first; i < last; at.next(depth.out, height.out), q = 0) {
     const Band &d = depth.bands[at.o], &h = height.bands[at.p];
     const T by = divisor_of(depth, at.o) * divisor_of(height, at.p);
     const T* from = m.x + (at.plane * depth.in + d.first) * plane + h.first * row;
@@ -382,8 +389,9 @@ void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
                     nullptr,
                     step,
                     by,
-                    divides};
-    for (int64_t q = 0; q < width.out; ++q, y += step) {
+                    divides,
+                    past};
+    for (; q < width.out && i < last; ++q, ++i, y += step) {
       const Band& w = width.bands[q];
       if (d.count * h.count * w.count == 0) {
         for (int64_t c = 0; c < step; ++c) y[c] = 0;

@@ -12,7 +12,7 @@ from ..arguments import dtype_of
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
-from .elementwise import log
+from .elementwise import Sqrt, Square, log
 from .reduce import sum as sum_over
 from .shape import Reshape
 
@@ -255,9 +255,12 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if type(exponent) not in _NUMBERS:
         exponent = as_tensor(exponent, "exponent")
-    elif exponent in (2, 3) and isinstance(input, Tensor) and input._array.dtype.kind == "f":
-        square = mul(input, input)
-        return square if exponent == 2 else mul(square, input)
+    elif isinstance(input, Tensor) and input._array.dtype.num in _KERNELS:
+        if exponent == 0.5:
+            return Sqrt.apply(input)
+        if exponent in (2, 3):
+            square = Square.apply(input)
+            return square if exponent == 2 else mul(square, input)
     return Pow.apply(*tensors_of(input, exponent))
 
 

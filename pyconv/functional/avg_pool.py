@@ -9,6 +9,7 @@ from .. import _core
 from ..arguments import number
 from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
+from .activation import relu
 from .arithmetic import mul, pow, where
 from .comparison import eq
 from .elementwise import abs, neg
@@ -243,7 +244,7 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Tensor:
 def _norm(
     ndim: int, input: Any, norm_type: Any, kernel_size: Any, stride: Any, ceil_mode: bool
 ) -> Tensor:
-    """Take the root of the sum of powers: of the mean, times the size of the window."""
+    """Take the root of the sum of powers."""
     op = f"lp_pool{ndim}d"
     if number(f"{op}: norm_type", norm_type) == 0:
         raise ValueError(f"{op}: norm_type is {norm_type!r}, expected a number other than 0")
@@ -252,14 +253,16 @@ def _norm(
         largest = (max_pool1d, max_pool2d, max_pool3d)[ndim - 1]
         args = kernel_size, stride, 0, 1, ceil_mode
         return largest(abs(x), *args) if norm_type > 0 else neg(largest(neg(abs(x)), *args))
-    means = _mean(
-        _core.avg_pool, ndim, pow(x, norm_type), kernel_size, stride, 0, ceil_mode, True, None
-    )
-    sizes = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size,)
-    count = math.prod(sizes) if len(sizes) == ndim else math.prod(sizes) ** ndim
-    # Where all is zero the root has no derivative; the gradient is then 0.
-    means = where(eq(means, 0), 0.0, means)
-    return pow(mul(means, float(count)), 1 / norm_type)
+    divisor = None if ceil_mode else 1  # a window beyond the end: its mean, times a whole window
+    powers = pow(x, norm_type)
+    sums = _mean(_core.avg_pool, ndim, powers, kernel_size, stride, 0, ceil_mode, True, divisor)
+    if ceil_mode:
+        sizes = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size,)
+        count = math.prod(sizes) if len(sizes) == ndim else math.prod(sizes) ** ndim
+        sums = mul(sums, float(count))
+    # Where all is zero the root has no derivative; for a norm_type from 1 on the gradient is 0.
+    sums = relu(sums) if norm_type % 2 == 0 else where(eq(sums, 0), 0.0, sums)
+    return pow(sums, 1 / norm_type)
 
 
 def lp_pool1d(
