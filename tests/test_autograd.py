@@ -98,17 +98,20 @@ def test_gradients_of_two_leaves_share_no_memory():
 
 
 MEMORY_OF_OTHERS = {
-    "array": lambda a: a,
-    "view": lambda a: a.reshape(3, 1).reshape(3),
-    "buffer": lambda a: np.asarray(memoryview(a)),
-    "strided": lambda a: np.lib.stride_tricks.as_strided(a, (3,), (8,)),
-    "read-only": lambda a: np.broadcast_to(a, 3),
+    "tensor": lambda kept: kept,
+    "array": lambda kept: pyconv.from_numpy(kept.numpy()),
+    "view": lambda kept: pyconv.from_numpy(kept.numpy().reshape(3, 1).reshape(3)),
+    "buffer": lambda kept: pyconv.from_numpy(np.asarray(memoryview(kept.numpy()))),
+    "strided": lambda kept: pyconv.from_numpy(
+        np.lib.stride_tricks.as_strided(kept.numpy(), (3,), (8,))
+    ),
+    "read-only": lambda kept: pyconv.from_numpy(np.broadcast_to(kept.numpy(), 3)),
 }
 
 
 @pytest.mark.parametrize("see", MEMORY_OF_OTHERS.values(), ids=MEMORY_OF_OTHERS)
 def test_gradient_is_not_what_a_function_keeps(see):
-    kept = np.ones(3)
+    kept = pyconv.tensor(np.ones(3))
 
     class Constant(Function):
         @staticmethod
@@ -117,12 +120,12 @@ def test_gradient_is_not_what_a_function_keeps(see):
 
         @staticmethod
         def backward(ctx, g):
-            return pyconv.from_numpy(see(kept))
+            return see(kept)
 
     x = drawn(3)
     for _ in range(2):
         Constant.apply(x).sum().backward()
-    assert kept.tolist() == [1, 1, 1]
+    assert kept.numpy().tolist() == [1, 1, 1]
     assert x.grad.numpy().tolist() == [2, 2, 2]
 
 
