@@ -99,7 +99,8 @@ bool integer(const char* op, const char* name, py::handle value, int64_t& number
   return true;
 }
 
-// The same values in another array of the same shape.
+}  // namespace
+
 Argument copied(const Argument& from, py::array array) {
   const TensorView to = view_of(array);
   {
@@ -119,8 +120,6 @@ bool readable_in_place(const py::array& array) {
     if (array.shape(i) > 1 && array.strides(i) % size != 0) return false;
   return true;
 }
-
-}  // namespace
 
 std::string type_name(py::handle value) {
   return py::str(py::type::handle_of(value).attr("__name__"));

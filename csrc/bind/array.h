@@ -27,6 +27,11 @@ Argument read(const char* op, const char* name, py::handle value, DType expected
 Argument read_contiguous(const char* op, const char* name, py::handle value);
 Argument read_dense(const char* op, const char* name, py::handle value);
 
+// The same values in another array of the same shape.
+Argument copied(const Argument& from, py::array array);
+
+// Whether its elements are aligned, in the machine's byte order, and whole elements apart.
+bool readable_in_place(const py::array& array);
 // Whether value is an array of float32 or float64 in C order that a kernel can read where it lies.
 bool plain(py::handle value, TensorView& view);
 

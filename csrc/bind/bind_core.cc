@@ -71,11 +71,7 @@ py::array in_c_order(const py::array& array) {
 py::array copy_of(const py::array& array) {
   if (!has_kernels(array.ptr()) || array.ndim() > max_rank) return array.attr("copy")("K");
   const Argument from = read("copy", "array", array);
-  py::array result = new_array_like(from.view);
-  const TensorView to = view_of(result);
-  py::gil_scoped_release release;
-  copy(from.view, to);
-  return result;
+  return copied(from, new_array_like(from.view)).array;
 }
 
 // forward(ctx, x, shape) of Reshape, without a frame of Python's.

@@ -17,9 +17,8 @@ py::array read_target(py::handle value) {
   py::object target = py::reinterpret_borrow<py::object>(value);
   const auto array = py::reinterpret_borrow<py::array>(value);
   const py::dtype dtype = array.dtype();
-  constexpr int dense = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if (dtype.num() == py::dtype::num_of<int64_t>() && dtype.byteorder() == '=' &&
-      (array.flags() & dense) == dense)
+  if (dtype.num() == py::dtype::num_of<int64_t>() && (array.flags() & py::array::c_style) &&
+      readable_in_place(array))
     return array;
   check<WrongType>(dtype.kind() == 'i' || dtype.kind() == 'u', cross_entropy, ": target.dtype is ",
                    text_of(value, "dtype"), ", expected integers");
