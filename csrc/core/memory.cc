@@ -152,6 +152,7 @@ void* from_system(size_t bytes) {
 }
 
 thread_local std::optional<Rehearsal> own_rehearsal;
+thread_local KeptScratch* kept = nullptr;
 constexpr size_t mapped = size_t{1} << 16;  // rehearsed blocks from here on are mapped
 
 void* rehearsed_block(size_t bytes) {
@@ -191,6 +192,30 @@ int64_t end_rehearsal() {
 }
 
 Rehearsal* rehearsal() { return own_rehearsal ? &*own_rehearsal : nullptr; }
+
+KeptScratch::KeptScratch() { kept = this; }
+
+KeptScratch::~KeptScratch() {
+  kept = nullptr;
+  for (int i = 0; i < count_; ++i) release(blocks_[i].data, blocks_[i].bytes);
+}
+
+void* Scratch::take(size_t bytes) {
+  for (int i = kept ? kept->count_ - 1 : -1; i >= 0; --i) {
+    const auto block = kept->blocks_[i];
+    if (class_of(block.bytes) != class_of(bytes)) continue;
+    kept->blocks_[i] = kept->blocks_[--kept->count_];
+    return block.data;
+  }
+  return allocate(bytes);
+}
+
+void Scratch::give_back(void* block, size_t bytes) {
+  if (kept && kept->count_ < kept->most_blocks && bytes <= kept->most_bytes)
+    kept->blocks_[kept->count_++] = {block, bytes};
+  else
+    release(block, bytes);
+}
 
 void* allocate(size_t bytes) {
   if (bytes > largest) throw std::bad_alloc();

@@ -23,6 +23,7 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -139,6 +140,7 @@ class Pool {
   }
 
   void take_indices(uint32_t epoch, int thread) {
+    std::optional<KeptScratch> kept(std::in_place);
     const Body body = body_.load(std::memory_order_relaxed);
     const void* context = context_.load(std::memory_order_relaxed);
     const uint32_t n = n_.load(std::memory_order_relaxed);
@@ -161,6 +163,7 @@ class Pool {
       }
     }
     if (taken == 0) return;
+    kept.reset();  // the caller finds the memory as it was
     order_streams();
     done_.fetch_add(taken, std::memory_order_acq_rel);
   }

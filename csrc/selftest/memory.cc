@@ -69,6 +69,24 @@ void test_many_threads() {
   expect(memory_stats().allocated_bytes == before, "memory: all blocks came back");
 }
 
+// The threads of a job keep small blocks for their next index, of each size, until it is done.
+void test_jobs() {
+  const MemoryStats before = memory_stats();
+  set_num_threads(4);
+  std::vector<char> right(500, 1);
+  parallel_for(500, [&](int64_t i) {
+    const Scratch first(100 + i % 3 * 1000), second(100), large(size_t{1} << 19);
+    std::memset(first.as<char>(), static_cast<int>(i % 100), 100);
+    std::memset(second.as<char>(), 100, 100);
+    right[i] = first.as<char>()[99] == i % 100;
+  });
+  const MemoryStats after = memory_stats();
+  const int64_t taken = after.hits + after.misses - before.hits - before.misses;
+  expect(right == std::vector<char>(500, 1), "memory: no block of a job is given out twice");
+  expect(taken >= 500 && taken <= 500 + 4 * 4, "memory: a job asks for small blocks once");
+  expect(after.allocated_bytes == before.allocated_bytes, "memory: a job's blocks came back");
+}
+
 // Two of three indices run at once, each with its own memory.
 void test_rehearsal() {
   const MemoryStats before = memory_stats();
@@ -97,6 +115,7 @@ void test_memory() {
   test_statistics();
   test_too_large();
   test_many_threads();
+  test_jobs();
   test_rehearsal();
 }
 
