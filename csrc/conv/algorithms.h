@@ -11,7 +11,10 @@
 
 namespace pyconv {
 
-void im2col(const ConvProblem& problem);                // im2col.cc
+void im2col(const ConvProblem& problem);  // im2col.cc
+// Into how many parts im2col cuts the images, each the work of one thread, which then need not wait
+// for the others. 1: few images, or large ones, whose products all threads share.
+int64_t im2col_parts(const ConvProblem& problem);
 void implicit_gemm(const ConvProblem& problem);         // implicit_gemm.cc
 void implicit_gemm_weight(const ConvProblem& problem);  // its part for backward_weight
 void channels_last(const ConvProblem& problem);         // channels_last.cc

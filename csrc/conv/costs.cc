@@ -194,7 +194,8 @@ double im2col_cost(const ConvProblem& p) {
   const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
   const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
                       double(s.out_group());
-  const double wait = few ? 5000 : in_place ? 9000 : 15000;  // of threads for each other
+  // Of threads for each other, or the start of an image.
+  const double wait = im2col_parts(p) > 1 ? 1500 : few ? 5000 : in_place ? 9000 : 15000;
   const double written = weight ? writing_cycles(s, weight_write_cycles) : 0;
   const double slowness = in_place ? 1.03 : 1.08;
   return (slowness * multiply + form * images * pixels * rows + copy + wait * images + written) /

@@ -10,6 +10,7 @@
 // implicit_gemm.cc is the fast one.
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "conv/algorithms.h"
 #include "core/memory.h"
@@ -20,6 +21,9 @@ namespace pyconv {
 namespace {
 
 constexpr int64_t rows_per_task = 16;
+// Of an image that is the work of one thread: elements of the columns and of a copy of the
+// gradient, and multiply-adds. And of weights, of whose gradient each part of the images has a sum.
+constexpr int64_t small_scratch = 1 << 17, small_work = 1 << 22, small_weights = 1 << 14;
 
 // Of `images` images from `image` on, one matrix after the other.
 template <class T>
@@ -66,14 +70,13 @@ class ColumnsMatrix {
       : shape_(*p.shape),
         input_(p.input),
         of_(shape_, input_),
-        in_place_(is_pointwise(shape_) && in_c_order(input_)),
-        size_(in_place_ ? 0 : of_.rows() * of_.pixels()),
-        scratch_(size_t(size_) * sizeof(T)) {}
+        in_place_(is_pointwise(shape_) && in_c_order(input_)) {}
 
-  const T* of(int64_t image, int64_t group) const {
+  int64_t size() const { return in_place_ ? 0 : of_.rows() * of_.pixels(); }  // of scratch
+  const T* of(int64_t image, int64_t group, T* scratch) const {
     if (in_place_) return part_of(input_, image, group, shape_.in_group()).template as<const T>();
-    write_columns(of_, image, 1, group, scratch_.template as<T>());
-    return scratch_.template as<const T>();
+    write_columns(of_, image, 1, group, scratch);
+    return scratch;
   }
 
  private:
@@ -81,29 +84,38 @@ class ColumnsMatrix {
   const TensorView& input_;
   const ColumnsOf<T> of_;
   const bool in_place_;
-  const int64_t size_;
-  const Scratch scratch_;
 };
+
+// Calls body(part, image, group, scratch) for all images and groups; scratch has `size` elements.
+template <class T, class F>
+void for_images(const ConvProblem& p, int64_t size, const F& body) {
+  const ConvShape& s = *p.shape;
+  const int64_t images = s.batch * s.groups, parts = im2col_parts(p);
+  parallel_for(parts, [&](int64_t part) {
+    const Scratch scratch(size_t(size) * sizeof(T));
+    for (int64_t i = images * part / parts; i < images * (part + 1) / parts; ++i)
+      body(part, i / s.groups, i % s.groups, scratch.template as<T>());
+  });
+}
 
 template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t rows = s.in_group() * s.taps(), pixels = s.out_pixels();
   const ColumnsMatrix<T> columns(p);
-  for (int64_t image = 0; image < s.batch; ++image)
-    for (int64_t group = 0; group < s.groups; ++group) {
-      const int64_t k = group * s.out_group();
-      GemmProblem<T> product{};
-      product.m = s.out_group();
-      product.n = pixels;
-      product.k = rows;
-      product.a = {static_cast<const T*>(p.weight) + k * rows, rows, 1};
-      product.b = {columns.of(image, group), pixels, 1};
-      product.c = static_cast<T*>(p.result) + (image * s.out_channels + k) * pixels;
-      product.c_row = pixels;
-      if (p.bias) product.epilogue.row_bias = static_cast<const T*>(p.bias) + k;
-      gemm(product);
-    }
+  for_images<T>(p, columns.size(), [&](int64_t, int64_t image, int64_t group, T* scratch) {
+    const int64_t k = group * s.out_group();
+    GemmProblem<T> product{};
+    product.m = s.out_group();
+    product.n = pixels;
+    product.k = rows;
+    product.a = {static_cast<const T*>(p.weight) + k * rows, rows, 1};
+    product.b = {columns.of(image, group, scratch), pixels, 1};
+    product.c = static_cast<T*>(p.result) + (image * s.out_channels + k) * pixels;
+    product.c_row = pixels;
+    if (p.bias) product.epilogue.row_bias = static_cast<const T*>(p.bias) + k;
+    gemm(product);
+  });
 }
 
 template <class T>
@@ -111,57 +123,64 @@ void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t rows = s.in_group() * s.taps(), pixels = s.out_pixels();
   const bool in_place = is_pointwise(s);
-  const Scratch columns(in_place ? 0 : size_t(rows * pixels) * sizeof(T));
+  const int64_t size = in_place ? 0 : rows * pixels;
   const T* const bias = static_cast<const T*>(p.bias);
   if (!in_place) fill_input(s, bias, false, static_cast<T*>(p.result));
   const ColumnsOf<T> of(s, images_view(s, static_cast<T*>(p.result)));
-  for (int64_t image = 0; image < s.batch; ++image)
-    for (int64_t group = 0; group < s.groups; ++group) {
-      const COrder grad_output(part_of(p.output, image, group, s.out_group()));
-      GemmProblem<T> product{};
-      product.m = rows;
-      product.n = pixels;
-      product.k = s.out_group();
-      product.a = {static_cast<const T*>(p.weight) + group * s.out_group() * rows, 1, rows};
-      product.b = {grad_output.view().as<const T>(), pixels, 1};
-      product.c_row = pixels;
-      T* const result = static_cast<T*>(p.result) + group * s.in_group() * s.in_pixels();
-      if (in_place) {
-        product.c = result + image * s.in_channels * pixels;
-        if (bias) product.epilogue.row_bias = bias + group * rows;
-        gemm(product);
-        continue;
-      }
-      product.c = columns.as<T>();
-      gemm(product);
-      const Columns<T> to = of.group(group);
-      parallel_for(s.in_group(), [&](int64_t channel) {  // overlapping windows share no channel
-        conv_table().of<T>().add_columns(to, image, channel * s.taps(), s.taps(),
-                                         columns.as<T>() + channel * s.taps() * pixels, result);
-      });
+  for_images<T>(p, size, [&](int64_t, int64_t image, int64_t group, T* columns) {
+    const COrder grad_output(part_of(p.output, image, group, s.out_group()));
+    GemmProblem<T> product{};
+    product.m = rows;
+    product.n = pixels;
+    product.k = s.out_group();
+    product.a = {static_cast<const T*>(p.weight) + group * s.out_group() * rows, 1, rows};
+    product.b = {grad_output.view().as<const T>(), pixels, 1};
+    product.c_row = pixels;
+    T* const result = static_cast<T*>(p.result) + group * s.in_group() * s.in_pixels();
+    if (in_place) {
+      product.c = result + image * s.in_channels * pixels;
+      if (bias) product.epilogue.row_bias = bias + group * rows;
+      return gemm(product);
     }
+    product.c = columns;
+    gemm(product);
+    const Columns<T> to = of.group(group);
+    parallel_for(s.in_group(), [&](int64_t channel) {  // overlapping windows share no channel
+      conv_table().of<T>().add_columns(to, image, channel * s.taps(), s.taps(),
+                                       columns + channel * s.taps() * pixels, result);
+    });
+  });
 }
 
 template <class T>
 void backward_weight(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t rows = s.in_group() * s.taps(), pixels = s.out_pixels();
+  const int64_t weights = s.out_channels * rows;
   const ColumnsMatrix<T> columns(p);
-  std::memset(p.result, 0, size_t(s.out_channels * rows) * sizeof(T));
-  for (int64_t image = 0; image < s.batch; ++image)
-    for (int64_t group = 0; group < s.groups; ++group) {
-      const COrder grad_output(part_of(p.output, image, group, s.out_group()));
-      GemmProblem<T> product{};
-      product.m = s.out_group();
-      product.n = rows;
-      product.k = pixels;
-      product.a = {grad_output.view().as<const T>(), pixels, 1};
-      product.b = {columns.of(image, group), 1, pixels};
-      product.c = static_cast<T*>(p.result) + group * s.out_group() * rows;
-      product.c_row = rows;
-      product.accumulate = true;
-      gemm(product);
-    }
+  // Each part of the images has a sum of its own, the first one in the result.
+  const int64_t parts = im2col_parts(p);
+  T* const result = static_cast<T*>(p.result);
+  const Scratch others(size_t((parts - 1) * weights) * sizeof(T));
+  const auto sum_of = [&](int64_t part) {
+    return part == 0 ? result : others.as<T>() + (part - 1) * weights;
+  };
+  for (int64_t i = 0; i < parts; ++i) std::memset(sum_of(i), 0, size_t(weights) * sizeof(T));
+  for_images<T>(p, columns.size(), [&](int64_t part, int64_t image, int64_t group, T* scratch) {
+    const COrder grad_output(part_of(p.output, image, group, s.out_group()));
+    GemmProblem<T> product{};
+    product.m = s.out_group();
+    product.n = rows;
+    product.k = pixels;
+    product.a = {grad_output.view().as<const T>(), pixels, 1};
+    product.b = {columns.of(image, group, scratch), 1, pixels};
+    product.c = sum_of(part) + group * s.out_group() * rows;
+    product.c_row = rows;
+    product.accumulate = true;
+    gemm(product);
+  });
+  for (int64_t i = 1; i < parts; ++i)
+    std::transform(result, result + weights, sum_of(i), result, std::plus<T>());
 }
 
 template <class T>
@@ -184,6 +203,22 @@ void run(const ConvProblem& p) {
 }
 
 }  // namespace
+
+int64_t im2col_parts(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const bool back = p.direction == ConvDirection::backward_input;
+  const bool in_place = is_pointwise(s) && (back || in_c_order(p.input));
+  const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
+  const int64_t images = s.batch * s.groups, weights = s.out_group() * s.in_group() * s.taps();
+  // As doubles: a problem that will be refused may be too large for a number.
+  const double pixels = double(s.out_pixels());
+  const double scratch = (in_place ? 0 : double(s.in_group() * s.taps()) * pixels) +
+                         (copied ? double(s.out_group()) * pixels : 0);
+  const bool small = scratch <= small_scratch && double(weights) * pixels <= small_work;
+  const bool fits =
+      p.direction != ConvDirection::backward_weight || s.groups * weights <= small_weights;
+  return small && fits && images >= enough_tasks / 2 ? std::min(images, enough_tasks) : 1;
+}
 
 void im2col(const ConvProblem& p) {
   if (p.dtype == DType::float32)
