@@ -62,6 +62,24 @@ def test_max_pool_special_values(
         np.testing.assert_array_equal(alone.numpy(), output.numpy())
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("divisor", [3, 6, 7, 9, 49, 1000, 99_999, -12])
+def test_averages_are_divided_as_by_a_division(isa: str, dtype: Any, divisor: int) -> None:
+    """Of any size, infinities, NaN and zeros of both signs, in both layouts."""
+    rng = np.random.default_rng(abs(divisor))
+    info = np.finfo(dtype)
+    size = rng.uniform(info.minexp, info.maxexp, (2, 32, 40, 24))
+    x = (rng.uniform(-1, 1, size.shape) * 2.0**size).astype(dtype)
+    x[:, :5, 3] = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0]).reshape(5, 1)
+    last = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
+    for images in (x, last):
+        with force(isa=isa):
+            output = F.avg_pool2d(images, 1, divisor_override=divisor).numpy()
+        np.testing.assert_array_equal(output, x / dtype(divisor))
+        np.testing.assert_array_equal(np.signbit(output[:, 3:5]), np.signbit(x[:, 3:5] / divisor))
+
+
 MAX_POOLS = [f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3)]
 
 

@@ -44,14 +44,15 @@ struct SeparableMap {
   const T *x, *end;
   T* y;
   bool prefetch;     // x comes from memory: asks for rows ahead
-  bool past_caches;  // y goes there, where whole vectors of channels are written
+  bool past_caches;  // y goes there, where its rows or pixels are whole vectors
 };
 
 template <class T>
 struct SeparableKernels {
   int lanes;
   // Rows [first, last) of N*C*O*P, or of N*O*P of a few neighbouring channels with taps; buffer:
-  // the rows of x that count together, and three vectors.
+  // the rows of x that count together and three vectors, and if y goes past the caches as many rows
+  // of y.
   void (*planes)(const SeparableMap<T>& map, int64_t first, int64_t last, T* buffer);
   // Pixels [first, last) of N*O*P*Q, channels last.
   void (*pixels)(const SeparableMap<T>& map, int64_t first, int64_t last, T* buffer);

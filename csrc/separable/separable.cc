@@ -17,6 +17,7 @@ namespace {
 
 constexpr int64_t chunk = 32768;              // elements read or written per task
 constexpr int64_t cached = int64_t{1} << 23;  // bytes that may be in a cache
+constexpr int64_t in_l1 = 16384;              // bytes, beside what else is there
 constexpr int64_t most_lanes = 16;
 constexpr int64_t many_rows = 32;        // else tables cost more than they save
 constexpr int64_t long_pattern = 28;     // elements of the result, from which a pattern is faster
@@ -212,8 +213,13 @@ void apply(const Separable& map, bool transposed, const T* x, T* y) {
   const int64_t units = by_pixels ? rows * m.axis[2].out : rows;
   const int64_t tasks = std::max<int64_t>(1, std::max(elements, results) / chunk);
   const int64_t per_task = std::max<int64_t>(1, units / tasks);
-  const int64_t in_buffer = m.axis[2].in * width * std::max<int64_t>(1, m.taps.rows);
-  const auto bytes = static_cast<size_t>(in_buffer + 3 * most_lanes) * sizeof(T);
+  const int64_t together = std::max<int64_t>(1, m.taps.rows);
+  // Rows in C order are made in L1 first: long ones are not.
+  const int64_t made = together * m.axis[2].out * width * int64_t{sizeof(T)};
+  if (!by_pixels && made > in_l1) m.past_caches = false;
+  const int64_t in_buffer = together * m.axis[2].in * width + 3 * most_lanes;
+  const int64_t out_buffer = m.past_caches ? together * m.axis[2].out * width : 0;
+  const auto bytes = by_pixels ? 0 : static_cast<size_t>(in_buffer + out_buffer) * sizeof(T);
   parallel_for(ceil_div(units, per_task), [&](int64_t task) {
     const Scratch buffer(bytes);
     kernel(m, task * per_task, std::min(units, (task + 1) * per_task), buffer.as<T>());

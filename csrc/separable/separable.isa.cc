@@ -261,8 +261,10 @@ void planes(const SeparableMap<T>& m, int64_t first, int64_t last, T* buffer) {
   const int64_t row = width.in * m.channels, plane = height.in * row, out = width.out * m.channels;
   const bool divides = depth.divisors || height.divisors || width.divisors;
   const int64_t per_row = depth.in * plane / (depth.out * height.out);
-  const T* const end = m.y + last * out;
   const int64_t together = m.taps.vectors ? m.taps.rows : 1;
+  // Rows that go past the caches are made where they stay in the cache.
+  T* const made = buffer + together * row + 3 * lanes<T>;
+  const bool past = m.past_caches && out % lanes<T> == 0 && aligned(m.y);
   Row at(first, depth.out, height.out);
   T* y = m.y + first * out;
   for (int64_t i = first; i < last;) {
@@ -283,12 +285,14 @@ void planes(const SeparableMap<T>& m, int64_t first, int64_t last, T* buffer) {
       else
         add_rows(rows, row, x, m.end, to);
     }
+    T* const to = past ? made : y;
     if (m.taps.vectors)
-      along_taps(m.taps, together * out, from, y, end);
+      along_taps(m.taps, together * out, from, to, past ? made + together * out : m.y + last * out);
     else
-      along(width, from, y);
-    for (int64_t r = 0; r < n; ++r, y += out)
-      if (divides) divide(width, out, by[r], y);
+      along(width, from, to);
+    for (int64_t r = 0; divides && r < n; ++r) divide(width, out, by[r], to + r * out);
+    for (int64_t j = 0; past && j < n * out; j += lanes<T>) stream(y + j, load(made + j));
+    y += n * out;
   }
 }
 
