@@ -138,17 +138,17 @@ void forward(const ConvProblem& p) {
 
   const int64_t columns = columns_of(p), across = ceil_div(s.output[2], columns);
   int64_t rows = s.output[1];
+  const auto work = [&] { return rows * columns * s.out_channels * depth; };  // of a band
   const auto fewer_are_better = [&] {
     const int64_t tasks = images * ceil_div(s.output[1], rows) * across;
     return bytes_of_window(p, rows, columns) > good_window ||
-           (tasks < enough_tasks && rows * columns * s.out_channels * depth > enough_work);
+           (tasks < enough_tasks && work() > enough_work);
   };
   while (rows > 1 && fewer_are_better()) rows = ceil_div(rows, 2);
   const Window window(s, rows, columns);
   const int64_t down = ceil_div(s.output[1], rows), bands = images * down * across;
-  const int64_t work = rows * columns * s.out_channels * depth;
   const int64_t together =
-      std::clamp<int64_t>(enough_work / work, 1, ceil_div(bands, enough_tasks));
+      std::clamp<int64_t>(enough_work / work(), 1, ceil_div(bands, enough_tasks));
   // Of few bands each is the work of several tasks, for some outputs each.
   const int64_t most_parts = std::max<int64_t>(1, enough_tasks / bands);
   const int64_t panels =

@@ -62,17 +62,26 @@ TensorView part_of(TensorView view, int64_t image, int64_t group, int64_t channe
   return of_group(view, group, channels);
 }
 
+// Whether the columns of the images are these themselves.
+bool columns_in_place(const ConvProblem& p) {
+  return is_pointwise(*p.shape) &&
+         (p.direction == ConvDirection::backward_input || in_c_order(p.input));
+}
+
+// Elements of the columns of one image and group. As a double: of a problem that will be refused it
+// may be too much for a number.
+double columns_size(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  return columns_in_place(p) ? 0 : double(s.in_group() * s.taps()) * double(s.out_pixels());
+}
+
 // The columns of one image and group at a time, where the images lie if they are that.
 template <class T>
 class ColumnsMatrix {
  public:
   explicit ColumnsMatrix(const ConvProblem& p)
-      : shape_(*p.shape),
-        input_(p.input),
-        of_(shape_, input_),
-        in_place_(is_pointwise(shape_) && in_c_order(input_)) {}
+      : shape_(*p.shape), input_(p.input), of_(shape_, input_), in_place_(columns_in_place(p)) {}
 
-  int64_t size() const { return in_place_ ? 0 : of_.rows() * of_.pixels(); }  // of scratch
   const T* of(int64_t image, int64_t group, T* scratch) const {
     if (in_place_) return part_of(input_, image, group, shape_.in_group()).template as<const T>();
     write_columns(of_, image, 1, group, scratch);
@@ -86,13 +95,13 @@ class ColumnsMatrix {
   const bool in_place_;
 };
 
-// Calls body(part, image, group, scratch) for all images and groups; scratch has `size` elements.
+// Calls body(part, image, group, scratch) for all images and groups, with scratch for the columns.
 template <class T, class F>
-void for_images(const ConvProblem& p, int64_t size, const F& body) {
+void for_images(const ConvProblem& p, const F& body) {
   const ConvShape& s = *p.shape;
   const int64_t images = s.batch * s.groups, parts = im2col_parts(p);
   parallel_for(parts, [&](int64_t part) {
-    const Scratch scratch(size_t(size) * sizeof(T));
+    const Scratch scratch(size_t(columns_size(p)) * sizeof(T));
     for (int64_t i = images * part / parts; i < images * (part + 1) / parts; ++i)
       body(part, i / s.groups, i % s.groups, scratch.template as<T>());
   });
@@ -103,7 +112,7 @@ void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t rows = s.in_group() * s.taps(), pixels = s.out_pixels();
   const ColumnsMatrix<T> columns(p);
-  for_images<T>(p, columns.size(), [&](int64_t, int64_t image, int64_t group, T* scratch) {
+  for_images<T>(p, [&](int64_t, int64_t image, int64_t group, T* scratch) {
     const int64_t k = group * s.out_group();
     GemmProblem<T> product{};
     product.m = s.out_group();
@@ -122,12 +131,11 @@ template <class T>
 void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const int64_t rows = s.in_group() * s.taps(), pixels = s.out_pixels();
-  const bool in_place = is_pointwise(s);
-  const int64_t size = in_place ? 0 : rows * pixels;
+  const bool in_place = columns_in_place(p);
   const T* const bias = static_cast<const T*>(p.bias);
   if (!in_place) fill_input(s, bias, false, static_cast<T*>(p.result));
   const ColumnsOf<T> of(s, images_view(s, static_cast<T*>(p.result)));
-  for_images<T>(p, size, [&](int64_t, int64_t image, int64_t group, T* columns) {
+  for_images<T>(p, [&](int64_t, int64_t image, int64_t group, T* columns) {
     const COrder grad_output(part_of(p.output, image, group, s.out_group()));
     GemmProblem<T> product{};
     product.m = rows;
@@ -166,7 +174,7 @@ void backward_weight(const ConvProblem& p) {
     return part == 0 ? result : others.as<T>() + (part - 1) * weights;
   };
   for (int64_t i = 0; i < parts; ++i) std::memset(sum_of(i), 0, size_t(weights) * sizeof(T));
-  for_images<T>(p, columns.size(), [&](int64_t part, int64_t image, int64_t group, T* scratch) {
+  for_images<T>(p, [&](int64_t part, int64_t image, int64_t group, T* scratch) {
     const COrder grad_output(part_of(p.output, image, group, s.out_group()));
     GemmProblem<T> product{};
     product.m = s.out_group();
@@ -206,14 +214,10 @@ void run(const ConvProblem& p) {
 
 int64_t im2col_parts(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
-  const bool back = p.direction == ConvDirection::backward_input;
-  const bool in_place = is_pointwise(s) && (back || in_c_order(p.input));
   const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
   const int64_t images = s.batch * s.groups, weights = s.out_group() * s.in_group() * s.taps();
-  // As doubles: a problem that will be refused may be too large for a number.
   const double pixels = double(s.out_pixels());
-  const double scratch = (in_place ? 0 : double(s.in_group() * s.taps()) * pixels) +
-                         (copied ? double(s.out_group()) * pixels : 0);
+  const double scratch = columns_size(p) + (copied ? double(s.out_group()) * pixels : 0);
   const bool small = scratch <= small_scratch && double(weights) * pixels <= small_work;
   const bool fits =
       p.direction != ConvDirection::backward_weight || s.groups * weights <= small_weights;

@@ -23,7 +23,6 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -140,7 +139,15 @@ class Pool {
   }
 
   void take_indices(uint32_t epoch, int thread) {
-    std::optional<KeptScratch> kept(std::in_place);
+    const uint32_t taken = compute_indices(epoch, thread);
+    if (taken == 0) return;
+    order_streams();
+    done_.fetch_add(taken, std::memory_order_acq_rel);
+  }
+
+  // How many. What they kept of the memory is given back when it returns.
+  uint32_t compute_indices(uint32_t epoch, int thread) {
+    const KeptScratch kept;
     const Body body = body_.load(std::memory_order_relaxed);
     const void* context = context_.load(std::memory_order_relaxed);
     const uint32_t n = n_.load(std::memory_order_relaxed);
@@ -162,10 +169,7 @@ class Pool {
         ticket = left.load(std::memory_order_acquire);
       }
     }
-    if (taken == 0) return;
-    kept.reset();  // the caller finds the memory as it was
-    order_streams();
-    done_.fetch_add(taken, std::memory_order_acq_rel);
+    return taken;
   }
 
   void work(int thread) {

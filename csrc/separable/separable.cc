@@ -215,13 +215,12 @@ void apply(const Separable& map, bool transposed, const T* x, T* y) {
   const int64_t per_task = std::max<int64_t>(1, units / tasks);
   const int64_t together = std::max<int64_t>(1, m.taps.rows);
   // Rows in C order are made in L1 first: long ones are not.
-  const int64_t made = together * m.axis[2].out * width * int64_t{sizeof(T)};
-  if (!by_pixels && made > in_l1) m.past_caches = false;
-  const int64_t in_buffer = together * m.axis[2].in * width + 3 * most_lanes;
-  const int64_t out_buffer = m.past_caches ? together * m.axis[2].out * width : 0;
-  const auto bytes = by_pixels ? 0 : static_cast<size_t>(in_buffer + out_buffer) * sizeof(T);
+  const int64_t made = together * m.axis[2].out * width;
+  if (!by_pixels && made * int64_t{sizeof(T)} > in_l1) m.past_caches = false;
+  const int64_t read = together * m.axis[2].in * width + 3 * most_lanes;
+  const int64_t buffered = by_pixels ? 0 : read + (m.past_caches ? made : 0);
   parallel_for(ceil_div(units, per_task), [&](int64_t task) {
-    const Scratch buffer(bytes);
+    const Scratch buffer(static_cast<size_t>(buffered) * sizeof(T));
     kernel(m, task * per_task, std::min(units, (task + 1) * per_task), buffer.as<T>());
   });
 }
