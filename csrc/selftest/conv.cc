@@ -292,7 +292,8 @@ bool meets_denormals(const F& run) {
 }
 
 template <class T>
-void test_case(const Case<T>& drawn, const std::string& where) {
+void test_case(const Case<T>& drawn, const std::vector<int>& thread_counts,
+               const std::string& where) {
   const std::string op = "conv" + std::to_string(drawn.s.ndim) + "d";
   for (const auto& algorithm : conv_algorithms()) {
     const int64_t factor = algorithm == "winograd" ? 8 : 1;  // of the error
@@ -306,7 +307,7 @@ void test_case(const Case<T>& drawn, const std::string& where) {
       const bool denormals = meets_denormals([&] { alone = drawn.run(direction); });
       expect(!denormals, what + ": no memory is read that was not written");
       expect_close(alone, drawn.truth(direction), factor * drawn.terms(direction), what);
-      for (int threads : {2, 7}) {
+      for (int threads : thread_counts) {
         set_num_threads(threads);
         const std::vector<T> shared = drawn.run(direction);
         expect(same_bits(shared, alone),
@@ -341,7 +342,9 @@ void test_unfold(const Case<T>& drawn, const std::string& where) {
 
 void test_conv() {
   const int before = get_num_threads();
-  on_every_isa([](auto zero, const std::string& where) {
+  // None where the process is to have one: QEMU 7 may crash as thousands of threads come and go.
+  const std::vector<int> thread_counts = before == 1 ? std::vector<int>{} : std::vector<int>{2, 7};
+  on_every_isa([&](auto zero, const std::string& where) {
     using T = decltype(zero);
     Random random(2);
     for (int i = 0; i < draws; ++i) {
@@ -350,7 +353,7 @@ void test_conv() {
                               : i % 3 == 2 ? draw_grouped(random)
                                            : draw(random, i % 10 == 9 ? 40 : 6);
       const Case<T> drawn(random, shape);
-      test_case(drawn, where + ", case " + std::to_string(i));
+      test_case(drawn, thread_counts, where + ", case " + std::to_string(i));
       test_unfold(drawn, where + ", case " + std::to_string(i));
     }
   });

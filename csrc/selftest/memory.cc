@@ -111,12 +111,14 @@ void test_rehearsal() {
 }  // namespace
 
 void test_memory() {
+  const int before = get_num_threads();
   test_blocks();
   test_statistics();
   test_too_large();
   test_many_threads();
   test_jobs();
   test_rehearsal();
+  set_num_threads(before);
 }
 
 }  // namespace pyconv::selftest
