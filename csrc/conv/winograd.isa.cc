@@ -165,7 +165,7 @@ void transform_output(const T* values, int64_t plane, const T* bias, int64_t cha
         [&](int i, int j) { return load(values + (i * 6 + j) * plane + c); },
         [&](int i, int j, Vec<T> v) {
           if (T* const pixel = pixels[i * Outputs + j])
-            store(pixel + c, v + start, past_caches && aligned(pixel + c));
+            store(pixel + c, v + start, fills_line && past_caches && aligned(pixel + c));
         });
   });
 }

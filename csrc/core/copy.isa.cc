@@ -9,8 +9,8 @@ template <class T>
 void copy_row(int64_t n, const T* from, T* to, bool past_caches) {
   constexpr int L = lanes<T>;
   int64_t i = 0;
-  past_caches = past_caches && aligned(to);
-  for (; i + L <= n; i += L) store(to + i, load(from + i), past_caches);
+  const int64_t past = lines_past(to, n, past_caches);
+  for (; i + L <= n; i += L) store(to + i, load(from + i), i < past);
   if (i < n) store_part(to + i, n - i, load_part(from + i, n - i, T(0)));
 }
 
@@ -100,8 +100,8 @@ void copy_column(int64_t rows, const T* from, T* to, bool past_caches) {
           past);
   };
   int64_t i = 0;
-  past_caches = past_caches && aligned(to);
-  for (; i + L < rows; i += L) vector(i, past_caches);
+  const int64_t past = lines_past(to, rows - 1 - L, past_caches);
+  for (; i + L < rows; i += L) vector(i, i < past);
   if (rows > L && i < rows - 1) vector(rows - 1 - L, false);
   for (i = rows > L ? rows - 1 : 0; i < rows; ++i) to[i] = from[i * Step + Column];
 }

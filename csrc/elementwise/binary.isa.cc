@@ -17,7 +17,8 @@ inline __attribute__((always_inline)) void row_of(int64_t n, T* to, bool past_ca
   constexpr int L = lanes<T>;
   if (n < L) return store_part(to, n, part());
   int64_t i = 0;
-  for (; i + L <= n; i += L) store(to + i, f(i), past_caches);
+  const int64_t past = lines_past(to, n % L ? n - L : n, past_caches);
+  for (; i + L <= n; i += L) store(to + i, f(i), i < past);
   if (i < n) store(to + n - L, f(n - L));
 }
 
@@ -32,17 +33,18 @@ __attribute__((flatten)) void binary(int64_t rows, int64_t columns, Operand<T> a
                    b.column ? load_part(y, columns, T(1)) : broadcast(*y), Op);
     };
     T* const row = to + i * to_row;
-    const bool past = past_caches && aligned(row);
     if (a.column && b.column) {
       row_of(
-          columns, row, past, [&](int64_t j) { return of<T>(load(x + j), load(y + j), Op); }, part);
+          columns, row, past_caches, [&](int64_t j) { return of<T>(load(x + j), load(y + j), Op); },
+          part);
     } else if (a.column) {
       const Vec<T> one = broadcast(*y);
-      row_of(columns, row, past, [&](int64_t j) { return of<T>(load(x + j), one, Op); }, part);
+      row_of(
+          columns, row, past_caches, [&](int64_t j) { return of<T>(load(x + j), one, Op); }, part);
     } else {
       const Vec<T> one = broadcast(*x);
       row_of(
-          columns, row, past,
+          columns, row, past_caches,
           [&](int64_t j) { return of<T>(one, b.column ? load(y + j) : broadcast(*y), Op); }, part);
     }
   }

@@ -66,7 +66,8 @@ inline __attribute__((always_inline)) void write(const Tile<T>& t,
   const int64_t c_row = t.c_row;
   const bool accumulate = t.accumulate;
   const T *const row_bias = t.epilogue.row_bias, *const column_bias = t.epilogue.column_bias;
-  const bool past_caches = t.past_caches && aligned(c) && aligned(c + c_row);
+  constexpr bool whole_lines = Vectors * vector_bytes % line_bytes == 0;
+  const bool past_caches = whole_lines && t.past_caches && aligned(c) && aligned(c + c_row);
   if (row_bias || past_caches || (accumulate && column_bias)) {
 #pragma GCC unroll 14
     for (int i = 0; i < Height; ++i, c += c_row)

@@ -49,22 +49,32 @@ inline __attribute__((always_inline)) void store(T* p, Vec<T> v) {
   *reinterpret_cast<typename VecOf<T>::unaligned*>(p) = v;
 }
 // Past the caches, to an aligned place: what is written need not be read first, and what the caches
-// hold stays there. For results that no cache would keep until they are read (core/memory.h).
+// hold stays there. For results that no cache would keep until they are read (core/memory.h). A
+// line of the caches must be written as a whole, its vectors one after the other: a part goes to
+// memory by itself, and if an ordinary store follows, the line comes back for it (ten times as
+// slow). Quarters of a line are stored as ever.
+constexpr int line_bytes = 64;
+constexpr bool fills_line = vector_bytes == line_bytes;
 template <class T>
 inline __attribute__((always_inline)) void stream(T* p, Vec<T> v) {
 #if defined(PYCONV_ISA_avx512)
   asm("vmovntps %1, %0" : "=m"(*reinterpret_cast<Vec<T>*>(p)) : "v"(v));
 #elif defined(PYCONV_ISA_avx2)
   asm("vmovntps %1, %0" : "=m"(*reinterpret_cast<Vec<T>*>(p)) : "x"(v));
-#elif defined(__x86_64__)
-  asm("movntps %1, %0" : "=m"(*reinterpret_cast<Vec<T>*>(p)) : "x"(v));
 #else
   store(p, v);
 #endif
 }
 template <class T>
-inline bool aligned(const T* p) {
-  return reinterpret_cast<uintptr_t>(p) % vector_bytes == 0;
+inline bool aligned(const T* p) {  // to a line
+  return reinterpret_cast<uintptr_t>(p) % line_bytes == 0;
+}
+// How many of n elements from p on are whole lines that may go past the caches: none if not
+// aligned.
+template <class T>
+inline int64_t lines_past(const T* p, int64_t n, bool past_caches) {
+  constexpr int64_t of_line = line_bytes / static_cast<int64_t>(sizeof(T));
+  return past_caches && aligned(p) ? n / of_line * of_line : 0;
 }
 template <class T>
 inline __attribute__((always_inline)) void store(T* p, Vec<T> v, bool past_caches) {
