@@ -46,6 +46,11 @@ using ConvTable = ByType<ConvKernels>;
 
 PYCONV_DECLARE_TABLES(ConvTable, conv_table)
 
+// A tap of a filter, counted in memory, and its place among those that a panel of weights holds.
+struct PackedTap {
+  int64_t tap, place;
+};
+
 // For channels that are neighbours in memory (channel_stride 1): then k counts (tap, channel), with
 // the channel running fastest.
 template <class T>
@@ -61,10 +66,10 @@ struct PixelKernels {
   void (*pack_weight)(const T* weight, int64_t channels, int64_t taps, int columns, T* packed);
 
   // The same from filters that lie the other way: output channel i and row r at weight + i *
-  // lane_stride + r * row_stride, of which the given taps are taken; k counts (tap, row). Nothing
-  // is read from `end` on.
+  // lane_stride + r * row_stride, of which the given taps are taken, the first in memory first; k
+  // counts (place, row). Nothing is read from `end` on.
   void (*pack_weight_back)(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
-                           const int64_t* taps, int64_t tap_count, int columns, const T* end,
+                           const PackedTap* taps, int64_t tap_count, int columns, const T* end,
                            T* packed);
 };
 

@@ -169,41 +169,35 @@ void pack_weight(const T* weight, int64_t channels, int64_t taps, int columns, T
 // which reads a vector from each filter; near `end`, and for few taps, elements go one by one.
 template <class T>
 void pack_weight_back(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
-                      const int64_t* taps, int64_t tap_count, int columns, const T* end,
+                      const PackedTap* taps, int64_t tap_count, int columns, const T* end,
                       T* packed) {
   constexpr int L = lanes<T>, width = 2 * L;
-  constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-  for (int64_t t = 0, count; t < tap_count; t += count) {
-    int64_t low = taps[t], high = low;  // of `count` taps within a vector of the filter
-    for (count = 1; t + count < tap_count; ++count) {
-      const int64_t tap = taps[t + count];
-      if ((tap > high ? tap : high) - (tap < low ? tap : low) >= L) break;
-      low = tap < low ? tap : low;
-      high = tap > high ? tap : high;
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      if (lane_stride > 1)  // rows are pages apart, which the hardware does not follow
-        for (int64_t i = 0; i < columns * lane_stride; i += line)
-          __builtin_prefetch(weight + (r + 8) * row_stride + i);
+  constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T)), rows_ahead = 8;
+  for (int64_t r = 0; r < rows; ++r) {
+    if (lane_stride > 1)  // rows are pages apart, which the hardware does not follow
+      for (int64_t i = 0; i < columns * lane_stride; i += line)
+        __builtin_prefetch(weight + (r + rows_ahead) * row_stride + i);
+    for (int64_t t = 0, count; t < tap_count; t += count) {
+      const int64_t low = taps[t].tap;  // of `count` taps within a vector of the filter
+      for (count = 1; t + count < tap_count && taps[t + count].tap < low + L;) ++count;
       for (int first = 0; first < width; first += L) {
         const int used = columns - first < L ? columns - first : L;
         const T* const from = weight + r * row_stride + first * lane_stride;
-        T* const to = packed + (t * rows + r) * width + first;
+        const auto to = [&](int64_t i) {
+          return packed + (taps[t + i].place * rows + r) * width + first;
+        };
         if (used == L && lane_stride == 1) {
-          for (int64_t i = 0; i < count; ++i)
-            store(to + i * rows * width, load(from + taps[t + i]));
+          for (int64_t i = 0; i < count; ++i) store(to(i), load(from + taps[t + i].tap));
         } else if (used == L && count >= L / 4 && from + low + (L - 1) * lane_stride + L <= end) {
           Vec<T> square[L];
 #pragma GCC unroll 16
           for (int i = 0; i < L; ++i) square[i] = load(from + low + i * lane_stride);
           transpose<T>(square);
-          for (int64_t i = 0; i < count; ++i)
-            store(to + i * rows * width, square[taps[t + i] - low]);
+          for (int64_t i = 0; i < count; ++i) store(to(i), square[taps[t + i].tap - low]);
         } else {
           for (int64_t i = 0; i < count; ++i)
             for (int lane = 0; lane < L; ++lane)
-              to[i * rows * width + lane] =
-                  lane < used ? from[taps[t + i] + lane * lane_stride] : T(0);
+              to(i)[lane] = lane < used ? from[taps[t + i].tap + lane * lane_stride] : T(0);
         }
       }
     }

@@ -39,12 +39,23 @@ struct Weights {
     const T* const of_group = data + group * s.out_group() * row;
     const int used =
         static_cast<int>(std::min<int64_t>(gemm_table().of<T>().nr, outputs() - first));
-    if (back)
+    if (back) {
+      const std::vector<PackedTap> order = taps_in_memory();
       kernels.pack_weight_back(of_group + first * s.taps(), s.taps(), row, s.out_group(),
-                               taps.data(), int64_t(taps.size()), used, data + s.out_channels * row,
-                               panel);
-    else
+                               order.data(), int64_t(order.size()), used,
+                               data + s.out_channels * row, panel);
+    } else {
       kernels.pack_weight(of_group + first * row, s.in_group(), s.taps(), used, panel);
+    }
+  }
+
+ private:
+  std::vector<PackedTap> taps_in_memory() const {
+    std::vector<PackedTap> order;
+    for (int64_t tap : taps) order.push_back({tap, int64_t(order.size())});
+    std::sort(order.begin(), order.end(),
+              [](const PackedTap& a, const PackedTap& b) { return a.tap < b.tap; });
+    return order;
   }
 };
 
