@@ -16,8 +16,9 @@ namespace {
 // Pixels of a segment: their sums, 3 or 4 weights and a vector of the source fill the registers. A
 // kernel for each length would take minutes to compile; all rows of 4 pixels or more can do without
 // a segment shorter than 4, but those of 6. 14 instead of 8 gain 10 % with step 1, nothing with 2.
-// The uncommon cases, double and groups with other steps, do with powers of two.
-constexpr int segment_pixels[] = {14, 8, 7, 5, 4, 2, 1};
+// The uncommon cases, double and groups with other steps, do with powers of two. Where the longest
+// is 4, of two vectors in 16 registers, 3 are left of 7.
+constexpr int segment_pixels[] = {14, 8, 7, 5, 4, 3, 2, 1};
 constexpr int segment_lengths = sizeof segment_pixels / sizeof *segment_pixels;
 template <int Step, int Vectors>
 constexpr int most_pixels = accumulator_rows <= 6       ? 8 / Vectors
@@ -242,7 +243,8 @@ struct SegmentKernels {
 template <class T, int Group, int Step, int V, int P>
 constexpr SegmentKernel<T> kernel_of_length() {
   constexpr bool common = sizeof(T) == 4 && (Group == 1 || Step > 0);
-  if constexpr (P <= most_pixels<Step, V> && (common || (P & (P - 1)) == 0))
+  constexpr int most = most_pixels<Step, V>;
+  if constexpr (P <= most && (common || (P & (P - 1)) == 0) && (P != 3 || most == 4))
     return convolve_segment<T, Group, Step, P, V>;
   else
     return nullptr;

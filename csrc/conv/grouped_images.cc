@@ -161,7 +161,7 @@ struct Convs {
 template <class T>
 void Convs<T>::run() const {
   if (result.size() == 0) return;
-  if (channels_last && !worth_gathering(parts[0].conv))
+  if (channels_last && !worth_gathering(parts[0].conv, vectors.channels_read()))
     in_place();
   else
     gathered();
