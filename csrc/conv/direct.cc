@@ -175,7 +175,7 @@ void forward(const ConvProblem& p) {
                         (d * s.output[1] + h0) * s.output[2] + w0;
       T beside[most_rows * max_tile_columns];
       Tile<T> tile{};
-      tile.past_caches = past_caches;
+      tile.past_caches = past_caches && depth <= sum_block<T>;
       for (int64_t i = i0; i < i1; ++i) {
         const int64_t first = outputs.first_row(i);
         T* const to = result + first * s.out_pixels();

@@ -46,7 +46,7 @@ using ConvTable = ByType<ConvKernels>;
 
 PYCONV_DECLARE_TABLES(ConvTable, conv_table)
 
-// A tap of a filter, counted in memory, and its place among those that a panel of weights holds.
+// A tap, its index in a filter's memory, and its place among those that a panel of weights holds.
 struct PackedTap {
   int64_t tap, place;
 };

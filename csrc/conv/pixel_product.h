@@ -12,7 +12,7 @@ namespace pyconv {
 
 constexpr int64_t shared_panels = 8;   // of pixels, in a block that all tasks share
 constexpr int64_t enough_panels = 8;   // of weights, for as many tasks
-constexpr int64_t few_in_place = 504;  // pixels that need not be formed
+constexpr int64_t few_in_place = 504;  // pixels, at most, that need not be formed
 
 template <class T>
 struct PixelTarget {
@@ -53,9 +53,9 @@ struct PixelProduct {
   // Whether the weights are read but once if each panel of them meets all pixels. With several
   // groups, only where they are far: where they are near, packing all of them costs less.
   bool few_pixels() const {
-    const int64_t formed = shared_panels * gemm_table().of<T>().mr;
+    const int64_t most_formed = shared_panels * gemm_table().of<T>().mr;
     const int64_t groups = weights.s.groups;
-    return pixels <= (in_place(columns.group(0)) ? few_in_place : formed) &&
+    return pixels <= (in_place(columns.group(0)) ? few_in_place : most_formed) &&
            (groups == 1 ? weights.panels() >= enough_panels
                         : groups >= enough_panels && far_weights(groups));
   }

@@ -158,6 +158,7 @@ void transform_input(const T* const* pixels, int64_t channels, T* values, int64_
 template <class T, int Outputs>
 void transform_output(const T* values, int64_t plane, const T* bias, int64_t channels,
                       T* const* pixels, bool past_caches) {
+  past_caches = past_caches && fills_line && channels % lanes<T> == 0;
   for_each_vector<T>(channels, [&](int64_t c) {
     const Vec<T> start = bias ? load(bias + c) : Vec<T>{};
     in_two_dimensions<T, 6, Outputs>(
@@ -165,7 +166,7 @@ void transform_output(const T* values, int64_t plane, const T* bias, int64_t cha
         [&](int i, int j) { return load(values + (i * 6 + j) * plane + c); },
         [&](int i, int j, Vec<T> v) {
           if (T* const pixel = pixels[i * Outputs + j])
-            store(pixel + c, v + start, fills_line && past_caches && aligned(pixel + c));
+            store(pixel + c, v + start, past_caches && aligned(pixel + c));
         });
   });
 }

@@ -17,7 +17,7 @@ inline __attribute__((always_inline)) void row_of(int64_t n, T* to, bool past_ca
   constexpr int L = lanes<T>;
   if (n < L) return store_part(to, n, part());
   int64_t i = 0;
-  const int64_t past = lines_past(to, n % L ? n - L : n, past_caches);
+  const int64_t past = row_past(to, n, past_caches);
   for (; i + L <= n; i += L) store(to + i, f(i), i < past);
   if (i < n) store(to + n - L, f(n - L));
 }

@@ -85,8 +85,7 @@ PYCONV_INLINE void for_elements(const NormBlock& b, T* to, bool past_caches, con
       continue;
     }
     const Vec<T> end = f(at + last, last, Vec<T>{});
-    // No line of which the last vector has a part, unless it is its end.
-    const int64_t past = lines_past(to + at, last % L ? last : b.n, past_caches);
+    const int64_t past = row_past(to + at, b.n, past_caches);
     for (int64_t i = 0; i < last; i += L) store(to + at + i, f(at + i, i, Vec<T>{}), i < past);
     store(to + at + last, end, last < past);
   }

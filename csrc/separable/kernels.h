@@ -44,7 +44,7 @@ struct SeparableMap {
   const T *x, *end;
   T* y;
   bool prefetch;     // x comes from memory: asks for rows ahead
-  bool past_caches;  // y goes there, where its rows or pixels are whole vectors
+  bool past_caches;  // y goes there, where its rows or pixels are whole lines
 };
 
 template <class T>

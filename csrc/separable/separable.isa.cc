@@ -264,7 +264,7 @@ void planes(const SeparableMap<T>& m, int64_t first, int64_t last, T* buffer) {
   const int64_t together = m.taps.vectors ? m.taps.rows : 1;
   // Rows that go past the caches are made where they stay in the cache.
   T* const made = buffer + together * row + 3 * lanes<T>;
-  const bool past = m.past_caches && out % lanes<T> == 0 && aligned(m.y);
+  const bool past = m.past_caches && out % of_line<T> == 0 && aligned(m.y);
   Row at(first, depth.out, height.out);
   T* y = m.y + first * out;
   for (int64_t i = first; i < last;) {
@@ -380,7 +380,7 @@ void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
   const auto& [depth, height, width] = m.axis;
   const int64_t step = m.channels, row = width.in * step, plane = height.in * row;
   const bool divides = depth.divisors || height.divisors || width.divisors;
-  const bool past = m.past_caches && step % lanes<T> == 0 && aligned(m.y);
+  const bool past = m.past_caches && step % of_line<T> == 0 && aligned(m.y);
   Row at(first / width.out, depth.out, height.out);
   int64_t q = first % width.out;
   T* y = m.y + first * step;

@@ -52,8 +52,10 @@ inline __attribute__((always_inline)) void store(T* p, Vec<T> v) {
 // hold stays there. For results that no cache would keep until they are read (core/memory.h). A
 // line of the caches must be written as a whole, its vectors one after the other: a part goes to
 // memory by itself, and if an ordinary store follows, the line comes back for it (ten times as
-// slow). Quarters of a line are stored as ever.
+// slow). Vectors of 16 bytes are stored as ever.
 constexpr int line_bytes = 64;
+template <class T>
+constexpr int64_t of_line = line_bytes / static_cast<int64_t>(sizeof(T));
 constexpr bool fills_line = vector_bytes == line_bytes;
 template <class T>
 inline __attribute__((always_inline)) void stream(T* p, Vec<T> v) {
@@ -73,8 +75,12 @@ inline bool aligned(const T* p) {  // to a line
 // aligned.
 template <class T>
 inline int64_t lines_past(const T* p, int64_t n, bool past_caches) {
-  constexpr int64_t of_line = line_bytes / static_cast<int64_t>(sizeof(T));
-  return past_caches && aligned(p) ? n / of_line * of_line : 0;
+  return past_caches && aligned(p) ? n / of_line<T> * of_line<T> : 0;
+}
+// The same of a row whose last vector ends with it, and so may overlap the one before.
+template <class T>
+inline int64_t row_past(const T* p, int64_t n, bool past_caches) {
+  return lines_past(p, n % lanes<T> ? n - lanes<T> : n, past_caches);
 }
 template <class T>
 inline __attribute__((always_inline)) void store(T* p, Vec<T> v, bool past_caches) {
