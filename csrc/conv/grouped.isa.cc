@@ -16,8 +16,9 @@ namespace {
 // Pixels of a segment: their sums, 3 or 4 weights and a vector of the source fill the registers. A
 // kernel for each length would take minutes to compile; all rows of 4 pixels or more can do without
 // a segment shorter than 4, but those of 6. 14 instead of 8 gain 10 % with step 1, nothing with 2.
-// The uncommon cases, double and groups with other steps, do with powers of two. Where the longest
-// is 4, of two vectors in 16 registers, 3 are left of 7.
+// The uncommon cases, double, groups with other steps and SSE2, do with powers of two, double in
+// groups with 4 and 1, and other groups without 5. Two vectors in 16 registers have 4 at most: 3
+// end rows of 7.
 constexpr int segment_pixels[] = {14, 8, 7, 5, 4, 3, 2, 1};
 constexpr int segment_lengths = sizeof segment_pixels / sizeof *segment_pixels;
 template <int Step, int Vectors>
@@ -242,9 +243,12 @@ struct SegmentKernels {
 };
 template <class T, int Group, int Step, int V, int P>
 constexpr SegmentKernel<T> kernel_of_length() {
-  constexpr bool common = sizeof(T) == 4 && (Group == 1 || Step > 0);
-  constexpr int most = most_pixels<Step, V>;
-  if constexpr (P <= most && (common || (P & (P - 1)) == 0) && (P != 3 || most == 4))
+  constexpr bool common =
+      sizeof(T) == 4 && vector_bytes > 16 &&
+      (Group == 1 ? P != 3 : Step > 0 && P != 5 && (P != 3 || most_pixels<Step, V> == 4));
+  constexpr bool uncommon =
+      (P & (P - 1)) == 0 && (sizeof(T) == 4 || Group == 1 || P == 4 || P == 1);
+  if constexpr (P <= most_pixels<Step, V> && (common || uncommon))
     return convolve_segment<T, Group, Step, P, V>;
   else
     return nullptr;
@@ -264,8 +268,10 @@ template <class T, int Group = 1>
 inline SegmentKernels<T> kernels_of(const GroupedConv<T>& g) {
   if constexpr (Group < lanes<T>)
     if (Group < g.members) return kernels_of<T, 2 * Group>(g);
-  if (g.spacing[2] == 1 && g.step[2] == 1) return kernels_of_step<T, Group, 1>(g);
-  if (g.spacing[2] == 1 && g.step[2] == 2) return kernels_of_step<T, Group, 2>(g);
+  if constexpr (sizeof(T) == 4 || Group == 1) {
+    if (g.spacing[2] == 1 && g.step[2] == 1) return kernels_of_step<T, Group, 1>(g);
+    if (g.spacing[2] == 1 && g.step[2] == 2) return kernels_of_step<T, Group, 2>(g);
+  }
   return kernels_of_step<T, Group, 0>(g);
 }
 
