@@ -30,7 +30,7 @@ PEERS = {
 }
 MODE_HELP = "images in C order in and out (plain, the default), or as inside a network (carried)"
 ROUNDS = 7
-SECONDS, QUICK_SECONDS = 0.5, 0.04  # per row and library
+SECONDS, QUICK_SECONDS = 0.5, 0.03  # per row and library
 PEAK_ROUNDS, PEAK_SECONDS = 8, 0.1
 
 T = TypeVar("T")
