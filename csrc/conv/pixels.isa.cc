@@ -172,10 +172,10 @@ void pack_weight_back(const T* weight, int64_t lane_stride, int64_t row_stride, 
                       const PackedTap* taps, int64_t tap_count, int columns, const T* end,
                       T* packed) {
   constexpr int L = lanes<T>, width = 2 * L;
-  constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T)), rows_ahead = 8;
+  constexpr int64_t rows_ahead = 8;
   for (int64_t r = 0; r < rows; ++r) {
     if (lane_stride > 1)  // rows are pages apart, which the hardware does not follow
-      for (int64_t i = 0; i < columns * lane_stride; i += line)
+      for (int64_t i = 0; i < columns * lane_stride; i += of_line<T>)
         __builtin_prefetch(weight + (r + rows_ahead) * row_stride + i);
     for (int64_t t = 0, count; t < tap_count; t += count) {
       const int64_t low = taps[t].tap;  // of `count` taps within a vector of the filter

@@ -198,8 +198,8 @@ template <class T, template <class> class F>
 __attribute__((flatten)) void forward(int64_t n, const T* x, T a, T b, T* y, bool past_caches) {
   constexpr int L = lanes<T>;
   int64_t i = 0;
-  past_caches = past_caches && aligned(y);
-  for (; i + L <= n; i += L) store(y + i, F<T>::forward(load(x + i), a, b), past_caches);
+  const int64_t past = lines_past(y, n, past_caches);
+  for (; i + L <= n; i += L) store(y + i, F<T>::forward(load(x + i), a, b), i < past);
   if (i < n) store_part(y + i, n - i, F<T>::forward(load_part(x + i, n - i, T(1)), a, b));
 }
 
@@ -208,9 +208,9 @@ __attribute__((flatten)) void backward(int64_t n, const T* g, const T* saved, T 
                                        T* grad_input, bool past_caches) {
   constexpr int L = lanes<T>;
   int64_t i = 0;
-  past_caches = past_caches && aligned(grad_input);
+  const int64_t past = lines_past(grad_input, n, past_caches);
   for (; i + L <= n; i += L)
-    store(grad_input + i, F<T>::backward(load(g + i), load(saved + i), a, b), past_caches);
+    store(grad_input + i, F<T>::backward(load(g + i), load(saved + i), a, b), i < past);
   if (i < n)
     store_part(
         grad_input + i, n - i,
