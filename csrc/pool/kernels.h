@@ -35,9 +35,9 @@ template <class T>
 struct PoolKernels {
   // Rows [first, last) of the output: of N*C*O*P, or of N*O*P if channels_last.
   void (*max_forward)(const MaxPool<T>& p, int64_t first, int64_t last);
-  // Planes [first, last) of N*C, of an input without gaps in C order. buffer: an element of the
-  // input, one of the output and its place for each of as many planes as a vector has lanes, and
-  // three squares of a vector.
+  // Planes [first, last) of N*C, of an input without gaps in C order. buffer: of as many planes as
+  // a vector has lanes, the input, the output, and its places or a row of the input, whichever is
+  // more; and three squares of a vector.
   void (*max_planes)(const MaxPool<T>& p, int64_t first, int64_t last, T* buffer);
   // Rows [first, last) of N*D*H.
   void (*max_backward)(const MaxPoolBackward<T>& p, int64_t first, int64_t last);

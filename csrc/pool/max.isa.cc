@@ -14,6 +14,7 @@ namespace pyconv::PYCONV_ISA {
 namespace {
 
 constexpr int64_t fewest = 4;                      // windows in a line
+constexpr int64_t together = 128;                  // windows of short lines: one call for all
 constexpr int64_t most_places = int64_t{1} << 31;  // that fit in 32 bits
 
 // Taps inside the input: how many in each dimension, and how far from one to the next, in
@@ -54,26 +55,26 @@ inline __attribute__((always_inline)) bool all_numbers(Values v) {
   return all == ~uint64_t{0};
 }
 
-// A row of three taps at most, `tap` apart, of N windows, Step apart. Where windows are two apart,
-// two taps come from the same two vectors.
-template <class T, int N, int Step, int Side, size_t... I>
-inline __attribute__((always_inline)) void read_row(const T* p, int64_t tap,
-                                                    typename LanesOf<T, N>::Values (&taps)[3],
-                                                    std::index_sequence<I...>) {
-  if constexpr (Step == 2) {
-    const auto low = read<T, N, 1>(p), high = read<T, N, 1>(p + N);
-    taps[0] = __builtin_shufflevector(low, high, (2 * static_cast<int>(I))...);
-    taps[1] = __builtin_shufflevector(low, high, (2 * static_cast<int>(I) + 1)...);
-    if constexpr (Side == 3) taps[2] = read<T, N, 2>(p + 2);
-  } else {
-#pragma GCC unroll 3
-    for (int u = 0; u < Side; ++u) taps[u] = read<T, N, Step>(p + u * tap);
-  }
+// Lane i is p[i * step]; Step is step if that is 1 or 2, else -1. Lanes are in the order of parts
+// if Step is 2: no maximum minds, and results are put in order once.
+template <class T, int N, int Step>
+inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read_taps(const T* p,
+                                                                               int64_t step) {
+  if constexpr (Step == 2)
+    return read_every_other<T, N>(p, std::make_index_sequence<N>());
+  else
+    return read<T, N, Step>(p, step);
+}
+template <class T, int N, int Step, class Values>
+inline __attribute__((always_inline)) Values ordered(Values v) {
+  if constexpr (Step == 2)
+    return in_order<T, N>(v, std::make_index_sequence<N>());
+  else
+    return v;
 }
 
 // N windows: lane i starts at first[i * step], which is place + i * lane_place in the plane. Side:
-// all taps of a kernel of Side x Side, which are neighbours where Step is 2, known to the compiler;
-// 0: any.
+// all taps of a kernel of Side x Side, known to the compiler; 0: any.
 //
 // "Not less or equal" lets NaN win with a single comparison, but then anything wins over NaN. So
 // poison, the sums of the values times 0, tells of NaN (and, needlessly, of infinities).
@@ -86,7 +87,6 @@ inline __attribute__((always_inline)) void windows(const Taps& taps, const T* fi
   using Values = typename LanesOf<T, N>::Values;
   using Places = typename LanesOf<T, N>::Places;
   using Indices = typename LanesOf<T, N>::Indices;
-  constexpr auto all = std::make_index_sequence<N>();
   Values best = Values{} - T(__builtin_inf()), sum{};
   Places at{};
   const auto take = [&](Values value, int64_t where) __attribute__((always_inline)) {
@@ -101,71 +101,85 @@ inline __attribute__((always_inline)) void windows(const Taps& taps, const T* fi
   };
   if constexpr (Side > 0) {
 #pragma GCC unroll 3
-    for (int t = 0; t < Side; ++t) {
-      Values row[3];
-      read_row<T, N, Step, Side>(first + t * taps.step[1], taps.step[2], row, all);
+    for (int t = 0; t < Side; ++t)
 #pragma GCC unroll 3
-      for (int u = 0; u < Side; ++u) take(row[u], t * taps.place[1] + u * taps.place[2]);
-    }
+      for (int u = 0; u < Side; ++u)
+        take(read_taps<T, N, Step>(first + t * taps.step[1] + u * taps.step[2], step),
+             t * taps.place[1] + u * taps.place[2]);
   } else {
     for (int64_t r = 0; r < taps.count[0]; ++r)
       for (int64_t t = 0; t < taps.count[1]; ++t)
         for (int64_t u = 0; u < taps.count[2]; ++u)
-          take(read<T, N, Step>(first + r * taps.step[0] + t * taps.step[1] + u * taps.step[2],
-                                step),
+          take(read_taps<T, N, Step>(first + r * taps.step[0] + t * taps.step[1] + u * taps.step[2],
+                                     step),
                r * taps.place[0] + t * taps.place[1] + u * taps.place[2]);
   }
   poison += sum * T(0);
-  const Indices index =
-      __builtin_convertvector(at, Indices) + place + lane_place * count_up<Indices>(all);
-  write(output, best);
-  if (Placed) write(indices, index);
+  write(output, ordered<T, N, Step>(best));
+  if (Placed)
+    write(indices, __builtin_convertvector(ordered<T, N, Step>(at), Indices) + place +
+                       lane_place * count_up<Indices>(std::make_index_sequence<N>()));
 }
+
+// Lines of windows below each other that have the same taps: `rows` of n windows.
+struct Lines {
+  int64_t rows, n;
+  int64_t row_step, step;         // from one to the next, in the input
+  int64_t row_place, lane_place;  // and in the plane
+  int64_t row_output;             // and in the output
+};
 
 template <class T>
-void singly(const Taps& taps, int64_t n, const T* first, int64_t step, int64_t place,
-            int64_t lane_place, T* output, int64_t* indices) {
-  for (int64_t i = 0; i < n; ++i)
-    window(taps, first + i * step, place + i * lane_place, output + i,
-           indices ? indices + i : nullptr);
+void singly(const Taps& taps, const Lines& l, const T* first, int64_t place, T* output,
+            int64_t* indices) {
+  for (int64_t r = 0; r < l.rows; ++r)
+    for (int64_t i = 0; i < l.n; ++i) {
+      const int64_t at = r * l.row_output + i;
+      window(taps, first + r * l.row_step + i * l.step, place + r * l.row_place + i * l.lane_place,
+             output + at, indices ? indices + at : nullptr);
+    }
 }
 
-// n >= N windows in a line. The last N may be computed twice.
+// n >= N. The last N windows of a line may be computed twice.
 template <class T, int N, int Step, int Side, bool Placed>
-void line(const Taps& taps, int64_t n, const T* first, int64_t step, int64_t place,
-          int64_t lane_place, T* output, int64_t* indices) {
+void lines(const Taps& of_all, const Lines& all, const T* first, int64_t place, T* output,
+           int64_t* indices) {
+  const Taps taps = of_all;  // copies, which no result can be written over: they stay in registers
+  const Lines l = all;
   typename LanesOf<T, N>::Values poison{};
-  for (int64_t i = 0; i < n; i += N) {
-    if (i + N > n) i = n - N;
-    windows<T, N, Step, Side, Placed>(taps, first + i * step, step, place + i * lane_place,
-                                      lane_place, output + i, Placed ? indices + i : nullptr,
-                                      poison);
-  }
-  if (!all_numbers(poison)) singly(taps, n, first, step, place, lane_place, output, indices);
+  for (int64_t r = 0; r < l.rows; ++r)
+    for (int64_t i = 0; i < l.n; i += N) {
+      if (i + N > l.n) i = l.n - N;
+      const int64_t at = r * l.row_output + i;
+      windows<T, N, Step, Side, Placed>(taps, first + r * l.row_step + i * l.step, l.step,
+                                        place + r * l.row_place + i * l.lane_place, l.lane_place,
+                                        output + at, Placed ? indices + at : nullptr, poison);
+    }
+  if (!all_numbers(poison)) singly(of_all, all, first, place, output, indices);
 }
 
 template <class T>
-using Line = void (*)(const Taps&, int64_t, const T*, int64_t, int64_t, int64_t, T*, int64_t*);
+using LinesKernel = void (*)(const Taps&, const Lines&, const T*, int64_t, T*, int64_t*);
 
 template <class T, int N, int Step>
-Line<T> line_of_side(int64_t side, bool placed) {
-  if (side == 2) return placed ? line<T, N, Step, 2, true> : line<T, N, Step, 2, false>;
-  if (side == 3) return placed ? line<T, N, Step, 3, true> : line<T, N, Step, 3, false>;
-  return placed ? line<T, N, Step, 0, true> : line<T, N, Step, 0, false>;
+LinesKernel<T> lines_of_side(int64_t side, bool placed) {
+  if (side == 2) return placed ? lines<T, N, Step, 2, true> : lines<T, N, Step, 2, false>;
+  if (side == 3) return placed ? lines<T, N, Step, 3, true> : lines<T, N, Step, 3, false>;
+  return placed ? lines<T, N, Step, 0, true> : lines<T, N, Step, 0, false>;
 }
 
 // The widest that n windows fill; step and side as in windows(). placed: with indices.
 template <class T>
-Line<T> line_for(const MaxPool<T>& p, int64_t n, int64_t step, int64_t side) {
+LinesKernel<T> lines_for(const MaxPool<T>& p, int64_t n, int64_t step, int64_t side) {
   const bool placed = p.indices;
-  Line<T> found = singly<T>;
+  LinesKernel<T> found = singly<T>;
   if (p.shape.input[0] * p.shape.input[1] * p.shape.input[2] > most_places) return found;
   with_lanes<T>(n, [&](auto width) {
     constexpr int N = decltype(width)::value;
-    found = step == 1   ? line_of_side<T, N, 1>(side, placed)
-            : step == 2 ? line_of_side<T, N, 2>(side, placed)
-            : placed    ? line<T, N, -1, 0, true>
-                        : line<T, N, -1, 0, false>;
+    found = step == 1   ? lines_of_side<T, N, 1>(side, placed)
+            : step == 2 ? lines_of_side<T, N, 2>(side, placed)
+            : placed    ? lines<T, N, -1, 0, true>
+                        : lines<T, N, -1, 0, false>;
   });
   return found;
 }
@@ -300,30 +314,42 @@ void rows_of_planes(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const int64_t low = few ? 0 : p.whole[0], high = few ? 0 : p.whole[1];
   const bool square =
       s.kernel[0] == 1 && s.kernel[1] == s.kernel[2] && s.dilation[2] * p.stride[4] == 1;
-  const Line<T> any = line_for(p, high - low, step, 0);
-  const Line<T> whole = line_for(p, high - low, step, square ? s.kernel[2] : 0);
+  const LinesKernel<T> any = lines_for(p, high - low, step, 0);
+  const LinesKernel<T> whole = lines_for(p, high - low, step, square ? s.kernel[2] : 0);
 
   const int64_t per_row = s.input[0] * s.input[1] * s.input[2] / (O * P);
   Row at(begin, O, P);
-  for (int64_t i = begin; i < end; ++i, at.next(O, P)) {
-    if (p.prefetch) prefetch(p.input + i * per_row + plane_ahead<T>, per_row);
+  for (int64_t i = begin; i < end; at.next(O, P)) {
     const int64_t n = at.plane / s.channels, c = at.plane % s.channels;
-    T* const output = p.output + i * Q;
-    int64_t* const indices = p.indices ? p.indices + i * Q : nullptr;
     Cut<T> row(p, p.input + n * p.stride[0] + c * p.stride[1]);
     row.cut(p, 0, at.o);
     row.cut(p, 1, at.p);
+    const bool tall = row.taps.count[1] == s.kernel[1] && !s.adaptive;
+    int64_t rows = 1;  // that see whole kernels, or one that does not
+    while (tall && (rows + 1) * Q <= together && i + rows < end && at.p + rows < P &&
+           p.seen[1][at.p + rows].count == s.kernel[1])
+      ++rows;
+    if (p.prefetch) prefetch(p.input + i * per_row + plane_ahead<T>, rows * per_row);
+    T* const output = p.output + i * Q;
+    int64_t* const indices = p.indices ? p.indices + i * Q : nullptr;
     if (row.empty()) {
-      nothing_seen(Q, output, indices);
-      continue;
+      nothing_seen(rows * Q, output, indices);
+    } else {
+      Cut<T> one = row;
+      for (int64_t r = 0; r < rows && high - low < Q; ++r, one.move(p, 1, s.stride[1])) {
+        side(p, one, 0, low, output + r * Q, indices ? indices + r * Q : nullptr);
+        side(p, one, high, Q, output + r * Q, indices ? indices + r * Q : nullptr);
+      }
+      if (low < high) {
+        row.move(p, 2, p.seen[2][low].first);
+        (tall ? whole : any)(row.taps,
+                             {rows, high - low, s.stride[1] * p.stride[3], step,
+                              s.stride[1] * s.input[2], s.stride[2], Q},
+                             row.first, row.place, output + low, indices ? indices + low : nullptr);
+      }
     }
-    side(p, row, 0, low, output, indices);
-    side(p, row, high, Q, output, indices);
-    if (low == high) continue;
-    row.move(p, 2, p.seen[2][low].first);
-    const Line<T> middle = row.taps.count[1] == s.kernel[1] ? whole : any;
-    middle(row.taps, high - low, row.first, step, row.place, s.stride[2], output + low,
-           indices ? indices + low : nullptr);
+    i += rows;
+    at.p += rows - 1;
   }
 }
 
@@ -334,8 +360,8 @@ void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
   const PoolShape& s = p.shape;
   const int64_t O = s.output[0], P = s.output[1], Q = s.output[2], C = s.channels;
   const bool square = s.kernel[0] == 1 && s.kernel[1] == s.kernel[2];
-  const Line<T> any = line_for(p, C, 1, 0);
-  const Line<T> whole = line_for(p, C, 1, square ? s.kernel[2] : 0);
+  const LinesKernel<T> any = lines_for(p, C, 1, 0);
+  const LinesKernel<T> whole = lines_for(p, C, 1, square ? s.kernel[2] : 0);
   const int64_t per_row = s.input[0] * s.input[1] * s.input[2] * C / (O * P);
   const int64_t per_pixel = per_row / Q;
   const bool ahead = p.prefetch && per_row * static_cast<int64_t>(sizeof(T)) <= in_l2;
@@ -351,11 +377,12 @@ void rows_of_pixels(const MaxPool<T>& p, int64_t begin, int64_t end) {
       Cut<T> pixel = row;
       pixel.cut(p, 2, q);
       const auto& seen = pixel.taps.count;
-      const Line<T> channels = seen[1] == s.kernel[1] && seen[2] == s.kernel[2] ? whole : any;
+      const LinesKernel<T> channels =
+          seen[1] == s.kernel[1] && seen[2] == s.kernel[2] ? whole : any;
       if (pixel.empty())
         nothing_seen(C, output, indices);
       else
-        channels(pixel.taps, C, pixel.first, 1, pixel.place, 0, output, indices);
+        channels(pixel.taps, {1, C, 0, 1, 0, 0, 0}, pixel.first, pixel.place, output, indices);
     }
   }
 }
@@ -390,6 +417,45 @@ inline void window_of_planes(const Taps& taps, const T* first, int64_t place, T*
   write(at_place, at);
 }
 
+// The largest of L planes' windows without their places: of each column that a row of windows sees,
+// then of each window's columns. False, and no result, if there is NaN. buffer: the planes;
+// columns: W vectors.
+template <class T>
+bool largest_of_planes(const MaxPool<T>& p, const T* buffer, T* columns, T* output) {
+  constexpr int L = lanes<T>;
+  using Values = typename LanesOf<T, L>::Values;
+  const PoolShape& s = p.shape;
+  const int64_t H = s.input[1], W = s.input[2], *d = s.dilation;
+  const auto reduce = [](const T* x, int64_t count, int64_t step, Values best) {
+    for (int64_t i = 0; i < count; ++i) {
+      const Values value = load(x + i * step * L);
+      best = value > best ? value : best;
+    }
+    return best;
+  };
+  const Values least = Values{} - T(__builtin_inf());
+  Values poison[4] = {};
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < s.input[0] * H * W; ++i) poison[i % 4] += load(buffer + i * L) * T(0);
+  if (!all_numbers(poison[0] + poison[1] + poison[2] + poison[3])) return false;
+  for (int64_t o = 0; o < s.output[0]; ++o)
+    for (int64_t q = 0; q < s.output[1]; ++q) {
+      const Seen depth = p.seen[0][o], height = p.seen[1][q];
+      for (int64_t w = 0; w < W; ++w) {
+        Values best = least;
+        for (int64_t r = 0; r < depth.count; ++r)
+          best = reduce(buffer + (((depth.first + r * d[0]) * H + height.first) * W + w) * L,
+                        height.count, d[1] * W, best);
+        store(columns + w * L, best);
+      }
+      for (int64_t r = 0; r < s.output[2]; ++r, output += L) {
+        const Seen width = p.seen[2][r];
+        store(output, reduce(columns + width.first * L, width.count, d[2], least));
+      }
+    }
+  return true;
+}
+
 template <class T>
 void max_planes(const MaxPool<T>& p, int64_t begin, int64_t end, T* buffer) {
   constexpr int L = lanes<T>;
@@ -405,7 +471,8 @@ void max_planes(const MaxPool<T>& p, int64_t begin, int64_t end, T* buffer) {
     for (int64_t k = 0; k < in; k += L)
       rows_to_lanes(p.input + i * in + k, in, static_cast<int>(n), p.input_end, buffer + k * L);
     T *value = values, *place = places;
-    for (int64_t o = 0; o < s.output[0]; ++o)
+    const bool done = !p.indices && largest_of_planes(p, buffer, places, values);
+    for (int64_t o = 0; o < s.output[0] && !done; ++o)
       for (int64_t q = 0; q < s.output[1]; ++q)
         for (int64_t r = 0; r < s.output[2]; ++r, value += L, place += L) {
           Cut<T> one(p, buffer);

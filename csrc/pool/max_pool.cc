@@ -123,7 +123,8 @@ void max_pool_forward(const PoolShape& s, const TensorView& input, T* output, in
   p.stride[1] = input.stride[channel];
   std::copy(input.stride + channel + 1, input.stride + input.ndim, p.stride + 5 - s.ndim);
   if (suits_planes(s, p.stride)) {
-    const int64_t planes = s.batch * s.channels, pixels = s.in_pixels() + 2 * s.out_pixels();
+    const int64_t planes = s.batch * s.channels;
+    const int64_t pixels = s.in_pixels() + s.out_pixels() + std::max(s.out_pixels(), s.input[2]);
     const int64_t per_task =
         std::max<int64_t>(1, chunk / (s.in_pixels() * most_lanes)) * most_lanes;
     parallel_for(ceil_div(planes, per_task), [&](int64_t task) {

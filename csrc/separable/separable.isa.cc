@@ -94,7 +94,8 @@ void add_rows(const Rows<T>& rows, int64_t n, const T* x, const T* end, T* sum) 
   }
 }
 
-// One sum along a row: of the vectors in it, and of what is left.
+// One sum along a row: of the vectors in it, four at a time so that none waits for the one before,
+// and of what is left.
 template <class T>
 inline T sum_along(int64_t n, const T* weights, const T* x) {
   if (n == 0) return 0;
@@ -102,9 +103,12 @@ inline T sum_along(int64_t n, const T* weights, const T* x) {
   T all = T(-0.0);
   int64_t t = 0;
   if (n >= L) {
-    Vec<T> sums{};
-    for (; t + L <= n; t += L) sums += load(weights + t) * load(x + t);
-    all = sum_lanes<T>(sums);
+    Vec<T> sums[4] = {};
+    for (; t + 4 * L <= n; t += 4 * L)
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) sums[k] += load(weights + t + k * L) * load(x + t + k * L);
+    for (; t + L <= n; t += L) sums[0] += load(weights + t) * load(x + t);
+    all = sum_lanes<T>((sums[0] + sums[1]) + (sums[2] + sums[3]));
   }
   for (; t < n; ++t) all += weights[t] * x[t];
   return all;

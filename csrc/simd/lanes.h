@@ -41,6 +41,28 @@ inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read(const 
   return read<T, N, Step>(p, step, std::make_index_sequence<N>());
 }
 
+// The same of step 2, but in the order of parts of 16 bytes, which a set of wider vectors picks
+// sooner: half of each part from either half of what is read. Put in order by in_order().
+template <class T, int N, size_t... I>
+inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read_every_other(
+    const T* p, std::index_sequence<I...>) {
+  constexpr int P = 16 / static_cast<int>(sizeof(T));
+  const auto low = read<T, N, 1>(p), high = read<T, N, 1>(p + N - 1);
+  return __builtin_shufflevector(
+      low, high,
+      (static_cast<int>(I) / P * P + (static_cast<int>(I) % P < P / 2
+                                          ? static_cast<int>(I) % P * 2
+                                          : N + (static_cast<int>(I) % P - P / 2) * 2 + 1))...);
+}
+template <class T, int N, class Values, size_t... I>
+inline __attribute__((always_inline)) Values in_order(Values v, std::index_sequence<I...>) {
+  constexpr int H = 8 / static_cast<int>(sizeof(T));
+  return __builtin_shufflevector(
+      v, v,
+      (static_cast<int>(I) % (N / 2) / H * (2 * H) + static_cast<int>(I) % H +
+       (static_cast<int>(I) < N / 2 ? 0 : H))...);
+}
+
 template <class T, class Values>
 inline __attribute__((always_inline)) void write(T* p, Values v) {
   __builtin_memcpy(p, &v, sizeof(v));
