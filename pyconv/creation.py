@@ -55,8 +55,11 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> A
     """Return `data` as an array of numbers, without a copy if possible."""
     try:
         array = np.asarray(data, dtype)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{name}: {error}") from None
+    if dtype is None and array.dtype.char in "OLQ" and not _has_dtype(data):
+        if array.dtype.kind == "u" or all(isinstance(value, int) for value in array.flat):
+            raise ValueError(f"{name} holds an integer beyond int64; give a dtype that holds it")
     if array.dtype.kind not in "biuf":
         kind = f"{array.dtype.type.__name__} ({array.dtype})"
         raise TypeError(f"{name} is a {type(data).__name__} of {kind}, expected numbers")
@@ -279,8 +282,12 @@ def arange(
             f"arange: start is {start}, end is {end} and step is {step}, "
             "expected at most 2**40 elements"
         )
+    integers = not any(isinstance(v, float) for v in (start, end, step))
+    if integers:
+        for name, value in zip(("start", "end", "step"), (start, end, step)):
+            integer(f"arange: {name}", value)
     if dtype is None:
-        dtype = np.float32 if any(isinstance(v, float) for v in (start, end, step)) else np.int64
+        dtype = np.int64 if integers else np.float32
     array = np.arange(start, end, step).astype(dtype_of("arange: dtype", dtype))
     return _make(array, requires_grad)
 

@@ -30,6 +30,18 @@ def _reflected(name: str) -> Callable[[Tensor, Any], Tensor]:
     return lambda self, other: operation(other, self)
 
 
+def _or_not_equal(name: str) -> Callable[[Tensor, Any], Any]:
+    operation = operator_method(name)
+
+    def method(self: Tensor, other: Any) -> Any:
+        try:
+            return operation(self, other)
+        except TypeError:  # no numbers: Python then says that they are not equal
+            return NotImplemented
+
+    return method
+
+
 class Operations:
     """What Tensor inherits."""
 
@@ -49,8 +61,8 @@ class Operations:
     __le__ = operator_method("le")
     __gt__ = operator_method("gt")
     __ge__ = operator_method("ge")
-    __eq__ = operator_method("eq")  # type: ignore[assignment]
-    __ne__ = operator_method("ne")  # type: ignore[assignment]
+    __eq__ = _or_not_equal("eq")
+    __ne__ = _or_not_equal("ne")
     __getitem__ = operator_method("index")
 
     def __neg__(self) -> Tensor:
@@ -80,8 +92,8 @@ class Operations:
         """Reorder the dimensions."""
         return pyconv.functional.permute(self, dims[0] if len(dims) == 1 else dims)
 
-    def squeeze(self, dim: int | None = None) -> Tensor:
-        """Drop dimension `dim` if its size is 1, or all dimensions of size 1."""
+    def squeeze(self, dim: int | Sequence[int] | None = None) -> Tensor:
+        """Drop those dimensions of `dim` whose size is 1, or all dimensions of size 1."""
         return pyconv.functional.squeeze(self, dim)
 
     def unsqueeze(self, dim: int) -> Tensor:

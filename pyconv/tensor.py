@@ -57,7 +57,10 @@ class Tensor(TensorBase, Operations):
     _node: Any  # the Node that computed this tensor, None for a leaf
     _index: int  # which output of that node this is; set together with _node
     _hooks: dict[Any, Any] | None  # of a leaf; None until there is one
-    _version: list[int] | None  # counts changes in place; made when a tensor is saved for backward
+    # Changes in place, and how many of these were recorded: shared by all tensors of one memory.
+    # Made when there is a second one, or when a tensor is saved for backward.
+    _version: list[int] | None
+    _recorded: int  # of the recorded changes, those that its place in the graph knows
     _grad: Tensor | None
 
     if TYPE_CHECKING:
@@ -209,9 +212,7 @@ class Tensor(TensorBase, Operations):
 
     def detach(self) -> Tensor:
         """Return a tensor that shares this memory and is cut off from the graph."""
-        result = Tensor(self._array)
-        result._version = version_of(self)
-        return result
+        return view_of(self, self._array)
 
     def to(self, dtype: DTypeLike) -> Tensor:
         """Return the tensor with elements of `dtype`: itself if it has that dtype already."""
@@ -260,20 +261,28 @@ class Tensor(TensorBase, Operations):
                 raise RuntimeError(
                     "a leaf that requires grad was changed in place; use pyconv.no_grad()"
                 )
-            if isinstance(self._array.base, np.ndarray):
+            # 3: this tensor, the name, and the argument of getrefcount. Others of this memory would
+            # not learn that they require grad now.
+            version = version_of(self)
+            if not self._requires_grad and sys.getrefcount(version) > 3:
                 raise RuntimeError(
                     "a view was changed in place while recording; write x = x + y, not x += y"
                 )
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"in place: a tensor of {self.dtype} cannot hold {result.dtype}")
         np.copyto(self._array, result._array)
+        changed(self)
         if result._requires_grad:
             self._requires_grad, self._node, self._index = True, result._node, result._index
-        changed(self)
+            version[1] += 1  # others that share the memory are out of date
+            self._recorded = version[1]
         return self
 
     __iadd__ = _in_place("add")
     __isub__ = _in_place("sub")
     __imul__ = _in_place("mul")
     __itruediv__ = _in_place("div")
+    __ipow__ = _in_place("pow")
 
     def __setitem__(self, key: Any, value: Any) -> None:
         recorded = self._requires_grad
@@ -293,10 +302,18 @@ set_tensor_class(Tensor)
 
 
 def version_of(tensor: Tensor) -> list[int]:
-    """Return the counter of changes in place, from now on kept."""
+    """Return the counters of changes in place, from now on kept."""
     if tensor._version is None:
-        tensor._version = [0]
+        tensor._version = [0, 0]
     return tensor._version
+
+
+def view_of(tensor: Tensor, array: Array) -> Tensor:
+    """Return a tensor of `array`, which shares the memory of `tensor`."""
+    view = Tensor(array)
+    view._version = version_of(tensor)
+    view._recorded = view._version[1]
+    return view
 
 
 def changed(tensor: Tensor) -> None:

@@ -38,6 +38,7 @@ PAD: list[Bad] = [
     *[("pad", {"pad": value}, "pad", "") for value in (1, None, "12", 1.5, {1: 2}, object())],
     *[("pad", {"pad": (n, 0)}, "pad", str(n)) for n in (*TOO_LARGE, -9, -(2**31), -(2**63))],
     *[("pad", {"pad": (2**31 - 1,) * 8}, "pad", str(2**31 - 1))],
+    *[("pad", {"pad": (20, -9), "mode": mode}, "pad", "-9") for mode in ("constant", "reflect")],
     *[("pad", {"pad": (1,) * n}, "pad", "1, 1" if n > 1 else "(1,)") for n in (1, 3, 10)],
     *[("pad", {"mode": mode}, "mode", str(mode)) for mode in ("wrap", "", None, 3, ["reflect"])],
     ("pad", {"value": "a"}, "value", "str"),

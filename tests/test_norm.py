@@ -71,6 +71,12 @@ def test_layout_is_kept(function: Any) -> None:
     assert output._array.strides == tensor.grad._array.strides == x.strides
 
 
+@pytest.mark.parametrize("function", [lambda x: F.group_norm(x, 1), F.instance_norm])
+def test_one_channel_of_permuted_images(function: Any) -> None:
+    x = normal(5, 3, 1, 2).transpose(3, 2, 0, 1)
+    np.testing.assert_array_equal(function(x).numpy(), function(np.ascontiguousarray(x)).numpy())
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_special_values_stay_in_their_channel(value: float) -> None:
     x = normal(3, 5, 4, 4, dtype=np.float32)

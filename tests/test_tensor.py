@@ -219,6 +219,31 @@ def test_operators_that_do_not_fit():
         pyconv.ones(2) + "a"
 
 
+def test_what_is_no_number_is_not_equal():
+    x = pyconv.ones(2)
+    assert (x == None) is False  # noqa: E711
+    assert (x != "a") is True
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: pyconv.tensor(n),
+        lambda n: pyconv.tensor([n], dtype="uint8"),
+        lambda n: pyconv.full((2,), n, dtype="int64"),
+        lambda n: pyconv.arange(n, n + 2),
+        lambda n: pyconv.tensor([1]) + n,
+        lambda n: pyconv.tensor([1]) < n,
+        lambda n: pyconv.tensor([1.0]) * n**20,
+        lambda n: pyconv.tensor([1.0]) == n**20,
+    ],
+)
+@pytest.mark.parametrize("n", [2**63, 2**70])
+def test_integers_beyond_a_dtype(make, n):
+    with pytest.raises(ValueError, match=r"int64|uint8|long|at most|hold|beyond"):
+        make(n)
+
+
 @pytest.mark.parametrize(
     ("a", "b"),
     [
@@ -253,6 +278,7 @@ def test_shapes():
     assert x.squeeze(1).shape == (2, 3, 4)
     assert pyconv.ones(1, 3).expand(2, -1).shape == (2, 3)
     assert pyconv.cat([x, x], 1).shape == (2, 6, 4)
+    assert pyconv.cat([pyconv.tensor([1]), pyconv.tensor([1.0])]).dtype == np.float32
     assert pyconv.stack([x, x], -1).shape == (2, 3, 4, 2)
     assert np.shares_memory(x.flatten(1).numpy(), x.numpy())
 
@@ -294,6 +320,11 @@ def test_indexing_equals_numpy():
         x[2]
 
 
+def test_ragged_index():
+    with pytest.raises(IndexError, match="one shape"):
+        pyconv.ones(3)[[0, [1]]]
+
+
 def test_assignment():
     x = pyconv.zeros(2, 3)
     x[0] = 1
@@ -313,8 +344,11 @@ def test_arithmetic_in_place_keeps_the_memory():
     with pytest.raises(ValueError, match="cannot hold"):
         x += pyconv.ones(2, 3)
     integers = pyconv.arange(2)
-    with pytest.raises(TypeError, match="Cannot cast"):
+    with pytest.raises(TypeError, match="int64 cannot hold float32"):
         integers += 0.5
+    x **= 2
+    assert alias is x
+    assert array.tolist() == [0.25, 2.25, 6.25]
 
 
 @pytest.mark.parametrize(

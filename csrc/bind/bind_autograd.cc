@@ -14,24 +14,19 @@ namespace {
 
 py::object edge_of(py::handle tensor) {
   const TensorObject* const t = tensor_of(tensor);
+  if (!is_none(t->version) && PyLong_AsSsize_t(PyList_GET_ITEM(t->version, 1)) != t->recorded) {
+    PyErr_Format(PyExc_RuntimeError,
+                 "a tensor of shape %S shares its memory with one that a recorded operation "
+                 "changed in place afterwards; write x = x + y there, not x += y",
+                 tensor.attr("shape").ptr());
+    throw py::error_already_set();
+  }
   const bool leaf = is_none(t->node);
   return py::make_tuple(leaf ? tensor : py::handle(t->node), leaf ? 0 : t->index);
 }
 
-py::object version_of(TensorObject* tensor) {
-  if (is_none(tensor->version)) {
-    tensor->version = own(PyList_New(1)).release().ptr();
-    PyList_SET_ITEM(tensor->version, 0, PyLong_FromLong(0));
-  }
-  return borrow(tensor->version);
-}
-
 // Another tensor of the same memory, cut off from the graph.
-py::object detach(py::handle tensor) {
-  py::object result = new_tensor(borrow(tensor_of(tensor)->array));
-  set(tensor_of(result)->version, version_of(tensor_of(tensor)));
-  return result;
-}
+py::object detach(py::handle tensor) { return new_view(tensor, borrow(tensor_of(tensor)->array)); }
 
 // Turns what was saved into (tensor, None or its number as an output, version) entries. An output
 // is replaced by a twin without graph: it would hold this node, and this node it, and such a cycle

@@ -188,10 +188,10 @@ py::tuple conv_or_transpose(const char* op, py::handle input, py::handle weight,
   Argument b;
   if (!bias.is_none()) {
     b = read(op, "bias", bias, x.view.dtype, "input");
-    b = read_contiguous(op, "bias", b.array);
     const int64_t channels = output_of(s).channels;
     check(b.view.ndim == 1 && b.view.shape[0] == channels, op, ": bias has shape ",
           shape_text(b.view), ", expected (", channels, ",)");
+    b = read_contiguous(op, "bias", b.array);
   }
   return py::make_tuple(product(s, ConvDirection::forward, x, w, b.view.data, output_of(s)), s);
 }

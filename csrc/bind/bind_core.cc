@@ -81,7 +81,9 @@ PyObject* reshape_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
                      "forward takes ctx, a Tensor and a shape");
     const py::array array = in_c_order(borrow(tensor_of(args[1])->array));
     py::setattr(args[0], "shape", array.attr("shape"));
-    return new_tensor(array.attr("reshape")(py::handle(args[2])));
+    const py::array result = array.attr("reshape")(py::handle(args[2]));
+    const bool view = result.data() == py::array(borrow(tensor_of(args[1])->array)).data();
+    return view ? new_view(args[1], result) : new_tensor(result);
   });
 }
 

@@ -57,8 +57,11 @@ struct Unary {
 
 double number_of(PyObject* value) {
   const double number = PyFloat_AsDouble(value);
-  if (number == -1 && PyErr_Occurred()) throw py::error_already_set();
-  return number;
+  if (number != -1 || !PyErr_Occurred()) return number;
+  const bool too_large = PyErr_ExceptionMatches(PyExc_OverflowError);
+  if (too_large) PyErr_Clear();
+  check(!too_large, "other is an integer that no float can hold");
+  throw py::error_already_set();
 }
 
 PyObject* unary_function_forward(PyObject* self, PyObject* const* args, Py_ssize_t count) {

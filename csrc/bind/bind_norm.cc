@@ -45,7 +45,7 @@ bool lies(const TensorView& v, bool channels_last) {
 Argument read_vector(const std::string& op, const char* name, py::handle value,
                      const TensorView& input) {
   if (value.is_none()) return {};
-  Argument vector = read_contiguous(op.c_str(), name, value);
+  const Argument vector = read(op.c_str(), name, value);
   check<WrongType>(vector.view.dtype == input.dtype, op, ": ", name, ".dtype is ",
                    text_of(vector.array, "dtype"), " and input.dtype is ",
                    input.dtype == DType::float32 ? "float32" : "float64",
@@ -53,7 +53,7 @@ Argument read_vector(const std::string& op, const char* name, py::handle value,
   check(vector.view.ndim == 1 && vector.view.shape[0] == input.shape[1], op, ": ", name,
         " has shape ", shape_text(vector.view), " and input has shape ", shape_text(input),
         ", expected (", input.shape[1], ",), one for each channel");
-  return vector;
+  return read_contiguous(op.c_str(), name, vector.array);
 }
 
 // What forward and backward share: the input and its shape, weight and bias.
@@ -71,7 +71,7 @@ struct NormArguments {
     int64_t pixels = 1;
     for (int i = 2; i < v.ndim; ++i) pixels *= v.shape[i];
     bool last = v.shape[1] > 1 && (pixels == 1 || !lies(v, false));
-    if (last && !lies(v, true)) {
+    if (!lies(v, last)) {
       input = read_contiguous(op.c_str(), "input", input.array);
       last = false;
     }

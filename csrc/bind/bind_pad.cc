@@ -42,7 +42,7 @@ struct Dense {
       step *= size;
     }
     if (dense) return;
-    array = py::array::ensure(array, py::array::c_style);
+    array = array.attr("copy")();
     std::iota(order.begin(), order.end(), size_t{0});
   }
 };

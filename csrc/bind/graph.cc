@@ -116,6 +116,7 @@ PyMemberDef tensor_members[] = {
     {"_hooks", T_OBJECT, offsetof(TensorObject, hooks), 0, nullptr},
     {"_grad", T_OBJECT, offsetof(TensorObject, grad), 0, nullptr},
     {"_index", T_PYSSIZET, offsetof(TensorObject, index), 0, nullptr},
+    {"_recorded", T_PYSSIZET, offsetof(TensorObject, recorded), 0, nullptr},
     {"_requires_grad", T_BOOL, offsetof(TensorObject, requires_grad), 0, nullptr},
     {},
 };
@@ -162,12 +163,11 @@ py::object unpack(NodeObject* node, py::handle entry) {
     throw py::error_already_set();
   }
   if (output.is_none()) return borrow(tensor);
-  py::object result = new_tensor(borrow(tensor_of(tensor)->array));
+  py::object result = new_view(tensor, borrow(tensor_of(tensor)->array));
   TensorObject* const made = tensor_of(result);
   made->requires_grad = 1;
   made->index = PyLong_AsSsize_t(output.ptr());
   set(made->node, borrow(reinterpret_cast<PyObject*>(node)));
-  set(made->version, borrow(tensor_of(tensor)->version));
   return result;
 }
 
@@ -302,6 +302,19 @@ void set_python_error() {
 py::object new_tensor(py::object array) {
   py::object made = own(tensor_class->tp_alloc(tensor_class, 0));
   tensor_of(made)->array = array.release().ptr();
+  return made;
+}
+
+py::object version_of(TensorObject* tensor) {
+  if (is_none(tensor->version)) set(tensor->version, own(Py_BuildValue("[ii]", 0, 0)));
+  return borrow(tensor->version);
+}
+
+py::object new_view(py::handle tensor, py::object array) {
+  py::object made = new_tensor(std::move(array));
+  const py::object version = version_of(tensor_of(tensor));
+  tensor_of(made)->recorded = PyLong_AsSsize_t(PyList_GET_ITEM(version.ptr(), 1));
+  set(tensor_of(made)->version, version);
   return made;
 }
 

@@ -13,10 +13,12 @@ namespace pyconv {
 namespace py = pybind11;
 
 // Python's Tensor: its members are the attributes of the same names behind an underscore. A null
-// pointer reads as None.
+// pointer reads as None. Tensors of the same memory share `version`: how often it was changed in
+// place, and how often such a change was recorded; `recorded` is what of the latter this tensor's
+// place in the graph knows.
 struct TensorObject {
   PyObject_HEAD PyObject *array, *node, *version, *hooks, *grad;
-  Py_ssize_t index;
+  Py_ssize_t index, recorded;
   char requires_grad;
 };
 
@@ -44,6 +46,9 @@ inline TensorObject* tensor_of(py::handle value) {
 inline NodeObject* node_of(py::handle value) { return reinterpret_cast<NodeObject*>(value.ptr()); }
 
 py::object new_tensor(py::object array);
+py::object version_of(TensorObject* tensor);
+// A tensor of other elements of the same memory.
+py::object new_view(py::handle tensor, py::object array);
 py::object new_node();
 // What a node saved under a number, checked for changes in place since.
 py::object saved_tensor(NodeObject* node, Py_ssize_t i);

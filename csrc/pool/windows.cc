@@ -53,11 +53,13 @@ Separable average(const PoolShape& s, bool count_include_pad, int64_t divisor_ov
   map.batch = s.batch;
   map.channels = s.channels;
   map.channels_last = s.channels_last;
+  std::copy(s.input, s.input + 3, map.input);
+  std::copy(s.output, s.output + 3, map.output);
+  if (s.batch * s.channels == 0) return map;
   std::vector<Window> windows[3];
   int64_t in[3];
   for (int i = 0; i < 3; ++i) {
-    in[i] = map.input[i] = s.input[i];
-    map.output[i] = s.output[i];
+    in[i] = s.input[i];
     const std::vector<Seen> seen = seen_along(s, i);
     for (int64_t o = 0; o < s.output[i]; ++o) {
       const Extent e = extent(s, i, o);

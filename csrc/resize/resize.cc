@@ -46,6 +46,7 @@ void cubic_weights(double t, double (&weights)[4]) {
 }  // namespace
 
 void set_resize(Separable& map, const ResizeRequest& request) {
+  if (map.batch * map.channels == 0) return;
   for (int i = 0; i < 3; ++i) {
     const int64_t in = map.input[i], out = map.output[i];
     const double scale = request.scale[i];

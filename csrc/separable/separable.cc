@@ -183,6 +183,7 @@ void set_bands(Separable& map, int i, int64_t in, std::vector<Band> bands,
 template <class T>
 void apply(const Separable& map, bool transposed, const T* x, T* y) {
   const int64_t images = map.batch * map.channels;
+  if (images == 0) return;  // the axes were left out
   const int64_t elements = images * (transposed ? map.out_pixels() : map.in_pixels());
   const int64_t results = images * (transposed ? map.in_pixels() : map.out_pixels());
   Axis turned[3];

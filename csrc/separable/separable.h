@@ -27,7 +27,7 @@ struct Separable {
   int64_t batch, channels;
   int64_t input[3], output[3];  // as the arrays have them; axes may be joined to fewer
   bool channels_last;           // how input lies; the result lies so too
-  Axis axis[3];
+  Axis axis[3];                 // unset if there are no images
 
   int64_t in_pixels() const { return input[0] * input[1] * input[2]; }
   int64_t out_pixels() const { return output[0] * output[1] * output[2]; }

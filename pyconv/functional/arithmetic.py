@@ -50,7 +50,10 @@ def _operand(value: Any, other: Any, name: str) -> Tensor:
     if type(value) in _NUMBERS and isinstance(other, Tensor):
         kind = other.dtype.kind
         if kind == "f" or (kind in "iu" and type(value) is int):
-            return Tensor(np.asarray(value, other.dtype))
+            try:
+                return Tensor(np.asarray(value, other.dtype))
+            except OverflowError:
+                raise ValueError(f"{name} is {value}, beyond {other.dtype}") from None
     return as_tensor(value, name)
 
 
@@ -191,8 +194,9 @@ class Pow(Function):
             power = pow(a, where(b == 0, 1, b) - 1)
             grad_a = sum_to(g * b * power, a.shape)
         if ctx.needs_input_grad[1]:
-            log_a = log(where(a > 0, a, 1))
-            grad_b = sum_to(g * pow(a, b) * log_a, b.shape)
+            # Where a is 0 and stays 0, the derivative is 0 and not 0 * log(0).
+            zero = Tensor(np.asarray((a._array == 0) & (b._array >= 0)))
+            grad_b = sum_to(g * pow(a, b) * log(where(zero, 1, a)), b.shape)
         return grad_a, grad_b
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import _core
-from ..arguments import number
+from ..arguments import flag, number
 from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
 from .activation import relu
@@ -253,6 +253,7 @@ def _norm(
         largest = (max_pool1d, max_pool2d, max_pool3d)[ndim - 1]
         args = kernel_size, stride, 0, 1, ceil_mode
         return largest(abs(x), *args) if norm_type > 0 else neg(largest(neg(abs(x)), *args))
+    ceil_mode = flag(f"lp_pool{ndim}d: ceil_mode", ceil_mode)
     divisor = None if ceil_mode else 1  # a window beyond the end: its mean, times a whole window
     powers = pow(x, norm_type)
     sums = _mean(_core.avg_pool, ndim, powers, kernel_size, stride, 0, ceil_mode, True, divisor)

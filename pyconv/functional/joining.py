@@ -13,6 +13,7 @@ from ..arguments import integer
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
+from .arithmetic import cast
 from .linear import matmul
 from .shape import Index, dim_of, index, permute, reshape, squeeze, unsqueeze
 
@@ -106,6 +107,10 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
     parts = [as_tensor(t, f"tensors[{i}]") for i, t in enumerate(tensors)]
     if not parts:
         raise ValueError(f"{op}: tensors is empty")
+    dtypes = {part.dtype for part in parts}
+    if len(dtypes) > 1:  # floats win over integers, as between two operands
+        floats = [dtype for dtype in dtypes if dtype.kind == "f"]
+        parts = [cast(part, np.result_type(*(floats or dtypes))) for part in parts]
     return parts
 
 

@@ -143,11 +143,17 @@ def _widths(shape: tuple[int, ...], pad: Any) -> Widths:
         )
     pairs = list(zip(numbers[::2], numbers[1::2]))
     widths = ((0, 0),) * (len(shape) - len(pairs)) + tuple(reversed(pairs))
+    for n, pair in zip(shape, widths):
+        if n + sum(min(width, 0) for width in pair) < 0:
+            raise ValueError(
+                f"pad: pad is {pad!r} and input has shape {shape}; expected to take away no more "
+                f"than there is, but a dimension of {n} would lose {-sum(min(w, 0) for w in pair)}"
+            )
     sizes = [n + low + high for n, (low, high) in zip(shape, widths)]
-    if min(sizes, default=0) < 0 or math.prod(sizes) > MOST_ELEMENTS:
+    if math.prod(sizes) > MOST_ELEMENTS:
         raise ValueError(
             f"pad: pad is {pad!r} and input has shape {shape}, so the output would have shape "
-            f"{tuple(sizes)}; expected 0 or more in each dimension, and at most 2**40 elements"
+            f"{tuple(sizes)}; expected at most 2**40 elements"
         )
     return widths
 

@@ -195,7 +195,8 @@ class ExtremeOfAll(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         x, output = ctx.saved_tensors
-        found = x._array == output._array
+        best = output._array
+        found = x._array == best if best == best else np.isnan(x._array)
         return grad_output * Tensor((found / found.sum()).astype(x.dtype)), None
 
 

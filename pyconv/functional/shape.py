@@ -12,7 +12,7 @@ from .._core import reshape_forward
 from ..arguments import MOST_ELEMENTS, integer, size_of
 from ..autograd.function import Function
 from ..creation import as_tensor
-from ..tensor import Tensor
+from ..tensor import Tensor, view_of
 
 
 def dim_of(dim: int, ndim: int, name: str = "dim") -> int:
@@ -44,7 +44,7 @@ class Permute(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...]) -> Tensor:
         ctx.dims = dims
-        return Tensor(x._array.transpose(dims))
+        return view_of(x, x._array.transpose(dims))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
@@ -57,7 +57,7 @@ class Expand(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         ctx.shape = x._array.shape
-        return Tensor(np.broadcast_to(x._array, shape))
+        return view_of(x, np.broadcast_to(x._array, shape))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
@@ -69,13 +69,19 @@ class Expand(Function):
         return Reshape.apply(summed, ctx.shape), None
 
 
+def _takes_arrays(key: Any) -> bool:
+    parts = key if isinstance(key, tuple) else (key,)
+    return any(isinstance(part, (np.ndarray, bool)) for part in parts)
+
+
 class Index(Function):
-    """x[key]."""
+    """x[key]; a copy if an array is part of the key."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, key: Any) -> Tensor:
         ctx.shape, ctx.key = x._array.shape, key
-        return Tensor(np.asarray(x._array[key]))
+        result = np.asarray(x._array[key])
+        return Tensor(result) if _takes_arrays(key) else view_of(x, result)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
@@ -89,8 +95,7 @@ class IndexBackward(Function):
     def forward(ctx: Any, grad_output: Tensor, shape: tuple[int, ...], key: Any) -> Tensor:
         ctx.key = key
         result = np.zeros(shape, grad_output.dtype)
-        parts = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(part, (np.ndarray, list)) for part in parts):
+        if _takes_arrays(key):
             np.add.at(result, key, grad_output._array)  # an index array may repeat an element
         else:
             result[key] = grad_output._array
@@ -223,8 +228,8 @@ def expand(input: Any, shape: Sequence[int]) -> Tensor:
     return Expand.apply(x, full)
 
 
-def squeeze(input: Any, dim: int | None = None) -> Tensor:
-    """Drop dimension `dim` if its size is 1, or all dimensions of size 1.
+def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Tensor:
+    """Drop those dimensions of `dim` whose size is 1, or all dimensions of size 1.
 
     Examples
     --------
@@ -233,12 +238,10 @@ def squeeze(input: Any, dim: int | None = None) -> Tensor:
     tensor([1, 2])
     """
     x = as_tensor(input, "input")
-    if dim is None:
-        return Reshape.apply(x, tuple(n for n in x.shape if n != 1))
-    dim = dim_of(dim, x.ndim, "squeeze: dim")
-    if not x.ndim or x.shape[dim] != 1:
-        return x
-    return Reshape.apply(x, x.shape[:dim] + x.shape[dim + 1 :])
+    given = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = {dim_of(i, x.ndim, "squeeze: dim") for i in given}
+    shape = tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in dims)
+    return x if shape == x.shape else Reshape.apply(x, shape)
 
 
 def unsqueeze(input: Any, dim: int) -> Tensor:
@@ -268,9 +271,23 @@ def index(input: Any, key: Any) -> Tensor:
 
 
 def array_key(key: Any) -> Any:
-    """Return an index with the Tensors in it replaced by arrays."""
+    """Return an index for NumPy, which shares nothing that may change later."""
     if isinstance(key, tuple):
-        return tuple(array_key(part) for part in key)
-    if isinstance(key, int) and not -(2**63) <= key < 2**63:
-        raise IndexError(f"index {key} is out of bounds")
-    return key._array if isinstance(key, Tensor) else key
+        return tuple(_part_of_key(part) for part in key)
+    return _part_of_key(key)
+
+
+def _part_of_key(part: Any) -> Any:
+    if isinstance(part, (int, np.integer)):
+        if not -(2**63) <= part < 2**63:
+            raise IndexError(f"index {part} is out of bounds")
+        return part
+    if part is None or part is Ellipsis or isinstance(part, (slice, str)):
+        return part
+    try:
+        array = np.array(part._array if isinstance(part, Tensor) else part)
+    except ValueError:
+        raise IndexError(f"index {part!r}: expected integers or bools of one shape") from None
+    if not array.ndim and array.dtype.kind in "iu":
+        return int(array)
+    return array if array.size or array.dtype.kind in "biu" else array.astype(np.intp)
