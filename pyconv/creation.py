@@ -57,9 +57,9 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> A
         array = np.asarray(data, dtype)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name}: {error}") from None
-    if dtype is None and array.dtype.char in "OLQ" and not _has_dtype(data):
-        if array.dtype.kind == "u" or all(isinstance(value, int) for value in array.flat):
-            raise ValueError(f"{name} holds an integer beyond int64; give a dtype that holds it")
+    beyond = dtype is None and array.dtype.char in "OLQ" and not _has_dtype(data)
+    if beyond and (array.dtype.kind == "u" or all(isinstance(n, int) for n in array.flat)):
+        raise ValueError(f"{name} holds an integer beyond int64; give a dtype that holds it")
     if array.dtype.kind not in "biuf":
         kind = f"{array.dtype.type.__name__} ({array.dtype})"
         raise TypeError(f"{name} is a {type(data).__name__} of {kind}, expected numbers")

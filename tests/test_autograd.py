@@ -59,6 +59,12 @@ def test_pow_at_zero():
     assert x.grad.item() == 0
 
 
+def test_an_input_that_is_not_used_has_no_gradient():
+    inputs = drawn(2), drawn(3)
+    assert gradcheck(lambda a, b: (a * a).sum(), inputs)
+    assert gradgradcheck(lambda a, b: (a * a).sum(), inputs)
+
+
 def test_gradcheck_finds_a_wrong_gradient():
     class Wrong(Function):
         @staticmethod

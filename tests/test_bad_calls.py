@@ -23,13 +23,23 @@ class Names(dict[str, Any]):
         p = nn.Parameter(np.ones((2, 3), np.float32))
         p.grad = pyconv.ones(2, 3)
         huge = np.broadcast_to(np.float32(1), (2**15,) * 4)
+        fixed, frozen = pyconv.ones(2, 3), nn.Parameter([3.0])
+        frozen.grad = pyconv.ones(1)
+        for tensor in (fixed, frozen.grad):
+            tensor._array.flags.writeable = False
         super().__init__(
             pyconv=pyconv, np=np, F=F, nn=nn, optim=optim, utils=nn.utils, init=nn.init,
             S=optim.lr_scheduler, p=p, sgd=optim.SGD([p], momentum=0.9), adam=optim.Adam([p]),
             x=pyconv.ones(2, 3), image=pyconv.ones(1, 2, 4, 4), number=pyconv.tensor(2.0),
-            huge=huge, words=np.array(["mean", "sum"]),
+            huge=huge, words=np.array(["mean", "sum"]), whole=pyconv.ones(2, 3, dtype="int64"),
+            fixed=fixed, frozen=frozen, without=without,
         )  # fmt: skip
         self["adam"].step()
+
+
+def without(module: nn.Module, name: str) -> nn.Module:
+    setattr(module, name, None)
+    return module
 
 
 REFUSED = {
@@ -130,6 +140,23 @@ REFUSED = {
     "init.uniform_(3)": "tensor is a int",
     "init.constant_(x, 'a')": "val is 'a'",
     "init.kaiming_uniform_(x, mode=words)": "mode is",
+    "init.kaiming_uniform_(whole)": "tensor has dtype int64",
+    "init.xavier_normal_(whole)": "tensor has dtype int64",
+    "init.orthogonal_(whole)": "tensor has dtype int64",
+    "init.normal_(x, std=-1)": "std is -1",
+    "init.uniform_(x, 5, 1)": "a is 5, expected at most b, which is 1",
+    "init.xavier_uniform_(x, -1)": "gain is -1",
+    "init.zeros_(fixed)": "tensor is read-only",
+    "nn.ReLU().train('a')": "mode is 'a'",
+    "nn.ReLU().load_state_dict({}, strict='a')": "strict is 'a'",
+    "nn.ReLU().zero_grad('a')": "set_to_none is 'a'",
+    "nn.GRU(3, 2)(x, return_gates='a')": "return_gates is 'a'",
+    "nn.GRU(4, 2)(image[0], lengths=p.sum())": "lengths is tensor.* float32",
+    "without(nn.RNN(3, 2), 'weight_ih_l0')(x)": "RNN: weight_ih_l0 is None",
+    "without(nn.GRUCell(3, 2), 'weight_hh')(x)": "GRUCell: weight_hh is None",
+    "utils.rnn.unroll(nn.GRU(3, 3, 2), 2)(x[:, None], pyconv.ones(3, 1, 3))":
+        r"unroll: hx has shape \(3, 1, 3\)",
+    "utils.rnn.unroll(nn.LSTM(3, 3), 2)(x[:, None], 3)": "unroll: hx is a int",
     # gradients
     "setattr(x, 'grad', 3)": "grad is a int",
     "setattr(x, 'grad', pyconv.ones(3))": r"grad has shape \(3,\)",
@@ -165,10 +192,20 @@ REFUSED = {
     "S.ReduceLROnPlateau(sgd).step('a')": "metrics is 'a'",
     "S.StepLR(sgd, 1).load_state_dict(3)": "state_dict is a int",
     "S.StepLR(sgd, 1).load_state_dict({'optimizer': 3})": "state_dict has",
+    "sgd.zero_grad('a')": "set_to_none is 'a'",
+    "sgd.load_state_dict({'state': {}, 'param_groups': [{'params': [[1]]}]})":
+        "param_groups is no list",
+    "sgd.param_groups[0].update(lr=None) or sgd.step()": "SGD: lr is None",
+    "adam.param_groups[0].update(lr='a') or adam.step()": "Adam: lr is 'a'",
+    "adam.param_groups[0].update(lr=-1) or adam.step()": "Adam: lr is -1",
+    "sgd.param_groups[0].pop('lr') and sgd.step()": "SGD: a group has no 'lr'",
     "utils.clip_grad_norm_(3, 1.0)": "parameters is a int",
     "utils.clip_grad_norm_(p, 'a')": "max_norm is 'a'",
     "utils.clip_grad_value_(p, None)": "clip_value is None",
     "utils.clip_grad_value_([3], 1.0)": "parameters holds a int",
+    "utils.clip_grad_norm_(frozen, 0.1)": "a gradient of parameters is read-only",
+    "utils.clip_grad_value_(frozen, 0.1)": "a gradient of parameters is read-only",
+    "utils.vector_to_parameters(pyconv.ones(12), [x, fixed])": r"parameters\[1\] is read-only",
     "utils.parameters_to_vector([x, 3])": "parameters holds a int",
     # files
     "pyconv.load(None)": "path is None",

@@ -105,6 +105,13 @@ def test_without_training_it_is_the_input() -> None:
     assert repr(layer) == "Dropout(p=0.9)"
 
 
+def test_layers_take_inplace() -> None:
+    x = pyconv.ones(2, 3)
+    nn.Dropout(1.0, inplace=True)(x)
+    np.testing.assert_array_equal(x.numpy(), np.ones((2, 3)))
+    assert repr(nn.Dropout3d(0.2, True)) == "Dropout3d(p=0.2, inplace=True)"
+
+
 def test_second_derivative() -> None:
     x = pyconv.tensor(np.arange(6.0), requires_grad=True)
 

@@ -161,6 +161,29 @@ def test_bad_arguments(build, error, message):
         build(make())
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("step", {"step_size": 0}, "step_size is 0"),
+        ("step", {"last_epoch": None}, "last_epoch is None"),
+        ("step", {"gamma": "x"}, "gamma is 'x'"),
+        ("step", {"base_lrs": [1.0]}, "base_lrs has 1 entries, expected 2"),
+        ("multi", {"milestones": 3}, "milestones is 3"),
+        ("cycle", {"anneal_strategy": "x"}, "anneal_strategy is 'x'"),
+        ("sequence", {"schedulers": None}, "schedulers is None"),
+        ("sequence", {"schedulers": []}, "schedulers has 0 entries, expected 4"),
+        ("sequence", {"milestones": [1]}, "milestones has 1 entries, expected 3"),
+        ("nested", {"schedulers": [{}, {}]}, r"state_dict has \[\]"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(name, change, message):
+    schedule = SCHEDULES[name](lr_scheduler, make())
+    before = repr(schedule.state_dict())
+    with pytest.raises((ValueError, TypeError), match=message):
+        schedule.load_state_dict({**schedule.state_dict(), **change})
+    assert repr(schedule.state_dict()) == before
+
+
 def test_a_cycle_ends():
     schedule = lr_scheduler.OneCycleLR(make(), 1.0, total_steps=2, pct_start=0.5)
     for _ in range(2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -41,6 +42,10 @@ def test_shared_parameters_are_counted_once():
     assert len(list(net.named_parameters(remove_duplicate=False))) == 6
     assert len(list(net.modules())) == 3
     assert [n for n, _ in net.named_modules(remove_duplicate=False)][-1] == "again"
+    assert [n for n, _ in net.named_children()] == ["encode", "decode"]
+    visited = []
+    assert net.apply(visited.append) is net
+    assert visited == [net.encode, net.decode, net]
     assert net.state_dict().keys() >= SHARED
     assert "scratch" not in net.state_dict()
 
@@ -102,6 +107,10 @@ def test_what_is_replaced_keeps_its_place():
         (lambda m: m.register_buffer("encode", None), ValueError),
         (lambda m: m.get_submodule("encode.weight"), AttributeError),
         (lambda m: m.get_submodule("other"), AttributeError),
+        (lambda m: m.get_submodule(3), TypeError),
+        (lambda m: m.get_parameter(3), TypeError),
+        (lambda m: m.get_parameter("steps"), AttributeError),
+        (lambda m: m.get_buffer("encode.weight"), AttributeError),
         (lambda m: m.to(device="cuda"), ValueError),
         (lambda m: m.to("int32"), TypeError),
         (lambda m: m.to("cuda"), TypeError),
@@ -116,6 +125,8 @@ def test_get_submodule_and_types():
     net = nn.Sequential(Tied())
     assert net.get_submodule("") is net
     assert net.get_submodule("0.encode") is net[0].encode
+    assert net.get_parameter("0.encode.weight") is net[0].encode.weight
+    assert net.get_buffer("0.steps") is net[0].steps
     assert net.double()[0].encode.weight.dtype == np.float64
     assert net[0].steps.dtype == np.int64
     assert net[0].decode.weight is net[0].encode.weight
@@ -140,6 +151,13 @@ def test_a_state_dict_that_does_not_fit_changes_nothing():
     for name, value in net.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), before[name])
     state["steps"] = 7
+    net.scratch._array.flags.writeable = False  # it is not saved, and may be
+    net.steps._array.flags.writeable = False
+    with pytest.raises(ValueError, match="steps is read-only"):
+        net.load_state_dict(state)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), before[name])
+    net.steps._array.flags.writeable = True
     assert net.load_state_dict(state) == ([], [])
     assert net.steps.item() == 7
 
@@ -182,6 +200,23 @@ def test_backward_hooks_without_a_gradient_of_the_input():
     assert seen == [((None,), 1)]
     with pyconv.no_grad():
         net(pyconv.ones(1, 2, requires_grad=True))
+
+
+def test_backward_hooks_see_none_for_results_without_gradient():
+    class Pair(NamedTuple):
+        count: Any
+        twice: Any
+
+    class Both(nn.Module):
+        def forward(self, x):
+            return Pair(pyconv.tensor([1]), x * 2)
+
+    seen = []
+    for net in (Both(), nn.LSTM(1, 1)):
+        net.register_full_backward_hook(lambda module, gi, go: seen.append(go))
+        result = net(pyconv.ones(1, 1, requires_grad=True))
+        (result.twice if isinstance(net, Both) else result[0]).sum().backward()
+    assert [[g is None for g in grads] for grads in seen] == [[True, False], [False, True]]
 
 
 def test_backward_hooks_agree_with_pytorch():
@@ -244,6 +279,11 @@ def test_numbered_containers(kind):
     net.insert(1, Named("second")).append(Named("last")).extend([Named("end")])
     assert names(net) == ["first", "second", 2, 3, "last", "end"]
     assert names(net[3:].append(Named("new"))) == [3, "last", "end", "new"]
+    net += [Named("more")]
+    assert net.pop(-1).name == "more"
+    assert names(net.pop(slice(4, 6))) == ["last", "end"]
+    assert names(net) == ["first", "second", 2, 3]
+    assert names(net.extend(net)) == ["first", "second", 2, 3] * 2
     for use in (lambda: net[9], lambda: net.__setitem__(9, Named(1))):
         with pytest.raises(IndexError):
             use()
@@ -262,6 +302,7 @@ def test_module_dict():
     assert heads.pop("a").in_features == 1
     del heads["b"]
     assert [key for key, _ in heads.items()] == ["c"]
+    assert len(nn.ModuleDict(None)) == len(nn.ModuleList(None)) == 0
     heads.clear()
     assert not len(heads)
     with pytest.raises(TypeError, match="int"):

@@ -65,6 +65,7 @@ def test_init_of_little_and_wrong():
             init.calculate_gain(wrong)
     with pytest.raises(ValueError, match="param is True"):
         init.calculate_gain("leaky_relu", True)
+    assert init.calculate_gain("leaky_relu", np.float32(0.5)) == math.sqrt(1.6)
     generator = np.random.default_rng(3)
     first = init.xavier_normal_(pyconv.empty(3, 3), generator=generator).numpy()
     again = init.xavier_normal_(pyconv.empty(3, 3), generator=np.random.default_rng(3)).numpy()
@@ -172,10 +173,19 @@ def test_fused_layers_compute_the_same(conv, transpose, affine):
 
 def test_what_cannot_be_fused():
     conv, norm = nn.Conv2d(2, 3, 1).eval(), batch_norm(2, channels=3)
-    with pytest.raises(ValueError, match="bn is not a Module in eval mode"):
+    with pytest.raises(ValueError, match="bn is in training mode"):
         utils.fuse_conv_bn_eval(conv, nn.BatchNorm2d(3))
-    with pytest.raises(ValueError, match="conv is not"):
-        utils.fuse_conv_bn_eval(F.relu, norm)
+    transposed = nn.ConvTranspose2d(2, 3, 1).eval()
+    for layer in (F.relu, nn.ReLU().eval(), norm, transposed):
+        with pytest.raises(TypeError, match="conv is a .*, expected one of Conv1d"):
+            utils.fuse_conv_bn_eval(layer, norm)
+    for layer in (conv, nn.LayerNorm(3).eval(), nn.Identity().eval()):
+        with pytest.raises(TypeError, match="bn is a .*, expected one of BatchNorm1d"):
+            utils.fuse_conv_bn_eval(conv, layer)
+    with pytest.raises(TypeError, match="conv is a Conv2d, expected one of ConvTranspose1d"):
+        utils.fuse_conv_bn_eval(conv, norm, transpose=True)
+    with pytest.raises(TypeError, match="transpose is 'x'"):
+        utils.fuse_conv_bn_eval(conv, norm, transpose="x")
     with pytest.raises(ValueError, match="3 output channels, bn is for 4"):
         utils.fuse_conv_bn_eval(conv, batch_norm(2, channels=4))
     norm.running_mean = None

@@ -15,7 +15,7 @@ from ops.rnn import case as rnn_case
 from test_ops import KINDS, remade
 
 import pyconv
-from pyconv import _core, reference
+from pyconv import _core, nn, reference
 from pyconv.autograd import gradcheck, gradgradcheck
 from pyconv.functional.rnn import Config, recurrent, recurrent_steps
 from pyconv.testing import assert_close, force
@@ -247,6 +247,31 @@ def test_padding_is_never_read(op: str, reverse: bool) -> None:
         np.testing.assert_array_equal(a, b)
     assert not results[0][padding].any()
     assert not found["input"][padding].any()
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (lambda: nn.LSTM(2, 3, proj_size=1, bidirectional=True), {}),
+        (lambda: nn.GRU(2, 3, num_layers=2, reset_after=False), {}),
+        (lambda: nn.GRU(2, 3, bidirectional=True), {"return_gates": True}),
+        (lambda: nn.RNN(2, 3), {"create_graph": True}),
+    ],
+)
+def test_padding_is_never_read_step_by_step(make: Any, options: dict[str, Any]) -> None:
+    module, found = make(), []
+    graph = options.pop("create_graph", False)
+    for value in (1.0, np.nan, np.inf):
+        x = pyconv.ones(4, 2, 2)
+        x[2:, 0] = value
+        x.requires_grad = True
+        output = module(x, lengths=[2, 4], **options)[0]
+        wanted = [x, *module.parameters()]
+        grads = pyconv.autograd.grad(output.sum(), wanted, create_graph=graph)
+        found.append([g.detach().numpy() for g in grads])
+    for clean, *dirty in zip(*found):
+        for other in dirty:
+            np.testing.assert_array_equal(clean, other)
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -228,7 +228,7 @@ def test_what_is_no_number_is_not_equal():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda n: pyconv.tensor(n),
+        pyconv.tensor,
         lambda n: pyconv.tensor([n], dtype="uint8"),
         lambda n: pyconv.full((2,), n, dtype="int64"),
         lambda n: pyconv.arange(n, n + 2),

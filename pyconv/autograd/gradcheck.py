@@ -118,7 +118,8 @@ def gradgradcheck(
         wanted = [x for x in args[:count] if isinstance(x, Tensor) and x.requires_grad]
         with enable_grad():
             outputs = _differentiable(func(*args[:count]))
-            return grad(outputs, wanted, args[count:], create_graph=True)
+            found = grad(outputs, wanted, args[count:], create_graph=True, allow_unused=True)
+            return tuple(g for g in found if g is not None)
 
     return gradcheck(gradients, (*inputs, *grad_outputs), eps, atol, rtol, raise_exception)
 

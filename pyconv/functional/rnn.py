@@ -190,8 +190,11 @@ def recurrent_steps(
     cell = _STEPS[config.mode]
     if config.mode == "GRU" and not config.reset_after:
         cell = _gru_reset_before
-    inputs = linear(x, weight_ih, bias_ih)
     times = range(x.shape[0])
+    if config.lengths is not None:
+        # What lies behind a length may be NaN, and 0 * NaN would enter the gradients.
+        x = where((np.arange(len(times))[:, None] < config.lengths)[:, :, None], x, 0.0)
+    inputs = linear(x, weight_ih, bias_ih)
     outputs, gates = [], []
     for t in reversed(times) if config.reverse else times:
         new, gate = cell(inputs[t], states, weight_hh, bias_hh)
@@ -261,7 +264,7 @@ def lengths_of(op: str, lengths: Any, steps: int, batch: int) -> Array | None:
     if lengths is None:
         return None
     try:
-        array = np.asarray(lengths)
+        array = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
     except (ValueError, TypeError) as error:
         raise TypeError(f"{op}: lengths is {lengths!r}: {error}") from None
     if array.dtype.kind not in "iu" and array.size:

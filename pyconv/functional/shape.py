@@ -70,8 +70,9 @@ class Expand(Function):
 
 
 def _takes_arrays(key: Any) -> bool:
-    parts = key if isinstance(key, tuple) else (key,)
-    return any(isinstance(part, (np.ndarray, bool)) for part in parts)
+    if isinstance(key, tuple):
+        return any(isinstance(part, (np.ndarray, bool)) for part in key)
+    return isinstance(key, (np.ndarray, bool))
 
 
 class Index(Function):
@@ -278,7 +279,7 @@ def array_key(key: Any) -> Any:
 
 
 def _part_of_key(part: Any) -> Any:
-    if isinstance(part, (int, np.integer)):
+    if isinstance(part, int):
         if not -(2**63) <= part < 2**63:
             raise IndexError(f"index {part} is out of bounds")
         return part

@@ -48,11 +48,20 @@ class _Numbered(Module):
             kind, own = type(modules).__name__, type(self).__name__
             raise TypeError(f"{own}: modules is a {kind}, expected an iterable of Modules")
         number = len(self)
-        for module in modules:
+        for module in list(modules):  # which may be these modules themselves
             while str(number) in self._modules:  # a slice keeps the names it had
                 number += 1
             self.add_module(str(number), self._checked(module, number))
         return self
+
+    def __iadd__(self: _L, modules: Iterable[Module]) -> _L:
+        return self.extend(modules)
+
+    def pop(self, index: int | slice) -> Any:
+        """Remove a module, or several, and return what was removed."""
+        removed = self[index]
+        del self[index]
+        return removed
 
     def insert(self: _L, index: int, module: Module) -> _L:
         """Add a module before the one at `index`."""
@@ -136,9 +145,9 @@ class ModuleList(_Numbered):
     (2, 4)
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
-        self.extend(modules)
+        self.extend(() if modules is None else modules)
 
     @classmethod
     def _of(cls, named: dict[str, Any]) -> Any:
@@ -168,9 +177,9 @@ class ModuleDict(Module):
     ['shape', 'colour']
     """
 
-    def __init__(self, modules: Any = ()) -> None:
+    def __init__(self, modules: Any = None) -> None:
         super().__init__()
-        self.update(modules)
+        self.update(() if modules is None else modules)
 
     def __len__(self) -> int:
         return len(self._modules)

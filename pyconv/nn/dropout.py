@@ -17,6 +17,8 @@ class Dropout(Module):
     ----------
     p : float
         The probability of a zero, in [0, 1].
+    inplace : bool
+        Accepted and ignored.
 
     Raises
     ------
@@ -30,16 +32,17 @@ class Dropout(Module):
     tensor([1., 2.])
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         self.p = probability(f"{type(self).__name__}: p", p)
+        self.inplace = inplace
 
     def forward(self, input: Any) -> Tensor:
         """Drop in training."""
         return dropout(input, self.p, self.training)
 
     def extra_repr(self) -> str:
-        return f"p={self.p}"
+        return f"p={self.p}, inplace={self.inplace}" if self.inplace else f"p={self.p}"
 
 
 class Dropout1d(Dropout):

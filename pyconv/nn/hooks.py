@@ -32,6 +32,8 @@ class Passages:
         self.module, self.hooks = module, list(hooks.values())
         self.count = 0  # arguments of the module
         self.differentiable: list[int] = []
+        self.given: list[int] = []  # which results have a gradient, of `results`
+        self.results = 0
         self.grad_output: Gradients = ()
 
     def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -42,21 +44,21 @@ class Passages:
 
     def leave(self, result: Any) -> Any:
         """Return the module's result, the gradients of which will be seen."""
-        if isinstance(result, tuple):
-            return _watch(result, self._at_output)[0]
-        return _watch((result,), self._at_output)[0][0]
+        results = result if isinstance(result, tuple) else (result,)
+        self.results = len(results)
+        results, self.given = _watch(results, self._at_output)
+        if not isinstance(result, tuple):
+            return results[0]
+        return result._make(results) if hasattr(result, "_make") else results
 
     def _at_output(self, grads: Gradients) -> Gradients:
-        self.grad_output = grads
+        self.grad_output = _spread(grads, self.given, self.results)
         if not self.differentiable:
             self._call((None,) * self.count)
         return grads
 
     def _at_input(self, grads: Gradients) -> Gradients:
-        grad_input: list[Any] = [None] * self.count
-        for i, grad in zip(self.differentiable, grads):
-            grad_input[i] = grad
-        seen = self._call(tuple(grad_input))
+        seen = self._call(_spread(grads, self.differentiable, self.count))
         return tuple(seen[i] for i in self.differentiable)
 
     def _call(self, grad_input: Gradients) -> Gradients:
@@ -70,6 +72,12 @@ class Passages:
                 f"gradients for {self.count} arguments"
             )
         return grad_input
+
+
+def _spread(grads: Gradients, places: list[int], count: int) -> Gradients:
+    """Return `count` gradients: those given at their places, and None elsewhere."""
+    by_place = dict(zip(places, grads))
+    return tuple(by_place.get(i) for i in range(count))
 
 
 def _watch(values: tuple[Any, ...], see: Callable[..., Any]) -> tuple[tuple[Any, ...], list[int]]:

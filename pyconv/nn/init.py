@@ -19,6 +19,13 @@ def uniform_(
 ) -> Tensor:
     """Fill with numbers uniform in [a, b).
 
+    Raises
+    ------
+    TypeError
+        If `tensor` is not a Tensor of float32 or float64.
+    ValueError
+        If `a` is above `b`, or `tensor` is read-only.
+
     Examples
     --------
     >>> import pyconv
@@ -27,6 +34,9 @@ def uniform_(
     """
     draw: Any = generator_of(generator).random
     low, high = number("uniform_: a", a), number("uniform_: b", b)
+    if low > high:
+        raise ValueError(f"uniform_: a is {a!r}, expected at most b, which is {b!r}")
+    check_dtype(tensor)
     return _fill(tensor, lambda: low + (high - low) * draw(tensor.shape, tensor.dtype))
 
 
@@ -38,6 +48,13 @@ def normal_(
 ) -> Tensor:
     """Fill with normal numbers of the given mean and standard deviation.
 
+    Raises
+    ------
+    TypeError
+        If `tensor` is not a Tensor of float32 or float64.
+    ValueError
+        If `std` is negative, or `tensor` is read-only.
+
     Examples
     --------
     >>> import pyconv
@@ -46,6 +63,9 @@ def normal_(
     """
     draw: Any = generator_of(generator).standard_normal
     centre, width = number("normal_: mean", mean), number("normal_: std", std)
+    if width < 0:
+        raise ValueError(f"normal_: std is {std!r}, must not be negative")
+    check_dtype(tensor)
     return _fill(tensor, lambda: centre + width * draw(tensor.shape, tensor.dtype))
 
 
@@ -109,7 +129,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     1.6666666666666667
     """
     slope = 0.01 if param is None else param
-    if isinstance(slope, bool) or not isinstance(slope, (int, float)):
+    if isinstance(slope, bool) or not isinstance(slope, (int, float, np.number)):
         raise ValueError(f"calculate_gain: param is {param!r}, expected a number")
     slope = number("calculate_gain: param", slope, nan=True)
     gains = {
@@ -145,8 +165,10 @@ def xavier_uniform_(
 
     Raises
     ------
+    TypeError
+        If `tensor` is not a Tensor of float32 or float64.
     ValueError
-        If `tensor` has fewer than two dimensions.
+        If `tensor` has fewer than two dimensions or is read-only, or `gain` is negative.
 
     References
     ----------
@@ -211,8 +233,10 @@ def kaiming_uniform_(
 
     Raises
     ------
+    TypeError
+        If `tensor` is not a Tensor of float32 or float64.
     ValueError
-        If an argument is unknown, or `tensor` has fewer than two dimensions.
+        If an argument is unknown, or `tensor` has fewer than two dimensions or is read-only.
 
     References
     ----------
@@ -258,8 +282,10 @@ def orthogonal_(
 
     Raises
     ------
+    TypeError
+        If `tensor` is not a Tensor of float32 or float64.
     ValueError
-        If `tensor` has fewer than two dimensions.
+        If `tensor` has fewer than two dimensions or is read-only.
 
     References
     ----------
@@ -274,6 +300,7 @@ def orthogonal_(
     True
     """
     fan_of(tensor)
+    check_dtype(tensor)
     if not tensor.numel():
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
@@ -299,7 +326,9 @@ def fan_of(tensor: Tensor, mode: str = "fan_in") -> int:
 
 def _xavier_std(tensor: Tensor, gain: float) -> float:
     both = fan_of(tensor, "fan_in") + fan_of(tensor, "fan_out")
-    return number("gain", gain) * math.sqrt(2 / max(both, 1))
+    if number("gain", gain) < 0:
+        raise ValueError(f"gain is {gain!r}, must not be negative")
+    return gain * math.sqrt(2 / max(both, 1))
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
@@ -312,9 +341,23 @@ def check_tensor(tensor: Any) -> None:
         raise TypeError(f"tensor is a {type(tensor).__name__}, expected a Tensor")
 
 
+def check_dtype(tensor: Any) -> None:
+    """Raise TypeError unless it is a Tensor for which numbers can be drawn."""
+    check_tensor(tensor)
+    if tensor.dtype not in (np.float32, np.float64):
+        raise TypeError(f"tensor has dtype {tensor.dtype}, expected float32 or float64")
+
+
+def check_writable(what: str, tensor: Tensor) -> None:
+    """Raise ValueError if the elements cannot be changed."""
+    if not tensor._array.flags.writeable:
+        raise ValueError(f"{what} is read-only, expected an array that can be changed")
+
+
 def _fill(tensor: Tensor, values: Callable[[], Array | float]) -> Tensor:
     check_tensor(tensor)
     if not makes_only_shapes():
+        check_writable("tensor", tensor)
         tensor._array[...] = values()
         changed(tensor)
     return tensor

@@ -1,4 +1,4 @@
-"""Module: parameters, buffers and submodules in a tree; Parameter."""
+"""Module: parameters, buffers and submodules in a tree."""
 
 from __future__ import annotations
 
@@ -8,41 +8,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import flag
 from ..autograd.engine import clear_grad
 from ..autograd.hooks import RemovableHandle
-from ..creation import as_tensor
 from ..tensor import Tensor
 from .hooks import Passages
+from .parameter import Parameter as Parameter
 from .state import LoadResult, load
 
 _M = TypeVar("_M", bound="Module")
-
-
-class Parameter(Tensor):
-    """A Tensor that a Module owns and an optimizer changes.
-
-    Parameters
-    ----------
-    data : Tensor or array_like
-        The initial values; the memory of a Tensor or array is shared.
-    requires_grad : bool
-        Whether it is trained.
-
-    Examples
-    --------
-    >>> import pyconv
-    >>> pyconv.nn.Parameter([1.0])
-    Parameter([1.], requires_grad=True)
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(as_tensor(data)._array)
-        self.requires_grad = requires_grad
-
-    def __repr__(self) -> str:
-        return "Parameter" + super().__repr__().removeprefix("tensor")
 
 
 class Module:
@@ -217,7 +191,9 @@ class Module:
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name, module in self.named_children():
+        for name, module in self._modules.items():
+            if module is None:
+                continue
             path = f"{prefix}.{name}" if prefix else name
             yield from module.named_modules(memo, path, remove_duplicate)
 
@@ -226,22 +202,49 @@ class Module:
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the modules directly below, with names."""
-        return ((name, m) for name, m in self._modules.items() if m is not None)
+        """Yield the modules directly below, with names, each once."""
+        seen: set[Module] = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
 
     def children(self) -> Iterator[Module]:
-        """Yield the modules directly below."""
+        """Yield the modules directly below, each once."""
         return (module for _, module in self.named_children())
 
     def get_submodule(self, target: str) -> Module:
         """Return the module of a dotted name; AttributeError if there is none."""
         module = self
+        if not isinstance(target, str):
+            raise TypeError(f"get_submodule: target is {target!r}, expected a str")
         for name in target.split(".") if target else ():
             found = module._modules.get(name)
             if found is None:
                 raise AttributeError(f"{target!r}: {type(module).__name__} has no module {name!r}")
             module = found
         return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """Return the parameter of a dotted name; AttributeError if there is none."""
+        parameter: Parameter = self._get("_parameters", target)
+        return parameter
+
+    def get_buffer(self, target: str) -> Tensor:
+        """Return the buffer of a dotted name; AttributeError if there is none."""
+        buffer: Tensor = self._get("_buffers", target)
+        return buffer
+
+    def _get(self, kind: str, target: str) -> Any:
+        if not isinstance(target, str):
+            raise TypeError(f"target is {target!r}, expected a str")
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        found = module.__dict__[kind].get(name)
+        if found is None:
+            what = kind[1:-1]
+            raise AttributeError(f"{target!r}: {type(module).__name__} has no {what} {name!r}")
+        return found
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -315,12 +318,14 @@ class Module:
         TypeError
             If `state_dict` is no mapping of names to arrays.
         """
+        strict = flag("load_state_dict: strict", strict)
         return load(type(self).__name__, dict(self._state()), state_dict, strict)
 
     # ---- changes -----------------------------------------------------------------------------
 
     def train(self: _M, mode: bool = True) -> _M:
         """Set training mode, here and below."""
+        mode = flag("train: mode", mode)
         for module in self.modules():
             module.training = mode
         return self
@@ -337,6 +342,7 @@ class Module:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""
+        set_to_none = flag("zero_grad: set_to_none", set_to_none)
         for param in self.parameters():
             clear_grad(param, set_to_none)
 

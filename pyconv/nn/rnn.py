@@ -150,6 +150,7 @@ class GRU(RNNBase):
         per layer and direction, in the order of the weights: r, z and n after their nonlinearity.
         They are part of the graph; the steps then run one by one, which is slow.
         """
+        return_gates = flag("GRU: return_gates", return_gates)
         gates: list[Tensor] | None = [] if return_gates else None
         output, (h_n,) = self._run(input, hx, lengths, gates)
         return (output, h_n, gates) if return_gates else (output, h_n)
@@ -216,6 +217,7 @@ class LSTM(RNNBase):
         the weights: i, f, g and o after their nonlinearity. They are part of the graph; the steps
         then run one by one, which is slow.
         """
+        return_gates = flag("LSTM: return_gates", return_gates)
         gates: list[Tensor] | None = [] if return_gates else None
         output, last = self._run(input, hx, lengths, gates)
         return (output, tuple(last), gates) if return_gates else (output, tuple(last))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..arguments import flag, probability
@@ -84,34 +85,6 @@ class RNNBase(Module):
         expected = f"{batched} or (T, {{0}})".replace("{}", "{0}").format(self.input_size)
         raise ValueError(f"{self._name}: input has shape {shape}, expected {expected}")
 
-    def _states(self, hx: Any, x: Tensor, batched: bool) -> list[Tensor] | None:
-        """Return the states as (layers * directions, B, size), or None for zeros."""
-        if hx is None:
-            return None
-        sizes = [self.proj_size or self.hidden_size]
-        names = ["hx"]
-        if self.mode == "LSTM":
-            if not isinstance(hx, (tuple, list)) or len(hx) != 2:
-                kind = type(hx).__name__
-                raise TypeError(f"LSTM: hx is a {kind}, expected a pair of tensors, (h_0, c_0)")
-            sizes, names = [*sizes, self.hidden_size], ["hx[0]", "hx[1]"]
-        states = []
-        for name, size, value in zip(names, sizes, hx if len(sizes) == 2 else (hx,)):
-            state = as_tensor(value, name)
-            shape = (self.num_layers * (1 + self.bidirectional), x._array.shape[1], size)
-            if state._array.shape != (shape if batched else (shape[0], size)):
-                raise ValueError(
-                    f"{self._name}: {name} has shape {state.shape}, expected "
-                    f"{shape if batched else (shape[0], size)}"
-                )
-            if state._array.dtype != x._array.dtype:
-                raise TypeError(
-                    f"{self._name}: {name}.dtype is {state.dtype} and input.dtype is {x.dtype}, "
-                    "expected the same"
-                )
-            states.append(state if batched else state.unsqueeze(1))
-        return states
-
     # ---- the layers --------------------------------------------------------------------------
 
     def _run(
@@ -131,7 +104,7 @@ class RNNBase(Module):
             x = x.unsqueeze(1)
         elif self.batch_first:
             x = x.transpose(0, 1)
-        states = self._states(hx, x, batched)
+        states = states_of(self, hx, x, batched)
         if lengths is not None:
             lengths = lengths_of(self._name, lengths, *x.shape[:2])
         output, last = self._layers(x, states, lengths, gates)
@@ -169,7 +142,7 @@ class RNNBase(Module):
         config: Config,
         gates: list[Tensor] | None,
     ) -> tuple[Tensor, list[Tensor]]:
-        *weights, weight_hr = [self._parameters.get(name) for name in self._names[number]]
+        *weights, weight_hr = weights_of(self, self._names[number])
         if gates is None and weight_hr is None and self.reset_after:
             output, *end = recurrent(x, states, weights, config)
             return output, end
@@ -193,6 +166,47 @@ class RNNBase(Module):
             value = getattr(self, name)
             text += "" if value == default else f", {name}={value}"
         return text
+
+
+def states_of(rnn: Any, hx: Any, x: Tensor, batched: bool = True) -> list[Tensor] | None:
+    """Return the states as (layers * directions, B, size), or None for zeros.
+
+    `rnn` is a recurrent layer, or what has its sizes, and `x` its input, with the steps first.
+    """
+    if hx is None:
+        return None
+    sizes = [rnn.proj_size or rnn.hidden_size]
+    names = ["hx"]
+    if rnn.mode == "LSTM":
+        if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+            kind = type(hx).__name__
+            raise TypeError(f"{rnn._name}: hx is a {kind}, expected a pair of tensors, (h_0, c_0)")
+        sizes, names = [*sizes, rnn.hidden_size], ["hx[0]", "hx[1]"]
+    states = []
+    for name, size, value in zip(names, sizes, hx if len(sizes) == 2 else (hx,)):
+        state = as_tensor(value, name)
+        shape = (rnn.num_layers * (1 + rnn.bidirectional), x._array.shape[1], size)
+        if state._array.shape != (shape if batched else (shape[0], size)):
+            raise ValueError(
+                f"{rnn._name}: {name} has shape {state.shape}, expected "
+                f"{shape if batched else (shape[0], size)}"
+            )
+        if state._array.dtype != x._array.dtype:
+            raise TypeError(
+                f"{rnn._name}: {name}.dtype is {state.dtype} and input.dtype is {x.dtype}, "
+                "expected the same"
+            )
+        states.append(state if batched else state.unsqueeze(1))
+    return states
+
+
+def weights_of(module: Module, names: Sequence[str]) -> list[Any]:
+    """Return parameters by name; TypeError where there should be a weight."""
+    weights = [module._parameters.get(name) for name in names]
+    for name, weight in zip(names, weights):
+        if weight is None and name.startswith("weight"):
+            raise TypeError(f"{type(module).__name__}: {name} is None, expected a Tensor")
+    return weights
 
 
 def reset_recurrent(module: Any) -> None:

@@ -10,7 +10,7 @@ from ..functional.rnn import GATES, Config, recurrent, stream_step
 from ..tensor import Tensor
 from .conv import int_at_least
 from .module import Module, Parameter
-from .rnn_base import mode_of, reset_recurrent
+from .rnn_base import mode_of, reset_recurrent, weights_of
 
 
 class RNNCellBase(Module):
@@ -37,11 +37,12 @@ class RNNCellBase(Module):
 
     def _step(self, input: Any, states: Any) -> list[Tensor]:
         """Check the arguments and return the new states."""
-        own = self._parameters
-        weights = [own.get(key) for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        names, own = ("weight_ih", "weight_hh", "bias_ih", "bias_hh"), self._parameters
+        weights = [own.get(name) for name in names]
         results = stream_step(self.mode, False, input, states, weights)
         if results is not None:
             return results
+        weights = weights_of(self, names)
         name, x = type(self).__name__, as_tensor(input, "input")
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             raise ValueError(

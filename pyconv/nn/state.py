@@ -54,4 +54,6 @@ def _misfit(name: str, own: Tensor, new: Tensor) -> str:
         return f"size mismatch for {name}: {new.shape} in the state dict, {own.shape} in the module"
     if not np.can_cast(new.dtype, own.dtype, "same_kind"):
         return f"dtype of {name}: {new.dtype} in the state dict, {own.dtype} in the module"
+    if not own._array.flags.writeable:
+        return f"{name} is read-only in the module"
     return ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from operator import is_not
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class Optimizer:
     # What a subclass remembers of a parameter: arrays of its shape and dtype, and integers.
     arrays: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    _checked: Sequence[Any] = ()  # the settings of all groups that were found to make sense
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
@@ -104,6 +106,11 @@ class Optimizer:
         ----------
         closure : callable, optional
             Computes the loss anew and its gradients; its result is returned.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a setting of a group is missing or makes no sense; nothing is changed then.
         """
         loss = None
         if closure is not None:
@@ -111,6 +118,7 @@ class Optimizer:
                 raise TypeError(f"step: closure is {closure!r}, expected a function")
             with enable_grad():
                 loss = closure()
+        self._check_changes()
         with no_grad():
             for group in self.param_groups:
                 params = [param for param in group["params"] if param.grad is not None]
@@ -119,8 +127,22 @@ class Optimizer:
                     changed(param)
         return loss
 
+    def _check_changes(self) -> None:
+        """Check the settings again if one is not what it was at the last step."""
+        settings = [value for group in self.param_groups for value in group.values()]
+        known = self._checked
+        if len(settings) == len(known) and not any(map(is_not, settings, known)):
+            return
+        for group in self.param_groups:
+            for name in self.defaults:
+                if name not in group:
+                    raise ValueError(f"{type(self).__name__}: a group has no {name!r}")
+            self.check(group)
+        self._checked = settings
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""
+        set_to_none = flag("zero_grad: set_to_none", set_to_none)
         for group in self.param_groups:
             for param in group["params"]:
                 clear_grad(param, set_to_none)
@@ -242,7 +264,9 @@ def check_flags(owner: str, group: Mapping[str, Any], *names: str) -> None:
 def check_groups(groups: Any) -> None:
     """Raise TypeError unless these are the groups of a state dict."""
     if not isinstance(groups, (list, tuple)) or not all(
-        isinstance(group, Mapping) and isinstance(group.get("params"), (list, tuple))
+        isinstance(group, Mapping)
+        and isinstance(group.get("params"), (list, tuple))
+        and all(isinstance(n, int) for n in group["params"])
         for group in groups
     ):
         raise TypeError(

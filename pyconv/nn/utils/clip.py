@@ -9,6 +9,7 @@ import numpy as np
 
 from ...arguments import flag, number
 from ...tensor import Array, Tensor, changed
+from ..init import check_writable
 
 
 def clip_grad_norm_(
@@ -110,7 +111,10 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 def _gradients(op: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     tensors = [parameters] if isinstance(parameters, Tensor) else tensors_in(op, parameters)
-    return [tensor.grad for tensor in tensors if tensor.grad is not None]
+    grads = [tensor.grad for tensor in tensors if tensor.grad is not None]
+    for grad in grads:
+        check_writable(f"{op}: a gradient of parameters", grad)
+    return grads
 
 
 def tensors_in(op: str, parameters: Iterable[Tensor]) -> list[Tensor]:

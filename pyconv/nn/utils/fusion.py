@@ -7,8 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import flag
 from ...tensor import Tensor
-from ..module import Module, Parameter
+from ..conv import Conv1d, Conv2d, Conv3d
+from ..conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from ..module import Parameter
+from ..norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+
+CONVOLUTIONS = (Conv1d, Conv2d, Conv3d)
+TRANSPOSED = (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
+NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 
 
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
@@ -31,6 +39,8 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
 
     Raises
     ------
+    TypeError
+        If one of them is another layer.
     ValueError
         If one of them is in training mode, or `bn` has no running statistics or other channels.
 
@@ -42,9 +52,16 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     >>> nn.utils.fuse_conv_bn_eval(conv, bn)
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
     """
-    for name, layer in (("conv", conv), ("bn", bn)):
-        if not isinstance(layer, Module) or layer.training:
-            raise ValueError(f"fuse_conv_bn_eval: {name} is not a Module in eval mode")
+    transpose = flag("fuse_conv_bn_eval: transpose", transpose)
+    layers = TRANSPOSED if transpose else CONVOLUTIONS
+    for name, layer, kinds in (("conv", conv, layers), ("bn", bn, NORMS)):
+        if not isinstance(layer, kinds):
+            known = ", ".join(kind.__name__ for kind in kinds)
+            known += f" where transpose is {transpose}" if layer is conv else ""
+            kind = type(layer).__name__
+            raise TypeError(f"fuse_conv_bn_eval: {name} is a {kind}, expected one of {known}")
+        if layer.training:
+            raise ValueError(f"fuse_conv_bn_eval: {name} is in training mode, expected eval mode")
     if bn.running_mean is None or bn.running_var is None:
         raise ValueError("fuse_conv_bn_eval: bn has no running statistics")
     axis = 1 if transpose else 0

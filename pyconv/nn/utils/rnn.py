@@ -12,7 +12,7 @@ from ..container import ModuleList
 from ..conv import int_at_least
 from ..module import Module
 from ..rnn import GRU, LSTM, RNN
-from ..rnn_base import RNNBase
+from ..rnn_base import RNNBase, states_of
 from ..rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 
 
@@ -25,6 +25,8 @@ class Unrolled(Module):
         The cells of each step, one per layer. All steps share their parameters.
     """
 
+    _name, proj_size, bidirectional = "unroll", 0, False
+
     def __init__(self, rnn: RNNBase, T: int) -> None:
         super().__init__()
         for name in ("bidirectional", "proj_size", "dropout"):
@@ -33,6 +35,7 @@ class Unrolled(Module):
         if not rnn.reset_after:
             raise ValueError("unroll: rnn has reset_after=False, expected True")
         self.batch_first, self.mode = rnn.batch_first, rnn.mode
+        self.num_layers, self.hidden_size = rnn.num_layers, rnn.hidden_size
         self.steps = ModuleList(
             [
                 ModuleList([_cell(rnn, layer) for layer in range(rnn.num_layers)])
@@ -48,15 +51,15 @@ class Unrolled(Module):
             raise ValueError(
                 f"unroll: input has shape {x.shape}, expected 3 dimensions, {len(self.steps)} steps"
             )
-        layers = len(self.steps[0])
-        states: list[Any] = [None] * layers
-        if hx is not None:
-            pairs = hx if self.mode == "LSTM" else (hx,)
-            states = [tuple(part[layer] for part in pairs) for layer in range(layers)]
-            states = states if self.mode == "LSTM" else [state[0] for state in states]
+        if self.batch_first:
+            x = x.transpose(0, 1)
+        states: list[Any] = [None] * self.num_layers
+        given = states_of(self, hx, x)
+        if given is not None:
+            states = list(zip(*given) if self.mode == "LSTM" else given[0])
         outputs = []
         for t, cells in enumerate(self.steps):
-            y = x[:, t] if self.batch_first else x[t]
+            y = x[t]
             for layer, cell in enumerate(cells):
                 states[layer] = cell(y, states[layer])
                 y = states[layer][0] if self.mode == "LSTM" else states[layer]

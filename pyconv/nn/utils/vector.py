@@ -8,6 +8,7 @@ from typing import Any
 from ...creation import as_tensor
 from ...functional import cat, reshape
 from ...tensor import Tensor, changed
+from ..init import check_writable
 from .clip import tensors_in
 
 
@@ -44,7 +45,8 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
     Raises
     ------
     ValueError
-        If it has other than as many elements; nothing was copied then.
+        If it has other than as many elements, or a parameter is read-only; nothing was copied
+        then.
 
     Examples
     --------
@@ -62,6 +64,8 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
             f"vector_to_parameters: vec has shape {vector.shape}, the parameters have {count} "
             "elements"
         )
+    for i, param in enumerate(params):
+        check_writable(f"vector_to_parameters: parameters[{i}]", param)
     at = 0
     for param in params:
         part = vector._array[at : at + param.numel()]

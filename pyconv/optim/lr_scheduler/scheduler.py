@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...arguments import integer
+from ...arguments import flag, integer, number, one_of
 from ..optimizer import Optimizer
 
 
@@ -90,13 +90,39 @@ class LRScheduler:
         return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
+        """Take over what `state_dict` returned.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is no state of such a schedule; nothing is changed then.
+        """
         check_state(self, state_dict)
         self.__dict__.update(state_dict)
 
 
+# Of the integers in a state, what they are at least.
+LEAST = {
+    "last_epoch": -(2**63),  # of one that SequentialLR took back: below -1
+    "step_size": 1,
+    "T_max": 1,
+    "total_iters": 0,
+    "total_steps": 1,
+    "patience": 0,
+    "cooldown": 0,
+    "cooldown_counter": 0,
+    "num_bad_epochs": 0,
+}
+# And what its words may be.
+WORDS = {
+    "mode": ("min", "max"),
+    "threshold_mode": ("rel", "abs"),
+    "anneal_strategy": ("cos", "linear"),
+}
+
+
 def check_state(owner: Any, state_dict: Any) -> None:
-    """Raise TypeError for what is no dict, ValueError for one with other names."""
+    """Raise TypeError or ValueError for what is no state of the owner's kind."""
     name = type(owner).__name__
     if not isinstance(state_dict, Mapping):
         kind = type(state_dict).__name__
@@ -106,6 +132,42 @@ def check_state(owner: Any, state_dict: Any) -> None:
         raise ValueError(
             f"{name}.load_state_dict: state_dict has {list(state_dict)}, expected {list(own)}"
         )
+    for key, value in state_dict.items():
+        if key == "schedulers":
+            count, what = len(owner.schedulers), f"{name}.load_state_dict: "
+            _check_list(f"{what}schedulers", value, count)
+            _check_list(f"{what}milestones", state_dict["milestones"], count - 1)
+            for one, state in zip(owner.schedulers, value):
+                check_state(one, state)
+        else:
+            _check_value(f"{name}.load_state_dict: {key}", key, value, getattr(owner, key))
+
+
+def _check_value(what: str, key: str, value: Any, present: Any) -> None:
+    """Raise TypeError or ValueError for a value that cannot stand in the place of the present."""
+    if key in LEAST:
+        integer(what, value, LEAST[key])
+    elif key == "milestones":
+        for time in _check_list(what, value):
+            integer(f"an entry of {what}", time)
+    elif isinstance(present, bool):
+        flag(what, value)
+    elif isinstance(present, (int, float)):
+        number(what, value)
+    elif isinstance(present, str):
+        one_of(what, value, WORDS.get(key, (present,)))
+    elif isinstance(present, list) and present and isinstance(present[0], (int, float)):
+        for rate in _check_list(what, value, len(present)):
+            number(f"an entry of {what}", rate)
+
+
+def _check_list(what: str, value: Any, count: int | None = None) -> Sequence[Any]:
+    """Return a list; TypeError for what is none, ValueError for one of another length."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{what} is {value!r}, expected a list")
+    if count is not None and len(value) != count:
+        raise ValueError(f"{what} has {len(value)} entries, expected {count}")
+    return value
 
 
 def check_optimizer(owner: Any, optimizer: Any) -> None:

@@ -317,7 +317,7 @@ class SequentialLR(LRScheduler):
         check_state(self, state_dict)
         for one, state in zip(self.schedulers, state_dict["schedulers"]):
             one.load_state_dict(state)
-        super().load_state_dict({**state_dict, "schedulers": self.schedulers})
+        self.__dict__.update({**state_dict, "schedulers": self.schedulers})
 
 
 def _times(name: str, value: Any) -> list[int]:

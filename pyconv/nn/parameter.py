@@ -1,0 +1,35 @@
+"""Parameter: a Tensor that is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..creation import as_tensor
+from ..tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module owns and an optimizer changes.
+
+    Parameters
+    ----------
+    data : Tensor or array_like
+        The initial values; the memory of a Tensor or array is shared.
+    requires_grad : bool
+        Whether it is trained.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.Parameter([1.0])
+    Parameter([1.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(as_tensor(data)._array)
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return "Parameter" + super().__repr__().removeprefix("tensor")
