@@ -149,15 +149,15 @@ def typed(args: argparse.Namespace) -> str:
 
 def select(args: argparse.Namespace) -> list[tuple[Problem, str]]:
     """Return the problems to measure, each with a direction."""
-    if args.isa and args.isa not in _core.available_isas():
+    if args.isa is not None and args.isa not in _core.available_isas():
         known = ", ".join(_core.available_isas())
-        raise ValueError(f"--isa {args.isa}: this machine runs {known}")
+        raise ValueError(f"--isa {args.isa!r}: this machine runs {known}")
     try:
         wanted = re.compile(args.filter or "")
     except re.error as error:
         raise ValueError(f"--filter {args.filter!r} is not a regular expression: {error}") from None
     problems = [p for p in load() if wanted.search(str(p)) and (p.quick or not args.quick)]
-    if args.algorithm:
+    if args.algorithm is not None:
         ops = ops_with(args.algorithm)
         problems = [p for p in problems if p.op in ops]
     if args.batch:  # those without a batch only once

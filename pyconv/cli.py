@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 
 import pyconv
 from pyconv import train
+from pyconv.arguments import MOST_ELEMENTS
 from pyconv.summary import count_layers
 
 DESCRIPTION = "Convolutional and recurrent networks on a CPU: fast, small, readable."
@@ -50,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ValueError, TypeError, RuntimeError, ImportError, MemoryError, OSError) as error:
-        print(f"pyconv: error: {error}", file=sys.stderr)
+        text = str(error) or "not enough memory"  # a MemoryError often says nothing
+        print(f"pyconv: error: {text}", file=sys.stderr)
         return 2
 
 
@@ -150,10 +153,18 @@ def _sizes(command: str, args: argparse.Namespace) -> tuple[int, ...] | None:
         raise ValueError(
             f"{command}: model is {args.model!r}, expected one of {', '.join(catalogue)}"
         )
+    if args.input is None:
+        return None
     try:
-        return tuple(map(int, args.input.split(","))) if args.input else None
+        sizes = tuple(map(int, args.input.split(",")))
     except ValueError:
-        raise ValueError(f"{command}: --input is {args.input!r}, expected as 1,3,224,224") from None
+        sizes = (0,)
+    if min(sizes) < 1 or math.prod(sizes) > MOST_ELEMENTS:
+        raise ValueError(
+            f"{command}: --input is {args.input!r}, expected sizes as 1,3,224,224, of at most "
+            "2**40 elements"
+        )
+    return sizes
 
 
 def _counted(name: str, sizes: tuple[int, ...] | None = None) -> tuple[Any, Any]:

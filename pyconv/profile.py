@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _core, nn
+from .arguments import integer
 from .autograd import backward
 from .autograd.anomaly import Within
 from .autograd.function import Node
@@ -93,6 +94,8 @@ def profile(model: nn.Module, input: Any, repeats: int = 5) -> Profile:
     ------
     ValueError
         If `repeats` is below 1, or the network cannot take the input.
+    TypeError
+        If `model` is no Module, `input` none of these, or `repeats` no integer.
 
     References
     ----------
@@ -106,10 +109,9 @@ def profile(model: nn.Module, input: Any, repeats: int = 5) -> Profile:
     >>> rows[0].name, rows[0].kind, rows[0].forward > 0
     ('0', 'Conv2d', True)
     """
-    if repeats < 1:
-        raise ValueError(f"profile: repeats is {repeats}, expected 1 or more")
-    counted = count_layers(model, input)
-    x = randn(*input) if isinstance(input, tuple) else as_tensor(input, "input")
+    repeats = integer("profile: repeats", repeats, 1)
+    counted = count_layers(model, input, "profile")
+    x = randn(*input) if isinstance(input, (tuple, list)) else as_tensor(input, "input")
     clocks = []
     before = [(param, param.grad) for param in model.parameters()]
     try:

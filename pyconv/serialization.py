@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .creation import as_tensor
+from .data.files import path_of, regular_file
 from .tensor import Array, Tensor
 
 _KINDS = "fiub"  # of NumPy's dtypes
@@ -47,7 +50,7 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"save: obj is a {type(obj).__name__}, expected a mapping of names to tensors"
         )
-    name_of_file = _name("save", path)
+    name_of_file = path_of("save: path", path)
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
@@ -61,15 +64,19 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         raise ValueError("save: obj has the name '__metadata__', which the format keeps for itself")
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
-    new = f"{name_of_file}.new"
+    folder = os.path.dirname(name_of_file) or "."
     try:
-        save_file(plain, new)
-        os.replace(new, path)
-    except SafetensorError as error:
-        raise OSError(f"save: {name_of_file} cannot be written: {error}") from None
-    finally:
-        if os.path.exists(new):  # only if one of them failed
-            os.remove(new)
+        # In a folder of its own the new file overwrites no other.
+        with tempfile.TemporaryDirectory(prefix="pyconv-", dir=folder) as own:
+            new = os.path.join(own, "new")
+            with open(new, "xb") as file:
+                rights = os.fstat(file.fileno()).st_mode
+            save_file(plain, new)
+            os.chmod(new, rights)  # safetensors lets none but the owner read
+            os.replace(new, name_of_file)
+    except (SafetensorError, OSError) as error:
+        reason = getattr(error, "strerror", error)
+        raise OSError(f"save: {name_of_file} cannot be written: {reason}") from None
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -87,8 +94,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises
     ------
     ValueError
-        If it is no regular file, damaged or no safetensors file, or holds a dtype that Tensors
-        lack.
+        If it is no regular file, damaged or no safetensors file, names a tensor twice, or holds a
+        dtype or more dimensions than Tensors have.
     OSError
         If it is missing or cannot be read.
     ImportError
@@ -99,16 +106,15 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     >>> import pyconv
     >>> state = pyconv.load("weights.safetensors")  # doctest: +SKIP
     """
-    name = _name("load", path)
+    name = regular_file("load", path)
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
     except ImportError as error:
         raise ImportError(_NEEDS) from error
-    if os.path.exists(name) and not os.path.isfile(name):  # a pipe would be waited for
-        raise ValueError(f"load: {name} is no regular file")
     try:
         arrays = load_file(name)
+        _check_names(name)
         for key, array in arrays.items():
             _check(key, array)
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -117,14 +123,23 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return {key: Tensor(array) for key, array in arrays.items()}
 
 
-def _name(op: str, path: Any) -> str:
-    try:
-        return os.fsdecode(path)
-    except TypeError:
-        raise TypeError(f"{op}: path is {path!r}, expected a str or a path") from None
+def _check_names(path: str) -> None:
+    """Refuse a header that names something twice, of which safetensors takes the last."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        entries = dict(pairs)
+        if len(entries) < len(pairs):
+            raise ValueError("its header has a name twice")
+        return entries
+
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        json.loads(file.read(length), object_pairs_hook=once)
 
 
 def _check(key: str, array: Array) -> None:
+    if array.ndim > 32:
+        raise ValueError(f"{key!r} has {array.ndim} dimensions, expected at most 32")
     if array.dtype.kind not in _KINDS:
         raise ValueError(f"{key!r} has dtype {array.dtype}")
     # NumPy takes a bool to be 0 or 1, and computes nonsense with others.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _core, nn
+from .arguments import MOST_ELEMENTS, size_of
 from .autograd import backward, no_grad
 from .autograd.grad_mode import state
 from .nn.conv import ConvBase
@@ -119,9 +120,9 @@ class Summary:
             numbers = layer.parameters, layer.multiply_adds, layer.flops, layer.activations
             columns = [_shown(column) for column in zip(*layer.views)] or [""] * 3
             shape = "x".join(map(str, layer.output))
-            rows.append([layer.name, layer.kind, shape, *map(_count, numbers), *columns])
+            rows.append([layer.name, layer.kind, shape, *map("{:,}".format, numbers), *columns])
         total = self.parameters, self.multiply_adds, self.flops, self.activations
-        rows.append(["total", "", "", *map(_count, total), "", "", ""])
+        rows.append(["total", "", "", *map("{:,}".format, total), "", "", ""])
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = [
             "  ".join(
@@ -136,6 +137,12 @@ class Summary:
         )
         lines.append(f"memory: {inference} for inference, {training} for training, at the peak")
         return "\n".join(lines)
+
+
+def _shown(values: tuple[Any, ...]) -> str:
+    """Return the number of each dimension, or the one that all have."""
+    texts = ["all" if value == math.inf else f"{float(value):g}" for value in values]
+    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
 
 
 def summary(model: nn.Module, input: Any) -> Summary:
@@ -163,6 +170,8 @@ def summary(model: nn.Module, input: Any) -> Summary:
     ------
     ValueError
         If the shape has no batch, or the network cannot take it.
+    TypeError
+        If `model` is no Module, or `input` none of these.
 
     References
     ----------
@@ -179,7 +188,7 @@ def summary(model: nn.Module, input: Any) -> Summary:
     4089185256
     """
     result = count_layers(model, input)
-    shape, dtype = _shape_of(input)
+    shape, dtype = _shape_of(input, "summary")
     with in_mode(model, training=False):
         result.inference_bytes = peak_bytes(model, lambda: _infer(model, shape, dtype))
     with in_mode(model, training=True), suppress(ValueError):  # batch norm of a single value
@@ -187,9 +196,11 @@ def summary(model: nn.Module, input: Any) -> Summary:
     return result
 
 
-def count_layers(model: nn.Module, input: Any) -> Summary:
+def count_layers(model: nn.Module, input: Any, op: str = "summary") -> Summary:
     """Return what `summary` does but for the memory."""
-    shape, dtype = _shape_of(input)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{op}: model is {model!r}, expected a Module")
+    shape, dtype = _shape_of(input, op)
     with in_mode(model, training=False), no_grad():
         result = Summary(_Watch(model, shape, dtype).run())
     result.parameters = sum(param.numel() for param in model.parameters())
@@ -211,14 +222,14 @@ def in_mode(model: Any, training: bool) -> Iterator[None]:
             module.training = was
 
 
-def _shape_of(input: Any) -> tuple[tuple[int, ...], Any]:
-    if isinstance(input, (Tensor, np.ndarray)):
-        shape, dtype = tuple(input.shape), input.dtype
-    else:
-        shape, dtype = tuple(input), np.dtype(np.float32)
-    if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
-        raise ValueError(f"summary: input has shape {shape}, expected positive sizes, batch first")
-    return shape, dtype
+def _shape_of(input: Any, op: str) -> tuple[tuple[int, ...], Any]:
+    known = isinstance(input, (Tensor, np.ndarray))
+    if not known and not isinstance(input, (tuple, list)):
+        raise TypeError(f"{op}: input is {input!r}, expected a shape, a Tensor or an array")
+    shape = size_of(tuple(input.shape if known else input), f"{op}: input", 1)
+    if not shape or math.prod(shape) > MOST_ELEMENTS:
+        raise ValueError(f"{op}: input is {shape}, expected a batch, and at most 2**40 elements")
+    return shape, input.dtype if known else np.dtype(np.float32)
 
 
 # ---- memory ------------------------------------------------------------------------------------
@@ -267,6 +278,9 @@ class _Watch:
         try:
             with _observed(self.see):
                 self.model(self.input)
+        except ValueError as error:  # of a batch that the user did not give
+            text = str(error).replace("input has shape (0,", f"input has shape ({self.batch},")
+            raise ValueError(text) from None
         finally:
             for hook in hooks:
                 hook.remove()
@@ -378,22 +392,9 @@ def _enlarged(view: View, reach: int, step: int, padding: int) -> View:
     """Go through a transposed convolution: a convolution of the input with zeros in between."""
     stride = view.stride / step
     more = max(Fraction(reach + 1, step) - 1, Fraction(0))  # elements of the input, but the first
-    size = view.size + more * view.stride
-    return View(size, stride, view.padding + (reach - padding) * stride)
+    outside = view.padding + (reach - padding) * stride
+    return View(view.size + more * view.stride, stride, outside)
 
 
 def _at(value: Any, i: int) -> int:
     return int(value[i] if isinstance(value, (tuple, list)) else value)
-
-
-# ---- text --------------------------------------------------------------------------------------
-
-
-def _count(number: int) -> str:
-    return f"{number:,}"
-
-
-def _shown(values: tuple[Any, ...]) -> str:
-    """Return the number of each dimension, or the one that all have."""
-    texts = ["all" if value == math.inf else f"{float(value):g}" for value in values]
-    return texts[0] if len(set(texts)) == 1 else "x".join(texts)

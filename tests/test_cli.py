@@ -61,6 +61,7 @@ MISTAKES = [
     "bench --filter [",
     "bench --filter nothing-has-this-name",
     "bench --isa sse9",
+    "bench --isa=",
     "bench --algorithm bogus",
     "bench --peers bogus",
     "bench --threads 0",
@@ -84,9 +85,14 @@ MISTAKES = [
     "summary bogus",
     "summary resnet18 --input 1,3,bogus",
     "summary resnet18 --input 1,4,224,224",
+    "summary resnet18 --input=",
+    "summary resnet18 --input=-1,3,224,224",
+    "summary resnet18 --input 1,3,9999999999999999999999,224",
+    "profile resnet18 --input 1,3,99999999,99999999",
     "train",
     "train bogus",
     "train digits --lr 0",
+    "train digits --lr inf",
     "train fashion-mnist . --model bogus",
     "train mnist1d --seeds 0",
     "train segmentation --width nan",
@@ -110,6 +116,17 @@ def test_mistake_gives_one_line(command: str, capsys: pytest.CaptureFixture[str]
     assert status == 2
     assert captured.out == ""
     assert re.fullmatch(r"pyconv[a-z0-9 -]*: error: [^\n]+\n", captured.err)
+
+
+def test_lack_of_memory_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def show_config() -> str:
+        raise MemoryError
+
+    monkeypatch.setattr(pyconv, "show_config", show_config)
+    assert main(["info"]) == 2
+    assert capsys.readouterr().err == "pyconv: error: not enough memory\n"
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,19 @@ def test_dataset_must_be_defined():
             use(Dataset())
 
 
-def test_samples_with_different_numbers_of_parts():
-    with pytest.raises(ValueError, match=r"have \[1, 2\] parts"):
-        list(DataLoader([(1, 2), (3,)], 2))
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ([(1, 2), (3,)], r"have \[1, 2\] parts"),
+        ([{"a": 1}, {"a": 2, "b": 2}], r"keys \['a'\] and \['a', 'b'\]"),
+        ([{"a": 1, "b": 2}, {}], r"keys \['a', 'b'\] and \[\]"),
+        ([{"a": 1}, 3], "dict and int"),
+        ([(1, 2), 3], "int and tuple"),
+    ],
+)
+def test_samples_of_one_batch_that_differ(samples, message):
+    with pytest.raises(ValueError, match=message):
+        list(DataLoader(samples, 2))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +89,9 @@ def test_samples_with_different_numbers_of_parts():
         ({"batch_size": 0}, ValueError),
         ({"batch_size": None}, TypeError),
         ({"batch_size": 1.5}, TypeError),
+        ({"batch_size": True}, TypeError),
+        ({"shuffle": "x"}, TypeError),
+        ({"drop_last": "x"}, TypeError),
         ({"num_workers": -1}, ValueError),
         ({"num_workers": "2"}, TypeError),
     ],
@@ -137,6 +150,21 @@ def test_worker_errors_arrive_here():
     with pytest.raises(LookupError, match="sample 5 is bad") as caught:
         next(loader)
     assert "raise_error" in str(caught.value.__cause__)
+
+
+class TwoArguments(Exception):
+    def __init__(self, first, second):
+        super().__init__("cannot be made again from this text alone")
+
+
+@pytest.mark.parametrize("error", [TwoArguments(1, 2), ValueError(lambda: 1)])
+def test_worker_errors_that_cannot_be_pickled(error):
+    def failure():
+        raise error
+
+    with pytest.raises(RuntimeError, match=type(error).__name__) as caught:
+        list(DataLoader(Failing(failure), 2, num_workers=1))
+    assert "raise error" in str(caught.value)
 
 
 def test_a_worker_that_dies_is_noticed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 
 import numpy as np
@@ -24,8 +25,12 @@ def test_random_split():
     assert [len(p) for p in random_split(range(11), [0.5, 0.25, 0.25])] == [6, 3, 2]
     same = [random_split(range(9), [9], np.random.default_rng(1))[0].indices for _ in range(2)]
     assert same[0] == same[1]
-    for wrong in ([5, 4], [0.5, 0.4], [-1, 11], [2.5, 7.5], [float("nan"), 10]):
-        with pytest.raises(ValueError):
+    nan, inf = float("nan"), float("inf")
+    for wrong in ([5, 4], [0.5, 0.4], [-1, 11], [2.5, 7.5], [nan, 10], [nan, 1], [inf]):
+        with pytest.raises(ValueError, match="random_split: lengths is"):
+            random_split(range(10), wrong)
+    for wrong in (["a"], None, 3):
+        with pytest.raises(TypeError, match="random_split: lengths is"):
             random_split(range(10), wrong)
 
 
@@ -125,6 +130,18 @@ def test_damaged_archives_and_missing_files(tmp_path):
             data.fashion_mnist(tmp_path)
 
 
+def test_what_is_no_regular_file(tmp_path):
+    pipe = tmp_path / "train-images-idx3-ubyte"
+    os.mkfifo(pipe)
+    for use in (
+        lambda: data.chars(pipe),
+        lambda: data.chars("/dev/zero"),
+        lambda: data.fashion_mnist(tmp_path),
+    ):
+        with pytest.raises(ValueError, match="no regular file"):
+            use()
+
+
 # ---- generated sets ----------------------------------------------------------------------------
 
 
@@ -165,9 +182,20 @@ def test_shapes():
     other, _ = data.shapes_segmentation(train=30, test=10, size=32, noise=0, seed=1)
     assert (other.tensors[1].numpy() != masks.numpy()).any()
     assert len(test) == 10
-    for wrong in ({"train": -1}, {"size": 4}, {"noise": -1}, {"noise": float("nan")}):
-        with pytest.raises(ValueError, match="shapes_segmentation"):
-            data.shapes_segmentation(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("error", "wrong"),
+    [
+        (ValueError, [("train", -1), ("size", 4), ("noise", -1), ("noise", float("nan"))]),
+        (ValueError, [("seed", -1), ("size", 10**6), ("train", 10**12)]),
+        (TypeError, [("seed", "a"), ("size", 8.5), ("train", "a"), ("noise", None)]),
+    ],
+)
+def test_shapes_that_cannot_be(error, wrong):
+    for name, value in wrong:
+        with pytest.raises(error, match=rf"shapes_segmentation: .*{name} is"):
+            data.shapes_segmentation(**{name: value})
 
 
 def test_chars(tmp_path):
@@ -193,6 +221,31 @@ def test_chars(tmp_path):
             data.chars(path, length)
     with pytest.raises(FileNotFoundError):
         data.chars(tmp_path / "none")
+    for numbers in ([-1], [99], 3):
+        with pytest.raises(ValueError, match="decode: "):
+            dataset.decode(numbers)
+    assert dataset.decode([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda _: data.chars(0), "path is 0"),
+        (lambda path: data.chars(path, 1.5), "length is 1.5"),
+        (lambda path: data.chars(path, None), "length is None"),
+        (lambda path: data.chars(path, 1)["a"], "index is 'a'"),
+        (lambda path: data.chars(path, 1)[:1], "index is slice"),
+        (lambda path: data.chars(path, 1).decode([0.5]), "numbers.dtype is float32"),
+        (lambda _: data.fashion_mnist(3), "folder is 3"),
+        (lambda path: data.fashion_mnist(path, train="x"), "train is 'x'"),
+        (lambda _: data.mean_iou([0], [0], "a"), "num_classes is 'a'"),
+    ],
+)
+def test_arguments_of_another_type(tmp_path, use, message):
+    path = tmp_path / "text"
+    path.write_text("abc")
+    with pytest.raises(TypeError, match=message):
+        use(path)
 
 
 # ---- transforms --------------------------------------------------------------------------------
@@ -225,6 +278,7 @@ def test_normalize():
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result[1], (IMAGE[1] - 2) / 4)
     assert T.Normalize(0.5, 0.5)(np.ones((3, 2, 2), np.uint8)).dtype == np.float32
+    assert T.CenterCrop(np.int64(2))(IMAGE).shape == (2, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -240,10 +294,31 @@ def test_normalize():
         lambda: T.CenterCrop(1)(np.ones(3)),
         lambda: T.Normalize(0, 0),
         lambda: T.Normalize([1, 2, 3], 1)(IMAGE),
+        lambda: T.Normalize(0.0, 1.0)(MASK),
+        lambda: T.Normalize(None, 1),
+        lambda: T.Normalize(float("nan"), 1),
+        lambda: T.Normalize("a", 1),
+        lambda: T.RandomHorizontalFlip(1)(np.float32(3)),
+        lambda: T.RandomVerticalFlip(0)(np.ones(3)),
     ],
 )
 def test_transforms_that_cannot_be(use):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"(Normalize|Crop|Flip): "):
+        use()
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda: T.CenterCrop(1.5), "CenterCrop: size is 1.5"),
+        (lambda: T.RandomCrop(None), "RandomCrop: size is None"),
+        (lambda: T.RandomCrop(2, padding=1.5), "padding is 1.5"),
+        (lambda: T.RandomHorizontalFlip("a"), "p is 'a'"),
+        (lambda: T.RandomVerticalFlip(None), "RandomVerticalFlip: p is None"),
+    ],
+)
+def test_transforms_of_another_type(use, message):
+    with pytest.raises(TypeError, match=message):
         use()
 
 

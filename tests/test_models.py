@@ -195,8 +195,44 @@ def test_tcn_does_not_see_the_future() -> None:
         lambda: models.CharRNN(5, cell="SRU"),
         lambda: models.BasicBlock(8, 8, groups=2),
         lambda: models.ResNet(models.BasicBlock, [1] * 4, replace_stride_with_dilation=[True]),
+        lambda: models.resnet18(replace_stride_with_dilation=3),
+        lambda: models.unet(width=2)(pyconv.ones(1, 32, 32)),
     ],
 )
 def test_mistakes(make: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: models.anynet([-1], [8], [8]), "AnyNet: depths is -1"),
+        (lambda: models.anynet([0], [8], [8]), "AnyNet: depths is 0"),
+        (lambda: models.anynet([10**6], [8], [8]), "AnyNet: depths is 1000000"),
+        (lambda: models.anynet([1.9], [8], [8]), "AnyNet: depths is 1.9"),
+        (lambda: models.anynet([1], [0], [8]), "AnyNet: widths is 0"),
+        (lambda: models.anynet([1], [8], [0]), "AnyNet: group_widths is 0"),
+        (lambda: models.anynet(None, None, None), "AnyNet: depths is None"),
+        (lambda: models.AnyNet([1], [8], [8], 3), "AnyNet: bottleneck_multipliers is 3"),
+        (lambda: models.anynet([1], [8], [8], se_ratio="a"), "se_ratio is 'a'"),
+        (lambda: models.densenet_cifar(2**40), "densenet_cifar: L is 1099511627776"),
+        (lambda: models.densenet_cifar("a"), "densenet_cifar: L is 'a'"),
+        (lambda: models.densenet121(memory_efficient="x"), "memory_efficient is 'x'"),
+        (lambda: models.CifarResNet(2**40), "CifarResNet: depth is"),
+        (
+            lambda: models.resnet18(replace_stride_with_dilation="abc"),
+            "replace_stride_with_dilation is 'a'",
+        ),
+        (lambda: models.resnet18(zero_init_residual="x"), "zero_init_residual is 'x'"),
+        (lambda: models.resnet50(stride_in_1x1="x"), "stride_in_1x1 is 'x'"),
+        (lambda: models.unet(padded="x"), "UNet: padded is 'x'"),
+        (lambda: models.unet(batch_norm=2), "UNet: batch_norm is 2"),
+        (lambda: models.tcn(1, 3), "tcn: channels is 3"),
+        (lambda: models.googlenet(aux_logits="x"), "GoogLeNet: aux_logits is 'x'"),
+        (lambda: models.vgg11(init_weights="x"), "VGG: init_weights is 'x'"),
+    ],
+)
+def test_mistakes_are_named(make: Callable[[], Any], message: str) -> None:
+    with pyconv.shapes_only(), pytest.raises((TypeError, ValueError), match=message):
         make()

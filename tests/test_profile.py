@@ -55,6 +55,10 @@ def test_a_layer_that_is_used_twice_has_one_row() -> None:
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match="repeats is 0"):
         pyconv.profile(network(), (1, 3, 8, 8), repeats=0)
+    with pytest.raises(TypeError, match="profile: model is 'lenet'"):
+        pyconv.profile("lenet", (1, 1, 28, 28))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="profile: input is None"):
+        pyconv.profile(network(), None)
     with pytest.raises(ValueError, match="channel"):
         pyconv.profile(network(), (1, 4, 8, 8))
 

@@ -44,6 +44,18 @@ def test_round_trip(path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_other_files_stay_and_rights_are_the_usual_ones(path):
+    other = path.with_name(f"{path.name}.new")
+    other.write_text("notes")
+    pyconv.save({"a": np.ones(1)}, path)
+    assert other.read_text() == "notes"
+    assert path.stat().st_mode == other.stat().st_mode
+    (path.parent / "folder").mkdir()
+    with pytest.raises(OSError, match="folder cannot be written"):
+        pyconv.save({"a": np.ones(1)}, path.parent / "folder")
+    assert len(list(path.parent.iterdir())) == 3
+
+
 def test_model(path):
     a, b = nn.Conv2d(1, 2, 3), nn.Conv2d(1, 2, 3)
     pyconv.save(a.state_dict(), path)
@@ -102,6 +114,8 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
         with_header({"a": entry(shape=(1.5,))}, b"1234"),
         with_header({"a": entry(shape=(-1, -1))}, b"1234"),
         with_header({"a": entry(shape=[1] * 70)}, b"1234"),
+        with_header({"a": entry(shape=[1] * 33)}, b"1234"),
+        with_header(b'{"a": %s, "a": %s}' % ((json.dumps(entry()).encode(),) * 2), b"1234"),
         with_header({"a": entry(shape=(0, 2**62), offsets=(0, 0))}),
         with_header({"a": entry(dtype=None)}, b"1234"),
         with_header({"a": entry(dtype="I64")}, b"1234"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,10 +154,29 @@ def test_network_is_left_as_it_was() -> None:
     assert all((t.numpy() == before[name]).all() for name, t in net.state_dict().items())
 
 
-@pytest.mark.parametrize("shape", [(), (0, 3), (1, -3, 5, 5), (1, 4, 8, 8), (1, 2.5)])
+@pytest.mark.parametrize(
+    "shape", [(), (0, 3), (1, -3, 5, 5), (1, 4, 8, 8), (2**70, 3, 5, 5), (1, 3, 2**20, 2**20)]
+)
 def test_bad_input(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="input"):
         pyconv.summary(nn.Conv2d(3, 4, 3), shape)
+
+
+@pytest.mark.parametrize("input", [None, 3, "a", (1, 2.5)])
+def test_input_of_another_type(input: object) -> None:
+    with pytest.raises(TypeError, match="summary: input is"):
+        pyconv.summary(nn.Conv2d(3, 4, 3), input)
+
+
+@pytest.mark.parametrize("model", ["lenet", None, len])
+def test_model_of_another_type(model: Any) -> None:
+    with pytest.raises(TypeError, match="summary: model is"):
+        pyconv.summary(model, (1, 3))
+
+
+def test_message_has_the_batch_that_was_given() -> None:
+    with pytest.raises(ValueError, match=r"input has shape \(1, 3\)"):
+        pyconv.summary(nn.Conv2d(3, 4, 3), (1, 3))
 
 
 def test_shapes_only_ends() -> None:

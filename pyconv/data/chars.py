@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..arguments import integer
 from ..creation import as_tensor, from_numpy
 from ..tensor import Tensor
 from .dataset import Dataset
+from .files import regular_file
 
 
 class Chars(Dataset):
@@ -26,8 +28,7 @@ class Chars(Dataset):
     """
 
     def __init__(self, text: str, length: int) -> None:
-        if length < 1:
-            raise ValueError(f"chars: length is {length}, must be at least 1")
+        length = integer("chars: length", length, 1)
         if len(text) <= length:
             raise ValueError(f"chars: the text has {len(text)} characters, expected over {length}")
         self.length = length
@@ -39,6 +40,7 @@ class Chars(Dataset):
         return (len(self.text) - 1) // self.length
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        index = integer("Chars: index", index)
         if not -len(self) <= index < len(self):
             raise IndexError(f"index is {index}, there are {len(self)} samples")
         start = index % len(self) * self.length
@@ -53,8 +55,15 @@ class Chars(Dataset):
             raise ValueError(f"encode: the vocabulary has no {error}") from None
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Return the text of a sequence of numbers."""
-        return "".join(self.vocabulary[i] for i in as_tensor(numbers)._array)
+        """Return the text of a sequence of numbers; ValueError for one beyond the vocabulary."""
+        array, count = as_tensor(numbers, "numbers")._array, len(self.vocabulary)
+        if array.ndim != 1:
+            raise ValueError(f"decode: numbers has shape {array.shape}, expected one dimension")
+        if array.size and array.dtype.kind not in "iu":
+            raise TypeError(f"decode: numbers.dtype is {array.dtype}, expected integers")
+        if wrong := [n for n in array.tolist() if not 0 <= n < count]:
+            raise ValueError(f"decode: a number is {wrong[0]}, expected 0 to {count - 1}")
+        return "".join(self.vocabulary[n] for n in array)
 
 
 def chars(path: str | os.PathLike[str], length: int = 100) -> Chars:
@@ -77,7 +86,7 @@ def chars(path: str | os.PathLike[str], length: int = 100) -> Chars:
     OSError
         If the file cannot be read.
     ValueError
-        If it is not UTF-8, or not longer than `length`.
+        If it is no regular file, not UTF-8, or not longer than `length`.
 
     Examples
     --------
@@ -91,9 +100,10 @@ def chars(path: str | os.PathLike[str], length: int = 100) -> Chars:
     >>> dataset[1]
     (tensor([1, 2, 0, 1]), tensor([2, 0, 1, 2]))
     """
-    with open(path, encoding="utf-8", newline="") as file:
+    name = regular_file("chars", path)
+    with open(name, encoding="utf-8", newline="") as file:
         try:
             text = file.read()
         except UnicodeDecodeError as error:
-            raise ValueError(f"chars: {os.fspath(path)} is no text in UTF-8: {error}") from None
+            raise ValueError(f"chars: {name} is no text in UTF-8: {error}") from None
     return Chars(text, length)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import number
 from ..creation import as_tensor
 from ..random import generator_of
 
@@ -160,6 +161,8 @@ def random_split(
     ------
     ValueError
         If a length is negative, or they do not add up.
+    TypeError
+        If `lengths` is no sequence of numbers.
 
     Examples
     --------
@@ -167,12 +170,14 @@ def random_split(
     >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
     [8, 2]
     """
-    count, sizes = len(dataset), list(lengths)
+    if not isinstance(lengths, (Sequence, np.ndarray)):
+        raise TypeError(f"random_split: lengths is {lengths!r}, expected a sequence of numbers")
+    count, sizes = len(dataset), [number("random_split: lengths", size) for size in lengths]
     if sizes and math.isclose(sum(sizes), 1):
         sizes = [math.floor(count * share) for share in sizes]
         for i in range(count - int(sum(sizes))):
             sizes[i % len(sizes)] += 1
-    if any(size < 0 or size != int(size) for size in sizes) or sum(sizes) != count:
+    if any(size < 0 or not float(size).is_integer() for size in sizes) or sum(sizes) != count:
         raise ValueError(
             f"random_split: lengths is {list(lengths)}, expected sizes with the sum {count}, or "
             "shares with the sum 1"

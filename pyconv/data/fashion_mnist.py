@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import flag
 from ..creation import from_numpy
 from ..tensor import Array
 from .dataset import TensorDataset
+from .files import path_of, regular_file
 
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -43,7 +45,7 @@ def fashion_mnist(folder: str | os.PathLike[str], train: bool = True) -> TensorD
     FileNotFoundError
         If a file is missing.
     ValueError
-        If a file is damaged, or is not what its name says.
+        If a file is no regular one, is damaged, or is not what its name says.
 
     References
     ----------
@@ -56,7 +58,8 @@ def fashion_mnist(folder: str | os.PathLike[str], train: bool = True) -> TensorD
     >>> len(train)  # doctest: +SKIP
     60000
     """
-    part = "train" if train else "t10k"
+    folder = path_of("fashion_mnist: folder", folder)
+    part = "train" if flag("fashion_mnist: train", train) else "t10k"
     images = read_idx(os.path.join(folder, f"{part}-images-idx3-ubyte"), (SIDE, SIDE))
     labels = read_idx(os.path.join(folder, f"{part}-labels-idx1-ubyte"), ())
     if len(images) != len(labels):
@@ -73,7 +76,7 @@ def fashion_mnist(folder: str | os.PathLike[str], train: bool = True) -> TensorD
 def read_idx(path: str, shape: tuple[int, ...]) -> Array:
     """Read the bytes of an IDX file whose samples have this shape; `path` may lack its ``.gz``."""
     zipped = not os.path.exists(path) and os.path.exists(f"{path}.gz")
-    path = f"{path}.gz" if zipped else path
+    path = regular_file("fashion_mnist", f"{path}.gz" if zipped else path)
     try:
         with gzip.open(path) if zipped else open(path, "rb") as file:
             return _read(file, path, shape)

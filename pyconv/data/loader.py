@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import random
+import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import flag, integer
 from ..functional import stack
 from ..random import generator_of, manual_seed
 from .dataset import TensorDataset
@@ -46,12 +49,13 @@ class DataLoader:
     ------
     ValueError
         If `batch_size` or `num_workers` is out of range. While iterating, if samples of one batch
-        have different numbers of parts.
+        have different numbers of parts, or different keys.
     TypeError
-        If `batch_size` or `num_workers` is no integer.
+        If `batch_size` or `num_workers` is no integer, or `shuffle` or `drop_last` no bool.
     RuntimeError
         While iterating, if a worker died. An error that the dataset raises in a worker is raised
-        here, with the worker's traceback as its cause.
+        here, with the worker's traceback as its cause; one that cannot be pickled becomes a
+        RuntimeError with that traceback as its text.
 
     Examples
     --------
@@ -71,18 +75,11 @@ class DataLoader:
         generator: np.random.Generator | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
     ) -> None:
-        for name, value in (("batch_size", batch_size), ("num_workers", num_workers)):
-            if not isinstance(value, (int, np.integer)):
-                raise TypeError(f"DataLoader: {name} is {value!r}, expected an integer")
-        if batch_size < 1:
-            raise ValueError(f"DataLoader: batch_size is {batch_size}, must be at least 1")
-        if num_workers < 0:
-            raise ValueError(f"DataLoader: num_workers is {num_workers}, must not be negative")
         self.dataset = dataset
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.drop_last = drop_last
-        self.num_workers = num_workers
+        self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
+        self.shuffle = flag("DataLoader: shuffle", shuffle)
+        self.drop_last = flag("DataLoader: drop_last", drop_last)
+        self.num_workers = integer("DataLoader: num_workers", num_workers, 0)
         self.generator = generator
         self.collate_fn = collate_fn
 
@@ -118,7 +115,14 @@ def _load(source: Any, indices: Sequence[int]) -> Any:
 def _collate(samples: list[Any]) -> Any:
     """Stack samples; look into tuples, lists and dicts."""
     first = samples[0]
+    if len({(isinstance(s, dict), isinstance(s, (tuple, list))) for s in samples}) > 1:
+        kinds = " and ".join(sorted({type(sample).__name__ for sample in samples}))
+        raise ValueError(f"DataLoader: samples of one batch are {kinds}, expected one kind")
     if isinstance(first, dict):
+        for sample in samples:
+            if sample.keys() != first.keys():
+                keys = f"{list(first)} and {list(sample)}"
+                raise ValueError(f"DataLoader: samples of one batch have the keys {keys}")
         return {key: _collate([sample[key] for sample in samples]) for key in first}
     if isinstance(first, (tuple, list)):
         if any(len(sample) != len(first) for sample in samples):
@@ -143,7 +147,21 @@ def _load_in_worker(indices: Sequence[int], seed: int) -> Any:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (what a dataset may use)
     manual_seed(seed)
-    return _load(_source, indices)
+    try:
+        return _load(_source, indices)
+    except Exception as error:
+        if _can_be_sent(error):
+            raise
+        text = "".join(traceback.format_exception(error))
+        raise RuntimeError(f"DataLoader: a worker raised\n{text}") from None
+
+
+def _can_be_sent(error: Exception) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return True
 
 
 def _from_workers(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import integer
 from ..creation import as_tensor
 from ..functional import cross_entropy
 from ..tensor import Array, Tensor
@@ -68,7 +69,9 @@ def mean_iou(input: Any, target: Any, num_classes: int | None = None) -> float:
     predicted, truth = _classes("mean_iou", input, target)
     lowest = min(predicted.min(), truth.min())
     largest = int(max(predicted.max(), truth.max()))
-    count = largest + 1 if num_classes is None else num_classes
+    count = largest + 1
+    if num_classes is not None:
+        count = integer("mean_iou: num_classes", num_classes, 1)
     if lowest < 0 or largest >= count:
         raise ValueError(f"mean_iou: classes from {lowest} to {largest}, expected 0 to {count - 1}")
     classes, places = np.unique(np.concatenate([predicted.ravel(), truth.ravel()]), False, True)

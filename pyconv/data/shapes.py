@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import MOST_ELEMENTS, integer, number
 from ..creation import from_numpy
 from ..tensor import Array
 from .dataset import TensorDataset
@@ -40,7 +41,7 @@ def shapes_segmentation(
     Raises
     ------
     ValueError
-        If a number is negative, or `size` below 8.
+        If a number is negative, `size` below 8, or the pictures are too large for any memory.
 
     Examples
     --------
@@ -50,13 +51,18 @@ def shapes_segmentation(
     >>> image.shape, mask.shape
     ((3, 16, 16), (16, 16))
     """
-    if train < 0 or test < 0 or size < 8 or not noise >= 0:
+    train = integer("shapes_segmentation: train", train, 0)
+    test = integer("shapes_segmentation: test", test, 0)
+    size = integer("shapes_segmentation: size", size, 8)
+    if (train + test) * 3 * size * size > MOST_ELEMENTS:
         raise ValueError(
-            f"shapes_segmentation: train is {train}, test {test}, size {size}, noise {noise}; "
-            "expected none negative, and a size of at least 8"
+            f"shapes_segmentation: train is {train}, test is {test}, size is {size}, expected "
+            "pictures of at most 2**40 numbers"
         )
+    if not 0 <= number("shapes_segmentation: noise", noise) < np.inf:
+        raise ValueError(f"shapes_segmentation: noise is {noise}, expected a finite one from 0")
     # RandomState, unlike Generator, promises the same numbers for ever.
-    random = np.random.RandomState(seed)
+    random = np.random.RandomState(integer("shapes_segmentation: seed", seed, 0, 2**32 - 1))
     images = np.empty((train + test, 3, size, size), np.float32)
     masks = np.zeros((train + test, size, size), np.int64)
     for image, mask in zip(images, masks):

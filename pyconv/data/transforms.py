@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import integer, probability
 from ..random import default_generator
 from ..tensor import Array
 
@@ -51,13 +52,18 @@ class RandomHorizontalFlip:
     axis = -1
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p is {p!r}, must be in [0, 1]")
-        self.p = p
+        self.p = probability(f"{type(self).__name__}: p", p)
 
     def __call__(self, *arrays: Any) -> Any:
         flipped = default_generator().random() < self.p
-        return _each(lambda a: np.flip(a, self.axis) if flipped else a, arrays)
+
+        def flip(array: Array) -> Array:
+            if array.ndim < -self.axis:
+                name = type(self).__name__
+                raise ValueError(f"{name}: image has shape {array.shape}, expected (..., H, W)")
+            return np.flip(array, self.axis) if flipped else array
+
+        return _each(flip, arrays)
 
 
 class RandomVerticalFlip(RandomHorizontalFlip):
@@ -110,9 +116,7 @@ class RandomCrop(CenterCrop):
 
     def __init__(self, size: int | tuple[int, int], padding: int = 0) -> None:
         super().__init__(size)
-        if padding < 0:
-            raise ValueError(f"RandomCrop: padding is {padding}, must not be negative")
-        self.padding = padding
+        self.padding = integer("RandomCrop: padding", padding, 0)
 
     def __call__(self, *arrays: Any) -> Any:
         def padded(array: Any) -> Array:
@@ -138,7 +142,7 @@ class Normalize:
     Raises
     ------
     ValueError
-        If a deviation is not positive, or the number of channels another.
+        If a number is not finite, a deviation not positive, or the number of channels another.
 
     Examples
     --------
@@ -151,7 +155,7 @@ class Normalize:
     """
 
     def __init__(self, mean: Any, std: Any) -> None:
-        self.mean, self.std = (np.asarray(v, float).reshape(-1, 1, 1) for v in (mean, std))
+        self.mean, self.std = _per_channel("mean", mean), _per_channel("std", std)
         if not (self.std > 0).all():
             raise ValueError(f"Normalize: std is {std!r}, must be positive")
 
@@ -159,7 +163,7 @@ class Normalize:
         array = np.asarray(image)
         dtype = array.dtype if array.dtype.kind == "f" else np.dtype(np.float32)
         channels = array.shape[-3] if array.ndim >= 3 else 0
-        if any(len(v) not in (1, channels) for v in (self.mean, self.std)):
+        if not channels or any(len(v) not in (1, channels) for v in (self.mean, self.std)):
             raise ValueError(
                 f"Normalize: an image of shape {array.shape} for {self.mean.size} means and "
                 f"{self.std.size} deviations"
@@ -173,11 +177,22 @@ def _each(function: Callable[[Array], Array], arrays: tuple[Any, ...]) -> Any:
     return results if len(results) > 1 else results[0]
 
 
-def _pair(name: str, size: int | tuple[int, int]) -> tuple[int, int]:
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or any(not isinstance(n, int) or n < 1 for n in pair):
+def _pair(name: str, size: Any) -> tuple[int, int]:
+    pair = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(pair) != 2:
         raise ValueError(f"{name}: size is {size!r}, expected a positive int or two")
-    return pair
+    height, width = (integer(f"{name}: size", n, 1) for n in pair)
+    return height, width
+
+
+def _per_channel(name: str, values: Any) -> Array:
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
+    if not np.isfinite(array).all():
+        raise ValueError(f"Normalize: {name} is {values!r}, expected finite numbers")
+    return array.reshape(-1, 1, 1)
 
 
 def _cut(array: Array, start: Sequence[int], size: tuple[int, int]) -> Array:

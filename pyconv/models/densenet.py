@@ -7,8 +7,10 @@ from typing import Any
 
 from .. import functional as F
 from .. import nn
+from ..arguments import flag, integer
 from ..autograd.checkpoint import checkpoint
 from ..tensor import Tensor
+from .sequences import MOST_LAYERS, integers
 
 
 class DenseLayer(nn.Module):
@@ -50,7 +52,7 @@ class DenseLayer(nn.Module):
         self.norm2 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, growth_rate, 3, padding=1, bias=False)
         self.drop = nn.Dropout(drop_rate)
-        self.memory_efficient = memory_efficient
+        self.memory_efficient = flag("DenseNet: memory_efficient", memory_efficient)
 
     def bottleneck(self, *features: Tensor) -> Tensor:
         """Return the first half's output."""
@@ -167,6 +169,7 @@ class DenseNet(nn.Module):
         add("relu0", nn.ReLU())
         add("pool0", nn.MaxPool2d(3, stride=2, padding=1))
         width = num_init_features
+        block_config = integers("DenseNet: block_config", block_config, MOST_LAYERS)
         for i, count in enumerate(block_config):
             if i:
                 add(f"transition{i}", Transition(width, width // 2))
@@ -224,7 +227,7 @@ def densenet_cifar(
     Parameters
     ----------
     L : int
-        Layers with weights, 3 n + 4.
+        Layers with weights, 3 n + 4, at most 10,000.
     k : int
         Channels that each layer adds.
     num_classes : int
@@ -244,6 +247,8 @@ def densenet_cifar(
     >>> sum(p.numel() for p in model.parameters())
     1019722
     """
+    L = integer("densenet_cifar: L", L, 1, MOST_LAYERS)
+    k = integer("densenet_cifar: k", k, 1)
     if L < 7 or L % 3 != 1:
         raise ValueError(f"densenet_cifar: L is {L}, expected 3 n + 4 with n >= 1")
     net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False))

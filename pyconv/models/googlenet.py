@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import functional as F
 from .. import nn
+from ..arguments import flag
 from ..tensor import Tensor
 
 
@@ -140,8 +141,8 @@ class GoogLeNet(nn.Module):
         dropout_aux: float = 0.7,
     ) -> None:
         super().__init__()
-        self.aux_logits = aux_logits
-        self.transform_input = transform_input
+        self.aux_logits = flag("GoogLeNet: aux_logits", aux_logits)
+        self.transform_input = flag("GoogLeNet: transform_input", transform_input)
         self.conv1 = BasicConv2d(3, 64, kernel_size=7, stride=2, padding=3)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.conv2 = BasicConv2d(64, 64, kernel_size=1)

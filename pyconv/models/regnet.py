@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from ..arguments import integer, number, probability
 from ..tensor import Tensor
+from .sequences import MOST_LAYERS, integers
 
 
 def _conv_norm(
@@ -59,7 +61,11 @@ class BottleneckTransform(nn.Module):
         se_ratio: float | None,
     ) -> None:
         super().__init__()
-        width = round(width_out * bottleneck_multiplier)
+        block = "ResBottleneckBlock"
+        group_width = integer(f"{block}: group_width", group_width, 1)
+        width = round(width_out * number(f"{block}: bottleneck_multiplier", bottleneck_multiplier))
+        if se_ratio is not None:
+            se_ratio = probability(f"{block}: se_ratio", se_ratio)
         self.a = _conv_norm(width_in, width, 1)
         self.b = _conv_norm(width, width, 3, stride, width // group_width)
         self.se = SqueezeExcitation(width, round(se_ratio * width_in)) if se_ratio else None
@@ -143,7 +149,10 @@ class AnyNet(nn.Module):
     Raises
     ------
     ValueError
-        If the sequences have unequal lengths, or groups do not fit.
+        If the sequences have unequal lengths, a number is not positive, a stage has more than
+        10,000 blocks, or groups do not fit.
+    TypeError
+        If an argument is not what is said above.
 
     References
     ----------
@@ -170,8 +179,15 @@ class AnyNet(nn.Module):
         stem_width: int = 32,
     ) -> None:
         super().__init__()
+        depths = integers("AnyNet: depths", depths, MOST_LAYERS)
+        widths = integers("AnyNet: widths", widths)
+        group_widths = integers("AnyNet: group_widths", group_widths)
+        strides = integers("AnyNet: strides", strides or [2] * len(depths))
         multipliers = bottleneck_multipliers or [1.0] * len(depths)
-        stages = [depths, widths, group_widths, multipliers, strides or [2] * len(depths)]
+        if not isinstance(multipliers, Sequence):
+            what = "AnyNet: bottleneck_multipliers"
+            raise TypeError(f"{what} is {multipliers!r}, expected a sequence of numbers")
+        stages = [depths, widths, group_widths, multipliers, strides]
         if len({len(values) for values in stages}) != 1 or not depths:
             raise ValueError(f"AnyNet: got {stages}, expected as many of each, at least one")
         self.stem = _conv_norm(3, stem_width, 3, stride=2)
@@ -179,7 +195,7 @@ class AnyNet(nn.Module):
         width_in = stem_width
         for i, (depth, width, group_width, multiplier, stride) in enumerate(zip(*stages), 1):
             stage = nn.Sequential()
-            for j in range(int(depth)):
+            for j in range(depth):
                 options = group_width, multiplier, se_ratio
                 block = ResBottleneckBlock(width_in, width, 1 if j else stride, *options)
                 stage.add_module(f"block{i}-{j}", block)

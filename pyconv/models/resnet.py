@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import nn
+from ..arguments import flag
 from ..tensor import Tensor
 
 
@@ -115,7 +116,8 @@ class Bottleneck(nn.Module):
     ) -> None:
         super().__init__()
         width = int(planes * (base_width / 64)) * groups
-        first, second = (stride, 1) if stride_in_1x1 else (1, stride)
+        early = flag("Bottleneck: stride_in_1x1", stride_in_1x1)
+        first, second = (stride, 1) if early else (1, stride)
         self.conv1 = conv1x1(inplanes, width, first)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = conv3x3(width, width, second, groups, dilation)
@@ -182,11 +184,10 @@ class ResNet(nn.Module):
         stride_in_1x1: bool = False,
     ) -> None:
         super().__init__()
-        dilate = tuple(replace_stride_with_dilation or (False, False, False))
-        if len(dilate) != 3:
-            raise ValueError(f"replace_stride_with_dilation is {dilate}, expected three bool")
+        dilate = _three_flags(replace_stride_with_dilation)
+        zero_init_residual = flag("ResNet: zero_init_residual", zero_init_residual)
         options: dict[str, Any] = {"groups": groups, "base_width": width_per_group}
-        if stride_in_1x1:
+        if flag("ResNet: stride_in_1x1", stride_in_1x1):
             options["stride_in_1x1"] = True
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -216,6 +217,15 @@ class ResNet(nn.Module):
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         result: Tensor = self.fc(self.avgpool(x).flatten(1))
         return result
+
+
+def _three_flags(dilate: Sequence[bool] | None) -> list[bool]:
+    what = "ResNet: replace_stride_with_dilation"
+    if dilate is None:
+        return [False] * 3
+    if not isinstance(dilate, Sequence) or len(dilate) != 3:
+        raise ValueError(f"{what} is {dilate!r}, expected three bool")
+    return [flag(what, value) for value in dilate]
 
 
 def _block(

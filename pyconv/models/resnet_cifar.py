@@ -6,7 +6,9 @@ from typing import Any
 
 from .. import functional as F
 from .. import nn
+from ..arguments import integer
 from ..tensor import Tensor
+from .sequences import MOST_LAYERS
 
 
 def _conv3x3(in_planes: int, out_planes: int, stride: int = 1) -> nn.Conv2d:
@@ -50,7 +52,7 @@ class CifarResNet(nn.Module):
     Parameters
     ----------
     depth : int
-        Layers with weights, 6 n + 2.
+        Layers with weights, 6 n + 2, at most 10,000.
     num_classes : int
         Length of the output.
 
@@ -69,6 +71,7 @@ class CifarResNet(nn.Module):
 
     def __init__(self, depth: int, num_classes: int = 10) -> None:
         super().__init__()
+        depth = integer("CifarResNet: depth", depth, 1, MOST_LAYERS)
         if depth < 8 or depth % 6 != 2:
             raise ValueError(f"CifarResNet: depth is {depth}, expected 6 n + 2 with n >= 1")
         self.conv1 = _conv3x3(3, 16)

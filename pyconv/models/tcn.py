@@ -8,6 +8,7 @@ from typing import Any
 from .. import functional as F
 from .. import nn
 from ..tensor import Tensor
+from .sequences import integers
 
 
 class CausalConv1d(nn.Conv1d):
@@ -99,6 +100,7 @@ def tcn(
     >>> pyconv.models.tcn(1, [25] * 8, kernel_size=7)(pyconv.zeros(2, 1, 30)).shape
     (2, 25, 30)
     """
+    channels = integers("tcn: channels", channels)
     widths = [in_channels, *channels]
     return nn.Sequential(
         *(

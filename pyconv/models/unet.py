@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .. import functional as F
 from .. import nn
+from ..arguments import flag, integer
 from ..tensor import Tensor
 
 
@@ -65,7 +68,9 @@ class UNet(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        padding = int(padded)
+        padding = int(flag("UNet: padded", padded))
+        batch_norm = flag("UNet: batch_norm", batch_norm)
+        width = integer("UNet: width", width, 1)
         widths = [width * 2**i for i in range(5)]
         self.down = nn.ModuleList(
             DoubleConv(before, after, padding, batch_norm)
@@ -89,6 +94,8 @@ class UNet(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, x: Any) -> Tensor:
+        if np.ndim(x) != 4:
+            raise ValueError(f"UNet: input has shape {np.shape(x)}, expected (N, C, H, W)")
         kept: list[Tensor] = []
         for down in self.down:
             x = down(self.pool(x) if kept else x)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import nn
+from ..arguments import flag
 from ..tensor import Tensor
 
 # Table 1 of the paper: the channels of each convolution, M for a max pool.
@@ -88,7 +89,7 @@ class VGG(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(4096, num_classes),
         )
-        for layer in self.modules() if init_weights else ():
+        for layer in self.modules() if flag("VGG: init_weights", init_weights) else ():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_normal_(layer.weight)
                 if layer.bias is not None:

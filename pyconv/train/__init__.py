@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from ..config import set_num_threads
@@ -57,8 +58,11 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the command `pyconv train` was given."""
-    files: dict[str, Any] = vars(args)
-    check_outputs(files.get("save"), args.log, plot=args.plot)
+    options: dict[str, Any] = vars(args)
+    for name, value in options.items():
+        if value == math.inf:
+            raise ValueError(f"train: --{name.replace('_', '-')} is inf, expected a finite number")
+    check_outputs(options.get("save"), args.log, plot=args.plot)
     if args.threads:
         set_num_threads(args.threads)
     manual_seed(args.seed)

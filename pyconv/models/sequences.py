@@ -1,0 +1,17 @@
+"""Sequences of sizes as users give them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..arguments import integer
+
+MOST_LAYERS = 10_000  # of one kind: making more takes minutes
+
+
+def integers(what: str, values: Any, most: int = 2**31 - 1) -> list[int]:
+    """Return a sequence of positive integers; TypeError for what is none."""
+    if not isinstance(values, Sequence):
+        raise TypeError(f"{what} is {values!r}, expected a sequence of integers")
+    return [integer(what, value, 1, most) for value in values]
