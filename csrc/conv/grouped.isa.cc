@@ -189,7 +189,7 @@ inline __attribute__((always_inline)) void convolve_vectors(const GroupedConv<T>
       const int64_t channels = Group == lanes<T> ? g.members : lanes<T>;
       for (int64_t row = 0; row < g.step[1]; ++row)
         for (int64_t p = 0; p < P * step; ++p)
-          for (int64_t c = 0; c < channels; c += 64 / static_cast<int64_t>(sizeof(T)))
+          for (int64_t c = 0; c < channels; c += of_line<T>)
             __builtin_prefetch(
                 at.x + v * g.source_vector + (at.h.end + row) * x_row + p * pixel + c, 0, 2);
       for (int64_t p = 0; p < P; ++p)

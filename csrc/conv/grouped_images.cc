@@ -30,6 +30,21 @@ constexpr int64_t most_tasks = 4 * enough_tasks;  // each allocates
 // Of so small images each group is a task, which repacks its own weights.
 constexpr int64_t few_units = 8, near_bytes = int64_t{1} << 20;
 
+// Whether a vector of each pixel is first laid beside its neighbour's. In place they are a multiple
+// of the channels apart and compete for few sets of the L1 cache. That matters to kernels so large
+// that what a segment meets does not stay there (31x31: 7 to 15 %; 7x7 loses a quarter), and to
+// distances of a multiple of 2048 bytes, which leave two sets (3x3, 512 channels: 15 to 27 % where
+// these have eight ways; with twelve it would take twice as long; with stride 2, a loss). Not to
+// vectors of half a line, as AVX2's: neighbours would fetch it in turn (1.4 to 1.7 times as long).
+template <class T>
+bool worth_gathering(const GroupedConv<T>& g, int64_t channels_read) {
+  const int64_t rows = g.taps[0] * g.taps[1], bytes = static_cast<int64_t>(sizeof(T));
+  const bool beside = crowded(g.source_stride[2] * bytes) && channels_read * bytes >= 64 &&
+                      rows > 1 && g.step[1] == 1 &&
+                      g.size[0] * g.size[1] * g.size[2] <= grouped_strip_lines;
+  return beside || rows * (8 + g.taps[2]) > grouped_strip_lines;
+}
+
 template <class T>
 const GroupedKernels<T>& kernels() {
   return grouped_table().of<T>();

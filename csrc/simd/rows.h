@@ -1,6 +1,6 @@
 // The way of a kernel through the rows of images. For *.isa.cc files only, as vec.h.
 #pragma once
-#include <cstdint>
+#include "simd/vec.h"
 
 namespace pyconv::PYCONV_ISA {
 namespace {
@@ -26,8 +26,7 @@ constexpr int64_t plane_ahead = 8192 / sizeof(T);
 // several rows of an image at once, which the hardware's prefetchers do not follow across pages.
 template <class T>
 inline void prefetch(const T* p, int64_t n) {
-  constexpr int64_t line = 64 / sizeof(T);
-  for (int64_t i = 0; i < n; i += line) __builtin_prefetch(p + i, 0, 2);
+  for (int64_t i = 0; i < n; i += of_line<T>) __builtin_prefetch(p + i, 0, 2);
 }
 
 }  // namespace
