@@ -333,6 +333,15 @@ def test_repeated_indices_add_up(key):
     np.testing.assert_array_equal(x.grad.numpy(), [2, 1, 0])
 
 
+@pytest.mark.parametrize(
+    "given", [pyconv.tensor([2.0, 3.0]), [2.0, 3.0], [pyconv.tensor([2.0, 3.0])]]
+)
+def test_gradient_of_one_output_may_be_listed(given):
+    x = pyconv.ones(2, requires_grad=True)
+    (gradient,) = grad(x * 2, [x], given)
+    assert gradient.numpy().tolist() == [4, 6]
+
+
 def test_gradient_of_the_maximum_goes_to_nan():
     x = pyconv.tensor([1.0, np.nan, 3.0], requires_grad=True)
     x.max().backward()

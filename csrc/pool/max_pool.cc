@@ -15,6 +15,7 @@ constexpr int64_t chunk = 32768;              // elements of input per task
 constexpr int64_t cached = int64_t{1} << 23;  // bytes that may be in a cache
 constexpr int64_t block = 64;                 // channels of a task, if they are neighbours
 constexpr int64_t most_meeting = 16;  // windows per element, up to which the elements look for them
+constexpr int64_t few_windows = 8;    // elements for each, from which the windows look for these
 constexpr int64_t most_lanes = 16;
 constexpr int64_t fewest_planes = 6;  // else most lanes would stay empty
 constexpr int64_t short_line = 32;
@@ -151,7 +152,8 @@ template <class T>
 void max_pool_backward(const PoolShape& s, const T* grad_output, const int64_t* indices,
                        T* grad_input) {
   std::vector<Seen> meeting[3];
-  int64_t most = s.channels_last && s.in_pixels() <= most_places ? 1 : most_meeting + 1;
+  const bool many = s.in_pixels() < few_windows * s.out_pixels() && s.in_pixels() <= most_places;
+  int64_t most = s.channels_last && many ? 1 : most_meeting + 1;
   for (int i = 0; i < 3 && most <= most_meeting; ++i) {
     meeting[i] = meeting_along(s, i);
     most *= std::max_element(meeting[i].begin(), meeting[i].end(), [](Seen a, Seen b) {

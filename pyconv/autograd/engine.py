@@ -143,7 +143,9 @@ class _Run:
 
     def start(self, what: str, tensors: Tensor | Sequence[Tensor], gradients: Any) -> None:
         roots = _tensors(what, tensors)
-        if isinstance(tensors, Tensor) or gradients is None:
+        one = isinstance(gradients, (tuple, list)) and len(gradients) == 1
+        listed = one and isinstance(gradients[0], Tensor)  # else a number of an array_like
+        if gradients is None or (isinstance(tensors, Tensor) and not listed):
             gradients = (gradients,) * len(roots)
         if not isinstance(gradients, (tuple, list)):
             kind = type(gradients).__name__
