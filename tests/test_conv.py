@@ -122,3 +122,43 @@ def test_unfold_of_rows_that_overlap(step: int, isa: str) -> None:
         with force(isa=isa):
             got = F.unfold(pyconv.from_numpy(image), 1).numpy()
         np.testing.assert_array_equal(got[0], windows.T)
+
+
+@pytest.mark.parametrize("op", CONVOLUTIONS)
+@pytest.mark.parametrize("name", [None, *GENERAL])
+def test_one_image_may_stand_for_several(op: str, name: str | None) -> None:
+    """The input and the gradient of the output repeat an image without a copy."""
+    rank, transposed = int(op[-2]), "transpose" in op
+    sizes = (5, 4, 3)[:rank]
+    x, g = (np.moveaxis(drawn(1, *sizes, channels), -1, 1) for channels in (6, 2))
+    w = drawn(*((6, 2) if transposed else (2, 6)), *(1,) * rank)
+    results = []
+    for several in (np.broadcast_to, lambda a, shape: np.tile(a, (shape[0],) + (1,) * (rank + 1))):
+        input, grad = (pyconv.from_numpy(several(a, (3, *a.shape[1:]))) for a in (x, g))
+        weight = pyconv.tensor(w, requires_grad=True)
+        input.requires_grad = True
+        with pyconv.algorithm(**({op: name} if name else {})):
+            output = getattr(F, op)(input, weight)
+            output.backward(grad)
+        results.append((output.detach(), input.grad, weight.grad))
+    for one, copied in zip(*results):
+        np.testing.assert_allclose(one.numpy(), copied.numpy(), 1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("name", [None, *GENERAL])
+def test_a_single_tap_may_shift(name: str | None) -> None:
+    """Padding on one side and as much output_padding on the other keep the size."""
+    x, w = drawn(2, 3, 7, 6), drawn(3, 4, 1, 1)
+    options = {"padding": (1, 1), "output_padding": (2, 2), "dilation": 3}
+    weight = pyconv.tensor(w, requires_grad=True)
+    input = pyconv.tensor(x, requires_grad=True)
+    grad = drawn(2, 4, 7, 6)
+    with pyconv.algorithm(**({"conv_transpose2d": name} if name else {})):
+        output = F.conv_transpose2d(input, weight, **options)
+        output.backward(pyconv.from_numpy(grad))
+    inside = x[:, :, 1:, 1:]  # what of the input does not fall into the padding
+    truth = np.zeros_like(grad)
+    truth[:, :, :-1, :-1] = np.einsum("nchw,co->nohw", inside, w[:, :, 0, 0])
+    np.testing.assert_allclose(output.detach().numpy(), truth, 1e-12, 1e-12)
+    weight_truth = np.einsum("nchw,nohw->co", inside, grad[:, :, :-1, :-1])
+    np.testing.assert_allclose(weight.grad.numpy()[:, :, 0, 0], weight_truth, 1e-12, 1e-12)

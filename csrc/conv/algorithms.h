@@ -135,7 +135,7 @@ bool in_place(const Columns<T>& c) {
     if (c.size[i] > 1 && c.stride[i] != next) return false;
     next *= c.size[i];
   }
-  return c.image_stride == next || c.image_stride == 0;
+  return c.image_stride == next;
 }
 
 // An array where it lies, if it fits, or else as a copy with the strides of `wanted`.
@@ -169,7 +169,9 @@ struct EitherOrder : Arranged {
 inline bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2] > 1; }
 // Whether each row of the columns is a channel of the images.
 inline bool is_pointwise(const ConvShape& s) {
-  return s.taps() == 1 && !strided(s) && s.in_pixels() == s.out_pixels();
+  bool same = s.taps() == 1 && !strided(s);
+  for (int i = 0; i < 3; ++i) same = same && s.pad_before[i] == 0 && s.input[i] == s.output[i];
+  return same;
 }
 
 // The squares that Winograd's algorithm takes a filter for: one of 3x3 or 5x5, or as many of 3x3 as

@@ -17,7 +17,9 @@ void ColumnsOf<T>::set_source(const TensorView& view) {
     const int64_t last = (view.shape[i] - 1) * view.stride[i];
     (last < 0 ? first_.begin : first_.end) += view.shape[i] > 0 ? last : 0;
   }
-  first_.image_stride = view.stride[0];
+  // A single image may be any distance from the next, such as that of images without gaps.
+  const int64_t pixels = view.shape[2] * view.shape[3] * view.shape[4];
+  first_.image_stride = view.shape[0] > 1 ? view.stride[0] : pixels * view.stride[4];
   first_.channel_stride = view.stride[1];
   first_.channels = channels_;
   for (int i = 0; i < 3; ++i) {
