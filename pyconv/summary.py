@@ -280,7 +280,7 @@ class _Watch:
                 self.model(self.input)
         except ValueError as error:  # of a batch that the user did not give
             text = str(error).replace("input has shape (0,", f"input has shape ({self.batch},")
-            raise ValueError(text) from None
+            raise ValueError(f"{text} (summary counts with a batch of 0 in dimension 0)") from None
         finally:
             for hook in hooks:
                 hook.remove()
@@ -344,7 +344,7 @@ def _multiply_adds(module: nn.Module, input: tuple[int, ...], output: tuple[int,
         return windows * weights + (math.prod(output) if biases else 0)
     if isinstance(module, nn.Linear):
         return math.prod(output[:-1]) * (weights + biases)
-    if isinstance(module, RNNBase):
+    if isinstance(module, (RNNBase, nn.RNNCell, nn.LSTMCell, nn.GRUCell)):
         return math.prod(input[:-1]) * (weights + biases)
     return 0
 

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 import pyconv
 
-from ._core import TensorBase, in_c_order, set_tensor_class
+from ._core import TensorBase, edge_of, in_c_order, set_tensor_class
 from .arguments import flag
 from .methods import Operations, operator_method
 
@@ -21,7 +21,17 @@ Array = NDArray[Any]
 
 def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
     operation = operator_method(name)
-    return lambda self, other: self._replace(operation(self, other))
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        before = self
+        recorded = self._requires_grad or (isinstance(other, Tensor) and other._requires_grad)
+        if recorded and name not in ("add", "sub") and pyconv.is_grad_enabled():
+            before = Tensor(self._array.copy(), self._requires_grad)  # may be saved for backward
+            edge_of(self)  # raises if it is out of date
+            before._node, before._index = self._node, self._index
+        return self._replace(operation(before, other))
+
+    return method
 
 
 class Tensor(TensorBase, Operations):

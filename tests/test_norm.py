@@ -71,6 +71,18 @@ def test_layout_is_kept(function: Any) -> None:
     assert output._array.strides == tensor.grad._array.strides == x.strides
 
 
+def test_training_may_follow_evaluation_before_backward() -> None:
+    layer = nn.BatchNorm2d(4)
+    x = pyconv.from_numpy(normal(2, 4, 3, 3, dtype=np.float32))
+    x.requires_grad = True
+    layer.eval()
+    evaluated = layer(x)
+    layer.train()
+    layer(x)
+    evaluated.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 1 / np.sqrt(1 + 1e-5), rtol=1e-6)
+
+
 @pytest.mark.parametrize("function", [lambda x: F.group_norm(x, 1), F.instance_norm])
 def test_one_channel_of_permuted_images(function: Any) -> None:
     x = normal(5, 3, 1, 2).transpose(3, 2, 0, 1)

@@ -173,6 +173,7 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count) {
 
 void bind_autograd(py::module_& module) {
   forward_name = PyUnicode_InternFromString("forward");
+  module.def("edge_of", &edge_of);
   bind_graph(module);
   if (PyModule_AddFunctions(module.ptr(), autograd_functions) < 0) throw py::error_already_set();
 }

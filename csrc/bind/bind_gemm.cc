@@ -75,8 +75,15 @@ PyObject* matmul_forward(PyObject* stacks, PyObject* const* args, Py_ssize_t cou
   return to_python([&] {
     check<WrongType>(count == 3 && is_node(args[0]) && is_tensor(args[1]) && is_tensor(args[2]),
                      "forward takes ctx and two Tensors");
-    set(node_of(args[0])->to_save, tuple_of(args + 1, 2));
     const py::handle a = tensor_of(args[1])->array, b = tensor_of(args[2])->array;
+    PyObject* const needs = node_of(args[0])->needs_input_grad;
+    if (PyTuple_GET_SIZE(needs) > 0) {  // recorded: each is saved for the other's gradient
+      const auto saved = [&](int i) {
+        return PyTuple_GET_ITEM(needs, 1 - i) == Py_True ? borrow(args[1 + i]) : py::none();
+      };
+      set(node_of(args[0])->to_save, py::make_tuple(saved(0), saved(1)));
+      py::setattr(args[0], "shapes", py::make_tuple(a.attr("shape"), b.attr("shape")));
+    }
     const bool matrices =
         array_of(tensor_of(args[1]))->nd == 2 && array_of(tensor_of(args[2]))->nd == 2;
     return new_tensor(matrices ? matmul(a, b, py::none()) : py::handle(stacks)(a, b));

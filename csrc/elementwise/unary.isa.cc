@@ -112,12 +112,6 @@ struct Log {
   static Vec<T> backward(Vec<T> g, Vec<T> x, T, T) { return g / x; }
 };
 
-template <class T>
-struct Neg {
-  static Vec<T> forward(Vec<T> x, T, T) { return -x; }
-  static Vec<T> backward(Vec<T> g, Vec<T>, T, T) { return -g; }
-};
-
 // In this form NaN stays NaN and -0 stays -0. The gradient passes where the output is NaN, too.
 template <class T>
 struct Relu {
@@ -235,7 +229,6 @@ constexpr UnaryKernels<T> kernels = {{
     row<T, Hardswish>("hardswish"),
     row<T, LeakyRelu>("leaky_relu"),
     row<T, Log>("log"),
-    row<T, Neg>("neg"),
     row<T, Relu>("relu"),
     row<T, Relu6>("relu6"),
     row<T, Sigmoid>("sigmoid"),

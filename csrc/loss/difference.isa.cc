@@ -21,7 +21,7 @@ inline __attribute__((always_inline)) V loss_of(V d, T beta) {
 
 template <Difference kind, class V, class T>
 inline __attribute__((always_inline)) V slope_of(V d, T beta) {
-  if constexpr (kind == Difference::squared) return d + d;
+  if constexpr (kind == Difference::squared) return d;  // times 2, which may come after the mean
   const V one = T(1) - V{};
   const V sign = d > V{} ? one : (d < V{} ? -one : d);
   if constexpr (kind == Difference::absolute) return sign;
@@ -55,6 +55,7 @@ template <class T, Difference kind>
 void gradient_of(T beta, int64_t n, const T* input, const T* target, const T* grad, T scale,
                  T* grad_input) {
   constexpr int L = lanes<T>;
+  if (kind == Difference::squared) scale *= 2;
   int64_t i = 0;
   for (; i + L <= n; i += L) {
     const Vec<T> factor = grad ? load(grad + i) * scale : broadcast(scale);

@@ -95,7 +95,7 @@ struct AdamStep {
     V g = sign * grad;
     if (weight_decay != 0) g += weight_decay * param;
     mean += taken1 * (g - mean);
-    square = beta2 * square + taken2 * (g * g);
+    square = beta2 * square + (taken2 * g) * g;
     V of = square;
     if constexpr (Amsgrad) {
       V& largest = state[2];
@@ -144,7 +144,7 @@ struct RmspropStep {
   inline __attribute__((always_inline)) void run(V& param, V grad, V* state) const {
     V g = sign * grad;
     if (weight_decay != 0) g += weight_decay * param;
-    V square = state[0] = alpha * state[0] + taken * (g * g);
+    V square = state[0] = alpha * state[0] + (taken * g) * g;
     if constexpr (Centered) {
       V& mean = state[HasBuffer ? 2 : 1];
       mean += taken * (g - mean);

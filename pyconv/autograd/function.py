@@ -99,6 +99,5 @@ class Function:
         apply = classmethod(_core.apply)
 
 
-def edge_of(tensor: Tensor) -> Edge:
-    """Return where the gradient of a tensor goes."""
-    return (tensor, 0) if tensor._node is None else (tensor._node, tensor._index)
+# Where the gradient of a tensor goes: RuntimeError if its place in the graph is out of date.
+edge_of: Callable[[Tensor], Edge] = _core.edge_of

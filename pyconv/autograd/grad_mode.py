@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,6 +34,10 @@ def is_grad_enabled() -> bool:
 class _GradMode:
     _enabled: bool
 
+    def __new__(cls, function: Any = None) -> Any:
+        mode = super().__new__(cls)
+        return mode if function is None else mode(function)  # a decorator without parentheses
+
     def __enter__(self) -> None:
         self._previous = state.enabled
         state.enabled = self._enabled
@@ -40,6 +46,22 @@ class _GradMode:
         state.enabled = self._previous
 
     def __call__(self, function: _F) -> _F:
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def generator(*args: Any, **kwargs: Any) -> Any:
+                with contextlib.closing(function(*args, **kwargs)) as steps:
+                    sent = None
+                    while True:
+                        with type(self)():  # for each step, not for what happens in between
+                            try:
+                                item = steps.send(sent)
+                            except StopIteration as stop:
+                                return stop.value
+                        sent = yield item
+
+            return generator  # type: ignore[return-value]
+
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             with type(self)():

@@ -15,7 +15,7 @@ from .activation import (
     silu,
     softplus,
 )
-from .arithmetic import add, cast, div, mul, pow, sub, where
+from .arithmetic import add, cast, div, mul, neg, pow, sub, where
 from .avg_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -31,7 +31,7 @@ from .comparison import eq, ge, gt, le, lt, ne
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout, dropout1d, dropout2d, dropout3d
-from .elementwise import abs, exp, log, neg, sigmoid, sqrt, tanh
+from .elementwise import abs, exp, log, sigmoid, sqrt, tanh
 from .fold import fold, unfold
 from .joining import cat, chunk, einsum, split, stack
 from .layer_norm import layer_norm

@@ -173,7 +173,8 @@ class Div(Function):
     def backward(ctx: Any, g: Tensor) -> Any:
         a, b = _saved(ctx)
         need_a, need_b = ctx.needs_input_grad
-        return _summed(ctx, g / b if need_a else None, -g * a / (b * b) if need_b else None)
+        # Not a / (b * b), which overflows and vanishes before the result does.
+        return _summed(ctx, g / b if need_a else None, -g * (a / b) / b if need_b else None)
 
 
 class Pow(Function):
@@ -246,6 +247,21 @@ def div(input: Any, other: Any) -> Tensor:
     tensor([0.5, 1. ])
     """
     return _core.apply_to_pair(Div, _float_pair, input, other)
+
+
+def neg(input: Any) -> Tensor:
+    """Change the sign.
+
+    Examples
+    --------
+    >>> import pyconv.functional as F
+    >>> F.neg([1.0, -2.0])
+    tensor([-1.,  2.])
+    """
+    x = as_tensor(input, "input")
+    if x._array.dtype.kind == "b":
+        raise TypeError("neg: input.dtype is bool, expected numbers")
+    return mul(x, -1) if x._array.dtype.kind == "f" else Tensor(np.asarray(-x._array))
 
 
 def pow(input: Any, exponent: Any) -> Tensor:

@@ -10,9 +10,9 @@ from ..arguments import flag, number
 from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
 from .activation import relu
-from .arithmetic import mul, pow, where
+from .arithmetic import mul, neg, pow, where
 from .comparison import eq
-from .elementwise import abs, neg
+from .elementwise import abs
 from .max_pool import max_pool1d, max_pool2d, max_pool3d
 from .separable import Separable
 

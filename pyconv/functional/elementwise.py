@@ -45,7 +45,6 @@ Abs = unary("abs", lambda g, x, a, b: g * _sign(x))
 Erf = unary("erf", lambda g, x, a, b: g * (2 / math.sqrt(math.pi)) * Exp.apply(-x * x))
 Exp: type[Function] = unary("exp", lambda g, y, a, b: g * y, from_output=True)
 Log = unary("log", lambda g, x, a, b: g / x)
-Neg = unary("neg", lambda g, x, a, b: -g)
 Sigmoid = unary("sigmoid", lambda g, y, a, b: g * y * (1 - y), from_output=True)
 Sqrt = unary("sqrt", lambda g, y, a, b: g / (2 * y), from_output=True)
 Square = unary("square", lambda g, x, a, b: g * (2 * x))
@@ -99,21 +98,6 @@ def abs(input: Any) -> Tensor:
     """
     x = as_tensor(input, "input")
     return Abs.apply(x) if x._array.dtype.kind == "f" else Tensor(np.asarray(np.abs(x._array)))
-
-
-def neg(input: Any) -> Tensor:
-    """Change the sign.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.neg([1.0, -2.0])
-    tensor([-1.,  2.])
-    """
-    x = as_tensor(input, "input")
-    if x._array.dtype.kind == "b":
-        raise TypeError("neg: input.dtype is bool, expected numbers")
-    return Neg.apply(x) if x._array.dtype.kind == "f" else Tensor(np.asarray(-x._array))
 
 
 def sigmoid(input: Any) -> Tensor:

@@ -20,7 +20,9 @@ class Linear(Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(input, weight)
+        need = ctx.needs_input_grad or (False, False)
+        ctx.save_for_backward(input if need[1] else None, weight if need[0] else None)
+        ctx.shapes = input._array.shape, weight._array.shape
         x = input._array
         rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
         y = _core.matmul(rows, weight._array.T, None if bias is None else bias._array)
@@ -30,14 +32,16 @@ class Linear(Function):
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         input, weight = ctx.saved_tensors
         need = ctx.needs_input_grad
-        count = math.prod(input.shape[:-1])
-        grad = Reshape.apply(grad_output, (count, weight.shape[0]))
-        rows = Reshape.apply(input, (count, weight.shape[1]))
-        return (
-            Reshape.apply(Matmul.apply(grad, weight), input.shape) if need[0] else None,
-            Matmul.apply(transpose(grad, 0, 1), rows) if need[1] else None,
-            grad.sum(0) if need[2] else None,
-        )
+        shape, (outputs, inputs) = ctx.shapes
+        count = math.prod(shape[:-1])
+        grad = Reshape.apply(grad_output, (count, outputs))
+        grad_input = grad_weight = None
+        if need[0]:
+            grad_input = Reshape.apply(Matmul.apply(grad, weight), shape)
+        if need[1]:
+            rows = Reshape.apply(input, (count, inputs))
+            grad_weight = Matmul.apply(transpose(grad, 0, 1), rows)
+        return grad_input, grad_weight, grad.sum(0) if need[2] else None
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
@@ -121,10 +125,10 @@ class Matmul(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         a, b = ctx.saved_tensors
-        need = ctx.needs_input_grad
+        (shape_a, shape_b), g = ctx.shapes, grad_output
         return (
-            sum_to(Matmul.apply(grad_output, transpose(b, -2, -1)), a.shape) if need[0] else None,
-            sum_to(Matmul.apply(transpose(a, -2, -1), grad_output), b.shape) if need[1] else None,
+            None if b is None else sum_to(Matmul.apply(g, transpose(b, -2, -1)), shape_a),
+            None if a is None else sum_to(Matmul.apply(transpose(a, -2, -1), g), shape_b),
         )
 
 

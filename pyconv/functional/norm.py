@@ -50,9 +50,10 @@ class Norm(Function):
             for running in (running_mean, running_var):
                 if running is not None:
                     changed(running)
-            ctx.save_for_backward(input, weight, bias, Tensor(mean), Tensor(var))
-        else:
-            ctx.save_for_backward(input, weight, bias, running_mean, running_var)
+        else:  # training may change them before the backward pass
+            mean, var = [t._array.copy() for t in (running_mean, running_var) if t is not None]
+        ctx.save_for_backward(input, weight, bias if relu else None, Tensor(mean), Tensor(var))
+        ctx.has_bias = bias is not None
         ctx.config = config
         return Tensor(output)
 
@@ -81,7 +82,7 @@ class Norm(Function):
         return (
             grads[0],
             None if weight is None else grads[1],
-            None if bias is None else grads[2],
+            grads[2] if ctx.has_bias else None,
             None,
             None,
             None,

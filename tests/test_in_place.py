@@ -1,0 +1,90 @@
+"""Changes in place: what they are recorded as, and what they put out of date."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from derivatives import drawn
+
+import pyconv
+import pyconv.functional as F
+
+
+@pytest.mark.parametrize("of_view", [False, True])
+def test_what_shares_memory_with_a_recorded_change_is_out_of_date(of_view):
+    x = drawn(3)
+    base = x * 1
+    view = base.reshape(3, 1)[:2]
+    changed, other = (view, base) if of_view else (base, view)
+    changed *= 2
+    with pytest.raises(RuntimeError, match="shares its memory"):
+        other.sum()
+    changed.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [2, 2, 0] if of_view else [2, 2, 2])
+
+
+@pytest.mark.parametrize(
+    "view_of",
+    [
+        lambda t: t.reshape(2, 1),
+        lambda t: t.permute(0),
+        lambda t: t[None, :2],
+        lambda t: t.split(1)[0],
+        lambda t: t.detach(),
+    ],
+)
+def test_changes_through_a_view_are_seen(view_of):
+    x = drawn(2)
+    y = x * 2
+    z = y * y
+    with pyconv.no_grad():
+        view = view_of(y)
+        view *= 2
+    with pytest.raises(RuntimeError, match="changed in place"):
+        z.sum().backward()
+
+
+def test_products_in_place_keep_what_they_were_made_of():
+    x, w = drawn(2), drawn(2)
+    y = x * 1
+    y *= w
+    y /= x
+    y **= 2
+    y.sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), 2 * w.detach().numpy())
+    np.testing.assert_allclose(x.grad.numpy(), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.linear(x, np.ones((3, 2))),
+        lambda x: x @ np.ones((2, 3)),
+        lambda x: -x,
+    ],
+)
+def test_what_no_gradient_needs_is_not_saved(function):
+    x = drawn(4, 2)
+    y = x * 1
+    z = function(y)
+    y += 1
+    z.sum().backward()
+    assert x.grad.shape == (4, 2)
+
+
+def test_a_reshaped_result_can_be_changed_in_place():
+    layer = pyconv.nn.Linear(4, 5)
+    y = layer(pyconv.ones(2, 3, 4))
+    y += 1.0
+    y.sum().backward()
+    np.testing.assert_array_equal(layer.bias.grad.numpy(), np.full(5, 6))
+
+
+@pytest.mark.parametrize("make", [pyconv.tensor, list, lambda key: pyconv.tensor(key).numpy()])
+def test_an_index_may_change_after_its_use(make):
+    x = drawn(3)
+    index = make([0, 1])
+    y = x[index]
+    index[0] = 2
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [1, 1, 0])
