@@ -188,7 +188,7 @@ def from_dlpack(x: Any) -> Tensor:
         raise TypeError(f"from_dlpack: x is a {type(x).__name__}, expected one with __dlpack__")
     try:
         array = np.from_dlpack(x)
-    except BufferError as error:
+    except (BufferError, RuntimeError) as error:  # another device; a dtype that NumPy lacks
         raise TypeError(f"from_dlpack: x cannot be shared: {error}") from None
     return Tensor(array_of(array, None, "x"))
 

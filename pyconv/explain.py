@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import _core
+from . import _core, functional
 from .autograd import no_grad
 from .creation import as_tensor
 from .functional import (
@@ -78,7 +78,8 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     ----------
     fn : callable
         Convolutions, transposed or not, ``linear`` and ``matmul`` choose among algorithms; any
-        other function has one kernel, which is timed.
+        other function has one kernel, which is timed. What is none of these, such as a module, is
+        timed as a whole.
     *args, **kwargs
         Its arguments.
 
@@ -104,11 +105,12 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     with no_grad():
         fn(*args, **kwargs)  # raises in the words of fn if the arguments are wrong
         milliseconds = _time(lambda: fn(*args, **kwargs))
-    name = getattr(fn, "__name__", str(fn))
+    name = getattr(fn, "__name__", type(fn).__name__)
     describe = _PROBLEMS.get(fn)
     if describe is None:
         rows = [{"algorithm": name, "chosen": True, "refused": "", "milliseconds": None}]
-        return Explanation(f"{name}: one kernel, {_where()}", rows, milliseconds, None)
+        kind = "one kernel" if getattr(functional, name, None) is fn else "timed as a whole"
+        return Explanation(f"{name}: {kind}, {_where()}", rows, milliseconds, None)
     arguments = inspect.signature(fn).bind(*args, **kwargs)
     arguments.apply_defaults()
     problem = describe(**arguments.arguments)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import pyconv
 
 if TYPE_CHECKING:
@@ -42,6 +44,19 @@ def _or_not_equal(name: str) -> Callable[[Tensor, Any], Any]:
     return method
 
 
+def _of_masks(name: str) -> Callable[..., Tensor]:
+    operation = getattr(np, name)
+
+    def method(*operands: Any) -> Tensor:
+        arrays = [pyconv.creation.as_tensor(operand, "other")._array for operand in operands]
+        for array in arrays:
+            if array.dtype.kind == "f":
+                raise TypeError(f"{name}: a dtype is {array.dtype}, expected bools or integers")
+        return pyconv.from_numpy(np.asarray(operation(*arrays)))
+
+    return method
+
+
 class Operations:
     """What Tensor inherits."""
 
@@ -64,6 +79,14 @@ class Operations:
     __eq__ = _or_not_equal("eq")
     __ne__ = _or_not_equal("ne")
     __getitem__ = operator_method("index")
+    __and__ = __rand__ = _of_masks("bitwise_and")
+    __or__ = __ror__ = _of_masks("bitwise_or")
+    __xor__ = __rxor__ = _of_masks("bitwise_xor")
+
+    __invert__ = _of_masks("invert")
+
+    def __pos__(self) -> Any:
+        return self
 
     def __neg__(self) -> Tensor:
         return pyconv.functional.neg(self)

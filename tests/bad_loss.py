@@ -28,7 +28,8 @@ LOSS: list[Bad] = [
         for value in (-1, float("nan"), float("inf"), None, "a")
     ],
     *[
-        (BINARY[0], {"input": np.full((3, 4), value, np.float32)}, "input", str(value))
+        (BINARY[0], {name: np.full((3, 4), value, np.float32)}, name, str(value))
+        for name in ("input", "target")
         for value in (1.5, -0.5, np.nan)
     ],
     *[(op, {"weight": ones(3)}, "weight", "(3,)") for op in BINARY],

@@ -18,7 +18,9 @@ using Mask = decltype(Vec<T>{} < Vec<T>{});
 
 template <class T>
 struct Probabilities {
-  static Mask<T> right(Vec<T> x) { return (x >= T(0)) & (x <= T(1)); }
+  static Mask<T> right(Vec<T> x, Vec<T> t) {
+    return (x >= T(0)) & (x <= T(1)) & (t >= T(0)) & (t <= T(1));
+  }
   static Vec<T> loss(Vec<T> x, Vec<T> t) {
     Vec<T> right = log<T>(x), wrong = log1p<T>(-x);
     right = right < T(-100) ? broadcast(T(-100)) : right;
@@ -33,7 +35,7 @@ struct Probabilities {
 
 template <class T>
 struct Logits {
-  static Mask<T> right(Vec<T>) { return ~Mask<T>{}; }
+  static Mask<T> right(Vec<T>, Vec<T>) { return ~Mask<T>{}; }
   static Vec<T> loss(Vec<T> x, Vec<T> t) {
     const Vec<T> softplus = (x < T(0) ? -x : Vec<T>{}) + log1p<T>(exp<T>(-abs<T>(x)));
     return fma<T>(T(1) - t, x, softplus);
@@ -47,14 +49,14 @@ __attribute__((flatten)) bool forward(int64_t n, const T* x, const T* t, T* loss
   Mask<T> right = ~Mask<T>{};
   int64_t i = 0;
   for (; i + L <= n; i += L) {
-    const Vec<T> v = load(x + i);
-    right &= F<T>::right(v);
-    store(losses + i, F<T>::loss(v, load(t + i)));
+    const Vec<T> v = load(x + i), target = load(t + i);
+    right &= F<T>::right(v, target);
+    store(losses + i, F<T>::loss(v, target));
   }
   if (i < n) {
-    const Vec<T> v = load_part(x + i, n - i, T(0.5));
-    right &= F<T>::right(v);
-    store_part(losses + i, n - i, F<T>::loss(v, load_part(t + i, n - i, T(0.5))));
+    const Vec<T> v = load_part(x + i, n - i, T(0.5)), target = load_part(t + i, n - i, T(0.5));
+    right &= F<T>::right(v, target);
+    store_part(losses + i, n - i, F<T>::loss(v, target));
   }
   bool all = true;
   for (int j = 0; j < L; ++j) all = all && right[j];

@@ -27,8 +27,8 @@ template <class T>
 void difference_gradient(Difference kind, double beta, int64_t n, const T* input, const T* target,
                          const T* grad, double scale, T* grad_input);
 
-// Binary cross entropy of each element; false if an input is no probability. And its gradient,
-// times grad, or times scale if that is null.
+// Binary cross entropy of each element; false if an input or target is no probability. And its
+// gradient, times grad, or times scale if that is null.
 template <class T>
 bool binary_loss_forward(bool logits, int64_t n, const T* input, const T* target, T* losses);
 template <class T>

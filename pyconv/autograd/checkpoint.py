@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..arguments import number
 from ..creation import as_tensor
 from ..random import default_generator
 from ..tensor import Tensor, version_of
@@ -81,6 +82,8 @@ def checkpoint_sequential(
     ------
     ValueError
         If `budget_mb` is negative.
+    TypeError
+        If `budget_mb` is no number.
     RuntimeError
         In backward, as for `checkpoint`.
 
@@ -92,7 +95,7 @@ def checkpoint_sequential(
     >>> pyconv.autograd.checkpoint_sequential(net, x, budget_mb=100).shape
     (2, 8)
     """
-    if not budget_mb >= 0:
+    if number("checkpoint_sequential: budget_mb", budget_mb) < 0:
         raise ValueError(f"checkpoint_sequential: budget_mb is {budget_mb}, must not be negative")
     x, left = as_tensor(input, "input"), budget_mb * 1e6
     for layer in layers:

@@ -134,10 +134,11 @@ class BinaryCrossEntropy(Function):
         ctx.save_for_backward(x, t)
         losses, inside = _core.binary_loss_forward(False, x._array, t._array)
         if not inside:
-            wrong = x._array[~((x._array >= 0) & (x._array <= 1))][0]
-            raise ValueError(
-                f"binary_cross_entropy: input holds {wrong}, expected numbers in [0, 1]"
-            )
+            for name, array in (("input", x._array), ("target", t._array)):
+                for wrong in array[~((array >= 0) & (array <= 1))]:
+                    raise ValueError(
+                        f"binary_cross_entropy: {name} holds {wrong}, expected numbers in [0, 1]"
+                    )
         return Tensor(losses)
 
     @staticmethod
@@ -166,7 +167,7 @@ def binary_cross_entropy(
     input : array_like
         Probabilities in [0, 1]; float32 or float64.
     target : array_like
-        Of the shape and dtype of `input`; usually 0 or 1.
+        Of the shape and dtype of `input`, in [0, 1]; usually 0 or 1.
     weight : array_like, optional
         Multiplies the losses; broadcast.
     reduction : {"mean", "sum", "none"}
@@ -180,7 +181,7 @@ def binary_cross_entropy(
     Raises
     ------
     ValueError
-        If shapes differ, or an element of `input` is no probability.
+        If shapes differ, or an element of `input` or `target` is no probability.
     TypeError
         If dtypes differ or are not supported.
 
