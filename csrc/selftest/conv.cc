@@ -139,13 +139,13 @@ void for_each_product(const ConvShape& s, const F& body) {
           }
 }
 
-// The same values in another order of memory.
+// The same values in another order of memory; repeated: one image stands for all.
 template <class T>
 struct Laid {
   std::vector<T> values;
   TensorView view;
   Laid(const std::vector<T>& dense, int64_t batch, int64_t channels, const int64_t (&size)[3],
-       bool channels_last)
+       bool channels_last, bool repeated = false)
       : values(dense.size()) {
     const int64_t pixels = size[0] * size[1] * size[2];
     const int64_t c = channels_last ? 1 : pixels, w = channels_last ? channels : 1;
@@ -153,7 +153,8 @@ struct Laid {
     view.dtype = sizeof(T) == sizeof(float) ? DType::float32 : DType::float64;
     view.ndim = 5;
     const int64_t shape[5] = {batch, channels, size[0], size[1], size[2]};
-    const int64_t stride[5] = {channels * pixels, c, size[1] * size[2] * w, size[2] * w, w};
+    const int64_t image = repeated ? 0 : channels * pixels;
+    const int64_t stride[5] = {image, c, size[1] * size[2] * w, size[2] * w, w};
     std::copy(shape, shape + 5, view.shape);
     std::copy(stride, stride + 5, view.stride);
     for (int64_t n = 0; n < batch; ++n)
@@ -167,16 +168,23 @@ template <class T>
 struct Case {
   ConvShape s;
   bool channels_last;
+  int64_t repeated;              // 1: an image of x stands for all; 2: of y
   std::vector<T> x, w, b, a, y;  // a: a bias of the input's channels; y: the output's gradient
 
   Case(Random& random, const ConvShape& shape)
       : s(shape),
         channels_last(random.yes()),
+        repeated((s.in_channels + s.out_channels + s.in_pixels()) % 16),
         x(random.numbers<T>(s.batch * s.in_channels * s.in_pixels())),
         w(random.numbers<T>(s.out_channels * s.in_group() * s.taps())),
         b(random.numbers<T>(s.out_channels)),
         a(random.numbers<T>(s.in_channels)),
-        y(random.numbers<T>(s.batch * s.out_channels * s.out_pixels())) {}
+        y(random.numbers<T>(s.batch * s.out_channels * s.out_pixels())) {
+    if (s.batch == 0 || repeated == 0 || repeated > 2) return;
+    std::vector<T>& images = repeated == 1 ? x : y;  // not both: errors would repeat as well
+    const size_t one = images.size() / size_t(s.batch);
+    for (size_t i = one; i < images.size(); ++i) images[i] = images[i - one];
+  }
 
   std::vector<double> truth(ConvDirection direction) const {
     std::vector<double> sum(size(direction));
@@ -209,8 +217,8 @@ struct Case {
   // Calls body(problem), whose result is still to be set.
   template <class F>
   void with_problem(ConvDirection direction, const F& body) const {
-    const Laid<T> input(x, s.batch, s.in_channels, s.input, channels_last);
-    const Laid<T> output(y, s.batch, s.out_channels, s.output, channels_last);
+    const Laid<T> input(x, s.batch, s.in_channels, s.input, channels_last, repeated == 1);
+    const Laid<T> output(y, s.batch, s.out_channels, s.output, channels_last, repeated == 2);
     ConvProblem problem{};
     problem.shape = &s;
     problem.direction = direction;
