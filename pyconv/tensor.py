@@ -24,9 +24,9 @@ def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
 
     def method(self: Tensor, other: Any) -> Tensor:
         before = self
-        recorded = self._requires_grad or (isinstance(other, Tensor) and other._requires_grad)
-        if recorded and name not in ("add", "sub") and pyconv.is_grad_enabled():
-            before = Tensor(self._array.copy(), self._requires_grad)  # may be saved for backward
+        saves = isinstance(other, Tensor) and other._requires_grad and name not in ("add", "sub")
+        if (saves or (name == "pow" and self._requires_grad)) and pyconv.is_grad_enabled():
+            before = Tensor(self._array.copy(), self._requires_grad)  # for backward
             edge_of(self)  # raises if it is out of date
             before._node, before._index = self._node, self._index
         return self._replace(operation(before, other))
