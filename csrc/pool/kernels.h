@@ -20,6 +20,9 @@ struct MaxPool {
   bool prefetch;     // input comes from memory: asks for rows ahead
 };
 
+// Windows per element, up to which the elements look for them.
+constexpr int64_t most_meeting = 16;
+
 // The gradient, channels last: each element of the input looks at the windows that may have taken
 // it.
 template <class T>

@@ -500,13 +500,13 @@ void max_planes(const MaxPool<T>& p, int64_t begin, int64_t end, T* buffer) {
 
 // ---- the gradient -------------------------------------------------------------------------------
 
-// The windows that may have taken one pixel.
+// The windows that may have taken one pixel: where they begin in memory.
 template <class T>
 struct Meeting {
-  int64_t count[3], step[3];  // step: from one window to the next, in memory
-  const T* grad_output;       // of the first
-  const int64_t* indices;
   int64_t place;  // the pixel's
+  int64_t count, window[most_meeting];
+  const T* grad_output;
+  const int64_t* indices;
 };
 
 template <class T, int N>
@@ -514,16 +514,14 @@ inline __attribute__((always_inline)) void gather(const Meeting<T>& m, int64_t c
   using Places = typename LanesOf<T, N>::Places;
   typename LanesOf<T, N>::Values sum{};
   const Places place = Places{} + static_cast<typename LanesOf<T, N>::Place>(m.place);
-  for (int64_t r = 0; r < m.count[0]; ++r)
-    for (int64_t t = 0; t < m.count[1]; ++t)
-      for (int64_t u = 0; u < m.count[2]; ++u) {
-        const int64_t at = r * m.step[0] + t * m.step[1] + u * m.step[2] + c;
-        typename LanesOf<T, N>::Indices taken;
-        __builtin_memcpy(&taken, m.indices + at, sizeof(taken));
-        const auto grad = read<T, N, 1>(m.grad_output + at);
-        sum += __builtin_convertvector(taken, Places) == place ? grad
-                                                               : typename LanesOf<T, N>::Values{};
-      }
+  for (int64_t k = 0; k < m.count; ++k) {
+    const int64_t at = m.window[k] + c;
+    typename LanesOf<T, N>::Indices taken;
+    __builtin_memcpy(&taken, m.indices + at, sizeof(taken));
+    const auto grad = read<T, N, 1>(m.grad_output + at);
+    sum +=
+        __builtin_convertvector(taken, Places) == place ? grad : typename LanesOf<T, N>::Values{};
+  }
   write(grad_input, sum);
 }
 
@@ -536,15 +534,10 @@ void gather_channels(const Meeting<T>& m, int64_t channels, T* grad_input) {
       gather<T, N>(m, c, grad_input + c);
     }
   });
-  if (done) return;
-  for (int64_t c = 0; c < channels; ++c) {
+  for (int64_t c = done ? channels : 0; c < channels; ++c) {
     T sum = 0;
-    for (int64_t r = 0; r < m.count[0]; ++r)
-      for (int64_t t = 0; t < m.count[1]; ++t)
-        for (int64_t u = 0; u < m.count[2]; ++u) {
-          const int64_t at = r * m.step[0] + t * m.step[1] + u * m.step[2] + c;
-          sum += m.indices[at] == m.place ? m.grad_output[at] : 0;
-        }
+    for (int64_t k = 0; k < m.count; ++k)
+      sum += m.indices[m.window[k] + c] == m.place ? m.grad_output[m.window[k] + c] : 0;
     grad_input[c] = sum;
   }
 }
@@ -553,19 +546,22 @@ template <class T>
 void max_backward(const MaxPoolBackward<T>& p, int64_t begin, int64_t end) {
   const PoolShape& s = p.shape;
   const int64_t D = s.input[0], H = s.input[1], W = s.input[2], C = s.channels;
-  const int64_t step[3] = {s.output[1] * s.output[2] * C, s.output[2] * C, C};
+  const int64_t P = s.output[1], Q = s.output[2];
+  Meeting<T> m{0, 0, {}, p.grad_output, p.indices};
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / (D * H), d = i / H % D, h = i % H;
+    const Seen depth = p.meeting[0][d], height = p.meeting[1][h];
     for (int64_t w = 0; w < W; ++w) {
-      const Seen meeting[3] = {p.meeting[0][d], p.meeting[1][h], p.meeting[2][w]};
-      int64_t first = n * s.output[0] * step[0];
-      Meeting<T> m{{}, {step[0], step[1], step[2]}, nullptr, nullptr, (d * H + h) * W + w};
-      for (int k = 0; k < 3; ++k) {
-        m.count[k] = meeting[k].count;
-        first += meeting[k].first * step[k];
-      }
-      m.grad_output = p.grad_output + first;
-      m.indices = p.indices + first;
+      const Seen width = p.meeting[2][w];
+      m.place = (d * H + h) * W + w;
+      m.count = 0;
+      for (int64_t r = 0; r < depth.count; ++r)
+        for (int64_t t = 0; t < height.count; ++t)
+          for (int64_t u = 0; u < width.count; ++u)
+            m.window[m.count++] =
+                (((n * s.output[0] + depth.first + r) * P + height.first + t) * Q + width.first +
+                 u) *
+                C;
       gather_channels(m, C, p.grad_input + (i * W + w) * C);
     }
   }

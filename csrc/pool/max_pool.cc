@@ -14,8 +14,7 @@ namespace {
 constexpr int64_t chunk = 32768;              // elements of input per task
 constexpr int64_t cached = int64_t{1} << 23;  // bytes that may be in a cache
 constexpr int64_t block = 64;                 // channels of a task, if they are neighbours
-constexpr int64_t most_meeting = 16;  // windows per element, up to which the elements look for them
-constexpr int64_t few_windows = 8;    // elements for each, from which the windows look for these
+constexpr int64_t few_windows = 8;  // elements for each, from which the windows look for these
 constexpr int64_t most_lanes = 16;
 constexpr int64_t fewest_planes = 6;  // else most lanes would stay empty
 constexpr int64_t short_line = 32;
