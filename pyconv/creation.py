@@ -282,7 +282,7 @@ def arange(
             f"arange: start is {start}, end is {end} and step is {step}, "
             "expected at most 2**40 elements"
         )
-    integers = not any(isinstance(v, float) for v in (start, end, step))
+    integers = not any(isinstance(v, (float, np.floating)) for v in (start, end, step))
     if integers:
         for name, value in zip(("start", "end", "step"), (start, end, step)):
             integer(f"arange: {name}", value)

@@ -82,7 +82,6 @@ class Operations:
     __and__ = __rand__ = _of_masks("bitwise_and")
     __or__ = __ror__ = _of_masks("bitwise_or")
     __xor__ = __rxor__ = _of_masks("bitwise_xor")
-
     __invert__ = _of_masks("invert")
 
     def __pos__(self) -> Any:

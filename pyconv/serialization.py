@@ -69,13 +69,14 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         # In a folder of its own the new file overwrites no other.
         with tempfile.TemporaryDirectory(prefix="pyconv-", dir=folder) as own:
             new = os.path.join(own, "new")
-            with open(new, "xb") as file:
-                rights = os.fstat(file.fileno()).st_mode
+            with open(new, "xb"):
+                there = os.path.exists(name_of_file)
+                rights = os.stat(name_of_file if there else new).st_mode
             save_file(plain, new)
             os.chmod(new, rights)  # safetensors lets none but the owner read
             os.replace(new, name_of_file)
     except (SafetensorError, OSError) as error:
-        reason = getattr(error, "strerror", error)
+        reason = getattr(error, "strerror", None) or error
         raise OSError(f"save: {name_of_file} cannot be written: {reason}") from None
 
 

@@ -117,6 +117,8 @@ class Tensor(TensorBase, Operations):
         if not value and self._node is not None:
             raise ValueError("requires_grad: this tensor was computed; use .detach() instead")
         self._requires_grad = value
+        if self._version is not None and self._node is None:
+            self._recorded = self._version[1]  # whatever was recorded before, it begins here
 
     @property
     def grad(self) -> Tensor | None:

@@ -326,6 +326,17 @@ def test_no_grad_of_functions():
     assert pyconv.is_grad_enabled()
     assert running.send(3) == (3, False)
     assert list(steps()) == [False, (None, False)]
+
+    @pyconv.no_grad()
+    def catching():
+        try:
+            yield 1
+        except KeyError:
+            yield pyconv.is_grad_enabled()
+
+    running = catching()
+    next(running)
+    assert running.throw(KeyError()) is False
     assert plain() is False
 
 

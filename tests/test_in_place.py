@@ -88,3 +88,31 @@ def test_an_index_may_change_after_its_use(make):
     index[0] = 2
     y.sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [1, 1, 0])
+
+
+def test_a_parameter_shares_the_version_of_its_tensor():
+    a = pyconv.tensor([1.0, 2.0])
+    p = pyconv.nn.Parameter(a)
+    x = pyconv.tensor([3.0, 4.0], requires_grad=True)
+    y = a * x
+    with pyconv.no_grad():
+        p += 1
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+
+
+def test_a_single_element_is_a_view():
+    x = pyconv.tensor([[1.0, 2.0], [3.0, 4.0]])
+    element, other = x[1, 0], x[0][1]
+    x += 1
+    assert (element.item(), other.item()) == (4, 3)
+
+
+def test_a_detached_tensor_may_become_a_leaf():
+    x = drawn(2)
+    y = x * 1
+    leaf = y.detach()
+    y += x
+    leaf.requires_grad = True
+    (leaf * 2).sum().backward()
+    np.testing.assert_array_equal(leaf.grad.numpy(), 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -50,15 +49,22 @@ class _GradMode:
 
             @functools.wraps(function)
             def generator(*args: Any, **kwargs: Any) -> Any:
-                with contextlib.closing(function(*args, **kwargs)) as steps:
-                    sent = None
+                steps = function(*args, **kwargs)
+                resume, value = steps.send, None
+                try:
                     while True:
                         with type(self)():  # for each step, not for what happens in between
                             try:
-                                item = steps.send(sent)
+                                item = resume(value)
                             except StopIteration as stop:
                                 return stop.value
-                        sent = yield item
+                        try:
+                            resume, value = steps.send, (yield item)
+                        except Exception as error:
+                            resume, value = steps.throw, error
+                finally:
+                    with type(self)():
+                        steps.close()
 
             return generator  # type: ignore[return-value]
 

@@ -53,7 +53,7 @@ def _operand(value: Any, other: Any, name: str) -> Tensor:
             try:
                 return Tensor(np.asarray(value, other.dtype))
             except OverflowError:
-                raise ValueError(f"{name} is {value}, beyond {other.dtype}") from None
+                raise ValueError(f"{name} is an integer beyond {other.dtype}") from None
     return as_tensor(value, name)
 
 

@@ -81,8 +81,12 @@ class Index(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, key: Any) -> Tensor:
         ctx.shape, ctx.key = x._array.shape, key
-        result = np.asarray(x._array[key])
-        return Tensor(result) if _takes_arrays(key) else view_of(x, result)
+        result = x._array[key]
+        if _takes_arrays(key):
+            return Tensor(np.asarray(result))
+        if not isinstance(result, np.ndarray):  # NumPy's number: a view with no dimensions instead
+            result = x._array[(*key, ...) if isinstance(key, tuple) else (key, ...)]
+        return view_of(x, result)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..creation import as_tensor
-from ..tensor import Tensor
+from ..tensor import Tensor, version_of
 
 
 class Parameter(Tensor):
@@ -28,7 +28,9 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(as_tensor(data)._array)
+        tensor = as_tensor(data)
+        super().__init__(tensor._array)
+        self._version = version_of(tensor)
         self.requires_grad = requires_grad
 
     def __repr__(self) -> str:

@@ -130,6 +130,8 @@ class Optimizer:
     def _check_changes(self) -> None:
         """Check the settings again if one is not what it was at the last step."""
         settings = [value for group in self.param_groups for value in group.values()]
+        for group in self.param_groups:  # a list of betas may change and be the same list
+            settings += group.get("betas", ())
         known = self._checked
         if len(settings) == len(known) and not any(map(is_not, settings, known)):
             return
