@@ -171,13 +171,15 @@ void test_cross_entropy(Random& random, int64_t samples, int64_t classes,
 
 template <class T>
 void test_binary_loss(Random& random, int64_t n, const std::string& where) {
-  const std::vector<T> logits = random.numbers<T>(n), t = random.numbers<T>(n);
-  const std::vector<T> g = random.numbers<T>(n);
+  const auto probability = [](T x) { return T(1 / (1 + std::exp(-double(x)))); };
+  const std::vector<T> logits = random.numbers<T>(n), g = random.numbers<T>(n);
+  std::vector<T> t = random.numbers<T>(n);
+  std::transform(t.begin(), t.end(), t.begin(), probability);
   for (const bool of_logits : {false, true}) {
     std::vector<T> x = logits, losses(x.size()), grad(x.size());
     std::vector<double> loss_truth(x.size()), grad_truth(x.size());
     for (size_t i = 0; i < x.size(); ++i) {
-      if (!of_logits) x[i] = T(1 / (1 + std::exp(-double(x[i]))));
+      if (!of_logits) x[i] = probability(x[i]);
       const double v = double(x[i]), target = double(t[i]);
       const double p = of_logits ? 1 / (1 + std::exp(-v)) : v;
       loss_truth[i] = -target * std::log(p) - (1 - target) * std::log1p(-p);
@@ -188,6 +190,14 @@ void test_binary_loss(Random& random, int64_t n, const std::string& where) {
     binary_loss_backward(of_logits, n, g.data(), T(0), x.data(), t.data(), grad.data());
     expect_close(losses, loss_truth, 20, "binary cross entropy: " + where);
     expect_close(grad, grad_truth, 200, "binary cross entropy, gradient: " + where);
+    for (std::vector<T>* wrong : {&x, &t}) {
+      if (wrong->empty()) continue;
+      const T before = wrong->back();
+      wrong->back() = T(-0.5);
+      expect(binary_loss_forward(of_logits, n, x.data(), t.data(), losses.data()) == of_logits,
+             "binary cross entropy, beyond its range: " + where);
+      wrong->back() = before;
+    }
   }
 }
 
