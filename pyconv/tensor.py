@@ -12,7 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 
 import pyconv
 
-from ._core import TensorBase, edge_of, in_c_order, set_tensor_class
+from ._core import TensorBase, edge_of, in_c_order, set_tensor_class, view_of
+from ._core import version_of as version_of
 from .arguments import flag
 from .methods import Operations, operator_method
 
@@ -311,21 +312,6 @@ class Tensor(TensorBase, Operations):
 
 
 set_tensor_class(Tensor)
-
-
-def version_of(tensor: Tensor) -> list[int]:
-    """Return the counters of changes in place, from now on kept."""
-    if tensor._version is None:
-        tensor._version = [0, 0]
-    return tensor._version
-
-
-def view_of(tensor: Tensor, array: Array) -> Tensor:
-    """Return a tensor of `array`, which shares the memory of `tensor`."""
-    view = Tensor(array)
-    view._version = version_of(tensor)
-    view._recorded = view._version[1]
-    return view
 
 
 def changed(tensor: Tensor) -> None:

@@ -340,6 +340,8 @@ void bind_graph(py::module_& module) {
   PyTypeObject* const state = make_type(state_spec);
   module.attr("GraphState") = py::handle(reinterpret_cast<PyObject*>(state));
   // The classes of Python that kernels and `apply` make instances of.
+  module.def("version_of", [](py::handle tensor) { return version_of(tensor_of(tensor)); });
+  module.def("view_of", &new_view);
   module.def("set_tensor_class", [](py::type type) {
     tensor_class = reinterpret_cast<PyTypeObject*>(type.release().ptr());
     tensor_class->tp_vectorcall = call_tensor;

@@ -16,38 +16,16 @@ struct LanesOf {
   typedef int64_t Indices __attribute__((vector_size(N * sizeof(int64_t))));
 };
 
-// Lane i is p[i * step]; Step is step if that is 0, 1 or 2, else -1. Reads nothing beyond the last.
-template <class T, int N, int Step, size_t... I>
-inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read(
-    const T* p, int64_t step, std::index_sequence<I...>) {
-  typename LanesOf<T, N>::Values low, high;
-  if constexpr (Step == 0) {
-    return *p - typename LanesOf<T, N>::Values{};
-  } else if constexpr (Step == 1) {
-    __builtin_memcpy(&low, p, sizeof(low));
-    return low;
-  } else if constexpr (Step == 2) {
-    __builtin_memcpy(&low, p, sizeof(low));
-    __builtin_memcpy(&high, p + N - 1, sizeof(high));
-    return __builtin_shufflevector(
-        low, high, (2 * static_cast<int>(I) + (2 * static_cast<int>(I) < N ? 0 : 1))...);
-  } else {
-    return typename LanesOf<T, N>::Values{p[static_cast<int64_t>(I) * step]...};
-  }
-}
-template <class T, int N, int Step>
-inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read(const T* p,
-                                                                          int64_t step = Step) {
-  return read<T, N, Step>(p, step, std::make_index_sequence<N>());
-}
-
-// The same of step 2, but in the order of parts of 16 bytes, which a set of wider vectors picks
-// sooner: half of each part from either half of what is read. Put in order by in_order().
+// Lane i is p[i * 2], but in the order of parts of 16 bytes, which a set of wider vectors picks
+// sooner: half of each part from either half of what is read. Put in order by in_order(). Reads
+// nothing beyond the last.
 template <class T, int N, size_t... I>
 inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read_every_other(
     const T* p, std::index_sequence<I...>) {
   constexpr int P = 16 / static_cast<int>(sizeof(T));
-  const auto low = read<T, N, 1>(p), high = read<T, N, 1>(p + N - 1);
+  typename LanesOf<T, N>::Values low, high;
+  __builtin_memcpy(&low, p, sizeof(low));
+  __builtin_memcpy(&high, p + N - 1, sizeof(high));
   return __builtin_shufflevector(
       low, high,
       (static_cast<int>(I) / P * P + (static_cast<int>(I) % P < P / 2
@@ -61,6 +39,29 @@ inline __attribute__((always_inline)) Values in_order(Values v, std::index_seque
       v, v,
       (static_cast<int>(I) % (N / 2) / H * (2 * H) + static_cast<int>(I) % H +
        (static_cast<int>(I) < N / 2 ? 0 : H))...);
+}
+
+// Lane i is p[i * step]; Step is step if that is 0, 1 or 2, else -1. Reads nothing beyond the last.
+template <class T, int N, int Step, size_t... I>
+inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read(
+    const T* p, int64_t step, std::index_sequence<I...>) {
+  if constexpr (Step == 0) {
+    return *p - typename LanesOf<T, N>::Values{};
+  } else if constexpr (Step == 1) {
+    typename LanesOf<T, N>::Values values;
+    __builtin_memcpy(&values, p, sizeof(values));
+    return values;
+  } else if constexpr (Step == 2) {
+    constexpr auto all = std::make_index_sequence<N>();
+    return in_order<T, N>(read_every_other<T, N>(p, all), all);
+  } else {
+    return typename LanesOf<T, N>::Values{p[static_cast<int64_t>(I) * step]...};
+  }
+}
+template <class T, int N, int Step>
+inline __attribute__((always_inline)) typename LanesOf<T, N>::Values read(const T* p,
+                                                                          int64_t step = Step) {
+  return read<T, N, Step>(p, step, std::make_index_sequence<N>());
 }
 
 template <class T, class Values>

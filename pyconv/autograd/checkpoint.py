@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .._core import version_of
 from ..arguments import number
 from ..creation import as_tensor
 from ..random import default_generator
-from ..tensor import Tensor, version_of
+from ..tensor import Tensor
 from .function import Node
 from .grad_mode import state
 

@@ -50,8 +50,8 @@ class Norm(Function):
             for running in (running_mean, running_var):
                 if running is not None:
                     changed(running)
-        else:  # training may change them before the backward pass
-            mean, var = [t._array.copy() for t in (running_mean, running_var) if t is not None]
+        elif ctx.needs_input_grad:  # training may change them before the backward pass
+            mean, var = mean.copy(), var.copy()
         ctx.save_for_backward(input, weight, bias if relu else None, Tensor(mean), Tensor(var))
         ctx.has_bias = bias is not None
         ctx.config = config

@@ -144,10 +144,11 @@ def _widths(shape: tuple[int, ...], pad: Any) -> Widths:
     pairs = list(zip(numbers[::2], numbers[1::2]))
     widths = ((0, 0),) * (len(shape) - len(pairs)) + tuple(reversed(pairs))
     for n, pair in zip(shape, widths):
-        if n + sum(min(width, 0) for width in pair) < 0:
+        lost = -sum(min(width, 0) for width in pair)
+        if lost > n:
             raise ValueError(
                 f"pad: pad is {pad!r} and input has shape {shape}; expected to take away no more "
-                f"than there is, but a dimension of {n} would lose {-sum(min(w, 0) for w in pair)}"
+                f"than there is, but a dimension of {n} would lose {lost}"
             )
     sizes = [n + low + high for n, (low, high) in zip(shape, widths)]
     if math.prod(sizes) > MOST_ELEMENTS:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .._core import reshape_forward
+from .._core import reshape_forward, view_of
 from ..arguments import MOST_ELEMENTS, integer, size_of
 from ..autograd.function import Function
 from ..creation import as_tensor
-from ..tensor import Tensor, view_of
+from ..tensor import Tensor
 
 
 def dim_of(dim: int, ndim: int, name: str = "dim") -> int:
