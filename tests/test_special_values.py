@@ -287,3 +287,55 @@ def test_long_sides_of_an_empty_result() -> None:
     F.pad(grad, (0, 0, 2, 3)).sum().backward()
     assert grad.grad is not None
     assert grad.grad.shape == (1, 0)
+
+
+BEYOND = [
+    lambda: pyconv.tensor(1e300),
+    lambda: pyconv.tensor(np.array([1e300])).to(np.float32),
+    lambda: pyconv.where([True], 1e300, pyconv.ones(1)),
+    lambda: pyconv.linspace(0, 1e300, 2)[1],
+]
+
+
+@pytest.mark.parametrize("make", BEYOND)
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_a_dtype_are_infinite_without_a_warning(make: Any) -> None:
+    assert make().item() == np.inf
+
+
+def test_numbers_that_a_dtype_cannot_hold_are_refused() -> None:
+    for call in (
+        lambda: pyconv.full((2,), 1e300),
+        lambda: pyconv.full((2,), 300, dtype=np.uint8),
+        lambda: pyconv.tensor([1, np.nan], dtype=np.int64),
+        lambda: pyconv.nn.init.constant_(pyconv.empty(1), 1e300),
+        lambda: F.pad(np.zeros(3, np.float32), (1, 1), value=1e300),
+    ):
+        with pytest.raises(ValueError, match="not possible in"):
+            call()
+    assert F.pad(np.zeros(1), (1, 0), value=1e300)[0].item() == 1e300
+
+
+TENTH = np.float32(0.1)
+LONG = [
+    lambda x: x.sum() / x.numel(),
+    lambda x: x.view(-1, 2).mean(0),
+    lambda x: F.adaptive_avg_pool1d(x.view(1, 2, -1), 1),
+    lambda x: F.adaptive_avg_pool1d(x.view(1, -1, 2).permute(0, 2, 1), 1),
+]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("mean", LONG)
+def test_long_sums_are_made_of_short_ones(isa: str, mean: Any) -> None:
+    """Additions of equal numbers err in one direction: 2**18 in turn would by 0.01."""
+    with force(isa=isa):
+        found = mean(pyconv.full((2**19,), TENTH)).numpy()
+    np.testing.assert_allclose(found, TENTH, rtol=2e-5)
+
+
+def test_resizing_to_the_same_size_reads_no_neighbours() -> None:
+    x = np.array([[[[1.0, 2.0], [-np.inf, 4.0]]]])
+    np.testing.assert_array_equal(F.interpolate(x, (2, 2), mode="bilinear").numpy(), x)
+    wide = F.interpolate(x, (2, 4), mode="bilinear").numpy()
+    np.testing.assert_array_equal(wide[0, 0, 0], [1, 1.25, 1.75, 2])

@@ -11,13 +11,16 @@ PYCONV_DEFINE_PICK(SumTable, sum_table)
 
 namespace {
 constexpr int64_t task_elements = 32768;
-}
+constexpr int64_t most_additions = 512;  // one after the other, of columns
+}  // namespace
 
 // A long sum is split into parts, whose sums are added up in the same way: their number depends on
 // the shape, never on the number of threads. Also, short sums of sums have the smaller error.
 template <class T>
 void sum(int64_t outer, int64_t n, int64_t inner, const T* x, T* to) {
-  const int64_t part = std::max<int64_t>(64, task_elements / std::max<int64_t>(1, inner));
+  const int64_t longest = inner == 1 ? task_elements : most_additions;
+  const int64_t part =
+      std::clamp<int64_t>(task_elements / std::max<int64_t>(1, inner), 64, longest);
   const int64_t parts = ceil_div(n, part);
   if (parts > 1) {
     Scratch scratch(static_cast<size_t>(outer * parts * inner) * sizeof(T));

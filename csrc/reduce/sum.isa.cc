@@ -7,20 +7,32 @@ namespace pyconv::PYCONV_ISA {
 namespace {
 
 constexpr int together = 4;
+constexpr int64_t long_sum = 2048;
+
+template <class T>
+inline __attribute__((always_inline)) T sum_of(int64_t n, const T* x) {
+  constexpr int L = lanes<T>;
+  Vec<T> sums[together] = {};
+  int64_t j = 0;
+  for (; j + together * L <= n; j += together * L)
+#pragma GCC unroll 4
+    for (int k = 0; k < together; ++k) sums[k] += load(x + j + k * L);
+  for (; j + L <= n; j += L) sums[0] += load(x + j);
+  if (j < n) sums[1] += load_part(x + j, n - j, T(0));
+  return sum_lanes<T>((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+// The sum of those of the halves, for the smaller error.
+template <class T>
+T long_sum_of(int64_t n, const T* x) {
+  const int64_t half = n / 2 / line_bytes * line_bytes;
+  return n <= long_sum ? sum_of(n, x) : long_sum_of(half, x) + long_sum_of(n - half, x + half);
+}
 
 template <class T>
 void rows(int64_t rows, int64_t n, const T* x, T* to) {
-  constexpr int L = lanes<T>;
-  for (int64_t i = 0; i < rows; ++i, x += n) {
-    Vec<T> sums[together] = {};
-    int64_t j = 0;
-    for (; j + together * L <= n; j += together * L)
-#pragma GCC unroll 4
-      for (int k = 0; k < together; ++k) sums[k] += load(x + j + k * L);
-    for (; j + L <= n; j += L) sums[0] += load(x + j);
-    if (j < n) sums[1] += load_part(x + j, n - j, T(0));
-    to[i] = sum_lanes<T>((sums[0] + sums[1]) + (sums[2] + sums[3]));
-  }
+  for (int64_t i = 0; i < rows; ++i, x += n)
+    to[i] = n <= long_sum ? sum_of(n, x) : long_sum_of(n, x);
 }
 
 template <class T>

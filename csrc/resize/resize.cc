@@ -68,7 +68,7 @@ void set_resize(Separable& map, const ResizeRequest& request) {
         if (request.mode == ResizeMode::linear) {
           terms[0] = 1 - part;
           terms[1] = part;
-          count = 2;
+          count = in == out ? 1 : 2;  // an element that does not count may be infinite
         } else {
           cubic_weights(part, terms);
           low -= 1;

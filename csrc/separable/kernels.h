@@ -54,7 +54,7 @@ struct SeparableKernels {
   // the rows of x that count together and three vectors, and if y goes past the caches as many rows
   // of y.
   void (*planes)(const SeparableMap<T>& map, int64_t first, int64_t last, T* buffer);
-  // Pixels [first, last) of N*O*P*Q, channels last.
+  // Pixels [first, last) of N*O*P*Q, channels last; buffer: those of a pixel.
   void (*pixels)(const SeparableMap<T>& map, int64_t first, int64_t last, T* buffer);
 };
 

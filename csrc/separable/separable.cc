@@ -219,7 +219,7 @@ void apply(const Separable& map, bool transposed, const T* x, T* y) {
   const int64_t made = together * m.axis[2].out * width;
   if (!by_pixels && made * int64_t{sizeof(T)} > in_l1) m.past_caches = false;
   const int64_t read = together * m.axis[2].in * width + 3 * most_lanes;
-  const int64_t buffered = by_pixels ? 0 : read + (m.past_caches ? made : 0);
+  const int64_t buffered = by_pixels ? width : read + (m.past_caches ? made : 0);
   parallel_for(ceil_div(units, per_task), [&](int64_t task) {
     const Scratch buffer(static_cast<size_t>(buffered) * sizeof(T));
     kernel(m, task * per_task, std::min(units, (task + 1) * per_task), buffer.as<T>());

@@ -97,7 +97,7 @@ void add_rows(const Rows<T>& rows, int64_t n, const T* x, const T* end, T* sum) 
 // One sum along a row: of the vectors in it, four at a time so that none waits for the one before,
 // and of what is left.
 template <class T>
-inline T sum_along(int64_t n, const T* weights, const T* x) {
+inline __attribute__((always_inline)) T short_sum_along(int64_t n, const T* weights, const T* x) {
   if (n == 0) return 0;
   constexpr int L = lanes<T>;
   T all = T(-0.0);
@@ -112,6 +112,19 @@ inline T sum_along(int64_t n, const T* weights, const T* x) {
   }
   for (; t < n; ++t) all += weights[t] * x[t];
   return all;
+}
+
+// A long one is the sum of those of its halves, for the smaller error.
+constexpr int64_t long_sum = 2048;
+template <class T>
+T long_sum_along(int64_t n, const T* weights, const T* x) {
+  if (n <= long_sum) return short_sum_along(n, weights, x);
+  const int64_t half = n / 2 / line_bytes * line_bytes;
+  return long_sum_along(half, weights, x) + long_sum_along(n - half, weights + half, x + half);
+}
+template <class T>
+inline T sum_along(int64_t n, const T* weights, const T* x) {
+  return n <= long_sum ? short_sum_along(n, weights, x) : long_sum_along(n, weights, x);
 }
 
 template <class T>
@@ -343,28 +356,40 @@ inline __attribute__((always_inline)) void add_pixels_at(const Pixels<T>& p, con
   }
 }
 
-// Many pixels, one after the other as they lie in memory, added up where the result will be.
+// sum += so many pixels of a row, each times its weight. Not inlined: its loop needs the registers.
 template <class T>
-void add_pixels_in_turn(const Pixels<T>& p, int64_t channels, const T* x, T* y) {
+__attribute__((noinline)) void add_run(int64_t pixels, T weight, const T* weights, int64_t step,
+                                       int64_t channels, const T* x, T* sum) {
   constexpr int L = lanes<T>;
+  for (int64_t u = 0; u < pixels; ++u, x += step) {
+    const T w = weight * weights[u];
+    int64_t c = 0;
+    for (; c + L <= channels; c += L) store(sum + c, load(sum + c) + w * load(x + c));
+    for (; c < channels; ++c) sum[c] += w * x[c];
+  }
+}
+
+// Many pixels, one after the other as they lie in memory: rows, or parts of long ones, are added up
+// in `part`, for the smaller error, and their sums where the result will be.
+template <class T>
+void add_pixels_in_turn(const Pixels<T>& p, int64_t channels, const T* x, T* y, T* part) {
+  constexpr int64_t longest = 1024;
   const Rows<T>& rows = p.rows;
   for (int64_t c = 0; c < channels; ++c) y[c] = T(-0.0);
   for (int64_t r = 0; r < rows.depth.count; ++r)
-    for (int64_t t = 0; t < rows.height.count; ++t) {
-      const T weight = rows.depth_weights[r] * rows.height_weights[t];
-      const T* from = x + r * rows.depth_step + t * rows.height_step;
-      for (int64_t u = 0; u < p.width.count; ++u, from += p.step) {
-        const T w = weight * p.width_weights[u];
-        int64_t c = 0;
-        for (; c + L <= channels; c += L) store(y + c, load(y + c) + w * load(from + c));
-        for (; c < channels; ++c) y[c] += w * from[c];
+    for (int64_t t = 0; t < rows.height.count; ++t)
+      for (int64_t u = 0; u < p.width.count; u += longest) {
+        const int64_t n = p.width.count - u < longest ? p.width.count - u : longest;
+        for (int64_t c = 0; c < channels; ++c) part[c] = T(-0.0);
+        add_run(n, rows.depth_weights[r] * rows.height_weights[t], p.width_weights + u, p.step,
+                channels, x + r * rows.depth_step + t * rows.height_step + u * p.step, part);
+        for (int64_t c = 0; c < channels; ++c) y[c] += part[c];
       }
-    }
   for (int64_t c = 0; c < channels; ++c) y[c] /= p.divisor;
 }
 
 template <class T>
-void add_pixels(const Pixels<T>& p, int64_t channels, const T* x, T* y) {
+void add_pixels(const Pixels<T>& p, int64_t channels, const T* x, T* y, T* part) {
   const Rows<T>& rows = p.rows;
   const bool many = rows.depth.count * rows.height.count * p.width.count > most_in_registers;
   const bool done = !many && with_lanes<T>(channels, [&](auto width) {
@@ -376,11 +401,11 @@ void add_pixels(const Pixels<T>& p, int64_t channels, const T* x, T* y) {
       add_pixels_at<T, N, 1>(p, x + c, y + c);
     }
   });
-  if (!done) add_pixels_in_turn(p, channels, x, y);
+  if (!done) add_pixels_in_turn(p, channels, x, y, part);
 }
 
 template <class T>
-void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
+void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T* buffer) {
   const auto& [depth, height, width] = m.axis;
   const int64_t step = m.channels, row = width.in * step, plane = height.in * row;
   const bool divides = depth.divisors || height.divisors || width.divisors;
@@ -408,7 +433,7 @@ void pixels(const SeparableMap<T>& m, int64_t first, int64_t last, T*) {
       pixel.width = w;
       pixel.width_weights = width.weights + w.weight;
       pixel.divisor = by * divisor_of(width, q);
-      add_pixels(pixel, step, from + w.first * step, y);
+      add_pixels(pixel, step, from + w.first * step, y, buffer);
     }
   }
 }

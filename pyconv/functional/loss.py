@@ -123,10 +123,10 @@ def cross_entropy(
     shape_of_samples = _samples(x, w)
     check_reduction("cross_entropy", reduction)
     smoothing = probability("cross_entropy: label_smoothing", label_smoothing)
+    index = integer("cross_entropy: ignore_index", ignore_index)
     logits = _rows(x)
     if t._array.dtype.kind != "f":
         _check_classes(x, t, shape_of_samples)
-        index = integer("cross_entropy: ignore_index", ignore_index)
         loss = CrossEntropy.apply(logits, t, w, index, smoothing, reduction)
         return Reshape.apply(loss, shape_of_samples) if reduction == "none" else loss
     losses = _of_probabilities(logits, x, t, w, smoothing)
