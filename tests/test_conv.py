@@ -65,6 +65,14 @@ def test_an_algorithm_is_forced_by_the_name_of_the_op(op: str, name: str) -> Non
             assert chosen(other) == ([name] if other == op else free[other])
 
 
+def test_direct_is_free_only_of_gradients() -> None:
+    x, w = drawn(1, 3, 16, 16), pyconv.tensor(drawn(3, 3, 3, 3), requires_grad=True)
+    with pyconv.algorithm(conv2d="direct", conv_transpose2d="direct"):
+        F.conv2d(x, w).sum().backward()
+        with pytest.raises(ValueError, match="'direct' cannot compute this"):
+            F.conv_transpose2d(x, w)
+
+
 @pytest.mark.parametrize("op", CONVOLUTIONS)
 def test_names_of_algorithms(op: str) -> None:
     assert _core.algorithm_names(op) == NAMES

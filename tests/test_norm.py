@@ -200,3 +200,25 @@ def test_state_dicts_from_before_batches_were_counted():
     del state["running_var"]
     with pytest.raises(ValueError, match=r"missing keys: running_var$"):
         layer.load_state_dict(state)
+
+
+def test_running_statistics_that_cannot_be_updated_are_refused_before_any_changes():
+    x, mean = np.random.default_rng(0).random((2, 3, 4)), np.zeros(3)
+    for var in (np.broadcast_to(1.0, (3,)), np.ones(6)[::2]):
+        var.flags.writeable = False
+        with pytest.raises(ValueError, match="running_var is read-only"):
+            F.batch_norm(x, mean, var, training=True)
+    with pytest.raises(TypeError, match="running_var is a list"):
+        F.instance_norm(x, mean, [1.0, 1, 1])
+    assert not mean.any()
+
+
+@pytest.mark.parametrize("value", [np.array([0.1, 0.2]), np.array("1"), np.array(True), 1j, None])
+def test_momentum_and_eps_are_single_numbers(value):
+    x, mean, var = np.ones((2, 3)), np.zeros(3), np.ones(3)
+    with pytest.raises(TypeError, match="batch_norm: momentum is .*expected a number"):
+        F.batch_norm(x, mean, var, training=True, momentum=value)
+    with pytest.raises(TypeError, match="layer_norm: eps is .*expected a number"):
+        F.layer_norm(x, 3, eps=value)
+    with pytest.raises(ValueError, match="momentum is 1000.*expected a finite number"):
+        F.batch_norm(x, mean, var, training=True, momentum=10**400)

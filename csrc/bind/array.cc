@@ -5,9 +5,22 @@
 #include <utility>
 #include <vector>
 
+#include "bind/report.h"
 #include "core/copy.h"
 
 namespace pyconv {
+
+std::ostream& operator<<(std::ostream& out, const Shown& shown) {
+  constexpr size_t most = 80;
+  std::string text;
+  try {
+    text = py::repr(shown.value);
+  } catch (const py::error_already_set&) {  // an integer of more digits than Python writes
+    text = "of type " + type_name(shown.value);
+  }
+  return out << text.substr(0, most) << (text.size() > most ? "..." : "");
+}
+
 namespace {
 
 constexpr int numpy_float = 11, numpy_double = 12;  // NPY_FLOAT, NPY_DOUBLE: fixed by NumPy's ABI
@@ -39,23 +52,39 @@ void dense_strides(const TensorView& view, int64_t (&strides)[max_rank]) {
   }
 }
 
+void* allocate_result(int64_t bytes, const int64_t* shape, int ndim) {
+  try {
+    return allocate(static_cast<size_t>(bytes));
+  } catch (const std::bad_alloc&) {
+    PyErr_Format(PyExc_MemoryError, "no memory for %lld bytes, a result of shape %s",
+                 static_cast<long long>(bytes), shape_text(shape, ndim).c_str());
+    throw py::error_already_set();
+  }
+}
+
 // strides: in elements; null for C order.
 py::array array_on_new_block(const py::dtype& dtype, const int64_t* shape, int ndim,
                              const int64_t* strides) {
   const auto& numpy = py::detail::npy_api::get();
   constexpr int most = 64;  // dimensions of an array in NumPy
   py::ssize_t sizes[most], steps[most];
-  int64_t bytes = dtype.itemsize();
-  for (int i = 0; i < ndim; ++i)
-    check(!__builtin_mul_overflow(bytes, shape[i], &bytes), "the result would have ",
-          "more bytes than an address can count");
+  // No memory holds more, but a rehearsal's need none; NumPy counts empty dimensions as 1 too.
+  const int64_t most_elements = int64_t{1} << (rehearsal() ? 59 : 40);
+  int64_t elements = 1, bytes = dtype.itemsize();
+  for (int i = 0; i < ndim; ++i) {
+    const bool over = __builtin_mul_overflow(elements, std::max<int64_t>(shape[i], 1), &elements);
+    check(
+        !over && elements <= most_elements, "the result would have shape ",
+        [&] { return shape_text(shape, ndim); }, ", expected at most 2**40 elements");
+    bytes *= shape[i];
+  }
   int64_t step = dtype.itemsize();
   for (int i = ndim - 1; i >= 0; --i) {
     sizes[i] = shape[i];
     steps[i] = strides ? strides[i] * dtype.itemsize() : step;
     step *= std::max<int64_t>(shape[i], 1);
   }
-  void* block = allocate(static_cast<size_t>(bytes));
+  void* block = allocate_result(bytes, shape, ndim);
   PyObject* capsule = PyCapsule_New(block, block_name, [](PyObject* self) {
     release(PyCapsule_GetPointer(self, block_name),
             reinterpret_cast<size_t>(PyCapsule_GetContext(self)));
@@ -74,16 +103,6 @@ py::array array_on_new_block(const py::dtype& dtype, const int64_t* shape, int n
   numpy.PyArray_SetBaseObject_(array.ptr(), owner.release().ptr());
   return array;
 }
-
-// What the user passed, in his own notation, cut where it gets long.
-struct Shown {
-  py::handle value;
-  friend std::ostream& operator<<(std::ostream& out, const Shown& shown) {
-    constexpr size_t most = 80;
-    const std::string text = py::repr(shown.value);
-    return out << text.substr(0, most) << (text.size() > most ? "..." : "");
-  }
-};
 
 // True and the number, or false if value is no integer. Too large a number throws.
 bool integer(const char* op, const char* name, py::handle value, int64_t& number) {

@@ -63,6 +63,11 @@ void compute(DType dtype, const F& f) {
 }
 
 std::string type_name(py::handle value);
+// What the user passed, in his own notation, cut where it gets long.
+struct Shown {
+  py::handle value;
+  friend std::ostream& operator<<(std::ostream& out, const Shown& shown);
+};
 // For check(): the attribute as text, looked up only on failure.
 inline auto text_of(py::handle value, const char* attribute) {
   return [=] { return std::string(py::str(value.attr(attribute))); };

@@ -65,12 +65,12 @@ ConvShape conv_shape(int ndim, const TensorView& input, const TensorView& weight
   if (!py::isinstance<py::str>(padding))
     return make_conv_shape(
         read_conv(ConvOp::conv, ndim, input, weight, stride, padding, dilation, groups));
-  const auto word = padding.cast<std::string>();
-  check(word == "same" || word == "valid", conv_op_name(ConvOp::conv, ndim), ": padding is '", word,
-        "', expected ints, 'same' or 'valid'");
+  const bool same = py::str("same").equal(padding);
+  check(same || py::str("valid").equal(padding), conv_op_name(ConvOp::conv, ndim), ": padding is ",
+        Shown{padding}, ", expected ints, 'same' or 'valid'");
   ConvRequest request =
       read_conv(ConvOp::conv, ndim, input, weight, stride, py::int_(0), dilation, groups);
-  request.same = word == "same";
+  request.same = same;
   return make_conv_shape(request);
 }
 

@@ -10,17 +10,24 @@
 namespace pyconv {
 namespace {
 
+// Whether it is an array of no dimensions, or a number of NumPy's, which looks like one.
+bool is_single(py::handle value) {
+  const py::object kind =
+      py::getattr(py::getattr(value, "dtype", py::none()), "kind", py::str("none"));
+  return std::string("iuf").find(py::str(kind)) != std::string::npos &&
+         py::tuple().equal(value.attr("shape"));
+}
+
 double read_number(const std::string& op, const char* name, py::handle value) {
-  const bool number = PyFloat_Check(value.ptr()) || PyIndex_Check(value.ptr()) ||
-                      py::isinstance(value, py::module_::import("numpy").attr("floating"));
-  const double result = number && !PyBool_Check(value.ptr()) ? PyFloat_AsDouble(value.ptr()) : NAN;
-  if (PyErr_Occurred()) PyErr_Clear();
-  check<WrongType>(
-      number, op, ": ", name, " is ", [&] { return std::string(py::repr(value)); },
-      ", expected a number");
-  check(
-      std::isfinite(result), op, ": ", name, " is ", [&] { return std::string(py::repr(value)); },
-      ", expected a finite number");
+  const bool number = PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr()) || is_single(value);
+  check<WrongType>(number && !PyBool_Check(value.ptr()), op, ": ", name, " is ", Shown{value},
+                   ", expected a number");
+  double result = PyFloat_AsDouble(value.ptr());
+  if (PyErr_Occurred()) {  // an integer beyond floats
+    PyErr_Clear();
+    result = NAN;
+  }
+  check(std::isfinite(result), op, ": ", name, " is ", Shown{value}, ", expected a finite number");
   return result;
 }
 
@@ -130,11 +137,12 @@ py::tuple call_norm_forward(const std::string& op, py::handle input, py::handle 
   py::array output = new_array_like(view);
   const TensorView means = view_of(mean), variances = view_of(variance), to = view_of(output);
   const bool update = own && running && !in.empty();
-  const auto writable = [&](const char* name, const py::array& array) {
-    check(!update || array.writeable(), op, ": ", name, " is read-only, expected one to update");
+  const auto writable = [&](const char* name, py::handle given) {
+    check(!update || py::reinterpret_borrow<py::array>(given).writeable(), op, ": ", name,
+          " is read-only, expected one to update");
   };
-  writable("running_mean", old_mean.array);
-  writable("running_var", old_var.array);
+  writable("running_mean", running_mean);
+  writable("running_var", running_var);
   compute(view.dtype, [&](auto zero) {
     using T = decltype(zero);
     norm_forward(in.problem<T>(eps, relu, !own), view.as<const T>(), means.as<T>(),

@@ -22,11 +22,12 @@ inline py::list report_list(const std::vector<AlgorithmReport>& report) {
   return rows;
 }
 
-inline std::string shape_text(const TensorView& view) {
+inline std::string shape_text(const int64_t* shape, int ndim) {
   std::string text = "(";
-  for (int i = 0; i < view.ndim; ++i) text += (i ? ", " : "") + std::to_string(view.shape[i]);
-  return text + (view.ndim == 1 ? ",)" : ")");
+  for (int i = 0; i < ndim; ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + (ndim == 1 ? ",)" : ")");
 }
+inline std::string shape_text(const TensorView& view) { return shape_text(view.shape, view.ndim); }
 
 // For check(): the same, made only on failure.
 inline auto text(const TensorView& view) {

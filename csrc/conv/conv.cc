@@ -33,11 +33,13 @@ const ConvAlgorithm table[] = {
     {{"im2col", refuses_nothing, im2col_cost, im2col}, ConvLayout::c_order, true},
 };
 
-// The name whose forced algorithm the choice must heed; none if that has no gradients.
+// The name whose forced algorithm the choice must heed; none for a gradient, if that has none.
 std::string forced_by(const ConvProblem& p) {
   const std::string& forced = forced_algorithm(p.shape->name());
+  const ConvDirection asked = p.shape->op == ConvOp::conv_transpose ? ConvDirection::backward_input
+                                                                    : ConvDirection::forward;
   for (const auto& row : table)
-    if (forced == row.name && !row.gradients && p.direction != ConvDirection::forward) return "";
+    if (forced == row.name && !row.gradients && p.direction != asked) return "";
   return p.shape->name();
 }
 

@@ -231,7 +231,8 @@ void forward(const ConvProblem& p) {
 
 bool direct_refuses(const ConvProblem& p, std::string* why) {
   const ConvShape& s = *p.shape;
-  if (p.direction != ConvDirection::forward) return because(why, "computes no gradients");
+  if (p.direction != ConvDirection::forward)
+    return because(why, "computes no gradients, nor what is transposed");
   if (s.groups != 1) return because(why, "needs one group, got ", s.groups);
   if (s.in_channels > most_channels)
     return because(why, "needs ", most_channels, " input channels or less, got ", s.in_channels);

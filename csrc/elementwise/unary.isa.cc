@@ -238,6 +238,7 @@ constexpr UnaryKernels<T> kernels = {{
     row<T, Square>("square"),
     row<T, Tanh>("tanh"),
 }};
+static_assert(kernels<float>.all[unary_count - 1].name, "unary_count is more than there are rows");
 
 }  // namespace
 

@@ -36,7 +36,7 @@ void test_math(const std::string& where) {
   const Function functions[] = {
       {"exp", std::exp, 1.1},
       {"log", std::log, 0.8},
-      {"tanh", std::tanh, 2.6},
+      {"tanh", std::tanh, 1.6},
       {"erf", std::erf, 1.3},
       {"sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }, 2.5},
   };

@@ -50,7 +50,7 @@ class Norm(Function):
             for running in (running_mean, running_var):
                 if running is not None:
                     changed(running)
-        elif ctx.needs_input_grad:  # training may change them before the backward pass
+        elif any(ctx.needs_input_grad):  # training may change them before the backward pass
             mean, var = mean.copy(), var.copy()
         ctx.save_for_backward(input, weight, bias if relu else None, Tensor(mean), Tensor(var))
         ctx.has_bias = bias is not None
@@ -143,6 +143,14 @@ def gradient(g: Tensor, normal: Tensor, rstd: Tensor, axes: Sequence[int] | None
         return g * rstd
     dot = (g * normal).mean(axes, keepdim=True)
     return (g - g.mean(axes, keepdim=True) - normal * dot) * rstd
+
+
+def _running(op: str, own: bool, mean: Any, var: Any) -> list[Tensor | None]:
+    """Make Tensors of running statistics, of which training changes the elements."""
+    for name, value in (("running_mean", mean), ("running_var", var)):
+        if own and isinstance(value, (list, tuple)):
+            raise TypeError(f"{op}: {name} is a {type(value).__name__}, expected one to update")
+    return [optional(mean, "running_mean"), optional(var, "running_var")]
 
 
 def optional(value: Any, name: str) -> Tensor | None:
@@ -246,13 +254,13 @@ def _batch_norm(
     eps: Any,
     relu: bool,
 ) -> Tensor:
+    own = flag("batch_norm: training", training)
     return Norm.apply(
         as_tensor(input, "input"),
         optional(weight, "weight"),
         optional(bias, "bias"),
-        optional(running_mean, "running_mean"),
-        optional(running_var, "running_var"),
-        ("batch_norm", None, flag("batch_norm: training", training), momentum, eps, relu),
+        *_running("batch_norm", own, running_mean, running_var),
+        ("batch_norm", None, own, momentum, eps, relu),
     )
 
 
@@ -303,8 +311,8 @@ def instance_norm(
     """
     x = as_tensor(input, "input")
     tensors = optional(weight, "weight"), optional(bias, "bias")
-    running = optional(running_mean, "running_mean"), optional(running_var, "running_var")
     own = flag("instance_norm: use_input_stats", use_input_stats)
+    running = _running("instance_norm", own, running_mean, running_var)
     if not own and any(statistic is None for statistic in running):
         raise ValueError(
             "instance_norm: use_input_stats is False, expected running_mean and running_var, but "
