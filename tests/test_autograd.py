@@ -65,6 +65,10 @@ def test_an_input_that_is_not_used_has_no_gradient():
     assert gradgradcheck(lambda a, b: (a * a).sum(), inputs)
 
 
+def test_gradcheck_of_a_list():
+    assert gradcheck(lambda x: [x, -x], drawn(2))
+
+
 def test_gradcheck_finds_a_wrong_gradient():
     class Wrong(Function):
         @staticmethod
@@ -80,6 +84,8 @@ def test_gradcheck_finds_a_wrong_gradient():
     assert not gradcheck(Wrong.apply, drawn(2), raise_exception=False)
     with pytest.raises(ValueError, match="float64"):
         gradcheck(Wrong.apply, pyconv.ones(2, requires_grad=True))
+    with pytest.raises(TypeError, match="func returned a float"):
+        gradcheck(lambda x: 3.0, drawn(2))
 
 
 # ---- accumulation ------------------------------------------------------------------------------
@@ -188,6 +194,8 @@ def test_grad_of_what_was_not_used():
     assert grad(x.sum(), [x, y], allow_unused=True)[1] is None
     with pytest.raises(RuntimeError, match=r"inputs\[0\] does not require grad"):
         grad(x.sum(), pyconv.ones(1))
+    layer = pyconv.nn.Linear(2, 3)
+    assert len(grad(layer(pyconv.ones(2)).sum(), layer.parameters())) == 2
 
 
 def test_create_graph_in_backward():
@@ -196,6 +204,17 @@ def test_create_graph_in_backward():
     assert x.grad.requires_grad
     (second,) = grad(x.grad, x)
     assert second.item() == 12
+
+
+def test_gradients_that_are_read_only():
+    x = drawn(3)
+    x.sum().backward(create_graph=True)
+    x.grad = pyconv.ones(1, dtype="float64").expand(3)
+    (x * 2).sum().backward()
+    assert x.grad.tolist() == [3, 3, 3]
+    x.grad = pyconv.ones(1, dtype="float64").expand(3)
+    pyconv.optim.SGD([x], lr=1.0).zero_grad(set_to_none=False)
+    assert x.grad.tolist() == [0, 0, 0]
 
 
 # ---- errors ------------------------------------------------------------------------------------
@@ -223,6 +242,9 @@ def test_backward_a_second_time():
     np.testing.assert_allclose(x.grad.numpy(), 4 * x.detach().numpy())
     with pytest.raises(RuntimeError, match="second time.*retain_graph"):
         y.backward()
+    y = (-x).sum()  # keeps nothing
+    y.backward()
+    y.backward()
 
 
 @pytest.mark.parametrize("change", ["iadd", "setitem", "output", "sgd"])
@@ -288,6 +310,22 @@ def test_gradient_of_one_output_may_be_listed(given):
     x = pyconv.ones(2, requires_grad=True)
     (gradient,) = grad(x * 2, [x], given)
     assert gradient.numpy().tolist() == [4, 6]
+
+
+@pytest.mark.parametrize("upstream", [np.inf, np.nan])
+def test_gradient_of_the_maximum_goes_nowhere_else(upstream):
+    x = pyconv.tensor([1.0, 3.0, 3.0], requires_grad=True)
+    x.max().backward(pyconv.tensor(upstream))
+    np.testing.assert_array_equal(x.grad.numpy(), [0, upstream, upstream])
+
+
+@pytest.mark.parametrize("count", [41, 47, 55])  # whose reciprocals are not exact
+def test_mean_divides(count):
+    x = pyconv.ones(2, count, requires_grad=True)
+    y = x.mean(1)
+    assert y.tolist() == [1, 1]
+    y.backward(pyconv.full((2,), float(count)))
+    assert (x.grad == 1).numpy().all()
 
 
 def test_gradient_of_the_maximum_goes_to_nan():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -80,6 +83,37 @@ def test_hooks_that_cannot_be():
         x.register_hook(lambda g, wrong=wrong: wrong)
         with pytest.raises(ValueError, match="a hook returned"):
             x.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda hook: (x := leaf(1.0), x.register_hook(hook)),
+        lambda hook: (y := leaf(1.0) * 2, y.register_hook(hook)),
+        lambda hook: (module := nn.ReLU(), module.register_forward_pre_hook(hook)),
+        lambda hook: (module := nn.ReLU(), module.register_forward_hook(hook)),
+        lambda hook: (module := nn.ReLU(), module.register_full_backward_hook(hook)),
+    ],
+)
+def test_hooks_die_with_what_they_hang_on(register):
+    class Kept:
+        pass
+
+    gc.collect()
+    gc.disable()
+    try:
+        kept = Kept()
+        seen = weakref.ref(kept)
+        owner, handle = register(lambda *args, kept=kept: None)
+        del kept
+        assert seen() is not None
+        del owner
+        assert seen() is None
+        handle.remove()  # of nothing
+    finally:
+        gc.enable()
+    with pytest.raises(TypeError, match="hook is a int, expected a function"):
+        register(3)
 
 
 # ---- checkpoints -------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ import gc
 import threading
 import time
 import weakref
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 import pyconv
 import pyconv.functional as F
+from pyconv import _core
 from pyconv.autograd import Function
 
 
@@ -118,6 +120,21 @@ def test_function_with_a_wrong_backward(result, message):
 
     with pytest.raises(RuntimeError, match=message):
         Wrong.apply(drawn(2)).sum().backward()
+
+
+def test_function_that_returns_none_for_more_than_its_arguments():
+    class Same(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            return g, None, None
+
+    x = drawn(2)
+    Same.apply(x).sum().backward()
+    assert x.grad.numpy().tolist() == [1, 1]
 
 
 def test_function_that_returns_no_tensor():
@@ -283,4 +300,58 @@ def test_misuse_is_an_error(call, words):
 
 def test_tensor_of_what_is_no_array():
     assert (pyconv.Tensor([1.0, 2.0]) + 1).numpy().tolist() == [2, 3]
+    with pytest.raises(TypeError, match="array is a NoneType"):
+        pyconv.Tensor(None)
     assert F.relu(pyconv.Tensor.__new__(pyconv.Tensor)).shape == (0,)
+
+
+class Ctx(Function):
+    """Twice the input; writes to its ctx what others than this one have there."""
+
+    seen: ClassVar[list[tuple[bool, ...]]] = []
+
+    @staticmethod
+    def forward(ctx, x):
+        Ctx.seen.append(ctx.needs_input_grad)
+        ctx.edges, ctx.function, ctx.sequence, ctx.outputs = 3, Ctx, [4], (x,)
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        assert (ctx.edges, ctx.function, ctx.sequence) == (3, Ctx, [4])
+        return g * 2
+
+
+def test_attributes_of_ctx_are_the_users():
+    x = pyconv.ones(2, requires_grad=True)
+    Ctx.apply(x).sum().backward()
+    assert x.grad.numpy().tolist() == [2, 2]
+    with pytest.raises(AttributeError):
+        _core.NodeBase().needs_input_grad = (True,)
+
+
+def test_needs_input_grad_has_an_entry_for_each_argument():
+    Ctx.seen.clear()
+    x = pyconv.ones(2, requires_grad=True)
+    Ctx.apply(x)
+    with pyconv.no_grad():
+        Ctx.apply(x)
+    Ctx.apply(x.detach())
+    assert Ctx.seen == [(True,), (False,), (False,)]
+
+
+def test_gradients_share_no_memory():
+    """Neither with one another nor with the one that backward was given."""
+    given = pyconv.ones(2)
+    for create_graph in (False, True):
+        x, y = (pyconv.ones(2, requires_grad=True) for _ in range(2))
+        a, b = x.view(2), y.view(2)
+        a.retain_grad()
+        b.retain_grad()
+        (a + b).backward(given, create_graph=create_graph)
+        with pyconv.no_grad():
+            for n, grad in enumerate((x.grad, y.grad, a.grad, b.grad)):
+                grad += n + 1
+        gradients = [t.grad.detach().numpy()[0] for t in (x, y, a, b)]
+        assert gradients == [2, 3, 4, 5]
+        assert given.numpy().tolist() == [1, 1]

@@ -109,9 +109,6 @@ py::object call_forward(py::handle function, py::handle ctx, PyObject* const* ar
 
 py::object record(py::handle function, PyObject* const* args, Py_ssize_t count) {
   static long long sequence = 0;
-  const py::object ctx = new_node();
-  NodeObject* const node = node_of(ctx);
-  set(node->function, borrow(function));
   py::tuple edges(count), needs(count);
   for (Py_ssize_t i = 0; i < count; ++i) {
     const bool wanted = is_tensor(args[i]) && tensor_of(args[i])->requires_grad;
@@ -119,8 +116,10 @@ py::object record(py::handle function, PyObject* const* args, Py_ssize_t count) 
                      (wanted ? edge_of(args[i]) : py::object(py::none())).release().ptr());
     PyTuple_SET_ITEM(needs.ptr(), i, PyBool_FromLong(wanted));
   }
+  const py::object ctx = new_node(std::move(needs));
+  NodeObject* const node = node_of(ctx);
+  set(node->function, borrow(function));
   set(node->edges, std::move(edges));
-  set(node->needs_input_grad, std::move(needs));
   py::object result = call_forward(function, ctx, args, count);
   node->sequence = sequence++;
   if (PyTuple_Check(result.ptr())) {
@@ -140,6 +139,13 @@ py::object record(py::handle function, PyObject* const* args, Py_ssize_t count) 
   if (node->to_save) pack(node);
   Py_CLEAR(node->non_differentiable);
   return result;
+}
+
+// What is not recorded gets a ctx like any other, and needs no gradient.
+py::object run(py::handle function, PyObject* const* args, Py_ssize_t count) {
+  py::tuple needs(count);
+  for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(needs.ptr(), i, PyBool_FromLong(false));
+  return call_forward(function, new_node(std::move(needs)), args, count);
 }
 
 void observe(py::handle operation, const py::object& given, const py::object& made) {
@@ -163,8 +169,7 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count) {
     py::object result;
     {
       const Enabled nothing_within(false);
-      result =
-          wanted ? record(function, args, count) : call_forward(function, new_node(), args, count);
+      result = wanted ? record(function, args, count) : run(function, args, count);
     }
     if (GraphState::observer) observe(function, tuple_of(args, count), result);
     return result;

@@ -69,7 +69,8 @@ class Walk {
     py::object result = call(owner, arrived);
     const bool one = !PyTuple_Check(result.ptr());
     const Py_ssize_t count = PyTuple_GET_SIZE(node->edges);
-    const Py_ssize_t returned = one ? 1 : PyTuple_GET_SIZE(result.ptr());
+    Py_ssize_t returned = one ? 1 : PyTuple_GET_SIZE(result.ptr());
+    while (returned > count && PyTuple_GET_ITEM(result.ptr(), returned - 1) == Py_None) --returned;
     if (returned != count) {
       PyErr_Format(PyExc_RuntimeError,
                    "%S.backward returned %zd gradients for %zd arguments of forward",
@@ -193,8 +194,7 @@ class Walk {
     }
     if (is_node(target))
       deliver_to_node(target, PyLong_AsSize_t(PyTuple_GET_ITEM(edge.ptr(), 1)), gradient);
-    else if (is_none(tensor_of(target)->hooks) && is_none(tensor_of(target)->grad) &&
-             (owned || create_graph_))
+    else if (is_none(tensor_of(target)->hooks) && is_none(tensor_of(target)->grad) && owned)
       set(tensor_of(target)->grad, borrow(gradient));
     else
       run_.attr("deliver_to_leaf")(target, gradient);

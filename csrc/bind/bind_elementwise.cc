@@ -209,7 +209,7 @@ PyObject* arithmetic_forward(PyObject* self, PyObject* const* args, Py_ssize_t c
     else
       result = py::module_::import("numpy").attr("asarray")(
           py::handle(PyTuple_GET_ITEM(self, 1))(py::handle(x), py::handle(y)));
-    if (PyTuple_GET_SIZE(node->needs_input_grad) == 0) return new_tensor(std::move(result));
+    if (!is_recorded(node)) return new_tensor(std::move(result));
     const bool repeated = !number && !same_sizes(x, y);
     py::setattr(args[0], "shapes",
                 repeated ? py::object(py::make_tuple(py::handle(x).attr("shape"),

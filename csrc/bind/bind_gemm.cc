@@ -77,7 +77,7 @@ PyObject* matmul_forward(PyObject* stacks, PyObject* const* args, Py_ssize_t cou
                      "forward takes ctx and two Tensors");
     const py::handle a = tensor_of(args[1])->array, b = tensor_of(args[2])->array;
     PyObject* const needs = node_of(args[0])->needs_input_grad;
-    if (PyTuple_GET_SIZE(needs) > 0) {  // recorded: each is saved for the other's gradient
+    if (is_recorded(node_of(args[0]))) {  // each is saved for the other's gradient
       const auto saved = [&](int i) {
         return PyTuple_GET_ITEM(needs, 1 - i) == Py_True ? borrow(args[1 + i]) : py::none();
       };

@@ -62,7 +62,7 @@ void dealloc(PyObject* self) {
 // What is no array would be read as one in C++.
 py::object as_array(py::handle value) {
   if (py::isinstance<py::array>(value)) return borrow(value);
-  return py::module_::import("numpy").attr("asarray")(value);
+  return py::module_::import("pyconv.arguments").attr("array_of")(value, py::none(), "array");
 }
 
 // Holds an empty array until it is given another.
@@ -197,11 +197,11 @@ PyObject* saved_tensors(PyObject* self, void*) {
 }
 
 PyMemberDef node_members[] = {
-    {"function", T_OBJECT, offsetof(NodeObject, function), 0, nullptr},
-    {"needs_input_grad", T_OBJECT, offsetof(NodeObject, needs_input_grad), 0, nullptr},
-    {"edges", T_OBJECT, offsetof(NodeObject, edges), 0, nullptr},
-    {"outputs", T_OBJECT, offsetof(NodeObject, outputs), 0, nullptr},
-    {"sequence", T_LONGLONG, offsetof(NodeObject, sequence), 0, nullptr},
+    {"needs_input_grad", T_OBJECT, offsetof(NodeObject, needs_input_grad), READONLY, nullptr},
+    {"_function", T_OBJECT, offsetof(NodeObject, function), READONLY, nullptr},
+    {"_edges", T_OBJECT, offsetof(NodeObject, edges), READONLY, nullptr},
+    {"_outputs", T_OBJECT, offsetof(NodeObject, outputs), READONLY, nullptr},
+    {"_sequence", T_LONGLONG, offsetof(NodeObject, sequence), READONLY, nullptr},
     {"_saved", T_OBJECT, offsetof(NodeObject, saved), 0, nullptr},
     {"_non_differentiable", T_OBJECT, offsetof(NodeObject, non_differentiable), 0, nullptr},
     {"_hooks", T_OBJECT, offsetof(NodeObject, hooks), 0, nullptr},
@@ -323,11 +323,11 @@ py::object saved_tensor(NodeObject* node, Py_ssize_t i) {
   return unpack(node, PyTuple_GET_ITEM(saved.ptr(), i));
 }
 
-py::object new_node() {
+py::object new_node(py::tuple needs_input_grad) {
   py::object made = own(node_class->tp_alloc(node_class, 0));
   NodeObject* const node = node_of(made);
   node->materialize = 1;
-  node->needs_input_grad = PyTuple_New(0);
+  node->needs_input_grad = needs_input_grad.release().ptr();
   node->saved = PyTuple_New(0);
   return made;
 }

@@ -44,12 +44,13 @@ inline TensorObject* tensor_of(py::handle value) {
   return reinterpret_cast<TensorObject*>(value.ptr());
 }
 inline NodeObject* node_of(py::handle value) { return reinterpret_cast<NodeObject*>(value.ptr()); }
+inline bool is_recorded(const NodeObject* node) { return node->edges != nullptr; }
 
 py::object new_tensor(py::object array);
 py::object version_of(TensorObject* tensor);
 // A tensor of other elements of the same memory.
 py::object new_view(py::handle tensor, py::object array);
-py::object new_node();
+py::object new_node(py::tuple needs_input_grad);
 // What a node saved under a number, checked for changes in place since.
 py::object saved_tensor(NodeObject* node, Py_ssize_t i);
 // Function.apply: its arguments are the Function, and those of its forward but for ctx.

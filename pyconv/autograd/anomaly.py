@@ -49,7 +49,7 @@ def observed(node: Node, gradients: tuple[Any, ...]) -> Any:
     """Run a node's backward while there is an observer."""
     outer, Within.backward = Within.backward, True
     try:
-        result = node.function.backward(node, *gradients)
+        result = node._function.backward(node, *gradients)
     finally:
         Within.backward = outer
     if state.observer is not None:
@@ -73,7 +73,7 @@ def _observe(operation: Any, given: tuple[Any, ...], made: Any) -> None:
         if not backward:
             _remember_caller(made)
         return
-    what = f"backward of {operation.function.__name__}" if backward else "forward of "
+    what = f"backward of {operation._function.__name__}" if backward else "forward of "
     what += "" if backward else operation.__name__
     where = getattr(operation, "caller", "") if backward else ""
     had = any(map(_has_nan, given))

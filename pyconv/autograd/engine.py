@@ -5,7 +5,7 @@ That loop is `_core.walk`, in csrc/bind/bind_autograd.cc.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .hooks import call_hooks, hooks_of
 
 
 def backward(
-    tensors: Tensor | Sequence[Tensor],
+    tensors: Tensor | Iterable[Tensor],
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -29,7 +29,7 @@ def backward(
 
     Parameters
     ----------
-    tensors : Tensor or sequence of Tensor
+    tensors : Tensor or iterable of Tensor
         Where to start.
     grad_tensors : array_like or sequence of array_like, optional
         The gradient of the final result with respect to each of `tensors`; 1 for a tensor of one
@@ -56,8 +56,8 @@ def backward(
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    outputs: Tensor | Iterable[Tensor],
+    inputs: Tensor | Iterable[Tensor],
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -69,9 +69,9 @@ def grad(
 
     Parameters
     ----------
-    outputs : Tensor or sequence of Tensor
+    outputs : Tensor or iterable of Tensor
         Results of a recorded computation.
-    inputs : Tensor or sequence of Tensor
+    inputs : Tensor or iterable of Tensor
         Leaves or tensors within that computation.
     grad_outputs : array_like or sequence of array_like, optional
         The gradient with respect to each of `outputs`; 1 for one element if left out.
@@ -117,6 +117,8 @@ def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
     """Forget the gradient of a tensor, or set it to zero."""
     if set_to_none or tensor.grad is None:
         tensor.grad = None
+    elif not tensor.grad._array.flags.writeable:
+        tensor.grad = Tensor(np.zeros_like(tensor.grad._array))
     else:
         tensor.grad._array.fill(0)
         changed(tensor.grad)
@@ -141,7 +143,7 @@ class _Run:
         self.captured: dict[Edge, Tensor] = {}
         self.hooked: dict[Tensor, Tensor] = {}  # leaves with hooks: what arrived there
 
-    def start(self, what: str, tensors: Tensor | Sequence[Tensor], gradients: Any) -> None:
+    def start(self, what: str, tensors: Tensor | Iterable[Tensor], gradients: Any) -> None:
         roots = _tensors(what, tensors)
         one = isinstance(gradients, (tuple, list)) and len(gradients) == 1
         listed = one and isinstance(gradients[0], Tensor)  # else a number of an array_like
@@ -169,7 +171,7 @@ class _Run:
                     self.captured[node, index] = gradient
             tensor = (node._retained or {}).get(index, lambda: None)()
             if tensor is not None and self.wanted is None:
-                tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+                tensor.grad = gradient * 1 if tensor.grad is None else tensor.grad + gradient
 
     def finish_hooks(self) -> None:
         """Do the same for leaves, and for what was asked for and not passed by."""
@@ -196,10 +198,10 @@ class _Run:
             self._add_to_leaf(leaf, gradient)
 
     def _add_to_leaf(self, leaf: Tensor, gradient: Tensor) -> None:
-        if self.create_graph:
-            leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
-        elif leaf.grad is None:
-            leaf.grad = Tensor(_core.copy(gradient._array))
+        if leaf.grad is None:
+            leaf.grad = gradient * 1 if self.create_graph else Tensor(_core.copy(gradient._array))
+        elif self.create_graph or not leaf.grad._array.flags.writeable:
+            leaf.grad = leaf.grad + gradient
         else:
             np.add(leaf.grad._array, gradient._array, out=leaf.grad._array)
             changed(leaf.grad)
@@ -209,10 +211,11 @@ def _tensors(what: str, value: Any) -> tuple[Tensor, ...]:
     """Read a Tensor or several."""
     if isinstance(value, Tensor):
         return (value,)
-    if not isinstance(value, (tuple, list)) or not all(isinstance(t, Tensor) for t in value):
+    tensors = tuple(value) if isinstance(value, Iterable) else (value,)
+    if not all(isinstance(tensor, Tensor) for tensor in tensors):
         kind = type(value).__name__
-        raise TypeError(f"{what} is a {kind}, expected a Tensor or a list of them")
-    return tuple(value)
+        raise TypeError(f"{what} is a {kind}, expected a Tensor or several")
+    return tensors
 
 
 def _first_gradient(tensor: Tensor, gradient: Any) -> Tensor:
@@ -239,9 +242,9 @@ def _leading_to(wanted: set[Edge], roots: list[Any]) -> set[Node]:
         node = stack.pop()
         if node not in nodes:
             nodes.add(node)
-            stack.extend(e[0] for e in node.edges if e is not None and isinstance(e[0], Node))
+            stack.extend(e[0] for e in node._edges if e is not None and isinstance(e[0], Node))
     useful: set[Node] = set()
-    for node in sorted(nodes, key=lambda node: node.sequence):
-        if any(e is not None and (e in wanted or e[0] in useful) for e in node.edges):
+    for node in sorted(nodes, key=lambda node: node._sequence):
+        if any(e is not None and (e in wanted or e[0] in useful) for e in node._edges):
             useful.add(node)
     return useful

@@ -20,21 +20,21 @@ class Node(_core.NodeBase):
     Attributes
     ----------
     needs_input_grad : tuple of bool
-        For each argument of `apply`, whether its gradient is wanted; empty if nothing is recorded.
+        For each argument of `apply`, whether its gradient is wanted: none if nothing is recorded.
     saved_tensors : tuple of Tensor or None
         What ``save_for_backward(*tensors)`` kept, inputs or outputs of `forward`. RuntimeError if
         an earlier backward freed it, or if it was changed in place since.
-    function : type[Function]
-    sequence : int
+    _function : type[Function]
+    _sequence : int
         Grows with every node: a node is newer than all it depends on.
-    edges : tuple of (Edge or None)
-        Per argument of `apply`.
-    outputs : tuple of (tuple of int, dtype)
+    _edges : tuple of (Edge or None)
+        Per argument of `apply`; None if nothing is recorded.
+    _outputs : tuple of (tuple of int, dtype)
         Shape and dtype of each output.
     """
 
     _saved: Any  # a tuple; a checkpoint.Deferred; None when it was freed
-    _hooks: dict[int, dict[Any, Callable[..., Any]]] | None  # per output
+    _hooks: dict[int, Any] | None  # per output: hooks.Hooks
     _retained: dict[int, Any] | None  # per output: weak reference to what keeps its gradient
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:

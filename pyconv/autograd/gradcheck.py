@@ -26,7 +26,7 @@ def gradcheck(
     Parameters
     ----------
     func : callable
-        Takes `inputs`, returns a Tensor or a tuple of Tensors.
+        Takes `inputs`, returns a Tensor or a tuple or list of Tensors.
     inputs : Tensor or sequence
         Arguments of `func`; those that are float64 Tensors and require grad are checked.
     eps : float
@@ -44,6 +44,8 @@ def gradcheck(
     ------
     RuntimeError
         If gradients differ.
+    TypeError
+        If `func` returns other things than Tensors.
     ValueError
         If no input is a float64 Tensor that requires grad.
 
@@ -125,7 +127,11 @@ def gradgradcheck(
 
 
 def _differentiable(result: Any) -> list[Tensor]:
-    outputs = result if isinstance(result, tuple) else (result,)
+    outputs = result if isinstance(result, (tuple, list)) else (result,)
+    for output in outputs:
+        if not isinstance(output, Tensor):
+            kind = type(output).__name__
+            raise TypeError(f"gradcheck: func returned a {kind}, expected a Tensor or several")
     return [y for y in outputs if y.dtype.kind == "f"]
 
 

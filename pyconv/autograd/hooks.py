@@ -9,16 +9,24 @@ from typing import Any
 from ..tensor import Tensor
 
 
-class RemovableHandle:
-    """Ends a hook: ``remove()``."""
+class Hooks(dict[object, Callable[..., Any]]):
+    """The hooks of one tensor or module, each with a key that its handle knows."""
 
-    def __init__(self, hooks: dict[Any, Any], hook: Callable[..., Any]) -> None:
-        self._hooks = hooks
-        hooks[self] = hook
+
+class RemovableHandle:
+    """Ends a hook: ``remove()``. It keeps neither the hook alive nor what that holds."""
+
+    def __init__(self, hooks: Hooks, hook: Callable[..., Any]) -> None:
+        if not callable(hook):
+            raise TypeError(f"hook is a {type(hook).__name__}, expected a function")
+        self._hooks, self._key = weakref.ref(hooks), object()
+        hooks[self._key] = hook
 
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
-        self._hooks.pop(self, None)
+        hooks = self._hooks()
+        if hooks is not None:
+            hooks.pop(self._key, None)
 
 
 def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandle:
@@ -27,11 +35,11 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHan
         raise RuntimeError("register_hook: the tensor does not require grad")
     if tensor._node is None:
         if tensor._hooks is None:
-            tensor._hooks = {}
+            tensor._hooks = Hooks()
         return RemovableHandle(tensor._hooks, hook)
     if tensor._node._hooks is None:
         tensor._node._hooks = {}
-    return RemovableHandle(tensor._node._hooks.setdefault(tensor._index, {}), hook)
+    return RemovableHandle(tensor._node._hooks.setdefault(tensor._index, Hooks()), hook)
 
 
 def retain_grad(tensor: Tensor) -> None:

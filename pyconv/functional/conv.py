@@ -36,8 +36,8 @@ class Conv(Function):
         b = None if bias is None else bias._array
         output, ctx.shape = kernel(ndim, input._array, weight._array, b, *options)
         ctx.config = config
-        if ctx.needs_input_grad:
-            need_input, need_weight = ctx.needs_input_grad[:2]
+        need_input, need_weight, *_ = need = ctx.needs_input_grad
+        if any(need):
             ctx.save_for_backward(input if need_weight else None, weight if need_input else None)
         return Tensor(output)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..arguments import broadcast
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
@@ -20,7 +21,7 @@ class Linear(Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        need = ctx.needs_input_grad or (False, False)
+        need = ctx.needs_input_grad
         ctx.save_for_backward(input if need[1] else None, weight if need[0] else None)
         ctx.shapes = input._array.shape, weight._array.shape
         x = input._array
@@ -106,9 +107,13 @@ def _check_dtypes(op: str, first: str, a: Array, second: str, b: Array) -> None:
         )
 
 
+def _stack_of(a: Array, b: Array) -> tuple[int, ...]:
+    return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+
+
 def _stacks(a: Array, b: Array) -> Array:
     """Multiply stacks of matrices, one pair at a time."""
-    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    stack = broadcast("matmul", _stack_of, input=a, other=b)
     a = np.broadcast_to(a, stack + a.shape[-2:])
     b = np.broadcast_to(b, stack + b.shape[-2:])
     result = np.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
