@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
+
+# Around casts: what a dtype cannot hold is infinite in it, as in PyTorch, and nothing to warn of.
+quiet = partial(np.errstate, over="ignore", invalid="ignore")
 
 # Of elements. No memory holds more: such an array repeats elements, and no kernel would come to
 # its end.
@@ -70,6 +74,15 @@ def probability(what: str, value: Any) -> float:
     return result
 
 
+def broadcast(op: str, function: Callable[..., Any], **arrays: Any) -> Any:
+    """Call a function of NumPy's; ValueError that names the arrays if they do not broadcast."""
+    try:
+        return function(*arrays.values())
+    except ValueError:
+        shapes = " and ".join(f"{name} has shape {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"{op}: {shapes}, which do not broadcast together") from None
+
+
 def dtype_of(what: str, value: DTypeLike) -> np.dtype[Any]:
     """Return a dtype of numbers; TypeError for what is none."""
     try:
@@ -100,3 +113,48 @@ def shape_of(*size: Any) -> tuple[int, ...]:
     if math.prod(shape) > MOST_ELEMENTS:
         raise ValueError(f"size is {shape}, expected at most 2**40 elements")
     return shape
+
+
+def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> NDArray[Any]:
+    """Return `data` as an array of numbers, without a copy if possible."""
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise ValueError(f"{name} holds lists of unequal lengths, expected equal ones") from None
+    integers = array.dtype.kind == "O" and all(isinstance(n, int) for n in array.flat)
+    if dtype is None and (integers or array.dtype.char in "LQ") and not _has_dtype(data):
+        raise ValueError(f"{name} holds an integer beyond int64; give a dtype that holds it")
+    if array.dtype.kind not in "biuf" and (dtype is None or not integers):
+        kind = f"{array.dtype.type.__name__} ({array.dtype})"
+        raise TypeError(f"{name} is a {type(data).__name__} of {kind}, expected numbers")
+    if array.ndim > 32:
+        raise ValueError(f"{name} has {array.ndim} dimensions, expected at most 32")
+    if array.size > MOST_ELEMENTS:
+        raise ValueError(f"{name} has shape {array.shape}, expected at most 2**40 elements")
+    if dtype is None and (array.dtype != np.float64 or (_has_dtype(data) and _has_float64(data))):
+        return array
+    try:
+        with quiet():
+            return np.asarray(data, np.float32 if dtype is None else dtype)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name} holds a number that is not possible in {dtype}") from None
+
+
+def _has_dtype(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return hasattr(data, "dtype") or hasattr(data, "__array__")
+
+
+def _has_float64(data: Any) -> bool:
+    if isinstance(data, (list, tuple)):
+        return any(map(_has_float64, data))
+    return _has_dtype(data) and np.asarray(data).dtype == np.float64
+
+
+def value_of(data: Any, dtype: DTypeLike | None, name: str) -> NDArray[Any]:
+    """Return `data` as `array_of` does; ValueError for a number that is infinite in that dtype."""
+    array = array_of(data, dtype, name)
+    if not array.ndim and np.isinf(array) and data not in (math.inf, -math.inf):
+        raise ValueError(f"{name} is {data!r}, not possible in {array.dtype}")
+    return array

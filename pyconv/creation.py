@@ -12,7 +12,18 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
-from .arguments import MOST_ELEMENTS, dtype_of, flag, integer, number, shape_of, size_of
+from .arguments import (
+    MOST_ELEMENTS,
+    array_of,
+    dtype_of,
+    flag,
+    integer,
+    number,
+    quiet,
+    shape_of,
+    size_of,
+    value_of,
+)
 from .tensor import Array, Tensor
 
 _only_shapes = ContextVar("_only_shapes", default=False)
@@ -48,28 +59,11 @@ def makes_only_shapes() -> bool:
 
 def as_tensor(data: Any, name: str = "data") -> Tensor:
     """Return `data` itself if it is a Tensor, or a Tensor of it that shares memory if possible."""
-    return data if isinstance(data, Tensor) else Tensor(array_of(data, None, name))
-
-
-def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> Array:
-    """Return `data` as an array of numbers, without a copy if possible."""
-    try:
-        array = np.asarray(data, dtype)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{name}: {error}") from None
-    beyond = dtype is None and array.dtype.char in "OLQ" and not _has_dtype(data)
-    if beyond and (array.dtype.kind == "u" or all(isinstance(n, int) for n in array.flat)):
-        raise ValueError(f"{name} holds an integer beyond int64; give a dtype that holds it")
-    if array.dtype.kind not in "biuf":
-        kind = f"{array.dtype.type.__name__} ({array.dtype})"
-        raise TypeError(f"{name} is a {type(data).__name__} of {kind}, expected numbers")
-    if array.ndim > 32:
-        raise ValueError(f"{name} has {array.ndim} dimensions, expected at most 32")
-    if array.size > MOST_ELEMENTS:
-        raise ValueError(f"{name} has shape {array.shape}, expected at most 2**40 elements")
-    if dtype is None and array.dtype == np.float64 and not _has_dtype(data):
-        array = array.astype(np.float32)
-    return array
+    if isinstance(data, Tensor):
+        return data
+    if isinstance(data, (tuple, list)) and any(isinstance(part, Tensor) for part in data):
+        raise TypeError(f"{name} is a {type(data).__name__} that holds Tensors, expected a Tensor")
+    return Tensor(array_of(data, None, name))
 
 
 def kernel_float(op: str, data: Any, name: str = "input") -> Tensor:
@@ -78,12 +72,6 @@ def kernel_float(op: str, data: Any, name: str = "input") -> Tensor:
     if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
         raise TypeError(f"{op}: {name}.dtype is {x.dtype}, expected float32 or float64")
     return x
-
-
-def _has_dtype(data: Any) -> bool:
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return hasattr(data, "dtype") or hasattr(data, "__array__")
 
 
 def tensor(
@@ -231,7 +219,7 @@ def full(
     tensor([7, 7])
     """
     dtype = None if dtype is None else dtype_of("dtype", dtype)
-    value = array_of(fill_value, dtype, "fill_value")
+    value = value_of(fill_value, dtype, "fill_value")
     if value.ndim:
         raise ValueError(f"fill_value has shape {value.shape}, expected a number")
     if _only_shapes.get():
@@ -288,7 +276,8 @@ def arange(
             integer(f"arange: {name}", value)
     if dtype is None:
         dtype = np.int64 if integers else np.float32
-    array = np.arange(start, end, step).astype(dtype_of("arange: dtype", dtype))
+    with quiet():
+        array = np.arange(start, end, step).astype(dtype_of("arange: dtype", dtype))
     return _make(array, requires_grad)
 
 
@@ -315,7 +304,8 @@ def linspace(
     """
     count = integer("linspace: steps", steps, 0, MOST_ELEMENTS)
     ends = number("linspace: start", start), number("linspace: end", end)
-    array = np.linspace(*ends, count).astype(dtype_of("linspace: dtype", dtype))
+    with quiet():
+        array = np.linspace(*ends, count).astype(dtype_of("linspace: dtype", dtype))
     return _make(array, requires_grad)
 
 

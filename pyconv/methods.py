@@ -13,6 +13,8 @@ import numpy as np
 
 import pyconv
 
+from .arguments import broadcast
+
 if TYPE_CHECKING:
     from .tensor import Tensor
 
@@ -44,6 +46,15 @@ def _or_not_equal(name: str) -> Callable[[Tensor, Any], Any]:
     return method
 
 
+def _sizes(name: str, sizes: tuple[Any, ...], named: Any) -> Any:
+    """Return the sizes given one by one, as one sequence, or by name."""
+    if named is None:
+        return sizes[0] if len(sizes) == 1 else sizes
+    if sizes:
+        raise TypeError(f"{name} is {named!r}, and {sizes} are given too, expected one of them")
+    return named
+
+
 def _of_masks(name: str) -> Callable[..., Tensor]:
     operation = getattr(np, name)
 
@@ -52,7 +63,8 @@ def _of_masks(name: str) -> Callable[..., Tensor]:
         for array in arrays:
             if array.dtype.kind == "f":
                 raise TypeError(f"{name}: a dtype is {array.dtype}, expected bools or integers")
-        return pyconv.from_numpy(np.asarray(operation(*arrays)))
+        named = dict(zip(("input", "other"), arrays))
+        return pyconv.from_numpy(np.asarray(broadcast(name, operation, **named)))
 
     return method
 
@@ -92,15 +104,15 @@ class Operations:
 
     __hash__ = object.__hash__
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *sizes: Any, shape: Any = None) -> Tensor:
         """Return the elements in another shape; one entry may be -1."""
-        return pyconv.functional.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return pyconv.functional.reshape(self, _sizes("reshape: shape", sizes, shape))
 
     view = reshape
 
-    def expand(self, *shape: Any) -> Tensor:
+    def expand(self, *sizes: Any, size: Any = None) -> Tensor:
         """Repeat dimensions of size 1 without copying; -1 keeps a dimension."""
-        return pyconv.functional.expand(self, shape[0] if len(shape) == 1 else shape)
+        return pyconv.functional.expand(self, _sizes("expand: size", sizes, size))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """Join the dimensions from `start_dim` to `end_dim` into one."""
@@ -110,9 +122,13 @@ class Operations:
         """Exchange two dimensions."""
         return pyconv.functional.transpose(self, dim0, dim1)
 
-    def permute(self, *dims: Any) -> Tensor:
+    def permute(self, *order: Any, dims: Any = None) -> Tensor:
         """Reorder the dimensions."""
-        return pyconv.functional.permute(self, dims[0] if len(dims) == 1 else dims)
+        return pyconv.functional.permute(self, _sizes("permute: dims", order, dims))
+
+    def clone(self) -> Tensor:
+        """Return a copy; gradients flow back through it."""
+        return pyconv.functional.shape.Clone.apply(self)
 
     def squeeze(self, dim: int | Sequence[int] | None = None) -> Tensor:
         """Drop those dimensions of `dim` whose size is 1, or all dimensions of size 1."""

@@ -30,7 +30,10 @@ def generator_of(generator: Any) -> np.random.Generator:
 
 
 def manual_seed(seed: int | None) -> np.random.Generator:
-    """Restart the random numbers of pyconv: parameters, shuffling, `rand`, `randn`, `randint`.
+    """Restart the random numbers of pyconv.
+
+    They are those of initial parameters, dropout, `rand`, `randn` and `randint`, of shuffling,
+    `random_split` and transforms in `pyconv.data`, and of `pyconv.design.sample`.
 
     Parameters
     ----------

@@ -14,14 +14,16 @@ import pyconv
 
 from ._core import TensorBase, edge_of, in_c_order, set_tensor_class, view_of
 from ._core import version_of as version_of
-from .arguments import flag
+from .arguments import flag, value_of
 from .methods import Operations, operator_method
 
 Array = NDArray[Any]
 
+READ_ONLY = "{}: the tensor is read-only, as an expanded one is; change its clone()"
 
-def _in_place(name: str) -> Callable[[Tensor, Any], Tensor]:
-    operation = operator_method(name)
+
+def _in_place(name: str, operation: Any = None) -> Callable[[Tensor, Any], Tensor]:
+    operation = operation or operator_method(name)
 
     def method(self: Tensor, other: Any) -> Tensor:
         before = self
@@ -67,7 +69,7 @@ class Tensor(TensorBase, Operations):
     _requires_grad: bool
     _node: Any  # the Node that computed this tensor, None for a leaf
     _index: int  # which output of that node this is; set together with _node
-    _hooks: dict[Any, Any] | None  # of a leaf; None until there is one
+    _hooks: Any  # of a leaf: autograd.hooks.Hooks; None until there is one
     # Changes in place, and how many of these were recorded: shared by all tensors of one memory.
     # Made when there is a second one, or when a tensor is saved for backward.
     _version: list[int] | None
@@ -121,6 +123,11 @@ class Tensor(TensorBase, Operations):
         if self._version is not None and self._node is None:
             self._recorded = self._version[1]  # whatever was recorded before, it begins here
 
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad`; return the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` accumulated here, None if there is none."""
@@ -139,6 +146,13 @@ class Tensor(TensorBase, Operations):
                 )
         self._grad = value
 
+    @property
+    def T(self) -> Tensor:
+        """The transpose of a matrix."""
+        if self.ndim != 2:
+            raise ValueError(f"T: the tensor has shape {self.shape}, expected two dimensions")
+        return pyconv.functional.transpose(self, 0, 1)
+
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the number of elements along `dim`."""
         if dim is None:
@@ -146,6 +160,10 @@ class Tensor(TensorBase, Operations):
         if not self.ndim:
             raise ValueError("size: dim is given, but the tensor has no dimensions")
         return self.shape[pyconv.functional.shape.dim_of(dim, self.ndim, "size: dim")]
+
+    def dim(self) -> int:
+        """Return the number of dimensions, as `ndim`."""
+        return self._array.ndim
 
     def numel(self) -> int:
         """Return the number of elements."""
@@ -159,6 +177,16 @@ class Tensor(TensorBase, Operations):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
+    def __contains__(self, element: Any) -> bool:
+        return bool(pyconv.functional.eq(self, element)._array.any())
+
+    def __format__(self, spec: str) -> str:
+        if not self._array.ndim:
+            return format(self.item(), spec)
+        if spec:
+            raise TypeError(f"format {spec!r} is for numbers, the tensor has shape {self.shape}")
+        return str(self)
+
     def __repr__(self) -> str:
         text = np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")
         if not self._array.size:
@@ -166,7 +194,7 @@ class Tensor(TensorBase, Operations):
         if self.dtype not in (np.float32, np.int64, np.bool_):
             text += f", dtype={self.dtype}"
         if self._node is not None:
-            text += f", grad_fn={self._node.function.__name__}"
+            text += f", grad_fn={self._node._function.__name__}"
         elif self._requires_grad:
             text += ", requires_grad=True"
         return f"tensor({text})"
@@ -205,6 +233,10 @@ class Tensor(TensorBase, Operations):
         if self._array.size != 1:
             raise ValueError(f"item: the tensor has shape {self.shape}, one element is needed")
         return self._array.item()
+
+    def tolist(self) -> Any:
+        """Return the elements as nested lists of Python numbers."""
+        return self._array.tolist()
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -281,8 +313,12 @@ class Tensor(TensorBase, Operations):
                 raise RuntimeError(
                     "a view was changed in place while recording; write x = x + y, not x += y"
                 )
-        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
-            raise TypeError(f"in place: a tensor of {self.dtype} cannot hold {result.dtype}")
+        if result.dtype.num != self.dtype.num:
+            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+                raise TypeError(f"in place: a tensor of {self.dtype} cannot hold {result.dtype}")
+            result = result.to(self.dtype)
+        if not self._array.flags.writeable:
+            raise ValueError(READ_ONLY.format("in place"))
         np.copyto(self._array, result._array)
         changed(self)
         if result._requires_grad:
@@ -296,18 +332,22 @@ class Tensor(TensorBase, Operations):
     __imul__ = _in_place("mul")
     __itruediv__ = _in_place("div")
     __ipow__ = _in_place("pow")
+    __iand__ = _in_place("and", Operations.__and__)
+    __ior__ = _in_place("or", Operations.__or__)
+    __ixor__ = _in_place("xor", Operations.__xor__)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         recorded = self._requires_grad
         if isinstance(value, Tensor):
             recorded, value = recorded or value._requires_grad, value._array
         else:
-            value = pyconv.creation.array_of(value, None, "value")
+            value = value_of(value, self._array.dtype, "value")
         if recorded and pyconv.is_grad_enabled():
             raise NotImplementedError(
                 "x[key] = value is not recorded for backward; use pyconv.where, or pyconv.no_grad()"
             )
-        self._array[pyconv.functional.shape.array_key(key)] = value
+        shape = pyconv.functional.shape
+        shape.assign(self._array, shape.array_key(key), value)
         changed(self)
 
 

@@ -6,6 +6,7 @@ answer.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -147,16 +148,47 @@ REFUSED = {
     "init.uniform_(x, 5, 1)": "a is 5, expected at most b, which is 1",
     "init.xavier_uniform_(x, -1)": "gain is -1",
     "init.zeros_(fixed)": "tensor is read-only",
+    "init.uniform_(x, -3e38, 3e38)": r"b - a is 6e\+38, expected a finite number of float32",
+    "init.uniform_(x, 0, np.inf)": "uniform_: b is inf",
+    "init.normal_(x, 0, 1e39)": r"std is 1e\+39",
+    "init.xavier_uniform_(x, np.inf)": "gain is inf",
+    "init.xavier_normal_(x, 1e39)": r"gain is 1e\+39",
+    "init.orthogonal_(x, np.inf)": "gain is inf",
+    "init.constant_(x, 1e39)": r"val is 1e\+39",
+    "init.constant_(whole, np.nan)": "val holds a number that is not possible in int64",
+    "init.constant_(whole.to('uint8'), 300)": "val holds a number that is not possible in uint8",
+    "nn.ReLU(inplace=np.array([1, 2]))": "ReLU: inplace is",
+    "nn.Dropout(inplace='a')": "Dropout: inplace is 'a'",
+    "nn.BatchNorm2d(2, eps=np.ones(2))": "BatchNorm2d: eps is",
+    "nn.BatchNorm1d(2, momentum=10**400)": "BatchNorm1d: momentum is",
+    "nn.GroupNorm(1, 2, eps=None)": "GroupNorm: eps is None",
+    "nn.LayerNorm(2, eps='a')": "LayerNorm: eps is 'a'",
+    "nn.AvgPool3d((2, 2))": r"kernel_size is \(2, 2\)",
+    "nn.Embedding.from_pretrained([1.0])": r"embeddings has shape \(1,\)",
+    "nn.Embedding.from_pretrained(x, freeze='a')": "freeze is 'a'",
+    "nn.Sequential(nn.ReLU())['0']": "Sequential: index is '0'",
+    "nn.ModuleList()[1.0]": "ModuleList: index is 1.0",
+    "nn.ModuleList() + 3": "modules is a int",
+    "nn.ReLU().apply(3)": "apply: fn is 3",
+    "nn.ReLU().state_dict(prefix=3)": "prefix is 3",
+    "nn.ReLU().state_dict(keep_vars='a')": "keep_vars is 'a'",
     "nn.ReLU().train('a')": "mode is 'a'",
     "nn.ReLU().load_state_dict({}, strict='a')": "strict is 'a'",
     "nn.ReLU().zero_grad('a')": "set_to_none is 'a'",
     "nn.GRU(3, 2)(x, return_gates='a')": "return_gates is 'a'",
     "nn.GRU(4, 2)(image[0], lengths=p.sum())": "lengths is tensor.* float32",
+    "nn.GRU(4, 2)(image[0], lengths=[[1], [2, 3]])": r"lengths is \[\[1\], \[2, 3\]\], expected",
+    "F.relu((x, x))": "input is a tuple that holds Tensors, expected a Tensor",
+    "nn.Linear(3, 2)([x, 2])": "input is a list that holds Tensors",
     "without(nn.RNN(3, 2), 'weight_ih_l0')(x)": "RNN: weight_ih_l0 is None",
     "without(nn.GRUCell(3, 2), 'weight_hh')(x)": "GRUCell: weight_hh is None",
     "utils.rnn.unroll(nn.GRU(3, 3, 2), 2)(x[:, None], pyconv.ones(3, 1, 3))":
         r"unroll: hx has shape \(3, 1, 3\)",
     "utils.rnn.unroll(nn.LSTM(3, 3), 2)(x[:, None], 3)": "unroll: hx is a int",
+    "pyconv.models.char_rnn(0)": "CharRNN: vocabulary is 0",
+    "pyconv.models.char_rnn(5, 1, num_layers=10**9)": "LSTM: num_layers is 1000000000",
+    "pyconv.models.tcn('x', [1])": "tcn: in_channels is 'x'",
+    "pyconv.models.tcn(1, [])": "tcn: channels is empty",
     # gradients
     "setattr(x, 'grad', 3)": "grad is a int",
     "setattr(x, 'grad', pyconv.ones(3))": r"grad has shape \(3,\)",
@@ -173,6 +205,11 @@ REFUSED = {
     "optim.SGD([p], nesterov=words)": "nesterov is",
     "optim.SGD([p], dampening='a')": "dampening is 'a'",
     "optim.Adam([p], betas=(0.9, 'a'))": "betas is 'a'",
+    "optim.Adam([p], betas=None)": "betas is None",
+    "adam.param_groups[0].update(betas=3) or adam.step()": "betas is 3",
+    "optim.SGD([p], lr=np.ones(2))": r"lr is \[1.0, 1.0\]",
+    "optim.SGD([nn.Parameter(np.ones(3, '>f4'))])": "foreign byte order",
+    "optim.SGD([nn.Parameter(pyconv.ones(1).expand(3))])": "read-only",
     "sgd.load_state_dict({'state': {}, 'param_groups': 3})": "param_groups is no list",
     "sgd.load_state_dict(sgd.state_dict() | {'state': 3})": "state is no dict",
     "sgd.load_state_dict(sgd.state_dict() | {'state': {0: {'momentum_buffer': 3}}})":
@@ -182,6 +219,10 @@ REFUSED = {
     "sgd.load_state_dict(sgd.state_dict() | {'state': {0: {'momentum_buffer': x.to('float64')}}})":
         "momentum_buffer is of .* float64",
     "adam.load_state_dict(adam.state_dict() | {'state': {0: {'step': 'a'}}})": "step is 'a'",
+    "adam.load_state_dict(adam.state_dict() | {'state': {0: {'step': np.array(1.5)}}})":
+        "step is 1.5",
+    "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'betas': 3}]})":
+        "betas is 3",
     "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'lr': -1}]})": "lr is -1",
     "S.StepLR(sgd, None)": "step_size is None",
     "S.StepLR(sgd, 1, 'a')": "gamma is 'a'",
@@ -190,6 +231,7 @@ REFUSED = {
     "S.SequentialLR(sgd, 3, [])": "schedulers is a int",
     "S.ReduceLROnPlateau(sgd, words)": "mode is",
     "S.ReduceLROnPlateau(sgd).step('a')": "metrics is 'a'",
+    "S.ReduceLROnPlateau(sgd).step(np.ones(2))": "metrics is array",
     "S.StepLR(sgd, 1).load_state_dict(3)": "state_dict is a int",
     "S.StepLR(sgd, 1).load_state_dict({'optimizer': 3})": "state_dict has",
     "sgd.zero_grad('a')": "set_to_none is 'a'",
@@ -209,7 +251,10 @@ REFUSED = {
     "utils.parameters_to_vector([x, 3])": "parameters holds a int",
     # files
     "pyconv.load(None)": "path is None",
+    "pyconv.load('a\\0')": "path is 'a.*', which no file can have for a name",
     "pyconv.save({}, 3)": "path is 3",
+    "pyconv.save({}, 'a\\0')": "path is 'a.*', which no file can have for a name",
+    "pyconv.save({}, '\\ud800')": "which no file can have for a name",
 }  # fmt: skip
 
 
@@ -238,6 +283,28 @@ def test_a_number_has_dimension_0(call: str) -> None:
     )
     np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
     assert ours.shape == tuple(theirs.shape)
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "message"),
+    [
+        (3, IndexError, "index 3 is out of bounds for a tensor of shape (2, 3)"),
+        ((0, 0, 0), IndexError, "index (0, 0, 0) takes 3 dimensions of a tensor of shape (2, 3)"),
+        ((..., ...), IndexError, "has more than one ..."),
+        (1.5, IndexError, "index 1.5: expected integers, slices"),
+        ([0.5], IndexError, "index [0.5]: expected integers, slices"),
+        ([True, False, True], IndexError, "out of bounds, or its arrays do not fit"),
+        (([0, 1], [0, 1, 2]), IndexError, "out of bounds, or its arrays do not fit"),
+        ("a", TypeError, "index 'a': expected integers, slices"),
+        (slice(0.0, 2), TypeError, "expected integers or None in a slice"),
+        (slice(None, None, 0), ValueError, "expected a step other than 0 in a slice"),
+    ],
+)
+def test_index_that_is_none(key: Any, error: type[Exception], message: str) -> None:
+    x = pyconv.ones(2, 3)
+    for call in (lambda: x[key], lambda: x.__setitem__(key, 1)):
+        with pytest.raises(error, match=re.escape(message)):
+            call()
 
 
 @pytest.mark.parametrize("key", [2, -3, 2**63, -(2**100), (0, 3)])

@@ -275,4 +275,4 @@ def test_layers_are_their_functions() -> None:
         assert isinstance(layer(x), Tensor)
     assert repr(nn.LeakyReLU(0.3)) == "LeakyReLU(negative_slope=0.3)"
     assert repr(nn.ReLU(inplace=True)) == "ReLU(inplace=True)"
-    assert repr(nn.GELU()) == "GELU(approximate=none)"
+    assert repr(nn.GELU()) == "GELU(approximate='none')"

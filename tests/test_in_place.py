@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from derivatives import drawn
@@ -106,6 +108,90 @@ def test_a_single_element_is_a_view():
     element, other = x[1, 0], x[0][1]
     x += 1
     assert (element.item(), other.item()) == (4, 3)
+
+
+def test_masks_in_place():
+    x = pyconv.tensor([True, True, False])
+    alias = x
+    x &= pyconv.tensor([True, False, False])
+    x |= pyconv.tensor([False, False, True])
+    x ^= True
+    assert alias is x
+    assert x.tolist() == [False, True, False]
+    with pytest.raises(TypeError, match="bool cannot hold int64"):
+        x |= 1
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "shape"),
+    [
+        ((2,), 0, (1,)),
+        ((2,), 0, (1, 1)),
+        ((2, 3), 0, (1, 1, 3)),
+        ((3,), [0, 2], (1, 2)),
+        ((2, 3), 1, (1,)),
+    ],
+)
+def test_values_with_leading_ones(place, key, shape):
+    x, value = pyconv.zeros(place), pyconv.ones(shape)
+    x[key] = value
+    assert x.sum().item() == np.ones(place)[key].size
+
+
+@pytest.mark.parametrize("value", [300, -1, np.nan, 1e30, [1, 256]])
+def test_numbers_that_a_place_cannot_hold(value):
+    x = pyconv.ones(2, dtype="uint8")
+    with pytest.raises(ValueError, match="value holds a number that is not possible in uint8"):
+        x[:] = value
+    with pytest.raises(ValueError, match=r"value is 1e\+300, not possible in float32"):
+        pyconv.ones(2)[0] = 1e300
+    assert x.tolist() == [1, 1]
+
+
+@pytest.mark.filterwarnings("error")
+def test_tensors_are_cast_to_a_place():
+    x = pyconv.ones(2)
+    x[0] = pyconv.tensor(1e300, dtype="float64")
+    assert x.tolist() == [np.inf, 1]
+    pyconv.arange(2)[0] = pyconv.tensor(np.nan)
+
+
+def test_values_of_a_wrong_shape():
+    x = pyconv.ones(2, 3)
+    for key, shape in ((0, "(3,)"), ((0, 0), "()"), (x > 0, "(6,)")):
+        with pytest.raises(
+            ValueError, match=re.escape(f"shape (2,), expected one that broadcasts to {shape}")
+        ):
+            x[key] = pyconv.ones(2)
+
+
+def test_read_only_memory():
+    x = pyconv.ones(1).expand(3)
+    with pytest.raises(ValueError, match="in place: the tensor is read-only"):
+        x += 1
+    with pytest.raises(ValueError, match=r"x\[key\] = value: the tensor is read-only"):
+        x[0] = 1
+    copy = x.clone()
+    copy += 1
+    assert copy.tolist() == [2, 2, 2]
+    same = copy.expand(1, 3)  # repeats nothing
+    same[0, 0] = 5
+    assert copy.tolist() == [5, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda x: x.max(0).values, lambda x: x.min(-1).values, lambda x: pyconv.einsum("->", x)],
+)
+def test_results_that_are_no_views(make):
+    x = pyconv.tensor(2)
+    y = make(x)
+    y += 1
+    assert x.item() == 2
+    matrix = pyconv.tensor([[1, 2], [3, 4]])
+    turned = pyconv.einsum("ij->ji", matrix)
+    turned += 1
+    assert matrix.tolist() == [[1, 2], [3, 4]]
 
 
 def test_a_detached_tensor_may_become_a_leaf():

@@ -1,7 +1,10 @@
-"""Operators on masks, and operands that are no numbers or too large."""
+"""Operators on masks, and operands that are no numbers, too large or misshapen."""
 
 from __future__ import annotations
 
+import operator
+
+import numpy as np
 import pytest
 
 import pyconv
@@ -42,3 +45,73 @@ def test_what_is_no_number_is_not_equal():
 def test_integers_beyond_a_dtype(make, n):
     with pytest.raises(ValueError, match=r"int64|uint8|long|at most|hold|beyond"):
         make(n)
+
+
+@pytest.mark.parametrize(
+    ("compare", "holds"),
+    [
+        (lambda x: x == -1, False),
+        (lambda x: x != 300, True),
+        (lambda x: x < 300, True),
+        (lambda x: 2**40 <= x, False),
+        (lambda x: x > -1, True),
+        (lambda x: x >= 2**40, False),
+    ],
+)
+def test_comparison_with_integers_beyond_the_dtype(compare, holds):
+    for dtype in ("uint8", "int32"):
+        assert compare(pyconv.full((1,), 255, dtype=dtype)).item() is holds
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(name, "float32") for name in ("lt", "le", "gt", "ge", "eq", "ne", "pow")]
+    + [(name, "float16") for name in ("add", "sub", "mul", "div")]
+    + [(name, "int64") for name in ("add", "sub", "mul", "pow", "and", "or", "xor")]
+    + [("add", "bool"), ("matmul", "float32")],
+)
+def test_shapes_that_do_not_broadcast(name, dtype):
+    a, b = (pyconv.ones(n, 2, 2, dtype=dtype) for n in (2, 3))
+    operation = getattr(
+        operator, {"div": "truediv"}.get(name, name) + "_" * (name in ("and", "or"))
+    )
+    with pytest.raises(ValueError, match=rf"{name}: input has shape \(2, .*which do not broadcast"):
+        operation(a, b)
+    with pytest.raises(ValueError, match=r"where: condition has shape \(2, .*do not broadcast"):
+        pyconv.where(a > 0, b, 0)
+
+
+def test_bools_are_no_numbers():
+    x = pyconv.tensor([True])
+    for name, call in {"sub": lambda: x - x, "pow": lambda: x**x, "neg": lambda: -x}.items():
+        with pytest.raises(TypeError, match=f"{name}: input.dtype is bool"):
+            call()
+    with pytest.raises(ValueError, match="pow: exponent is negative and input.dtype is int64"):
+        pyconv.tensor([2]) ** -1
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_float16():
+    x = pyconv.tensor([1.0, 6e4], dtype="float16")
+    y = pyconv.ones(2, dtype="float16")
+    y += pyconv.tensor([1e9, 1.0])
+    results = (x + 1e9, 1e9 * x, x / 0, x * x, x + x, y, (x + x).sum())
+    assert [np.isinf(result.numpy()).sum() for result in results] == [2, 2, 2, 1, 1, 1, 1]
+    assert pyconv.full((100_000,), 0.5, dtype="float16").mean().item() == 0.5
+
+
+def test_is_an_element():
+    x = pyconv.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert 4 in x
+    assert pyconv.tensor(5.0) not in x
+    with pytest.raises(TypeError, match="other is a str"):
+        assert "a" in x
+
+
+def test_format():
+    assert f"{pyconv.tensor(2.5):.2f} {pyconv.tensor(3)}" == "2.50 3"
+    assert f"{pyconv.ones(2)}" == "tensor([1., 1.])"
+    with pytest.raises(
+        TypeError, match=r"format '.2f' is for numbers, the tensor has shape \(1,\)"
+    ):
+        f"{pyconv.ones(1):.2f}"

@@ -174,6 +174,8 @@ def test_einsum(data: Any, terms: list[str]) -> None:
 def test_einsum_of_more_dimensions(equation: str, shapes: list[tuple[int, ...]]) -> None:
     arrays = [numbers(shape) for shape in shapes]
     check(pyconv.einsum(equation, *arrays), np.einsum(equation, *arrays))
+    listed = [pyconv.from_numpy(array) for array in arrays]
+    check(pyconv.einsum(equation, listed), np.einsum(equation, *arrays))
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,11 @@ def test_einsum_of_more_dimensions(equation: str, shapes: list[tuple[int, ...]])
         (lambda x: pyconv.einsum("ij,jk", x, x), "'j' is 3 in one operand and 2"),
         (lambda x: pyconv.einsum(None, x), "equation is None"),
         (lambda x: pyconv.einsum("ij,ij", x, x.to("float64")), "dtype"),
+        (lambda x: pyconv.einsum(""), "for 1 operands; got 0"),
+        (lambda x: pyconv.einsum("ij,jk", *[x.to(int)] * 2), r"operands have shapes \(2, 3\), \(2"),
+        (lambda x: pyconv.einsum("ijk", x.to(int)), r"operands\[0\] has shape \(2, 3\)"),
+        (lambda x: x[0].T, r"T: the tensor has shape \(3,\)"),
+        (lambda x: x.reshape(6, shape=6), r"reshape: shape is 6, and \(6,\) are given too"),
         (lambda x: pyconv.cat([x, x[0]]), r"tensors\[1\] has shape \(3,\)"),
         (lambda x: pyconv.cat([x, pyconv.ones(2, 4)]), r"tensors\[1\] has shape \(2, 4\)"),
         (lambda x: pyconv.cat(3), "tensors is 3"),
@@ -232,6 +239,18 @@ def test_methods_are_functions() -> None:
         expected = getattr(F, name)(x, *arguments).numpy()
         np.testing.assert_array_equal(getattr(x, name)(*arguments).numpy(), expected)
     assert x.var(correction=12).item() == np.inf
+    assert x.dim() == 2
+    np.testing.assert_array_equal(x.T.numpy(), x.numpy().T)
+    assert x.tolist() == x.numpy().tolist()
+    assert x.reshape(shape=(12,)).shape == x.view(shape=12).shape == (12,)
+    assert x.permute(dims=(1, 0)).shape == (4, 3)
+    assert x.expand(size=(2, -1, -1)).shape == (2, 3, 4)
+    assert len(F.split(x, split_size_or_sections=2)) == len(x.split(split_size=2)) == 2
+    assert x.requires_grad_() is x
+    assert x.requires_grad
+    copy = x.clone()
+    assert not np.shares_memory(copy.detach().numpy(), x.detach().numpy())
+    check_gradient(lambda x: x.clone(), x.detach().numpy())
     assert np.isnan(pyconv.ones(1).var().item())
 
 

@@ -24,6 +24,8 @@ from pyconv import Tensor
         (np.float64(2), np.float64),
         (np.zeros(2), np.float64),
         ([np.float64(1)], np.float64),
+        ([pyconv.tensor(1.0), 2], np.float32),
+        ([[pyconv.tensor(1.0, dtype="float64")], [2]], np.float64),
         ([np.zeros(2, np.float32)], np.float32),
         (np.zeros(2, np.uint8), np.uint8),
     ],
@@ -39,7 +41,7 @@ def test_not_numbers(data):
 
 
 def test_ragged_list_names_the_argument():
-    with pytest.raises(ValueError, match="data: "):
+    with pytest.raises(ValueError, match="data holds lists of unequal lengths"):
         pyconv.tensor([[1], [1, 2]])
 
 
@@ -167,6 +169,9 @@ def test_numbers_do_not_change_the_dtype():
     assert (pyconv.arange(2) * 0.5).dtype == np.float32
     assert (pyconv.arange(2) / 2).dtype == np.float32
     assert (pyconv.ones(2) * pyconv.tensor(2.0, dtype="float64")).dtype == np.float32
+    for x in (pyconv.tensor(1.0), pyconv.arange(2)):  # to PyTorch np.float64 is Python's float
+        assert (x * np.float64(2)).dtype == (np.float64(2) - x).dtype == np.float32
+        assert (x.to("float32") ** np.float64(2)).dtype == np.float32
 
 
 def test_operators_equal_numpy():

@@ -74,14 +74,14 @@ def clamp(input: Any, min: float | None = None, max: float | None = None) -> Ten
     Returns
     -------
     Tensor
-        Same shape and dtype; float32 for integers with a bound that is none.
+        Same shape and dtype; float32 for integers with a bound that is no integer.
 
     Raises
     ------
     TypeError
         If a bound is no number.
     ValueError
-        If both bounds are missing.
+        If both bounds are missing, or one is NaN.
 
     Examples
     --------
@@ -119,6 +119,8 @@ def elu(input: Any, alpha: float = 1.0) -> Tensor:
     ------
     TypeError
         If the dtype is not supported, or a parameter is no number.
+    ValueError
+        If `alpha` is NaN.
 
     References
     ----------
@@ -152,7 +154,9 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
     Raises
     ------
     TypeError
-        If the dtype is not supported, or a parameter is no number.
+        If the dtype is not supported.
+    ValueError
+        If `approximate` is another word.
 
     References
     ----------
@@ -250,6 +254,8 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     ------
     TypeError
         If the dtype is not supported, or a parameter is no number.
+    ValueError
+        If `negative_slope` is NaN.
 
     References
     ----------
@@ -312,7 +318,8 @@ def relu6(input: Any) -> Tensor:
 
     References
     ----------
-    Howard et al., *MobileNets*, arXiv:1704.04861.
+    Krizhevsky, *Convolutional deep belief networks on CIFAR-10*, 2010; Sandler et al.,
+    *MobileNetV2*, arXiv:1801.04381.
 
     Examples
     --------
@@ -375,6 +382,8 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     ------
     TypeError
         If the dtype is not supported, or a parameter is no number.
+    ValueError
+        If `beta` or `threshold` is NaN.
 
     References
     ----------

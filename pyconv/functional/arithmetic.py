@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _core
-from ..arguments import dtype_of
+from ..arguments import broadcast, dtype_of, quiet
 from ..autograd.function import Function
 from ..creation import as_tensor
-from ..tensor import Tensor
+from ..tensor import Array, Tensor
 from .elementwise import Sqrt, Square, log
 from .reduce import sum as sum_over
 from .shape import Reshape
@@ -19,7 +21,7 @@ from .shape import Reshape
 # ---- two operands: dtypes, broadcasting --------------------------------------------------------
 
 
-_NUMBERS = (int, float, bool)
+_NUMBERS = (int, float, bool, np.float64)  # Python's; np.float64 is a float, as in PyTorch
 _KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2}
 
@@ -47,11 +49,14 @@ def tensors_of(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 def _operand(value: Any, other: Any, name: str) -> Tensor:
     """Make a Tensor of a value; a Python number takes the dtype of `other` if that can hold it."""
+    if type(value) is np.float64:
+        value = float(value)
     if type(value) in _NUMBERS and isinstance(other, Tensor):
         kind = other.dtype.kind
         if kind == "f" or (kind in "iu" and type(value) is int):
             try:
-                return Tensor(np.asarray(value, other.dtype))
+                with quiet():
+                    return Tensor(np.asarray(value, other.dtype))
             except OverflowError:
                 raise ValueError(f"{name} is an integer beyond {other.dtype}") from None
     return as_tensor(value, name)
@@ -87,7 +92,8 @@ class Cast(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dtype: Any) -> Tensor:
         ctx.dtype = x.dtype.newbyteorder("=")
-        return Tensor(x._array.astype(dtype))
+        with quiet():
+            return Tensor(x._array.astype(dtype))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
@@ -130,10 +136,28 @@ def _summed(ctx: Any, grad_a: Tensor | None, grad_b: Tensor | None) -> Any:
     )
 
 
+def _refuse_bools(op: str, array: Array) -> None:
+    if array.dtype.kind == "b":
+        raise TypeError(f"{op}: input.dtype is bool, expected numbers")
+
+
+def _of_numpy(op: str, function: np.ufunc) -> Callable[[Array, Array], Array]:
+    """Make the function of arrays for which there is no kernel."""
+
+    def compute(a: Array, b: Array) -> Array:
+        if op == "sub":
+            _refuse_bools(op, a)
+        with np.errstate(all="ignore"):  # kernels do not warn either
+            result: Array = broadcast(op, function, input=a, other=b)
+        return result
+
+    return compute
+
+
 class Add(Function):
     """a + b."""
 
-    forward = staticmethod(_core.arithmetic_function(0, np.add))
+    forward = staticmethod(_core.arithmetic_function(0, _of_numpy("add", np.add)))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -144,7 +168,7 @@ class Add(Function):
 class Sub(Function):
     """a - b."""
 
-    forward = staticmethod(_core.arithmetic_function(1, np.subtract))
+    forward = staticmethod(_core.arithmetic_function(1, _of_numpy("sub", np.subtract)))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -155,7 +179,7 @@ class Sub(Function):
 class Mul(Function):
     """a * b."""
 
-    forward = staticmethod(_core.arithmetic_function(2, np.multiply))
+    forward = staticmethod(_core.arithmetic_function(2, _of_numpy("mul", np.multiply)))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -167,7 +191,7 @@ class Mul(Function):
 class Div(Function):
     """a / b."""
 
-    forward = staticmethod(_core.arithmetic_function(3, np.divide))
+    forward = staticmethod(_core.arithmetic_function(3, _of_numpy("div", np.divide)))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -177,6 +201,20 @@ class Div(Function):
         return _summed(ctx, g / b if need_a else None, -g * (a / b) / b if need_b else None)
 
 
+class Neg(Function):
+    """-a."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Tensor:
+        array = a._array
+        kernel = array.dtype.num in _KERNELS
+        return Tensor(_core.arithmetic(2, array, -1) if kernel else np.asarray(-array))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return -g
+
+
 class Pow(Function):
     """a ** b."""
 
@@ -184,7 +222,8 @@ class Pow(Function):
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         ctx.save_for_backward(a, b)
         with np.errstate(all="ignore"):  # kernels do not warn either: 0 ** -1 is infinite
-            return Tensor(np.asarray(a._array**b._array))
+            power = broadcast("pow", operator.pow, input=a._array, exponent=b._array)
+        return Tensor(np.asarray(power))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -259,9 +298,8 @@ def neg(input: Any) -> Tensor:
     tensor([-1.,  2.])
     """
     x = as_tensor(input, "input")
-    if x._array.dtype.kind == "b":
-        raise TypeError("neg: input.dtype is bool, expected numbers")
-    return mul(x, -1) if x._array.dtype.kind == "f" else Tensor(np.asarray(-x._array))
+    _refuse_bools("neg", x._array)
+    return Neg.apply(x)
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
@@ -281,7 +319,11 @@ def pow(input: Any, exponent: Any) -> Tensor:
         if exponent in (2, 3):
             square = Square.apply(input)
             return square if exponent == 2 else mul(square, input)
-    return Pow.apply(*tensors_of(input, exponent))
+    a, b = tensors_of(input, exponent)
+    _refuse_bools("pow", a._array)
+    if a._array.dtype.kind == "i" and (b._array < 0).any():
+        raise ValueError(f"pow: exponent is negative and input.dtype is {a.dtype}, expected floats")
+    return Pow.apply(a, b)
 
 
 # ---- choice --------------------------------------------------------------------------------------
@@ -294,7 +336,8 @@ class Where(Function):
     def forward(ctx: Any, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
         ctx.save_for_backward(condition)
         ctx.shapes = a._array.shape, b._array.shape
-        return Tensor(np.where(condition._array, a._array, b._array))
+        arrays = {"condition": condition._array, "input": a._array, "other": b._array}
+        return Tensor(broadcast("where", np.where, **arrays))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:

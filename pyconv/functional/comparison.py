@@ -6,8 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import broadcast
+from ..creation import as_tensor
 from ..tensor import Tensor
 from .arithmetic import tensors_of
+
+
+def _compare(function: np.ufunc, op: str, input: Any, other: Any) -> Tensor:
+    try:
+        a, b = tensors_of(input, other)
+    except ValueError:  # an integer beyond the dtype of the other, which has an answer all the same
+        a, b = as_tensor(input, "input"), as_tensor(other, "other")
+    return Tensor(np.asarray(broadcast(op, function, input=a._array, other=b._array)))
 
 
 def lt(input: Any, other: Any) -> Tensor:
@@ -19,8 +29,7 @@ def lt(input: Any, other: Any) -> Tensor:
     >>> F.lt([1, 2], 2)
     tensor([ True, False])
     """
-    a, b = tensors_of(input, other)
-    return Tensor(np.asarray(a._array < b._array))
+    return _compare(np.less, "lt", input, other)
 
 
 def le(input: Any, other: Any) -> Tensor:
@@ -32,8 +41,7 @@ def le(input: Any, other: Any) -> Tensor:
     >>> F.le([1, 2], 1)
     tensor([ True, False])
     """
-    a, b = tensors_of(input, other)
-    return Tensor(np.asarray(a._array <= b._array))
+    return _compare(np.less_equal, "le", input, other)
 
 
 def gt(input: Any, other: Any) -> Tensor:
@@ -45,8 +53,7 @@ def gt(input: Any, other: Any) -> Tensor:
     >>> F.gt([1, 2], 1)
     tensor([False,  True])
     """
-    a, b = tensors_of(input, other)
-    return Tensor(np.asarray(a._array > b._array))
+    return _compare(np.greater, "gt", input, other)
 
 
 def ge(input: Any, other: Any) -> Tensor:
@@ -58,8 +65,7 @@ def ge(input: Any, other: Any) -> Tensor:
     >>> F.ge([1, 2], 2)
     tensor([False,  True])
     """
-    a, b = tensors_of(input, other)
-    return Tensor(np.asarray(a._array >= b._array))
+    return _compare(np.greater_equal, "ge", input, other)
 
 
 def eq(input: Any, other: Any) -> Tensor:
@@ -71,8 +77,7 @@ def eq(input: Any, other: Any) -> Tensor:
     >>> F.eq([1, 2], 2)
     tensor([False,  True])
     """
-    a, b = tensors_of(input, other)
-    return Tensor(np.asarray(a._array == b._array))
+    return _compare(np.equal, "eq", input, other)
 
 
 def ne(input: Any, other: Any) -> Tensor:
@@ -84,5 +89,4 @@ def ne(input: Any, other: Any) -> Tensor:
     >>> F.ne([1, 2], 2)
     tensor([ True, False])
     """
-    a, b = tensors_of(input, other)
-    return Tensor(np.asarray(a._array != b._array))
+    return _compare(np.not_equal, "ne", input, other)

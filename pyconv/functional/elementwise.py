@@ -101,17 +101,17 @@ def abs(input: Any) -> Tensor:
 
 
 def sigmoid(input: Any) -> Tensor:
-    """Logistic function: ``1 / (1 + exp(-x))``; integers give float32.
+    """Logistic function: ``1 / (1 + exp(-x))``.
 
     Parameters
     ----------
     input : array_like
-        Any shape, float32 or float64.
+        Any shape, float32, float64 or integers.
 
     Returns
     -------
     Tensor
-        Same shape and dtype.
+        Same shape and dtype; float32 for integers.
 
     Raises
     ------
@@ -128,17 +128,17 @@ def sigmoid(input: Any) -> Tensor:
 
 
 def tanh(input: Any) -> Tensor:
-    """Hyperbolic tangent; integers give float32.
+    """Hyperbolic tangent.
 
     Parameters
     ----------
     input : array_like
-        Any shape, float32 or float64.
+        Any shape, float32, float64 or integers.
 
     Returns
     -------
     Tensor
-        Same shape and dtype.
+        Same shape and dtype; float32 for integers.
 
     Raises
     ------

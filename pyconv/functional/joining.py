@@ -114,14 +114,16 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
     return parts
 
 
-def split(input: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split(
+    input: Any, split_size_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
     """Cut into parts along a dimension; they share memory with `input`.
 
     Parameters
     ----------
     input : array_like
         At least one dimension.
-    split_size : int or sequence of int
+    split_size_or_sections : int or sequence of int
         The size of each part but perhaps the last; or the sizes of all.
     dim : int
 
@@ -144,7 +146,7 @@ def split(input: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Te
     """
     x = as_tensor(input, "input")
     dim = _dim_to_cut("split", x, dim)
-    total = x.shape[dim]
+    total, split_size = x.shape[dim], split_size_or_sections
     if isinstance(split_size, (tuple, list)):
         sizes = [integer("split: an entry of split_size", n) for n in split_size]
     else:
@@ -203,6 +205,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     ----------
     equation : str
     operands : array_like
+        Or one list of Tensors.
 
     Returns
     -------
@@ -223,13 +226,16 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     """
     if not isinstance(equation, str):
         raise TypeError(f"einsum: equation is {equation!r}, expected a str")
+    listed = operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else ()
+    if listed and all(isinstance(x, Tensor) for x in listed):
+        operands = tuple(listed)
     tensors = [as_tensor(x, f"operands[{i}]") for i, x in enumerate(operands)]
+    terms, result = _letters(equation, tensors)
     if not any(x.dtype.kind == "f" for x in tensors):
-        return Tensor(np.asarray(np.einsum(equation, *(x._array for x in tensors))))
+        return _einsum_of_integers(equation, tensors)
     kinds = sorted({str(x.dtype) for x in tensors})
     if len(kinds) > 1:
         raise TypeError(f"einsum: operands have dtypes {', '.join(kinds)}, expected one")
-    terms, result = _letters(equation, tensors)
     pairs = [_once(x, term, i) for i, (x, term) in enumerate(zip(tensors, terms))]
     x, letters = pairs[0]
     for i, (y, others) in enumerate(pairs[1:], 1):
@@ -237,6 +243,17 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         x, letters = _product(x, letters, y, others, kept)
     x, letters = _sum_out(x, letters, set(result))
     return permute(x, [letters.index(c) for c in result])
+
+
+def _einsum_of_integers(equation: str, tensors: Sequence[Tensor]) -> Tensor:
+    arrays = [x._array for x in tensors]
+    try:
+        return Tensor(np.array(np.einsum(equation, *arrays)))  # it may be a view of an operand
+    except ValueError:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(
+            f"einsum: equation is {equation!r}, but operands have shapes {shapes}"
+        ) from None
 
 
 def _letters(equation: str, tensors: Sequence[Tensor]) -> tuple[list[str], str]:

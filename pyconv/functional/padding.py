@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..arguments import MOST_ELEMENTS, integer, one_of
+from ..arguments import MOST_ELEMENTS, integer, one_of, quiet
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
@@ -163,9 +163,15 @@ def _value(x: Tensor, value: Any) -> Any:
     """Check `value`: a number that the dtype of x can hold."""
     if value is None:
         return 0
-    number = as_tensor(value, "pad: value")._array
+    number = as_tensor(np.float64(value) if type(value) is float else value, "pad: value")._array
     if number.ndim:
         raise TypeError(f"pad: value is {value!r}, expected a number")
-    if x.dtype.kind != "f" and (number != number or number.astype(x.dtype) != number):
+    with quiet():
+        held = number.astype(x.dtype)
+    if x.dtype.kind == "f":
+        possible = np.isfinite(held) or not np.isfinite(number)
+    else:
+        possible = number == number and held == number
+    if not possible:
         raise ValueError(f"pad: value is {value!r}, not possible in an input of {x.dtype}")
-    return number
+    return held

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from ..arguments import flag, number
+from ..arguments import flag, number, quiet
 from ..autograd.function import Function
 from ..autograd.grad_mode import state
 from ..creation import as_tensor
 from ..tensor import Tensor
-from .shape import Expand, Index, Reshape, dim_of
+from .shape import Clone, Expand, Index, IndexBackward, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
 
@@ -30,7 +30,9 @@ class Sum(Function):
         ctx.shape, ctx.dims = array.shape, dims
         if array.dtype.num in _KERNELS:
             return Tensor(_core.sum_forward(array, dims, keepdim))
-        return Tensor(np.asarray(np.sum(array, axis=dims, keepdims=keepdim)))
+        dtype = None if array.dtype.kind == "f" else np.int64
+        with quiet():
+            return Tensor(np.asarray(np.sum(array, axis=dims, keepdims=keepdim, dtype=dtype)))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
@@ -65,7 +67,9 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """
     x = as_tensor(input, "input")
     count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "mean: dim"))
-    return sum(x, dim, keepdim) * (1 / count if count else math.nan)
+    if x._array.dtype.char == "e":  # float16: the sum or the count may be beyond it
+        return mean(x.to(np.float32), dim, keepdim).to(np.float16)
+    return sum(x, dim, keepdim) / (count or math.nan)
 
 
 def var(
@@ -173,7 +177,7 @@ def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: int | None, keepdim
         return ExtremeOfAll.apply(x, reduce)
     axis = dim_of(dim, x.ndim, f"{op}: dim")
     if not x.ndim:
-        return Extreme(Reshape.apply(x, ()), Tensor(np.asarray(0)))
+        return Extreme(Clone.apply(x), Tensor(np.asarray(0)))
     if not x.shape[axis]:
         raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum along dim {dim}")
     indices = arg(x._array, axis, keepdims=True)
@@ -196,8 +200,10 @@ class ExtremeOfAll(Function):
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         x, output = ctx.saved_tensors
         best = output._array
-        found = x._array == best if best == best else np.isnan(x._array)
-        return grad_output * Tensor((found / found.sum()).astype(x.dtype)), None
+        found = np.asarray(x._array == best if best == best else np.isnan(x._array))
+        count = int(found.sum())
+        shares = Expand.apply(grad_output / count, (count,))
+        return IndexBackward.apply(shares, x._array.shape, found), None
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .._core import reshape_forward, view_of
-from ..arguments import MOST_ELEMENTS, integer, size_of
+from .._core import copy, reshape_forward, view_of
+from ..arguments import MOST_ELEMENTS, integer, quiet, size_of
 from ..autograd.function import Function
 from ..creation import as_tensor
-from ..tensor import Tensor
+from ..tensor import READ_ONLY, Array, Tensor
 
 
 def dim_of(dim: int, ndim: int, name: str = "dim") -> int:
@@ -56,8 +57,10 @@ class Expand(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-        ctx.shape = x._array.shape
-        return view_of(x, np.broadcast_to(x._array, shape))
+        array = x._array
+        ctx.shape = array.shape
+        same = math.prod(shape) == array.size  # and only ones in front: it can be written to
+        return view_of(x, array.reshape(shape) if same else np.broadcast_to(array, shape))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
@@ -81,7 +84,7 @@ class Index(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, key: Any) -> Tensor:
         ctx.shape, ctx.key = x._array.shape, key
-        result = x._array[key]
+        result = indexed(x._array, key)
         if _takes_arrays(key):
             return Tensor(np.asarray(result))
         if not isinstance(result, np.ndarray):  # NumPy's number: a view with no dimensions instead
@@ -91,6 +94,18 @@ class Index(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         return IndexBackward.apply(grad_output, ctx.shape, ctx.key), None
+
+
+class Clone(Function):
+    """A copy."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return Tensor(copy(x._array))
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        return grad_output
 
 
 class IndexBackward(Function):
@@ -275,6 +290,56 @@ def index(input: Any, key: Any) -> Tensor:
     return Index.apply(as_tensor(input, "input"), array_key(key))
 
 
+def indexed(array: Array, key: Any) -> Any:
+    """Return ``array[key]``; an error in our words if there is no such thing."""
+    try:
+        return array[key]
+    except TypeError:
+        raise TypeError(f"index {key}: expected integers or None in a slice") from None
+    except ValueError:
+        raise ValueError(f"index {key}: expected a step other than 0 in a slice") from None
+    except IndexError:
+        parts = key if isinstance(key, tuple) else (key,)
+        taken = [part.ndim if _is_mask(part) else 1 for part in parts if not _takes_nothing(part)]
+        if sum(part is Ellipsis for part in parts) > 1:
+            why = "has more than one ..., for"
+        elif sum(taken) > array.ndim:
+            why = f"takes {sum(taken)} dimensions of"
+        elif _takes_arrays(key):
+            why = "is out of bounds, or its arrays do not fit, for"
+        else:
+            why = "is out of bounds for"
+        shown = textwrap.shorten(str(key), 80)
+        raise IndexError(f"index {shown} {why} a tensor of shape {array.shape}") from None
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind == "b"
+
+
+def _takes_nothing(part: Any) -> bool:
+    return part is None or part is Ellipsis or isinstance(part, bool)
+
+
+def assign(array: Array, key: Any, value: Array) -> None:
+    """Write a value at a key of `array_key`; leading dimensions of size 1 are left out."""
+    if not array.flags.writeable:
+        raise ValueError(READ_ONLY.format("x[key] = value"))
+    given = value.shape
+    while value.shape[:1] == (1,):
+        value = value[0]
+    if value.dtype != array.dtype:
+        with quiet():
+            value = value.astype(array.dtype)
+    try:
+        array[key] = value
+    except (IndexError, TypeError, ValueError):
+        place = np.shape(indexed(array, key))  # raises if the key is wrong
+        raise ValueError(
+            f"x[key] = value: value has shape {given}, expected one that broadcasts to {place}"
+        ) from None
+
+
 def array_key(key: Any) -> Any:
     """Return an index for NumPy, which shares nothing that may change later."""
     if isinstance(key, tuple):
@@ -282,17 +347,24 @@ def array_key(key: Any) -> Any:
     return _part_of_key(key)
 
 
+_INDICES = "expected integers, slices, None, ... or arrays of integers or bools"
+
+
 def _part_of_key(part: Any) -> Any:
     if isinstance(part, int):
         if not -(2**63) <= part < 2**63:
             raise IndexError(f"index {part} is out of bounds")
         return part
-    if part is None or part is Ellipsis or isinstance(part, (slice, str)):
+    if part is None or part is Ellipsis or isinstance(part, slice):
         return part
+    if isinstance(part, str):
+        raise TypeError(f"index {part!r}: {_INDICES}")
     try:
         array = np.array(part._array if isinstance(part, Tensor) else part)
     except ValueError:
         raise IndexError(f"index {part!r}: expected integers or bools of one shape") from None
+    if array.size and array.dtype.kind not in "biu":
+        raise IndexError(f"index {part!r}: {_INDICES}")
     if not array.ndim and array.dtype.kind in "iu":
         return int(array)
     return array if array.size or array.dtype.kind in "biu" else array.astype(np.intp)
