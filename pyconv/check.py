@@ -15,7 +15,8 @@ from . import nn
 from .autograd import enable_grad, grad, no_grad
 from .config import get_precision, set_precision
 from .nn.conv import ConvBase, int_at_least, ints_at_least
-from .summary import in_mode, summary
+from .rehearsal import left_as_it_was, watch_calls
+from .summary import count_layers, in_mode, shape_of_input
 from .tensor import Array, Tensor
 
 MOST_ENTRIES = 2**28  # of a matrix: 1 GiB of float32
@@ -68,11 +69,11 @@ def as_matrix(layer: nn.Module | Callable[[Tensor], Tensor], shape: tuple[int, .
     dtype, inputs = _dtype_of(layer), math.prod(sizes)
     _check_entries(sizes, 1)
     with enable_grad(), in_mode(layer, training=False), _plain_sums():
-        nothing = layer(Tensor(np.zeros((0, *sizes), dtype)))
-        if not isinstance(nothing, Tensor) or nothing.shape[:1] != (0,):
-            what = getattr(nothing, "shape", type(nothing).__name__)
-            raise TypeError(f"as_matrix: layer makes {what} of no inputs, expected a batch of none")
-        outputs = math.prod(nothing.shape[1:])
+        one = layer(Tensor(np.zeros((1, *sizes), dtype)))
+        if not isinstance(one, Tensor) or one.shape[:1] != (1,):
+            what = getattr(one, "shape", type(one).__name__)
+            raise TypeError(f"as_matrix: layer makes {what} of one input, expected a batch of one")
+        outputs = math.prod(one.shape[1:])
         _check_entries(sizes, outputs)
         # Row i is the gradient of output i. The columns, what the layer makes of the unit vectors,
         # would carry the rounding of a bias added and taken off again.
@@ -98,9 +99,11 @@ def _check_linear(layer: Callable[[Tensor], Tensor], matrix: Array, sizes: tuple
     x[0] = 0
     origin, y = layer(Tensor(x)).detach().numpy().reshape(2, -1)
     x = x[1].ravel()
-    wrong = np.abs(matrix @ x + origin - y)
-    size = np.abs(matrix) @ np.abs(x) + np.abs(origin)
-    if (wrong > math.sqrt(np.finfo(matrix.dtype).eps) * size).any():
+    with np.errstate(all="ignore"):
+        wrong = np.abs(matrix @ x + origin - y)
+        size = np.abs(matrix) @ np.abs(x) + np.abs(origin)
+    right = wrong <= math.sqrt(np.finfo(matrix.dtype).eps) * size  # NaN is not
+    if not (right.all() and np.isfinite(matrix).all()):
         name = type(layer).__name__ if isinstance(layer, nn.Module) else repr(layer)
         raise ValueError(f"as_matrix: layer is {name}, which is not linear, expected one that is")
 
@@ -135,7 +138,7 @@ class Shifted:
     shift : tuple of Fraction
         The shift in pixels of this layer's output; empty where that is no image.
     error : float
-        The largest difference from the shifted output, as a share of the largest output.
+        The largest difference from the shifted output, as a share of the largest finite output.
     wrong : ndarray of bool, of the size of the output's image
         Where they differ by more than rounding in some channel.
     """
@@ -200,13 +203,13 @@ def equivariance(
     steps = ints_at_least("equivariance: shift", shift, x.ndim - 2, -(2**63))
     moved = _roll(x, steps)
     result = []
-    layers = summary(model, x.shape).layers
+    layers = count_layers(model, x, "equivariance").layers
     for layer, plain, other in zip(layers, _outputs(model, x), _outputs(model, moved)):
         image = plain.ndim == x.ndim
         here = [Fraction(n) / view.stride for n, view in zip(steps, layer.views)] if image else []
-        difference = np.abs(other - _roll(plain, [math.floor(n) for n in here]))
-        size = np.abs(plain).max(initial=0) or 1
-        worst = difference.max(axis=(0, 1), initial=0) / size
+        difference = _difference(other, _roll(plain, [math.floor(n) for n in here]))
+        size = np.abs(plain).max(initial=0, where=np.isfinite(plain)) or 1
+        worst = difference.max(axis=tuple(range(plain.ndim))[:2], initial=0) / size
         wrong = worst > math.sqrt(np.finfo(x.dtype).eps)
         error = float(worst.max(initial=0))
         result.append(Shifted(layer.name, layer.kind, tuple(here), error, wrong))
@@ -216,15 +219,14 @@ def equivariance(
 def _image(model: nn.Module, shift: Any, input: Any) -> Array:
     """Return the batch of images that was given, or draw one."""
     if isinstance(input, (Tensor, np.ndarray)):
-        x = np.asarray(input)
+        x = np.asarray(input.detach() if isinstance(input, Tensor) else input)
     else:
         if input is None:
             first = next((m for m in model.modules() if isinstance(m, ConvBase)), None)
             dimensions = len(shift) if isinstance(shift, (tuple, list)) else 2
             channels, dimensions = (first.in_channels, first._ndim) if first else (1, dimensions)
             input = (1, channels, *(32,) * dimensions)
-        sizes = input if isinstance(input, (tuple, list)) else (input,)
-        sizes = [int_at_least("equivariance: a size of input", n, 1) for n in sizes]
+        sizes, _ = shape_of_input("equivariance", input)
         x = np.random.default_rng(0).standard_normal(sizes).astype(_dtype_of(model))
     if x.ndim < 3 or x.dtype.kind != "f":
         raise ValueError(
@@ -236,23 +238,28 @@ def _image(model: nn.Module, shift: Any, input: Any) -> Array:
 
 def _roll(x: Array, steps: Any) -> Array:
     """Shift the last dimensions, as many as there are steps."""
+    if not steps:  # which a number cannot be rolled by either
+        return x
     axes = range(x.ndim - len(steps), x.ndim)
     return np.roll(x, [n % max(1, x.shape[axis]) for n, axis in zip(steps, axes)], tuple(axes))
+
+
+def _difference(x: Array, y: Array) -> Array:
+    """Return |x - y|: 0 where both are infinite or NaN alike, infinity where one of them is."""
+    with np.errstate(invalid="ignore"):
+        difference = np.nan_to_num(np.abs(x - y), nan=np.inf, posinf=np.inf)
+    return np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0, difference)
 
 
 def _outputs(model: nn.Module, x: Array) -> list[Array]:
     """Return what each layer returns, in the order of the calls, which is that of `summary`."""
     found: list[Array] = []
 
-    def keep(module: nn.Module, args: Any, result: Any) -> None:
-        output = result[0] if isinstance(result, tuple) else result
-        found.append(np.array(output))
+    def keep(name: str, layer: nn.Module, input: Any, output: Tensor) -> None:
+        array = output._array
+        found.append(array.astype(array.dtype if array.dtype.kind == "f" else float))
 
-    hooks = [m.register_forward_hook(keep) for m in model.modules() if not m._modules]
-    try:
-        with no_grad(), in_mode(model, training=False):
-            model(Tensor(x))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with no_grad(), in_mode(model, training=False), left_as_it_was(model):
+        watch_calls(model, keep)
+        model(Tensor(x))
     return found

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import integer, one_of
 from .models.regnet import regnet_stages
 from .random import generator_of
 
@@ -47,6 +48,8 @@ def sample(
     ------
     ValueError
         If there is no such space, or `n` is negative.
+    TypeError
+        If `n` is no integer, or `generator` no generator.
 
     References
     ----------
@@ -62,10 +65,7 @@ def sample(
     >>> all(sorted(network["widths"]) == network["widths"] for network in networks)
     True
     """
-    if space not in SPACES:
-        raise ValueError(f"sample: space is {space!r}, expected one of {', '.join(SPACES)}")
-    if n < 0:
-        raise ValueError(f"sample: n is {n}, must not be negative")
+    space, n = one_of("sample: space", space, tuple(SPACES)), integer("sample: n", n, 0)
     rng = generator_of(generator)
     draw = _regnet if space == "RegNetX" else _anynet
     return [draw(rng, SPACES[space]) for _ in range(n)]

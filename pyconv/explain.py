@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import _core, functional
 from .autograd import no_grad
+from .backend import runs_twin
 from .creation import as_tensor
-from .functional import (
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    linear,
-    matmul,
-)
 from .tensor import Tensor
 
 SECONDS = 0.05  # of measuring, for the machine's peak and for the op
@@ -71,13 +63,14 @@ class _Problem(NamedTuple):
     flops: int | None
 
 
-def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
+def explain(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Explanation:
     """Say how a function of `pyconv.functional` is computed for these arguments, and run it.
 
     Parameters
     ----------
     fn : callable
-        Convolutions, transposed or not, ``linear`` and ``matmul`` choose among algorithms; any
+        Convolutions, transposed or not, ``linear`` and ``matmul`` choose among algorithms, which
+        `pyconv.algorithm` forces by the name of the op, those of ``linear`` by ``matmul``; any
         other function has one kernel, which is timed. What is none of these, such as a module, is
         timed as a whole.
     *args, **kwargs
@@ -106,14 +99,14 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
         fn(*args, **kwargs)  # raises in the words of fn if the arguments are wrong
         milliseconds = _time(lambda: fn(*args, **kwargs))
     name = getattr(fn, "__name__", type(fn).__name__)
-    describe = _PROBLEMS.get(fn)
-    if describe is None:
+    known = getattr(functional, name, None) is fn
+    twin = known and runs_twin(name)
+    problem = _problem(name, *args, **kwargs) if known and not twin else None
+    if problem is None:
         rows = [{"algorithm": name, "chosen": True, "refused": "", "milliseconds": None}]
-        kind = "one kernel" if getattr(functional, name, None) is fn else "timed as a whole"
+        kind = "one kernel" if known and name not in _PROBLEMS else "timed as a whole"
+        kind = "its twin in NumPy" if twin else kind
         return Explanation(f"{name}: {kind}, {_where()}", rows, milliseconds, None)
-    arguments = inspect.signature(fn).bind(*args, **kwargs)
-    arguments.apply_defaults()
-    problem = describe(**arguments.arguments)
     title = f"{name} {problem.shapes}, {problem.dtype}, {_where()}"
     result = Explanation(title, problem.rows, milliseconds, problem.flops)
     if result.gflops is not None:
@@ -121,6 +114,15 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
             f"{problem.dtype}_flops", _core.isa(), _core.get_num_threads()
         )
     return result
+
+
+def _problem(name: str, *args: Any, **kwargs: Any) -> _Problem | None:
+    """Return what algorithms are chosen for, None if there is no choice for it as a whole."""
+    if name not in _PROBLEMS:
+        return None
+    arguments = inspect.signature(getattr(functional, name)).bind(*args, **kwargs)
+    arguments.apply_defaults()
+    return _PROBLEMS[name](**arguments.arguments)
 
 
 def _conv(
@@ -138,30 +140,30 @@ def _conv(
     return _Problem(text, x.dtype, rows, shape.flops)
 
 
-def _linear(input: Any, weight: Any, bias: Any) -> _Problem:
+def _linear(input: Any, weight: Any, bias: Any) -> _Problem | None:
     x, w = as_tensor(input), as_tensor(weight)
-    return _matmul(x.reshape(x.numel() // x.shape[-1], x.shape[-1]), w.transpose(0, 1))
+    return _matmul(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w.transpose(0, 1))
 
 
-def _matmul(input: Any, other: Any) -> _Problem:
+def _matmul(input: Any, other: Any) -> _Problem | None:
     a, b = as_tensor(input), as_tensor(other)
     a = a if a.ndim > 1 else a.unsqueeze(0)
     b = b if b.ndim > 1 else b.unsqueeze(1)
-    if a.ndim > 2 or b.ndim > 2:
-        raise NotImplementedError("explain: matmul of stacks is not supported, only of matrices")
+    if a.ndim > 2 or b.ndim > 2:  # stacks, of which each product has its own choice
+        return None
     flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
     rows = _core.matmul_explain(a._array, b._array)
     return _Problem(f"{_text(a)} @ {_text(b)}", a.dtype, rows, flops)
 
 
-_PROBLEMS: dict[Callable[..., Any], Callable[..., _Problem]] = {
-    **dict.fromkeys((conv1d, conv2d, conv3d), functools.partial(_conv, _core.conv_shape)),
+_PROBLEMS: dict[str, Callable[..., _Problem | None]] = {
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), functools.partial(_conv, _core.conv_shape)),
     **dict.fromkeys(
-        (conv_transpose1d, conv_transpose2d, conv_transpose3d),
+        ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
         functools.partial(_conv, _core.conv_transpose_shape),
     ),
-    linear: _linear,
-    matmul: _matmul,
+    "linear": _linear,
+    "matmul": _matmul,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,8 @@ from .autograd.grad_mode import state
 from .creation import as_tensor, ones_like
 from .explain import measured_peak
 from .random import randn
-from .summary import count_layers, tensors_in
+from .rehearsal import tensors_in
+from .summary import count_layers
 from .tensor import Tensor
 
 OUTSIDE = "outside of layers"
@@ -73,7 +75,7 @@ class Profile(list[LayerTime]):
 def profile(model: nn.Module, input: Any, repeats: int = 5) -> Profile:
     """Measure the time of each layer of a network, forward and backward.
 
-    The network runs as it is, in training or not, and its gradients are left as they were.
+    The network runs as it is, in training or not, and gradients are left as they were.
 
     Parameters
     ----------
@@ -113,15 +115,15 @@ def profile(model: nn.Module, input: Any, repeats: int = 5) -> Profile:
     counted = count_layers(model, input, "profile")
     x = randn(*input) if isinstance(input, (tuple, list)) else as_tensor(input, "input")
     clocks = []
-    before = [(param, param.grad) for param in model.parameters()]
+    before = [(tensor, tensor.grad) for tensor in (x, *model.parameters())]
     try:
         for _ in range(repeats):
             clocks.append(_Clock(model))
             clocks[-1].run(x)
     finally:
-        for param, gradient in before:
-            param.grad = gradient
-    work = {layer.name: 0 for layer in counted.layers}
+        for tensor, gradient in before:
+            tensor.grad = gradient
+    work: dict[str, int] = defaultdict(int)
     for layer in counted.layers:
         work[layer.name] += layer.flops
     result = Profile(clocks[-1].rows.values())

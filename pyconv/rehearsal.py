@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from . import _core, nn
 from .random import default_generator
+from .tensor import Array, Tensor
+
+# What a run may change of a Tensor.
+FIELDS = ("_array", "_grad", "_requires_grad", "_node", "_index", "_version", "_recorded")
 
 
 def peak_bytes(model: nn.Module, run: Callable[[], Any]) -> int | None:
@@ -20,7 +25,7 @@ def peak_bytes(model: nn.Module, run: Callable[[], Any]) -> int | None:
     Parameters
     ----------
     model : Module
-        Its parameters and buffers are zeros meanwhile, and without gradients at the start.
+        What floats in it is zero meanwhile, and without gradients at the start.
     run : callable
         For example a forward and a backward pass.
 
@@ -39,18 +44,88 @@ def peak_bytes(model: nn.Module, run: Callable[[], Any]) -> int | None:
     """
     generator = default_generator().bit_generator
     random = generator.state
-    kept = [(t, t._array, t.grad) for t in (*model.parameters(), *model.buffers())]
     _core.begin_rehearsal()
     try:
-        for tensor, array, _ in kept:
-            tensor._array, tensor.grad = _core.empty(array.shape, array.dtype), None
-        with np.errstate(all="ignore"):  # a network of zeros
+        with left_as_it_was(model, _zeros):
             run()
     except MemoryError:
         return None
     finally:
-        for tensor, array, gradient in kept:
-            tensor._array, tensor.grad = array, gradient
         peak = _core.end_rehearsal()
         generator.state = random
     return peak
+
+
+def _zeros(array: Array) -> Array:
+    """Return an array like this one in address space; integers, which may be sizes, are kept."""
+    zeros = _core.empty(array.shape, array.dtype)
+    if array.dtype.kind != "f":
+        zeros[...] = array
+    return zeros
+
+
+def without_memory(array: Array) -> Array:
+    """Return zeros of the same shape, which are all the same one."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape)
+
+
+@contextmanager
+def left_as_it_was(
+    model: nn.Module, stand_in: Callable[[Array], Array] = lambda array: array
+) -> Iterator[None]:
+    """Run with other arrays in a model's Tensors; give its modules back all that they held."""
+    parts = [part for module in model.modules() for part in parts_of(module.__dict__)]
+    kept = [(x, x.copy()) for x in parts if isinstance(x, (dict, list, set))]
+    tensors = dict.fromkeys(x for x in parts if isinstance(x, Tensor))
+    fields = [(tensor, [getattr(tensor, name) for name in FIELDS]) for tensor in tensors]
+    try:
+        for tensor in tensors:
+            tensor._array, tensor._grad, tensor._version = stand_in(tensor._array), None, None
+            if tensor._node is not None:  # kept from an earlier run, whose graph is not this one's
+                tensor._node, tensor._requires_grad = None, False
+        with np.errstate(all="ignore"):  # a network of zeros
+            yield
+    finally:
+        for tensor, values in fields:
+            for name, value in zip(FIELDS, values):
+                setattr(tensor, name, value)
+        for part, copy in kept:
+            part.clear()
+            (part.extend if isinstance(part, list) else part.update)(copy)
+
+
+def parts_of(value: Any, within: tuple[Any, ...] = ()) -> Iterator[Any]:
+    """Yield a value, and all that its dicts, lists, tuples and sets hold."""
+    yield value
+    itself = any(value is whole for whole in within)  # a list can be a part of itself
+    if isinstance(value, (Mapping, list, tuple, set)) and not itself:
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from parts_of(part, (*within, value))
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the Tensors of nested tuples, lists and dicts, such as a recurrent layer's results."""
+    return (part for part in parts_of(value) if isinstance(part, Tensor))
+
+
+def watch_calls(model: nn.Module, see: Callable[..., None]) -> None:
+    """Let ``see(name, layer, input, output)`` be called after each call of a layer.
+
+    A layer has no layers of its own; of what it takes and returns, the first Tensors count, and a
+    call that returns none does not. It ends with `left_as_it_was`.
+    """
+
+    def watched(name: str, layer: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = forward(*args, **kwargs)
+            given = (*args, *kwargs.values())
+            output = next(tensors_in(result), None)
+            if output is not None:
+                see(name, layer, next(tensors_in(given), given[0] if given else None), output)
+            return result
+
+        return call
+
+    for name, layer in model.named_modules():
+        if not layer._modules:
+            layer.__dict__["forward"] = watched(name, layer, layer.forward)

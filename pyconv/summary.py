@@ -26,11 +26,16 @@ from .nn.pool_base import (
     MaxUnpoolBase,
 )
 from .nn.rnn_base import RNNBase
-from .rehearsal import peak_bytes
-from .tensor import Tensor
+from .rehearsal import left_as_it_was, peak_bytes, tensors_in, watch_calls, without_memory
+from .tensor import Array, Tensor
 
 # Whose outputs count as activations.
 ACTIVE = (ConvBase, nn.Linear, MaxPoolBase, AvgPoolBase, LPPoolBase)
+# Whose elements see more than those of their input, if its dimensions are those of an image.
+OF_IMAGES = (
+    *(ConvBase, MaxPoolBase, AvgPoolBase, LPPoolBase, AdaptiveAvgPoolBase, AdaptiveMaxPoolBase),
+    *(MaxUnpoolBase, nn.Upsample),
+)
 
 
 class View(NamedTuple):
@@ -59,7 +64,8 @@ class Layer:
         Elements of the output if it is a convolution, a pool with a window, or a linear layer, else
         0: as the authors of RegNet count in their code (``blocks.py`` of pycls).
     views : tuple of View
-        Receptive field, effective stride and padding in each dimension of an image.
+        Receptive field, effective stride and padding in each dimension of an image; empty where
+        they are not known.
     """
 
     name: str
@@ -148,10 +154,10 @@ def _shown(values: tuple[Any, ...]) -> str:
 def summary(model: nn.Module, input: Any) -> Summary:
     """Count what a network costs on an input, layer by layer, without computing it.
 
-    The network runs on an empty batch, which has all shapes and no elements. For the memory it runs
-    twice more, on zeros, and everything is allocated in address space alone: kernels compute one
-    part of their work. It is left as it was. Together with `pyconv.shapes_only` no memory is needed
-    even for parameters.
+    The network runs twice, on zeros, in evaluation and in training. Everything is allocated in
+    address space alone, and kernels compute one part of their work; if that is more than can be
+    addressed, it runs on an empty batch. It is left as it was. Together with `pyconv.shapes_only`
+    no memory is needed even for parameters.
 
     Parameters
     ----------
@@ -188,21 +194,25 @@ def summary(model: nn.Module, input: Any) -> Summary:
     4089185256
     """
     result = count_layers(model, input)
-    shape, dtype = _shape_of(input, "summary")
-    with in_mode(model, training=False):
-        result.inference_bytes = peak_bytes(model, lambda: _infer(model, shape, dtype))
+    shape, dtype = shape_of_input("summary", input)
     with in_mode(model, training=True), suppress(ValueError):  # batch norm of a single value
         result.training_bytes = peak_bytes(model, lambda: _train(model, shape, dtype))
     return result
 
 
 def count_layers(model: nn.Module, input: Any, op: str = "summary") -> Summary:
-    """Return what `summary` does but for the memory."""
+    """Return what `summary` does but for the memory of training."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"{op}: model is {model!r}, expected a Module")
-    shape, dtype = _shape_of(input, op)
+    shape, dtype = shape_of_input(op, input)
+    watch = _Watch(model)
     with in_mode(model, training=False), no_grad():
-        result = Summary(_Watch(model, shape, dtype).run())
+        peak = peak_bytes(model, lambda: watch.run(_core.empty(shape, dtype)))
+        if peak is None:
+            watch = _Watch(model, batch=shape[0])
+            with left_as_it_was(model, without_memory):
+                watch.run(np.empty((0, *shape[1:]), dtype))
+    result = Summary(watch.layers, inference_bytes=peak)
     result.parameters = sum(param.numel() for param in model.parameters())
     result.multiply_adds = sum(layer.multiply_adds for layer in result.layers)
     result.activations = sum(layer.activations for layer in result.layers)
@@ -222,7 +232,8 @@ def in_mode(model: Any, training: bool) -> Iterator[None]:
             module.training = was
 
 
-def _shape_of(input: Any, op: str) -> tuple[tuple[int, ...], Any]:
+def shape_of_input(op: str, input: Any) -> tuple[tuple[int, ...], Any]:
+    """Return the shape and the dtype of an input, or of one of float32 that has a shape alone."""
     known = isinstance(input, (Tensor, np.ndarray))
     if not known and not isinstance(input, (tuple, list)):
         raise TypeError(f"{op}: input is {input!r}, expected a shape, a Tensor or an array")
@@ -232,21 +243,7 @@ def _shape_of(input: Any, op: str) -> tuple[tuple[int, ...], Any]:
     return shape, input.dtype if known else np.dtype(np.float32)
 
 
-# ---- memory ------------------------------------------------------------------------------------
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Yield the Tensors of nested tuples, such as a recurrent layer's results."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from tensors_in(part)
-
-
-def _infer(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
-    with no_grad():
-        model(Tensor(_core.empty(shape, dtype)))
+# ---- running -----------------------------------------------------------------------------------
 
 
 def _train(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
@@ -255,36 +252,21 @@ def _train(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
     backward(outputs, [Tensor(_core.empty(x.shape, x.dtype)) for x in outputs])
 
 
-# ---- watching a run ----------------------------------------------------------------------------
-
-
 class _Watch:
-    """Runs a model on an empty batch, and sees each layer and each result on the way."""
+    """Runs a model, and sees each layer and each result on the way."""
 
-    def __init__(self, model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
-        self.model, self.batch = model, shape[0]
-        self.input = Tensor(np.empty((0, *shape[1:]), dtype))
+    def __init__(self, model: nn.Module, batch: int = 0) -> None:
+        self.model, self.batch = model, batch  # for which an empty one stands, if any does
         self.layers: list[Layer] = []
-        self.views: dict[int, tuple[tuple[View, ...], Any]] = {}  # by id of a Tensor
+        self.views: dict[int, Any] = {}  # with a weak reference, by id of a Tensor
 
-    def run(self) -> list[Layer]:
+    def run(self, array: Array) -> None:
         """Run and count."""
-        self.remember(self.input, (View(),) * (self.input.ndim - 2))
-        hooks = [
-            module.register_forward_hook(self.hook_of(name))
-            for name, module in self.model.named_modules()
-            if not module._modules
-        ]
-        try:
-            with _observed(self.see):
-                self.model(self.input)
-        except ValueError as error:  # of a batch that the user did not give
-            text = str(error).replace("input has shape (0,", f"input has shape ({self.batch},")
-            raise ValueError(f"{text} (summary counts with a batch of 0 in dimension 0)") from None
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return self.layers
+        input = Tensor(array)
+        self.remember(input, (View(),) * (input.ndim - 2))
+        watch_calls(self.model, self.see_layer)
+        with _observed(self.see):
+            self.model(input)
 
     def see(self, function: Any, args: tuple[Any, ...], result: Any) -> None:
         """Take note of what a function returned."""
@@ -298,29 +280,24 @@ class _Watch:
         key = id(tensor)
         self.views[key] = views, weakref.ref(tensor, lambda _: self.views.pop(key, None))
 
-    def shape(self, tensor: Tensor) -> tuple[int, ...]:
-        """Return the shape that a tensor would have with the real batch."""
-        return tuple(n or self.batch for n in tensor.shape)
+    def shape(self, array: Any) -> tuple[int, ...]:
+        """Return a shape, with the batch for which an empty one stands."""
+        return tuple(n or self.batch for n in getattr(array, "shape", ()))
 
-    def hook_of(self, name: str) -> Any:
-        """Return the hook of a layer."""
-
-        def hook(module: nn.Module, args: Any, result: Any) -> None:
-            output = result[0] if isinstance(result, tuple) else result
-            input, shape = self.shape(args[0]), self.shape(output)
-            before = self.views.get(id(args[0]), ((),))[0]
-            views = tuple(
-                _see_through(module, i, view, input, shape) for i, view in enumerate(before)
-            )
-            if output is not args[0]:
-                self.remember(output, views)
-            parameters = sum(p.numel() for p in module.parameters())
-            activations = math.prod(shape) if isinstance(module, ACTIVE) else 0
-            work = _multiply_adds(module, input, shape)
-            kind = type(module).__name__
-            self.layers.append(Layer(name, kind, shape, parameters, work, activations, views))
-
-        return hook
+    def see_layer(self, name: str, layer: nn.Module, given: Any, made: Tensor) -> None:
+        """Take note of a call of a layer."""
+        input, output = self.shape(given), self.shape(made)
+        known = given if isinstance(layer, (nn.Linear, *OF_IMAGES)) else made
+        before = (self.views.get(id(known)) or self.views.get(id(given), ((),)))[0]
+        if isinstance(layer, OF_IMAGES) and len(before) != len(input) - 2:
+            before = ()
+        views = tuple(_see_through(layer, i, view, input, output) for i, view in enumerate(before))
+        self.remember(made, views)
+        parameters = sum(p.numel() for p in layer.parameters())
+        activations = math.prod(output) if isinstance(layer, ACTIVE) else 0
+        work = _multiply_adds(layer, input, output)
+        kind = type(layer).__name__
+        self.layers.append(Layer(name, kind, output, parameters, work, activations, views))
 
 
 @contextmanager

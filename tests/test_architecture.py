@@ -40,9 +40,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "optim": {"_core", "tensor", "autograd"},
     "data": {"functional", "tensor", "creation", "random"},
     "models": {"nn", "functional", "tensor", "autograd"},
-    "check": {"config", "nn", "autograd", "summary", "tensor"},
+    "check": {"config", "nn", "autograd", "rehearsal", "summary", "tensor"},
     "design": {"models", "random"},
-    "rehearsal": {"_core", "nn", "random"},
+    "rehearsal": {"_core", "nn", "random", "tensor"},
     "summary": {"_core", "nn", "autograd", "rehearsal", "tensor"},
     "terminal": set(),
 }

@@ -34,6 +34,7 @@ LINEAR: dict[str, tuple[Any, tuple[int, ...]]] = {
     "constant": (lambda x: pyconv.ones(len(x), 2), (3,)),
     "nothing in": (lambda x: x * 2, (2, 0)),
     "one number": (lambda x: x * 2, ()),
+    "flat": (lambda x: x.view(x.size(0), -1), (2, 3)),
 }
 
 
@@ -97,6 +98,11 @@ def test_tied_layers_are_transposes(name: str) -> None:
         lambda x: x * x,
         lambda x: x - x.mean(0),
         lambda x: F.layer_norm(x, (4,)),
+        lambda x: x.sqrt(),
+        lambda x: x.log(),
+        lambda x: x * float("inf"),
+        lambda x: x * float("nan"),
+        lambda x: x + float("inf"),
     ],
 )
 def test_what_is_not_linear(layer: Any) -> None:
@@ -163,9 +169,57 @@ def test_stride_needs_a_shift_that_it_divides() -> None:
         assert str(layer).endswith("equal") == (shift % 2 == 0)
 
 
+class Layer(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Any) -> Any:
+        return self.function(x)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_has_to_move_as_well(value: float) -> None:
+    x = np.random.default_rng(0).standard_normal((1, 1, 8, 8)).astype(np.float32)
+    x[0, 0, 2, 3] = value
+    (layer,) = equivariance(Layer(lambda x: x * 2), 1, x)
+    assert (layer.error, layer.wrong.any()) == (0, False)
+    corner = np.zeros((8, 8), bool)
+    corner[0, 0] = True
+    (layer,) = equivariance(Layer(lambda x: F.where(corner, value, x)), 1, np.ones_like(x))
+    assert layer.error == np.inf
+    np.testing.assert_array_equal(np.argwhere(layer.wrong), [[0, 0], [1, 1]])
+
+
+def test_outputs_of_any_kind() -> None:
+    functions: list[Any] = [
+        lambda x: x > 0,
+        lambda x: (x > 0).sum(),
+        lambda x: {"x": [x, 3]},
+        lambda x: None,
+        lambda x: x.view(x.size(0), -1).sum(1),
+    ]
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers, self.count = nn.ModuleList(map(Layer, functions)), 0
+
+        def forward(self, x: Any) -> list[Any]:
+            self.count += 1  # each of the runs begins from the same state
+            return [layer(x=x * self.count) for layer in self.layers]
+
+    net = Net()
+    names = [layer.name for layer in equivariance(net, (1, 2), (2, 3, 4, 4)) if not layer.error]
+    assert names == [f"layers.{i}" for i in (0, 1, 2)]
+    assert net.count == 0
+
+
 def test_input_that_is_given() -> None:
     x = np.zeros((1, 1, 4, 4), np.float32)
-    for given in (x, pyconv.tensor(x)):
+    for given in (x, pyconv.tensor(x), pyconv.tensor(x, requires_grad=True)):
         (layer,) = equivariance(nn.Conv2d(1, 1, 3, padding=1), 1, given)
         assert not layer.wrong.any()
     assert equivariance(nn.MaxPool1d(2), (2,))[0].wrong.shape == (16,)
@@ -183,6 +237,8 @@ def test_input_that_is_given() -> None:
         (1, (1, 3, 8, 8), "3"),
         (1, (1, 1, 8, -8), "-8"),
         (1, (1, 1, 8, 0), "0"),
+        (1, (2**22, 1, 2**10, 2**10), "2**40"),
+        (1, 5, "input is 5"),
         (1, "ab", "ab"),
         (1, np.zeros((1, 1, 8, 8), np.int64), "int64"),
     ],

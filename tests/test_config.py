@@ -50,5 +50,20 @@ def test_explain():
         pyconv.explain(F.conv2d, image, weight, stride=2)
     )
     assert "one kernel" in repr(pyconv.explain(F.relu, a))
+    nothing = pyconv.explain(F.linear, pyconv.ones(2, 0), pyconv.ones(4, 0))
+    assert (nothing.title[:16], nothing.gflops) == ("linear 2x0 @ 0x4", 0)
     with pytest.raises(ValueError, match="shape"):
         pyconv.explain(F.matmul, a, a)
+
+
+def test_explain_what_has_no_choice_as_a_whole():
+    class Callable(dict):  # which has no hash
+        def __call__(self, fn):
+            return fn
+
+    a, b = pyconv.ones(2, 4, 5), pyconv.ones(5, 6)
+    assert "matmul: timed as a whole" in repr(pyconv.explain(F.matmul, a, b))
+    assert "Callable: timed as a whole" in repr(pyconv.explain(Callable(), fn=a))
+    with pyconv.backend("reference"):
+        assert "matmul: its twin in NumPy" in repr(pyconv.explain(F.matmul, b, pyconv.ones(6, 2)))
+        assert "max: one kernel" in repr(pyconv.explain(F.max, a))

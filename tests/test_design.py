@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -28,8 +30,15 @@ def test_rules_of_a_space(space: str) -> None:
         assert pyconv.summary(pyconv.models.anynet(**networks[0]), (1, 3, 64, 64)).multiply_adds
 
 
-def test_mistakes() -> None:
-    with pytest.raises(ValueError, match="space"):
-        sample("AnyNetXF", 1)
-    with pytest.raises(ValueError, match="negative"):
+@pytest.mark.parametrize("space", ["AnyNetXF", ["AnyNetXA"], None])
+def test_spaces_that_are_not(space: Any) -> None:
+    with pytest.raises(ValueError, match="sample: space is .*, expected one of 'AnyNetXA'"):
+        sample(space, 1)
+
+
+@pytest.mark.parametrize("n", ["a", 2.5, None, np.ones(2), True])
+def test_counts_that_are_not(n: Any) -> None:
+    with pytest.raises(TypeError, match="sample: n is .*, expected an integer"):
+        sample("AnyNetXA", n)
+    with pytest.raises(ValueError, match="sample: n is -1"):
         sample("RegNetX", -1)

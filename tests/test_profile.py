@@ -46,6 +46,23 @@ def test_network_is_left_as_it_was() -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
 
 
+def test_a_layer_that_returns_no_tensor_and_a_result_in_a_dict() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.nothing = nn.Linear(4, 4), nn.Identity()
+
+        def forward(self, x: pyconv.Tensor) -> dict[str, list[pyconv.Tensor]]:
+            self.nothing(None)
+            return {"y": [self.linear(input=x.view(x.size(0), -1))]}
+
+    x = pyconv.ones(3, 2, 2, requires_grad=True)
+    nothing, linear, _ = pyconv.profile(Net(), x, repeats=1)
+    assert (nothing.name, linear.name) == ("nothing", "linear")
+    assert linear.backward > 0
+    assert x.grad is None
+
+
 def test_a_layer_that_is_used_twice_has_one_row() -> None:
     relu = nn.ReLU()
     rows = pyconv.profile(nn.Sequential(nn.Linear(4, 4), relu, nn.Linear(4, 4), relu), (2, 4), 1)

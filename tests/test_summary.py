@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import pyconv
+import pyconv.functional as F
 from pyconv import _core, enable_grad, models, nn, no_grad
 from pyconv.cli import main
 from pyconv.summary import count_layers
@@ -152,6 +153,135 @@ def test_network_is_left_as_it_was() -> None:
     assert (net.training, net[0].training, net[1].training) == (True, True, False)
     assert not any(module._forward_hooks for module in net.modules())
     assert all((t.numpy() == before[name]).all() for name, t in net.state_dict().items())
+
+
+class Stateful(nn.Module):
+    """Changes all that a module can hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", pyconv.ones(3))
+        self.linear = nn.Linear(3, 3)
+        self.hidden: Any = None
+        self.seen: list[Any] = [{"calls": 0}]
+        self.plain = (pyconv.ones(2),)
+        self.itself = [self.seen]
+        self.itself.append(self.itself)
+
+    def forward(self, x: pyconv.Tensor) -> pyconv.Tensor:
+        self.mean = self.mean * 0.9 + x.mean(0).detach() * 0.1
+        self.hidden = self.linear(x if self.hidden is None else x + self.hidden)
+        self.seen[0]["calls"] += 1
+        self.seen.append(x)
+        self.plain[0][0] = 5
+        self.late = nn.Parameter(pyconv.ones(2))
+        return self.hidden
+
+
+def test_network_that_remembers_is_left_as_it_was() -> None:
+    net = Stateful()
+    attributes = list(net.__dict__)
+    pyconv.summary(net, (2, 3))
+    assert net.hidden is None
+    assert net.seen == [{"calls": 0}]
+    assert net.mean.numpy().tolist() == [1, 1, 1]
+    assert net.plain[0].numpy().tolist() == [1, 1]
+    assert list(net.__dict__) == attributes
+    assert list(net.state_dict()) == ["mean", "linear.weight", "linear.bias"]
+    assert not pyconv.summary(net, (2, 3)).layers[0].views
+    hidden = net(pyconv.ones(2, 3))
+    before = hidden.detach().numpy().copy()
+    assert pyconv.summary(net, (2, 3)).training_bytes
+    assert net.hidden is hidden
+    np.testing.assert_array_equal(hidden.detach().numpy(), before)
+    hidden.sum().backward()  # its graph is still there
+    assert net.linear.weight.grad.numpy().tolist() == [[2, 2, 2]] * 3
+
+
+def module(forward: Any, **parts: Any) -> nn.Module:
+    """Make a network from a function and its layers."""
+    net = type("Net", (nn.Module,), {"forward": forward})()
+    for name, part in parts.items():
+        setattr(net, name, part)
+    return net
+
+
+# Networks, the shape of their input, and the output and multiply-adds of each layer.
+WITH_A_BATCH: dict[str, tuple[nn.Module, tuple[int, ...], list[Any]]] = {
+    "view": (
+        module(lambda s, x: s.f(x.view(x.size(0), -1)), f=nn.Linear(6, 4, bias=False)),
+        (2, 2, 3),
+        [((2, 4), 48)],
+    ),
+    "largest": (module(lambda s, x: s.f(x / x.max()), f=nn.Linear(3, 4)), (2, 3), [((2, 4), 32)]),
+    "one by one": (
+        module(lambda s, x: F.stack([s.f(row) for row in x]), f=nn.Linear(3, 4, bias=False)),
+        (2, 3),
+        [((4,), 12)] * 2,
+    ),
+    "first": (module(lambda s, x: s.f(x[0]), f=nn.Linear(3, 4)), (2, 5, 3), [((5, 4), 80)]),
+    "twice": (
+        module(lambda s, x: s.f(F.cat([x, x], 0)), f=nn.Linear(3, 4)),
+        (2, 3),
+        [((4, 4), 64)],
+    ),
+    "integers": (
+        module(lambda s, x: s.f(x[:, : int(s.n)]), n=pyconv.tensor(3), f=nn.Linear(3, 4)),
+        (2, 5),
+        [((2, 4), 32)],
+    ),
+    "time first": (
+        module(lambda s, x: s.f(s.rnn(x)[0].reshape(-1, 8)), rnn=nn.LSTM(4, 8), f=nn.Linear(8, 5)),
+        (7, 2, 4),
+        [((7, 2, 8), 14 * (4 * 8 * 14)), ((14, 5), 630)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_A_BATCH)
+def test_layers_see_the_real_batch(name: str) -> None:
+    net, shape, expected = WITH_A_BATCH[name]
+    summary = pyconv.summary(net, shape)
+    assert [(layer.output, layer.multiply_adds) for layer in summary.layers] == expected
+    assert summary.training_bytes > summary.inference_bytes > 0
+
+
+def test_receptive_field_is_unknown_where_an_image_changes_its_dimensions() -> None:
+    pool, over, conv = nn.AdaptiveAvgPool2d(1), nn.Conv1d(1, 1, 3, padding=1), nn.Conv2d(3, 4, 3)
+    attention = module(
+        lambda s, x: s.conv(x * s.over(s.pool(x).reshape(-1, 1, 3)).reshape(-1, 3, 1, 1)),
+        pool=pool,
+        over=over,
+        conv=conv,
+    )
+    layers = pyconv.summary(attention, (2, 3, 8, 8)).layers
+    assert [layer.receptive_field for layer in layers] == [(8, 8), (), ()]
+    video = module(lambda s, x: s.conv(x.reshape(-1, 3, 8, 8)), conv=conv)
+    (layer,) = pyconv.summary(video, (2, 5, 3, 8, 8)).layers
+    assert (layer.output, layer.views) == ((10, 4, 6, 6), ())
+
+
+def test_layers_that_take_and_return_anything() -> None:
+    net = module(
+        lambda s, x: s.join([s.named(s.up(input=x))["a"][0], s.same(x, s.nothing())]),
+        up=nn.ConvTranspose2d(3, 3, 1),
+        named=module(lambda s, x: {"a": [x * 2]}),
+        nothing=module(lambda s: None),
+        same=module(lambda s, x, other: x),
+        join=module(lambda s, parts: {"sum": [parts[0] + parts[1], 3]}),
+    )
+    summary = pyconv.summary(net, (2, 3, 4, 4))
+    assert [layer.name for layer in summary.layers] == ["up", "named", "same", "join"]
+    assert summary.multiply_adds == 2 * 16 * (3 * 3 + 3)
+    assert summary.layers[-1].views == summary.layers[0].views != ()
+
+
+def test_outputs_in_lists_and_dicts_are_trained() -> None:
+    counted = [
+        pyconv.summary(module(lambda s, x, pack=pack: pack(s.f(x)), f=nn.Linear(64, 64)), (8, 64))
+        for pack in (lambda y: (y,), lambda y: [y], lambda y: {"y": [y]})
+    ]
+    assert len({summary.training_bytes for summary in counted}) == 1
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ struct Rehearsal {
 void begin_rehearsal();
 int64_t end_rehearsal();  // returns its peak; its blocks may live on
 Rehearsal* rehearsal();   // the calling thread's, or null
+// How many of n steps that follow one another are run: in a rehearsal the first.
+inline int64_t steps_run(int64_t n) { return rehearsal() && n > 1 ? 1 : n; }
 
 // A block for the time of a scope, from the same cache; null where no bytes are asked for.
 class Scratch {

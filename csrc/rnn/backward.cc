@@ -74,7 +74,7 @@ class Backward {
     const double each = double(q.batch * units.panels * units.vectors * units.lanes);
     const double depth = packs ? double(2 * units.gates * p.hidden) : 20;
     const int64_t parts = units.parts(each * depth);
-    const int64_t all = steps() + (p.grad_h0 ? 1 : 0);
+    const int64_t all = steps_run(steps() + (p.grad_h0 ? 1 : 0));
     const auto& kernels = rnn_table().of<T>();
     const auto step_part = [&](int64_t i, int64_t part) {
       const int64_t first = part * units.panels / parts, last = (part + 1) * units.panels / parts;

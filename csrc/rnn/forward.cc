@@ -41,7 +41,7 @@ class Forward {
       const int64_t at_least = std::max<int64_t>(1, chunk_bytes / row_bytes);
       const int64_t chunk = std::max<int64_t>(1, at_least / std::max<int64_t>(1, q.batch));
       const Scratch scratch(size_t(std::min(q.rows(), chunk * q.batch) * row_bytes));
-      for (int64_t step = 0; step < steps(); step += chunk)
+      for (int64_t step = 0; step < steps_run(steps()); step += chunk)
         some_steps(step, std::min(steps(), step + chunk), scratch.as<T>());
     }
     for (int64_t r = 0; r < q.batch; ++r) {
@@ -92,14 +92,15 @@ class Forward {
     const auto step_part = [&](const RnnStep<T>& step, int64_t part) {
       kernel(p.cell, step, part * units.panels / parts, (part + 1) * units.panels / parts);
     };
+    const int64_t last = begin + steps_run(end - begin);
     if (packs) {
-      parallel_steps(end - begin, parts, [&](int64_t i, int64_t part) {
+      parallel_steps(last - begin, parts, [&](int64_t i, int64_t part) {
         step_part(step_at(begin + i, gates - first_row * gates_row, nullptr), part);
       });
       return;
     }
     const Scratch sums(size_t(q.batch * gates_row) * sizeof(T));
-    for (int64_t i = begin; i < end; ++i) {
+    for (int64_t i = begin; i < last; ++i) {
       const RnnStep<T> step = step_at(i, gates - first_row * gates_row, sums.as<T>());
       product<T>(step.rows, gates_row, p.hidden, {step.state, state_row, 1},
                  {p.weight_hh, 1, p.hidden}, sums.as<T>());
@@ -109,7 +110,7 @@ class Forward {
 
   void single_steps(int64_t begin, int64_t end, T* gates) {
     const int64_t parts = units.parts(double(2 * gates_row) * double(p.input + p.hidden));
-    for (int64_t i = begin; i < end; ++i) {
+    for (int64_t i = begin; i < begin + steps_run(end - begin); ++i) {
       const RnnSingle<T> one{step_at(i, gates - begin * gates_row, nullptr),
                              p.input,
                              x.data() + i * p.input,

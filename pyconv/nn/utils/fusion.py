@@ -19,6 +19,7 @@ TRANSPOSED = (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 
 
+@np.errstate(all="ignore")  # the norm does not warn either
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     """Make a convolution that computes what a convolution and a batch norm in eval mode do.
 
@@ -35,14 +36,16 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     Returns
     -------
     Module
-        A new layer of the type of `conv`, without connection to it.
+        A new layer of the type of `conv`, without connection to it. Its weight and bias require
+        grad where those of `conv` do.
 
     Raises
     ------
     TypeError
         If one of them is another layer.
     ValueError
-        If one of them is in training mode, or `bn` has no running statistics or other channels.
+        If one of them is in training mode, or `bn` has no running statistics, or something of
+        `bn` is not for the output channels of `conv`.
 
     Examples
     --------
@@ -68,13 +71,14 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     weight = conv.weight._array
     groups = conv.groups if transpose else 1
     channels = weight.shape[axis] * groups
-    if bn.running_mean.shape != (channels,):
-        raise ValueError(
-            f"fuse_conv_bn_eval: conv has {channels} output channels, bn is for "
-            f"{bn.running_mean.shape[0]}"
-        )
-    scale = 1 / np.sqrt(_array(bn.running_var, 1) + bn.eps)
-    scale = scale * _array(bn.weight, 1)
+    for name in ("running_mean", "running_var", "weight", "bias"):
+        tensor = getattr(bn, name)
+        if tensor is not None and tensor.shape != (channels,):
+            raise ValueError(
+                f"fuse_conv_bn_eval: conv has {channels} output channels, bn.{name} has shape "
+                f"{tensor.shape}"
+            )
+    scale = _array(bn.weight, 1) / np.sqrt(_array(bn.running_var, 1) + bn.eps)
     offset = _array(bn.bias, 0) + (_array(conv.bias, 0) - _array(bn.running_mean, 0)) * scale
     result = copy.deepcopy(conv)
     if transpose:  # a group's inputs are all multiplied by the scales of the group's outputs
@@ -84,7 +88,8 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
         factors = scale[:, None]
     factors = factors.reshape(*factors.shape, *(1,) * (weight.ndim - 2))
     result.weight = Parameter((weight * factors).astype(weight.dtype), conv.weight.requires_grad)
-    result.bias = Parameter(offset.astype(weight.dtype), conv.weight.requires_grad)
+    learns = conv.bias is not None and conv.bias.requires_grad
+    result.bias = Parameter(offset.astype(weight.dtype), learns)
     return result
 
 
