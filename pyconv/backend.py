@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from . import functional, reference
-from .arguments import one_of
+from .arguments import one_of, quiet
 from .autograd.function import Function
 from .autograd.grad_mode import is_grad_enabled, no_grad
 from .creation import as_tensor, zeros
+from .functional.arithmetic import tensors_of
 from .functional.rnn import Config, recurrent, stream_step
-from .tensor import Tensor, changed
+from .tensor import Tensor
 
 _depth = 0
 
@@ -43,7 +45,8 @@ def backend(name: str) -> Iterator[None]:
     ValueError
         If the name is another.
     NotImplementedError
-        When an op is given an argument that its twin does not have, or backward is to be recorded.
+        When an op is given an argument, or asked for a gradient, that its twin does not have, or
+        backward is to be recorded.
 
     Examples
     --------
@@ -66,6 +69,11 @@ def backend(name: str) -> Iterator[None]:
         _depth -= 1
         if _depth == 0:
             _exchange_all()
+
+
+def runs_twin(op: str) -> bool:
+    """Return whether a function of `pyconv.functional` is computed by its twin now."""
+    return _depth > 0 and op in _code
 
 
 # ---- exchanging functions ----------------------------------------------------------------------
@@ -128,8 +136,16 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if _checking.get():  # the function calls others on its way
         return _kernel_of(op)(*args, **kwargs)
     signature, twin = _signature(op), getattr(reference, op)
-    given = signature.bind(*args, **kwargs).arguments
-    _check(op, given)
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    given = bound.arguments
+    running = {n: as_tensor(given[n], n) for n in _RUNNING if given.get(n) is not None}
+    before = {name: np.array(tensor._array) for name, tensor in running.items()}
+    dtype = _check(op, given)
+    given |= before
+    for name in ("other", "exponent"):
+        if name in given:  # whose dtype a number is given
+            given["input"] = tensors_of(given["input"], given[name])[0]
     known = inspect.signature(twin).parameters
     for name in [name for name in given if name not in known]:
         value = given[name]
@@ -139,42 +155,51 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     arrays = {
         name: as_tensor(value, name)
         for name, value in given.items()
-        if isinstance(value, (Tensor, np.ndarray))
-        or name == "input"
-        or (name in _ARRAYS and not isinstance(value, (int, float, type(None))))
+        if name == "input"
+        or (name in _ARRAYS + _FIXED and not isinstance(value, (int, float, type(None))))
     }
     if not any(tensor.dtype.kind == "f" for tensor in arrays.values()):
         return _kernel_of(op)(*args, **kwargs)
-    options = {name: value for name, value in given.items() if name not in arrays}
-    if options.get("training") and "running_mean" in arrays:
-        _update_running(arrays, options)
-    return _Twin.apply(op, tuple(arrays), options, *arrays.values())
+    options = {name: _plain(value) for name, value in given.items() if name not in arrays}
+    if running:
+        _update_running(op, running, arrays, options)
+    return _Twin.apply(op, dtype, tuple(arrays), options, *arrays.values())
 
 
 _checking = ContextVar("_checking", default=False)
 
 
-def _check(op: str, given: dict[str, Any]) -> None:
-    """Run the kernel, whose result is not used: twins do not check what they are given."""
-    kept = ("running_mean", "running_var")  # which the kernel would move
-    copies = {
-        name: np.array(as_tensor(given[name])._array)
-        for name in kept
-        if given.get(name) is not None
-    }
+def _check(op: str, given: dict[str, Any]) -> Any:
+    """Run the kernel: twins do not check what they are given. Return the dtype of its result."""
     token = _checking.set(True)
     try:
         with no_grad():
-            _kernel_of(op)(**(given | copies))
+            result = _kernel_of(op)(**given)
     finally:
         _checking.reset(token)
+    return (result[0] if isinstance(result, tuple) else result).dtype
 
 
-# Also arrays if given as lists; and the order of the gradients that a twin returns.
+def _plain(value: Any) -> Any:
+    """Return an option in Python's own types, which are all that twins know."""
+    if isinstance(value, (tuple, list)):
+        return tuple(map(_plain, value))
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        return value.item()
+    if isinstance(value, (bool, type(None))) or not hasattr(type(value), "__index__"):
+        return value
+    integer = operator.index(value)
+    return integer if abs(integer) < 2**63 else float(integer)  # which NumPy cannot hold else
+
+
+# The arguments that are arrays. Those with a gradient, in the order in which twins return them:
 _ARRAYS = (
     *("input", "other", "exponent", "target", "weight", "bias"),
     *("hx", "cx", "weight_ih", "weight_hh", "bias_ih", "bias_hh"),
 )
+# and those without.
+_RUNNING = ("running_mean", "running_var")
+_FIXED = (*_RUNNING, "indices", "pos_weight")
 
 
 def _kernel_of(op: str) -> FunctionType:
@@ -185,16 +210,19 @@ def _kernel_of(op: str) -> FunctionType:
     return function
 
 
-def _update_running(arrays: dict[str, Tensor], options: dict[str, Any]) -> None:
-    """Write the statistics that batch norm keeps, which its twin leaves to another function."""
-    mean, var = arrays["running_mean"], arrays["running_var"]
-    momentum = {name: options[name] for name in ("momentum",) if name in options}
-    values = reference.batch_norm_running(
-        arrays["input"]._array, mean._array, var._array, **momentum
-    )
-    for tensor, value in zip((mean, var), values):
-        tensor._array[...] = value
-        changed(tensor)
+def _update_running(
+    op: str, running: dict[str, Tensor], arrays: dict[str, Tensor], options: dict[str, Any]
+) -> None:
+    """Write the statistics that a norm keeps, which its twin leaves to another function."""
+    x = arrays["input"]._array
+    of_samples = op == "instance_norm"
+    if not x.size or not options["use_input_stats" if of_samples else "training"]:
+        return
+    mean, var = (arrays[name]._array for name in _RUNNING)
+    parts = np.split(x, len(x)) if of_samples else [x]
+    after = [reference.batch_norm_running(x, mean, var, options["momentum"]) for x in parts]
+    for name, values in zip(_RUNNING, zip(*after)):
+        running[name]._array[...] = np.mean(values, axis=0)
 
 
 def _recurrent(
@@ -213,7 +241,8 @@ def _recurrent(
     names = ("input", "hx", *["cx"][: op == "lstm"], *_ARRAYS[-4:])
     given = zip(names, (x.unsqueeze(0) if step else x, *states, *weights))
     arrays = {name: tensor for name, tensor in given if tensor is not None}
-    output, *last = _Twin.apply(op, tuple(arrays), options, *arrays.values())
+    dtype = x.dtype.newbyteorder("=")
+    output, *last = _Twin.apply(op, dtype, tuple(arrays), options, *arrays.values())
     return (output.squeeze(0), *last) if step else (output, *(h.unsqueeze(0) for h in last))
 
 
@@ -221,13 +250,15 @@ class _Twin(Function):
     """An op as its reference computes it."""
 
     @staticmethod
-    def forward(ctx: Any, op: str, names: Any, options: dict[str, Any], *tensors: Tensor) -> Any:
+    def forward(
+        ctx: Any, op: str, dtype: Any, names: Any, options: dict[str, Any], *tensors: Tensor
+    ) -> Any:
         ctx.op, ctx.names, ctx.options = op, names, options
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
         arrays = {name: tensor._array for name, tensor in zip(names, tensors)}
-        dtype = np.result_type(*(a.dtype for a in arrays.values() if a.dtype.kind == "f"))
-        result = getattr(reference, op)(**arrays, **options)
+        with np.errstate(all="ignore"):  # kernels do not warn
+            result = getattr(reference, op)(**arrays, **options)
         if isinstance(result, tuple):
             return tuple(_rounded(part, dtype) for part in result)
         return _rounded(result, dtype)
@@ -245,21 +276,31 @@ class _Twin(Function):
         arguments = ctx.options | {n: t._array for n, t in zip(ctx.names, tensors)}
         outputs = (
             np.zeros(*shape) if grad is None else grad._array
-            for grad, shape in zip(given[:count], ctx.outputs)
+            for grad, shape in zip(given[:count], ctx._outputs)
         )
-        grads = twin(*outputs, **{n: v for n, v in arguments.items() if n in known})
-        kinds = {name: tensor.dtype.kind for name, tensor in zip(ctx.names, tensors)}
+        with np.errstate(all="ignore"):
+            grads = twin(*outputs, **{n: v for n, v in arguments.items() if n in known})
         # Indices and classes have no gradient; an integer operand has one that nobody asks for.
-        operands = "other" in kinds or "exponent" in kinds
-        order = [name for name in _ARRAYS if kinds.get(name) == "f" or (operands and name in kinds)]
+        takes = inspect.signature(getattr(reference, ctx.op)).parameters
+        kinds = {name: tensor.dtype.kind for name, tensor in zip(ctx.names, tensors)}
+        operands = "other" in takes or "exponent" in takes
+        order = [n for n in _ARRAYS if n in takes and (operands or kinds.get(n, "f") == "f")]
         of = dict(zip(order, grads if isinstance(grads, tuple) else (grads,)))
+        for name, need in zip(ctx.names, ctx.needs_input_grad[4:]):
+            if need and name in _ARRAYS and name not in of:
+                raise NotImplementedError(
+                    f"backend('reference'): {ctx.op} has no gradient of {name} there"
+                )
         of_each = (
-            _rounded(of[name], tensor.dtype) if name in of and kinds[name] == "f" else None
+            _rounded(of[name], tensor.dtype.newbyteorder("="))
+            if name in of and kinds[name] == "f"
+            else None
             for name, tensor in zip(ctx.names, tensors)
         )
-        return None, None, None, *of_each
+        return None, None, None, None, *of_each
 
 
 def _rounded(array: Any, dtype: Any) -> Tensor:
     array = np.asarray(array)
-    return Tensor(array.astype(dtype) if array.dtype.kind == "f" else array)
+    with quiet():
+        return Tensor(array.astype(dtype) if array.dtype.kind == "f" else array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,92 @@ def test_an_integer_to_pad_with_leaves_fractions_alone() -> None:
         assert F.pad([0.5, 1.5], (1, 0), value=2).numpy().tolist() == [2, 0.5, 1.5]
 
 
+class Two:
+    """What Python takes for an integer."""
+
+    def __index__(self) -> int:
+        return 2
+
+
+X = np.random.default_rng(0).standard_normal((2, 4, 8, 8)).astype(np.float32)
+W = np.ones((4, 4, 3, 3), np.float32)
+WINDOWS: dict[str, Callable[[Any, Any], Any]] = {
+    "conv2d": lambda x, n: F.conv2d(x, W, None, n, n, n),
+    "conv_transpose2d": lambda x, n: F.conv_transpose2d(x, W, None, 3, n, n, 1, n),
+    "max_pool2d": lambda x, n: F.max_pool2d(x, 5, n, n, n),
+    "avg_pool2d": lambda x, n: F.avg_pool2d(x, n, n),
+    "lp_pool2d": lambda x, n: F.lp_pool2d(x, 2, n),
+    "adaptive_avg_pool2d": F.adaptive_avg_pool2d,
+    "adaptive_max_pool2d": F.adaptive_max_pool2d,
+    "interpolate": lambda x, n: F.interpolate(x, size=n, mode="bilinear"),
+    "unfold": lambda x, n: F.unfold(x, n, n, n, n),
+    "fold": lambda x, n: F.fold(x.reshape(2, 16, 16), 8, n, 1, 0, n),
+    "max_unpool2d": lambda x, n: F.max_unpool2d(x, np.arange(512).reshape(X.shape) % 256, n),
+}
+NUMBERS = [np.int64(2), np.array(2), pyconv.tensor(2), Two(), (2,), [2], (Two(), np.array(2))]
+
+
+@pytest.mark.parametrize("n", NUMBERS)
+@pytest.mark.parametrize("op", WINDOWS)
+def test_sizes_of_any_type(op: str, n: Any) -> None:
+    same(lambda x: WINDOWS[op](x, n))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.adaptive_avg_pool2d(x, [None, 2]),
+        lambda x: F.adaptive_max_pool2d(x, (None,)),
+        lambda x: F.add(x, np.array(1.0)),
+        lambda x: F.avg_pool2d(x, 2, divisor_override=Two()),
+        lambda x: F.batch_norm(x, [0.0] * 4, [1.0] * 4),
+        lambda x: F.batch_norm(x, None, None, training=True, eps=np.array(1e-5)),
+        lambda x: F.cross_entropy(x, np.arange(128).reshape(2, 8, 8) % 4, ignore_index=Two()),
+        lambda x: F.exp(x * 1000),
+        lambda x: F.interpolate(x, scale_factor=[2, 1.5]),
+        lambda x: F.layer_norm(x, [np.array(8)], eps=pyconv.tensor(1e-5)),
+        lambda x: F.leaky_relu(x, 10**30),
+        lambda x: F.local_response_norm(x, Two()),
+        lambda x: F.log_softmax(x[:0], 0),
+        lambda x: F.lp_pool2d(x, 10**30, 2),
+        lambda x: F.max_unpool2d(x, np.full(X.shape, 3), 2, output_size=(17,)),
+        lambda x: F.mse_loss(x[:0], X[:0]),
+        lambda x: F.binary_cross_entropy_with_logits(x[:0], X[:0]),
+        lambda x: F.pad(x, [Two(), np.int64(1)], value=np.array(1.0)),
+        lambda x: F.pixel_shuffle(x, Two()),
+        lambda x: F.softmax(x[:, :0], 1),
+        lambda x: F.sum(x, [1, np.int64(2)]),
+    ],
+)
+def test_options_of_any_type(call: Callable[[Any], Any]) -> None:
+    same(call)
+
+
+def test_gradients_of_any_byte_order() -> None:
+    same(lambda x: F.pad(F.softmax(x, 1) * x, (1, 1)), X.astype(">f4"))
+
+
+def same(call: Callable[[Any], Any], x: np.ndarray = X) -> None:
+    """Call it on both backends, and compare results and gradients."""
+    results = []
+    for name in ("cpu", "reference"):
+        given = pyconv.tensor(x, requires_grad=True)
+        with pyconv.backend(name):
+            output = call(given)
+            output.backward(pyconv.ones_like(output))
+        results.append((output.detach().numpy(), given.grad.numpy()))
+    for ours, theirs in zip(*results):
+        assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_bias_without_a_weight_has_its_own_gradient() -> None:
+    bias = pyconv.zeros(4, requires_grad=True)
+    with pyconv.backend("reference"):
+        F.batch_norm(X, None, None, None, bias, training=True).sum().backward()
+    np.testing.assert_array_equal(bias.grad.numpy(), 128)
+
+
 def test_a_network_trains() -> None:
     pyconv.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
@@ -69,13 +156,15 @@ def test_a_network_trains() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_running_statistics_are_kept() -> None:
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.InstanceNorm2d])
+def test_running_statistics_are_kept(kind: Any) -> None:
     x = np.random.default_rng(0).standard_normal((4, 3, 5, 5)).astype(np.float32)
     stats = []
     for name in ("cpu", "reference"):
-        norm = nn.BatchNorm2d(3)
+        norm = kind(3, affine=True, track_running_stats=True)
         with pyconv.backend(name):
-            (norm(x) * x).sum().backward()
+            (norm(x) * norm(x)).sum().backward()
+            norm(x[:0])
         stats.append([norm.running_mean.numpy(), norm.running_var.numpy(), norm.weight.grad])
     for ours, theirs in zip(*stats):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
@@ -91,6 +180,17 @@ def test_integers_and_numbers_keep_their_types() -> None:
     np.testing.assert_array_equal(x.grad.numpy(), [-1, -1])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "div", "pow"])
+def test_a_number_as_first_operand_has_the_dtype_of_the_second(op: str, dtype: Any) -> None:
+    for number in (0.6, np.float64(0.6), 2):
+        other = pyconv.tensor([1.0, 2.0], dtype=dtype, requires_grad=True)
+        with pyconv.backend("reference"):
+            result = getattr(F, op)(number, other)
+        truth = getattr(reference, op)(np.asarray(number, dtype), other.detach().numpy())
+        np.testing.assert_array_equal(result.detach().numpy(), truth.astype(dtype), strict=True)
+
+
 def test_what_it_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     before = relu.__code__
     with pytest.raises(ValueError, match="'numpy'"), pyconv.backend("numpy"):
@@ -103,6 +203,11 @@ def test_what_it_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
         x = pyconv.ones(2, requires_grad=True)
         with pytest.raises(NotImplementedError, match="first derivatives"):
             F.relu(x).sum().backward(create_graph=True)
+        with pytest.raises(NotImplementedError, match="cross_entropy has no gradient of target"):
+            F.cross_entropy([1.0, 2.0], x).backward()
+        fixed = np.broadcast_to(np.float32(1), 4)
+        with pytest.raises(ValueError, match="running_mean is read-only"):
+            F.batch_norm(X, fixed, fixed, training=True)
         with pytest.raises(TypeError):
             F.relu()
     assert relu.__code__ is before

@@ -294,8 +294,8 @@ def _bins(old: int, new: int) -> list[tuple[int, int]]:
 
 def _bins_of_each(plane: tuple[int, ...], size: Sizes) -> list[list[tuple[int, int]]]:
     """Return the bins of each axis, for an output size as the user gives it."""
-    each = size if isinstance(size, tuple) else (size,) * len(plane)
-    return [_bins(old, old if new is None else new) for old, new in zip(plane, each)]
+    each = zip(plane, _tuple(size, len(plane)))
+    return [_bins(old, old if new is None else new) for old, new in each]
 
 
 def _output_size(

@@ -300,9 +300,10 @@ def _conv_backward(
     return grad_input, grad_filters.reshape(kernel.shape), grad_bias
 
 
-def _tuple(value: Ints, rank: int) -> tuple[int, ...]:
-    """Repeat one int for each spatial axis."""
-    return (value,) * rank if isinstance(value, int) else tuple(value)
+def _tuple(value: Any, rank: int) -> tuple[Any, ...]:
+    """Repeat one number, alone or in a sequence, for each spatial axis."""
+    each = tuple(value) if np.ndim(value) else (value,)
+    return each * rank if len(each) == 1 else each
 
 
 def _pad_widths(

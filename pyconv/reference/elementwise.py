@@ -215,7 +215,7 @@ def relu_backward(grad_output: ArrayLike, input: ArrayLike) -> Array:
 
 
 def relu6(input: ArrayLike) -> Array:
-    """Rectified linear unit that ends at 6 (Howard et al., arXiv:1704.04861)."""
+    """Rectified linear unit that ends at 6 (Krizhevsky, 2010; Sandler et al., arXiv:1801.04381)."""
     return clamp(input, 0, 6)
 
 

@@ -165,7 +165,8 @@ def _reduce(losses: Array, weight: ArrayLike | None, reduction: str) -> Array:
     weighted = losses if weight is None else losses * np.asarray(weight, float)
     if reduction == "none":
         return weighted
-    return np.asarray(weighted.sum() if reduction == "sum" else weighted.mean())
+    with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
+        return np.asarray(weighted.sum() / (weighted.size if reduction == "mean" else 1))
 
 
 def _spread(grad_output: ArrayLike, x: Array, weight: ArrayLike | None, reduction: str) -> Array:

@@ -29,6 +29,8 @@ def log_softmax(input: ArrayLike, dim: int) -> Array:
     array([-1000.,     0.])
     """
     x = np.asarray(input, float)
+    if not x.size:
+        return x
     shifted = x - x.max(axis=dim, keepdims=True)
     log_p: Array = shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
     return log_p

@@ -251,7 +251,7 @@ def _unpooled_shape(
 ) -> tuple[int, ...]:
     lead, size = shape[:-ndim], shape[-ndim:]
     if output_size is not None:
-        return (*lead, *output_size[-ndim:])
+        return (*lead, *_tuple(output_size, ndim)[-ndim:])
     kernel, steps = _tuple(kernel_size, ndim), _tuple(stride or kernel_size, ndim)
     sizes = zip(size, steps, kernel, _tuple(padding, ndim))
     return (*lead, *((n - 1) * s + k - 2 * p for n, s, k, p in sizes))

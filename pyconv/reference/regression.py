@@ -102,7 +102,8 @@ def _difference(input: ArrayLike, target: ArrayLike) -> Array:
 def _reduce(losses: Array, reduction: str) -> Array:
     if reduction == "none":
         return losses
-    return np.asarray(losses.sum() if reduction == "sum" else losses.mean())
+    with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
+        return np.asarray(losses.sum() / (losses.size if reduction == "mean" else 1))
 
 
 def _gradients(grad_output: ArrayLike, slope: Array, reduction: str) -> tuple[Array, Array]:

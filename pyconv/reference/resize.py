@@ -141,7 +141,7 @@ def _matrices(
     if size is not None:
         new, scales = _tuple(size, len(sizes)), (0.0,) * len(sizes)
     else:
-        each = scale_factor if isinstance(scale_factor, tuple) else (scale_factor,) * len(sizes)
+        each = _tuple(scale_factor, len(sizes))
         new = tuple(int(np.floor(n * s)) for n, s in zip(sizes, each))
         scales = (0.0,) * len(sizes) if recompute else each
     return [_matrix(mode, bool(align_corners), *row) for row in zip(sizes, new, scales)]
