@@ -53,6 +53,11 @@ def test_regnet_with_the_authors_rounding() -> None:
         assert parameters_of(models.regnet_x_400mf(rounding="paper")) == 5_157_512
 
 
+def test_catalogue_is_read_only() -> None:
+    with pytest.raises(TypeError):
+        models.CATALOGUE["lenet"] = models.CATALOGUE["nin"]  # type: ignore[index]
+
+
 def test_catalogue_has_every_constructor() -> None:
     made = {name for name in models.__all__ if name.islower()} - {"anynet"}
     assert made == {entry.constructor for entry in models.CATALOGUE.values()}
@@ -151,6 +156,14 @@ def test_googlenet_trains_with_two_more_heads() -> None:
     assert [output.shape for output in outputs] == [(2, 5)] * 3
 
 
+def test_googlenet_takes_images_of_integers_and_lists() -> None:
+    model = models.googlenet(num_classes=5, aux_logits=False, transform_input=True).eval()
+    image = np.arange(3 * 32 * 32).reshape(1, 3, 32, 32).astype(np.uint8)
+    expected = model(image.astype(np.float32)).detach().numpy()
+    for same in (image, image.tolist()):
+        assert np.array_equal(model(same).detach().numpy(), expected)
+
+
 def test_fcn_takes_the_weights_of_vgg() -> None:
     with pyconv.shapes_only():
         vgg = {name: t.shape for name, t in models.vgg16().state_dict().items()}
@@ -162,12 +175,31 @@ def test_fcn_takes_the_weights_of_vgg() -> None:
 
 
 def test_fcn_upsamples_bilinearly_at_first() -> None:
+    for factor in (2, 8, 16, 32):
+        up = models.fcn._upsampling(2, factor)
+        values = pyconv.tensor([[[[1.0]], [[3.0]]]]).expand(1, 2, 5, 5)
+        inner = (
+            up(values).detach().numpy()[0, :, 2 * factor : -2 * factor, 2 * factor : -2 * factor]
+        )
+        assert np.allclose(inner, [[[1]], [[3]]])
+
+
+def test_fcn_of_many_classes_is_counted_without_memory() -> None:
     with pyconv.shapes_only():
-        model = models.fcn8s(num_classes=1)
-    for up in (model.up2, model.up4, model.up):
-        inner = up(pyconv.ones(1, 1, 5, 5)).detach().numpy()[0, 0]
-        margin = 2 * up.stride[0]
-        assert np.allclose(inner[margin:-margin, margin:-margin], 1)
+        assert models.fcn8s(num_classes=10**6).up.weight.shape == (10**6, 10**6, 16, 16)
+    with pytest.raises(ValueError, match="size is"):
+        models.fcn._upsampling(10**6, 2)
+
+
+def test_fcn_takes_lists() -> None:
+    with pyconv.shapes_only():
+        model = models.fcn32s(num_classes=1)
+    model.features, model.fc6 = nn.Sequential(), nn.Conv2d(1, 4096, 1)  # the rest of the network
+    assert model(np.zeros((1, 1, 2, 2)).tolist()).shape == (1, 1, 2, 2)
+
+
+def test_dense_net_has_the_names_of_torchvision_with_any_number_of_blocks() -> None:
+    assert "features.norm5.weight" in models.DenseNet(4, (1, 1), 8, num_classes=5).state_dict()
 
 
 def test_tcn_does_not_see_the_future() -> None:
@@ -183,6 +215,12 @@ def test_tcn_does_not_see_the_future() -> None:
     assert not same[..., 7:].any()
 
 
+NUMBERS, WORDS, INFINITE = np.array([1, 2]), np.array(["LSTM", "paper"]), float("inf")
+stages = models.regnet.regnet_stages
+with pyconv.shapes_only():
+    WHITENED = models.googlenet(transform_input=True)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -196,7 +234,10 @@ def test_tcn_does_not_see_the_future() -> None:
         lambda: models.BasicBlock(8, 8, groups=2),
         lambda: models.ResNet(models.BasicBlock, [1] * 4, replace_stride_with_dilation=[True]),
         lambda: models.resnet18(replace_stride_with_dilation=3),
+        lambda: models.ResNet(models.BasicBlock, [1] * 3),
+        lambda: models.ResNet(models.BasicBlock, [1] * 5),
         lambda: models.unet(width=2)(pyconv.ones(1, 32, 32)),
+        lambda: models.unet(width=2)(pyconv.ones(1, 1, 32, 30)),
     ],
 )
 def test_mistakes(make: Callable[[], Any]) -> None:
@@ -219,7 +260,46 @@ def test_mistakes(make: Callable[[], Any]) -> None:
         (lambda: models.densenet_cifar(2**40), "densenet_cifar: L is 1099511627776"),
         (lambda: models.densenet_cifar("a"), "densenet_cifar: L is 'a'"),
         (lambda: models.densenet121(memory_efficient="x"), "memory_efficient is 'x'"),
+        (lambda: models.AnyNet([1], [8], [8], [INFINITE]), "bottleneck_multiplier is inf"),
+        (lambda: models.AnyNet([1], [8], [8], NUMBERS), "AnyNet: bottleneck_multipliers is array"),
+        (lambda: models.anynet([1], [8], [8], strides=NUMBERS), "AnyNet: strides is array"),
+        (lambda: models.anynet([1], [8], [8], strides=0), "AnyNet: strides is 0"),
+        (lambda: models.regnet_x_400mf(WORDS), "regnet: rounding is array"),
+        (lambda: stages("a", 24, 12, 2, 8), "regnet: depth is 'a'"),
+        (lambda: stages(10**15, 24, 12, 2, 8), "regnet: depth is 1000000000000000"),
+        (lambda: stages(0, 24, 12, 2, 8), "regnet: depth is 0"),
+        (lambda: stages(2.5, 24, 12, 2, 8), "regnet: depth is 2.5"),
+        (lambda: stages(8, "a", 12, 2, 8), "regnet: w_0 is 'a'"),
+        (lambda: stages(8, 8e300, 12, 2, 8), r"are 8e\+300, 12.0, 2.0, expected"),
+        (lambda: stages(8, 24, float("nan"), 2, 8), "regnet: w_a is nan"),
+        (lambda: stages(8, 24, INFINITE, 2, 8), "are 24.0, inf, 2.0, expected"),
+        (lambda: stages(8, 24, 12, float("nan"), 8), "regnet: w_m is nan"),
+        (lambda: stages(8, 24, 1e9, 1e15, 8), "are 24.0, 1000000000.0, 1000000000000000.0, expec"),
+        (lambda: stages(8, 24, 12, 2, 0), "regnet: group_width is 0"),
+        (lambda: stages(8, 24, 12, 2, 1.5), "regnet: group_width is 1.5"),
+        (lambda: models.CharRNN(5, cell=WORDS), "CharRNN: cell is array"),
+        (lambda: models.FCN(NUMBERS), "FCN: stride is array"),
+        (lambda: models.FCN(8)(pyconv.ones(3, 9, 9)), r"FCN: image has shape \(3, 9, 9\)"),
+        (lambda: models.DenseNet("a"), "DenseNet: growth_rate is 'a'"),
+        (lambda: models.DenseNet(bn_size="a"), "DenseNet: bn_size is 'a'"),
         (lambda: models.CifarResNet(2**40), "CifarResNet: depth is"),
+        (lambda: models.ResNet(None, [1] * 4), "ResNet: block is None"),
+        (lambda: models.ResNet(models.BasicBlock, "abcd"), "ResNet: layers is 'a'"),
+        (lambda: models.ResNet(models.BasicBlock, None), "ResNet: layers is None"),
+        (lambda: models.ResNet(models.BasicBlock, [-1, 1, 1, 1]), "ResNet: layers is -1"),
+        (lambda: models.ResNet(models.BasicBlock, [1, 0, 1, 1]), "ResNet: layers is 0"),
+        (lambda: models.resnet50(groups="a"), "ResNet: groups is 'a'"),
+        (lambda: models.resnet50(width_per_group=None), "ResNet: width_per_group is None"),
+        (lambda: models.Bottleneck(8, "a"), "Bottleneck: planes is 'a'"),
+        (lambda: models.Bottleneck(8, 2, base_width=INFINITE), "Bottleneck: base_width is inf"),
+        (lambda: models.PreActResNet("ab", 8, nn.ReLU(), 8, 5), "PreActResNet: layers is 'a'"),
+        (lambda: models.PreActResNet(3, 8, nn.ReLU(), 8, 5), "PreActResNet: layers is 3"),
+        (lambda: models.PreActBottleneck(8, None), "PreActBottleneck: planes is None"),
+        (lambda: models.PreActBottleneck(8, 2, skip="no"), "PreActBottleneck: skip is 'no'"),
+        (lambda: models.vgg.make_layers(["a"]), "make_layers: cfg is 'a'"),
+        (lambda: models.vgg.make_layers([2.7]), "make_layers: cfg is 2.7"),
+        (lambda: models.vgg.make_layers(5), "make_layers: cfg is 5"),
+        (lambda: models.vgg.make_layers([8], batch_norm="a"), "make_layers: batch_norm is 'a'"),
         (
             lambda: models.resnet18(replace_stride_with_dilation="abc"),
             "replace_stride_with_dilation is 'a'",
@@ -230,6 +310,16 @@ def test_mistakes(make: Callable[[], Any]) -> None:
         (lambda: models.unet(batch_norm=2), "UNet: batch_norm is 2"),
         (lambda: models.tcn(1, 3), "tcn: channels is 3"),
         (lambda: models.googlenet(aux_logits="x"), "GoogLeNet: aux_logits is 'x'"),
+        (lambda: WHITENED(pyconv.ones(1, 1, 64, 64)), r"GoogLeNet: input has shape \(1, 1, 64, 64"),
+        (lambda: WHITENED(pyconv.ones(3, 64, 64)), r"GoogLeNet: input has shape \(3, 64, 64\)"),
+        # torchvision has other arguments at these places.
+        (lambda: models.GoogLeNet(5, False, False, 0.3), "positional"),
+        (lambda: models.Bottleneck(8, 2, 1, None, 1, 64, 1, True), "positional"),
+        (
+            lambda: models.ResNet(models.Bottleneck, [1] * 4, 5, False, 1, 64, None, True),
+            "positional",
+        ),
+        (lambda: WHITENED(None), r"GoogLeNet: input has shape \(\)"),
         (lambda: models.vgg11(init_weights="x"), "VGG: init_weights is 'x'"),
     ],
 )

@@ -72,4 +72,4 @@ def _entries() -> dict[str, Entry]:
     return entries
 
 
-CATALOGUE = _entries()
+CATALOGUE: Mapping[str, Entry] = MappingProxyType(_entries())

@@ -46,7 +46,8 @@ class DenseLayer(nn.Module):
         memory_efficient: bool = False,
     ) -> None:
         super().__init__()
-        width = bn_size * growth_rate
+        growth_rate = integer("DenseNet: growth_rate", growth_rate, 1)
+        width = integer("DenseNet: bn_size", bn_size, 1) * growth_rate
         self.norm1 = nn.BatchNorm2d(num_input_features)
         self.conv1 = nn.Conv2d(num_input_features, width, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(width)
@@ -169,6 +170,7 @@ class DenseNet(nn.Module):
         add("relu0", nn.ReLU())
         add("pool0", nn.MaxPool2d(3, stride=2, padding=1))
         width = num_init_features
+        growth_rate = integer("DenseNet: growth_rate", growth_rate, 1)
         block_config = integers("DenseNet: block_config", block_config, MOST_LAYERS)
         for i, count in enumerate(block_config):
             if i:
@@ -178,7 +180,7 @@ class DenseNet(nn.Module):
             options = growth_rate, bn_size, drop_rate, memory_efficient
             add(f"denseblock{i + 1}", DenseBlock([DenseLayer(w, *options) for w in widths[:-1]]))
             width = widths[-1]
-        add(f"norm{len(block_config) + 1}", nn.BatchNorm2d(width))
+        add("norm5", nn.BatchNorm2d(width))  # torchvision's name, however many blocks there are
         self.relu = nn.ReLU()
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.classifier = nn.Linear(width, num_classes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from ..arguments import integer
 from ..tensor import Tensor
 from .vgg import CONFIGURATIONS, make_layers
 
@@ -42,6 +43,7 @@ class FCN(nn.Module):
 
     def __init__(self, stride: int, num_classes: int = 21, dropout: float = 0.5) -> None:
         super().__init__()
+        stride = integer("FCN: stride", stride)
         if stride not in (8, 16, 32):
             raise ValueError(f"FCN: stride is {stride}, expected 8, 16 or 32")
         self.stride = stride
@@ -71,6 +73,8 @@ class FCN(nn.Module):
         self.up.weight.requires_grad = False  # only the inner ones are learned
 
     def forward(self, image: Any) -> Tensor:
+        if np.ndim(image) != 4:
+            raise ValueError(f"FCN: image has shape {np.shape(image)}, expected (N, C, H, W)")
         x, pools = image, []
         for layer in self.features:
             x = layer(x)
@@ -102,13 +106,15 @@ def _upsampling(channels: int, factor: int) -> nn.ConvTranspose2d:
     size = 2 * factor
     conv = nn.ConvTranspose2d(channels, channels, size, stride=factor, bias=False)
     line = 1 - abs((np.arange(size) - (size - 1) / 2) / factor)
-    weight = np.eye(channels)[:, :, None, None] * np.outer(line, line)
-    conv.weight = nn.Parameter(weight.astype(np.float32))
+    nn.init.zeros_(conv.weight)
+    weight = conv.weight.detach().numpy()
+    if weight.flags.writeable:  # not in `pyconv.shapes_only`
+        weight[range(channels), range(channels)] = np.outer(line, line)
     return conv
 
 
 def _crop(x: Tensor, offset: int, like: Any) -> Tensor:
-    height, width = like.shape[2:]
+    height, width = np.shape(like)[2:]
     return x[:, :, offset : offset + height, offset : offset + width]
 
 

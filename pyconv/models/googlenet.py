@@ -137,6 +137,7 @@ class GoogLeNet(nn.Module):
         num_classes: int = 1000,
         aux_logits: bool = True,
         transform_input: bool = False,
+        *,
         dropout: float = 0.2,
         dropout_aux: float = 0.7,
     ) -> None:
@@ -186,10 +187,12 @@ class GoogLeNet(nn.Module):
 
 def _normalised_to_a_half(x: Any) -> Tensor:
     """Change from the means and deviations of ImageNet's channels to 0.5 and 0.5."""
-    dtype = x.dtype
-    mean = np.array([0.485, 0.456, 0.406], dtype).reshape(1, 3, 1, 1)
-    std = np.array([0.229, 0.224, 0.225], dtype).reshape(1, 3, 1, 1)
-    return F.add(F.mul(x, std / 0.5), (mean - 0.5) / 0.5)
+    shape = np.shape(x)
+    if len(shape) != 4 or shape[1] != 3:
+        raise ValueError(f"GoogLeNet: input has shape {shape}, expected (N, 3, H, W)")
+    means, deviations = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    channels = zip(F.split(x, 1, 1), means, deviations)
+    return F.cat([c * (std / 0.5) + (mean - 0.5) / 0.5 for c, mean, std in channels], 1)
 
 
 def googlenet(**options: Any) -> GoogLeNet:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import nn
+from ..arguments import flag, integer
 from ..tensor import Tensor
+from .sequences import MOST_LAYERS, integers
 
 
 class PreActBottleneck(nn.Module):
@@ -32,6 +34,7 @@ class PreActBottleneck(nn.Module):
 
     def __init__(self, inplanes: int, planes: int, stride: int = 1, skip: bool = True) -> None:
         super().__init__()
+        planes = integer("PreActBottleneck: planes", planes, 1)
         outplanes = planes * self.expansion
         self.bn1 = nn.BatchNorm2d(inplanes)
         self.conv1 = nn.Conv2d(inplanes, planes, 1, bias=False)
@@ -39,8 +42,8 @@ class PreActBottleneck(nn.Module):
         self.conv2 = nn.Conv2d(planes, planes, 3, stride, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(planes)
         self.conv3 = nn.Conv2d(planes, outplanes, 1, bias=False)
-        self.skip = skip
-        changes = skip and (stride != 1 or inplanes != outplanes)
+        self.skip = flag("PreActBottleneck: skip", skip)
+        changes = self.skip and (stride != 1 or inplanes != outplanes)
         self.downsample = nn.Conv2d(inplanes, outplanes, 1, stride, bias=False) if changes else None
 
     def forward(self, x: Any) -> Tensor:
@@ -94,6 +97,7 @@ class PreActResNet(nn.Module):
         skip: bool = True,
     ) -> None:
         super().__init__()
+        layers = integers("PreActResNet: layers", layers, MOST_LAYERS)
         self.stem = stem
         for i, count in enumerate(layers):
             blocks = []

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from ..arguments import integer, number, probability
+from ..arguments import integer, number, one_of, probability
 from ..tensor import Tensor
-from .sequences import MOST_LAYERS, integers
+from .sequences import MOST_LAYERS, integers, sequence
 
 
 def _conv_norm(
@@ -63,7 +63,11 @@ class BottleneckTransform(nn.Module):
         super().__init__()
         block = "ResBottleneckBlock"
         group_width = integer(f"{block}: group_width", group_width, 1)
-        width = round(width_out * number(f"{block}: bottleneck_multiplier", bottleneck_multiplier))
+        multiplier = number(f"{block}: bottleneck_multiplier", bottleneck_multiplier)
+        if not 0 < multiplier < 2**31:
+            what = f"{block}: bottleneck_multiplier"
+            raise ValueError(f"{what} is {multiplier}, expected a number above 0 and below 2**31")
+        width = round(integer(f"{block}: width_out", width_out, 1) * multiplier)
         if se_ratio is not None:
             se_ratio = probability(f"{block}: se_ratio", se_ratio)
         self.a = _conv_norm(width_in, width, 1)
@@ -182,11 +186,11 @@ class AnyNet(nn.Module):
         depths = integers("AnyNet: depths", depths, MOST_LAYERS)
         widths = integers("AnyNet: widths", widths)
         group_widths = integers("AnyNet: group_widths", group_widths)
-        strides = integers("AnyNet: strides", strides or [2] * len(depths))
-        multipliers = bottleneck_multipliers or [1.0] * len(depths)
-        if not isinstance(multipliers, Sequence):
+        strides = [2] * len(depths) if strides is None else integers("AnyNet: strides", strides)
+        multipliers: Sequence[float] = [1.0] * len(depths)
+        if bottleneck_multipliers is not None:
             what = "AnyNet: bottleneck_multipliers"
-            raise TypeError(f"{what} is {multipliers!r}, expected a sequence of numbers")
+            multipliers = sequence(what, bottleneck_multipliers, "numbers")
         stages = [depths, widths, group_widths, multipliers, strides]
         if len({len(values) for values in stages}) != 1 or not depths:
             raise ValueError(f"AnyNet: got {stages}, expected as many of each, at least one")
@@ -226,7 +230,7 @@ def anynet(
 
 
 def regnet_stages(
-    depth: int, w_0: int, w_a: float, w_m: float, group_width: int, rounding: str = "torchvision"
+    depth: int, w_0: float, w_a: float, w_m: float, group_width: int, rounding: str = "torchvision"
 ) -> dict[str, Any]:
     """Return depths, widths and group widths of the stages that a line of block widths makes.
 
@@ -255,13 +259,16 @@ def regnet_stages(
     >>> pyconv.models.regnet.regnet_stages(22, 24, 24.48, 2.54, 16)["widths"]
     [32, 64, 160, 400]
     """
-    if w_a < 0 or w_0 <= 0 or w_m <= 1 or w_0 % 8:
+    depth = integer("regnet: depth", depth, 1, MOST_LAYERS)
+    group_width = integer("regnet: group_width", group_width, 1)
+    w_0, w_a = number("regnet: w_0", w_0), number("regnet: w_a", w_a)
+    w_m, most = number("regnet: w_m", w_m), 2**31
+    if not (0 < w_0 < most and 0 <= w_a < most and 1 < w_m < most) or w_0 % 8:
         raise ValueError(
             f"regnet: w_0, w_a, w_m are {w_0}, {w_a}, {w_m}, expected a positive multiple of 8, "
-            "a number not below 0, and one above 1"
+            "a number not below 0, and one above 1, all below 2**31"
         )
-    if rounding not in ("torchvision", "paper"):
-        raise ValueError(f"regnet: rounding is {rounding!r}, expected 'torchvision' or 'paper'")
+    rounding = one_of("regnet: rounding", rounding, ("torchvision", "paper"))
     wanted = w_0 + w_a * np.arange(depth)
     steps = np.round(np.log(wanted / w_0) / math.log(w_m))
     blocks = (np.round(w_0 * w_m**steps / 8) * 8).astype(int)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import nn
-from ..arguments import flag
+from ..arguments import flag, integer
 from ..tensor import Tensor
+from .sequences import MOST_LAYERS, integers
 
 
 def conv3x3(
@@ -112,9 +113,13 @@ class Bottleneck(nn.Module):
         groups: int = 1,
         base_width: int = 64,
         dilation: int = 1,
+        *,
         stride_in_1x1: bool = False,
     ) -> None:
         super().__init__()
+        planes = integer("Bottleneck: planes", planes, 1)
+        base_width = integer("Bottleneck: base_width", base_width, 1)
+        groups = integer("Bottleneck: groups", groups, 1)
         width = int(planes * (base_width / 64)) * groups
         early = flag("Bottleneck: stride_in_1x1", stride_in_1x1)
         first, second = (stride, 1) if early else (1, stride)
@@ -181,12 +186,21 @@ class ResNet(nn.Module):
         groups: int = 1,
         width_per_group: int = 64,
         replace_stride_with_dilation: Sequence[bool] | None = None,
+        *,
         stride_in_1x1: bool = False,
     ) -> None:
         super().__init__()
         dilate = _three_flags(replace_stride_with_dilation)
         zero_init_residual = flag("ResNet: zero_init_residual", zero_init_residual)
-        options: dict[str, Any] = {"groups": groups, "base_width": width_per_group}
+        if not isinstance(block, type) or not hasattr(block, "expansion"):
+            raise TypeError(f"ResNet: block is {block!r}, expected BasicBlock or Bottleneck")
+        layers = integers("ResNet: layers", layers, MOST_LAYERS)
+        if len(layers) != 4:
+            raise ValueError(f"ResNet: layers is {layers}, expected four integers")
+        options: dict[str, Any] = {
+            "groups": integer("ResNet: groups", groups, 1),
+            "base_width": integer("ResNet: width_per_group", width_per_group, 1),
+        }
         if flag("ResNet: stride_in_1x1", stride_in_1x1):
             options["stride_in_1x1"] = True
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)

@@ -68,12 +68,12 @@ class UNet(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        padding = int(flag("UNet: padded", padded))
+        self.padded = flag("UNet: padded", padded)
         batch_norm = flag("UNet: batch_norm", batch_norm)
         width = integer("UNet: width", width, 1)
         widths = [width * 2**i for i in range(5)]
         self.down = nn.ModuleList(
-            DoubleConv(before, after, padding, batch_norm)
+            DoubleConv(before, after, int(self.padded), batch_norm)
             for before, after in zip([in_channels, *widths], widths)
         )
         self.pool = nn.MaxPool2d(2)
@@ -81,7 +81,7 @@ class UNet(nn.Module):
             nn.ConvTranspose2d(2 * after, after, 2, stride=2) for after in widths[-2::-1]
         )
         self.merge = nn.ModuleList(
-            DoubleConv(2 * after, after, padding, batch_norm) for after in widths[-2::-1]
+            DoubleConv(2 * after, after, int(self.padded), batch_norm) for after in widths[-2::-1]
         )
         self.head = nn.Conv2d(width, out_channels, 1)
         for layer in self.modules():
@@ -96,6 +96,8 @@ class UNet(nn.Module):
     def forward(self, x: Any) -> Tensor:
         if np.ndim(x) != 4:
             raise ValueError(f"UNet: input has shape {np.shape(x)}, expected (N, C, H, W)")
+        if self.padded and any(side % 16 for side in np.shape(x)[2:]):
+            raise ValueError(f"UNet: input has shape {np.shape(x)}, expected sides that 16 divides")
         kept: list[Tensor] = []
         for down in self.down:
             x = down(self.pool(x) if kept else x)

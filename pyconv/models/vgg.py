@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import nn
-from ..arguments import flag
+from ..arguments import flag, integer
 from ..tensor import Tensor
+from .sequences import sequence
 
 # Table 1 of the paper: the channels of each convolution, M for a max pool.
 CONFIGURATIONS = {
@@ -28,13 +29,16 @@ def make_layers(cfg: Sequence[int | str], batch_norm: bool = False) -> nn.Sequen
     4
     """
     layers: list[nn.Module] = []
-    channels = 3
-    for entry in cfg:
+    batch_norm = flag("make_layers: batch_norm", batch_norm)
+    before = 3
+    for entry in sequence("make_layers: cfg", cfg, "integers and 'M'"):
         if entry == "M":
             layers.append(nn.MaxPool2d(2))
             continue
-        layers.append(nn.Conv2d(channels, int(entry), 3, padding=1))
-        channels = int(entry)
+        word = isinstance(entry, str) and entry.isdecimal()  # as above
+        channels = integer("make_layers: cfg", int(entry) if word else entry, 1)
+        layers.append(nn.Conv2d(before, channels, 3, padding=1))
+        before = channels
         if batch_norm:
             layers.append(nn.BatchNorm2d(channels))
         layers.append(nn.ReLU())
