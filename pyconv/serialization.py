@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .creation import as_tensor
-from .data.files import path_of, regular_file
+from .data.files import regular_file
 from .tensor import Array, Tensor
 
 _KINDS = "fiub"  # of NumPy's dtypes
@@ -26,14 +26,15 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     obj : mapping of str to Tensor or array_like
         For example ``model.state_dict()``.
     path : str or path-like
-        The file; it is replaced only when the new one is complete.
+        The file, or a link to it; it is replaced only when the new one is complete.
 
     Raises
     ------
     TypeError
         If `obj` is not such a mapping, or an array is neither of numbers nor of bool.
     ValueError
-        If a name is ``"__metadata__"``, which the format keeps for itself.
+        If a name is ``"__metadata__"``, which the format keeps for itself, or no text in UTF-8; or
+        if what is at `path` is no regular file.
     OSError
         If the file cannot be written.
     ImportError
@@ -50,7 +51,9 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"save: obj is a {type(obj).__name__}, expected a mapping of names to tensors"
         )
-    name_of_file = path_of("save: path", path)
+    name_of_file = regular_file("save", path)
+    if os.path.islink(name_of_file):
+        name_of_file = os.path.realpath(name_of_file)
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
@@ -75,6 +78,8 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             save_file(plain, new)
             os.chmod(new, rights)  # safetensors lets none but the owner read
             os.replace(new, name_of_file)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"save: obj has the name {error.object!r}, no text in UTF-8") from None
     except (SafetensorError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OSError(f"save: {name_of_file} cannot be written: {reason}") from None

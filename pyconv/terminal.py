@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -37,7 +38,7 @@ def check_outputs(*paths: str | None, plot: str | None) -> None:
     Raises
     ------
     ValueError
-        If the folder of a file does not exist.
+        If the folder of a file does not exist, or may not be written to.
     ImportError
         If a plot is asked for without matplotlib.
 
@@ -46,8 +47,13 @@ def check_outputs(*paths: str | None, plot: str | None) -> None:
     >>> check_outputs("result.json", None, plot=None)
     """
     for path in filter(None, (*paths, plot)):
-        if not Path(path).resolve().parent.is_dir():
+        file, folder = Path(path), Path(path).resolve().parent
+        if not folder.is_dir():
             raise ValueError(f"cannot write {path}: there is no such folder")
+        if file.is_dir():
+            raise ValueError(f"cannot write {path}: it is a folder")
+        if not os.access(file if file.exists() else folder, os.W_OK):
+            raise ValueError(f"cannot write {path}: no permission")
     if plot and not find_spec("matplotlib"):
         raise ImportError("--plot needs matplotlib: pip install 'pyconv[plot]'")
 

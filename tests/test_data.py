@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -53,6 +54,29 @@ def test_samples_of_every_kind():
     assert batch["pair"][1].numpy().tolist() == [0, 0.5, 1]
 
 
+def test_texts_and_named_tuples():
+    class Sample(NamedTuple):
+        number: int
+        name: str
+
+    (batch,) = DataLoader([Sample(1, "a"), Sample(2, "b")], 2)
+    assert type(batch) is Sample
+    assert batch.number.tolist() == [1, 2]
+    assert batch.name == ["a", "b"]
+
+
+def test_batches_are_not_listed_beforehand():
+    class Huge(Dataset):
+        def __getitem__(self, index):
+            return index
+
+        def __len__(self):
+            return 2**62
+
+    batches = iter(DataLoader(Huge(), 2))
+    assert [next(batches).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+
+
 def test_tensor_dataset():
     dataset = TensorDataset(np.zeros((3, 2)), [5, 6, 7])
     assert len(dataset) == 3
@@ -76,6 +100,7 @@ def test_dataset_must_be_defined():
         ([{"a": 1, "b": 2}, {}], r"keys \['a', 'b'\] and \[\]"),
         ([{"a": 1}, 3], "dict and int"),
         ([(1, 2), 3], "int and tuple"),
+        (["a", 3], "int and str"),
     ],
 )
 def test_samples_of_one_batch_that_differ(samples, message):
@@ -94,12 +119,18 @@ def test_samples_of_one_batch_that_differ(samples, message):
         ({"drop_last": "x"}, TypeError),
         ({"num_workers": -1}, ValueError),
         ({"num_workers": "2"}, TypeError),
+        ({"collate_fn": 3}, TypeError),
     ],
 )
 def test_bad_arguments(wrong, error):
     (name,) = wrong
     with pytest.raises(error, match=name):
         DataLoader(NUMBERS, **wrong)
+
+
+def test_dataset_without_a_length():
+    with pytest.raises(TypeError, match="dataset is a generator, expected one that has a length"):
+        DataLoader(i for i in range(3))
 
 
 # ---- workers -----------------------------------------------------------------------------------
@@ -157,7 +188,9 @@ class TwoArguments(Exception):
         super().__init__("cannot be made again from this text alone")
 
 
-@pytest.mark.parametrize("error", [TwoArguments(1, 2), ValueError(lambda: 1)])
+@pytest.mark.parametrize(
+    "error", [TwoArguments(1, 2), ValueError(lambda: 1), SystemExit(3), KeyboardInterrupt()]
+)
 def test_worker_errors_that_cannot_be_pickled(error):
     def failure():
         raise error
@@ -165,6 +198,12 @@ def test_worker_errors_that_cannot_be_pickled(error):
     with pytest.raises(RuntimeError, match=type(error).__name__) as caught:
         list(DataLoader(Failing(failure), 2, num_workers=1))
     assert "raise error" in str(caught.value)
+
+
+def test_batches_that_cannot_be_pickled():
+    loader = DataLoader(Images(), 2, num_workers=1, collate_fn=lambda samples: lambda: samples)
+    with pytest.raises(RuntimeError, match="a worker cannot send a batch: .*lambda"):
+        list(loader)
 
 
 def test_a_worker_that_dies_is_noticed():

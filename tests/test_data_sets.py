@@ -236,6 +236,8 @@ def test_chars(tmp_path):
         (lambda path: data.chars(path, 1)["a"], "index is 'a'"),
         (lambda path: data.chars(path, 1)[:1], "index is slice"),
         (lambda path: data.chars(path, 1).decode([0.5]), "numbers.dtype is float32"),
+        (lambda path: data.chars(path, 1).encode(5), "text is a int"),
+        (lambda path: data.chars(path, 1).encode([["a"]]), "text is a list"),
         (lambda _: data.fashion_mnist(3), "folder is 3"),
         (lambda path: data.fashion_mnist(path, train="x"), "train is 'x'"),
         (lambda _: data.mean_iou([0], [0], "a"), "num_classes is 'a'"),
@@ -288,6 +290,7 @@ def test_normalize():
         lambda: T.RandomCrop(0),
         lambda: T.RandomCrop((1, 2, 3)),
         lambda: T.RandomCrop(2, -1),
+        lambda: T.RandomCrop(2, 2**40)(IMAGE),
         lambda: T.RandomCrop(7)(IMAGE),
         lambda: T.RandomCrop(2)(IMAGE, MASK[1:]),
         lambda: T.CenterCrop(5)(IMAGE),
@@ -315,6 +318,11 @@ def test_transforms_that_cannot_be(use):
         (lambda: T.RandomCrop(2, padding=1.5), "padding is 1.5"),
         (lambda: T.RandomHorizontalFlip("a"), "p is 'a'"),
         (lambda: T.RandomVerticalFlip(None), "RandomVerticalFlip: p is None"),
+        (lambda: T.Compose(3), "Compose: transforms is 3"),
+        (T.Compose([]), "'image'"),
+        (T.CenterCrop(1), "'image'"),
+        (T.RandomCrop(1), "'image'"),
+        (T.RandomVerticalFlip(), "'image'"),
     ],
 )
 def test_transforms_of_another_type(use, message):
@@ -349,6 +357,10 @@ def test_mean_iou():
     scores = np.eye(6)[predicted].transpose(0, 3, 1, 2)  # two classes that do not appear
     assert data.mean_iou(scores, truth, 6) == pytest.approx(np.mean(expected))
     assert data.mean_iou([2**62], [2**62]) == 1
+    many = np.arange(10**5)
+    assert data.mean_iou(many, many[::-1]) == 0
+    with pytest.raises(ValueError, match="classes from 0 to 7, expected 0 to 2"):
+        data.mean_iou(np.zeros((1, 3, 2)), [[0, 7]])
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_without_training_it_is_the_input() -> None:
     assert F.dropout(x, training=False) is x
     layer = nn.Dropout(0.9)
     assert (layer.eval()(x).numpy() == 1).all()
-    assert repr(layer) == "Dropout(p=0.9)"
+    assert repr(layer) == "Dropout(p=0.9, inplace=False)"
 
 
 def test_layers_take_inplace() -> None:

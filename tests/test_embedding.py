@@ -60,3 +60,13 @@ def test_layer() -> None:
     assert not layer.weight.detach().numpy()[3].any()
     layer([[0, 3]]).sum().backward()
     np.testing.assert_array_equal(layer.weight.grad.numpy()[:, 0], [1, 0, 0, 0])
+
+
+def test_layer_of_a_given_table() -> None:
+    layer = nn.Embedding.from_pretrained(TABLE, padding_idx=-1)
+    assert np.shares_memory(layer.weight.numpy(), TABLE)
+    assert layer.padding_idx == len(TABLE) - 1
+    assert not layer.weight.requires_grad
+    assert nn.Embedding.from_pretrained(TABLE, freeze=False).weight.requires_grad
+    with pyconv.shapes_only():
+        nn.Embedding(3, 2, padding_idx=0)

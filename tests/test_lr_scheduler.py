@@ -170,6 +170,8 @@ def test_bad_arguments(build, error, message):
         ("step", {"base_lrs": [1.0]}, "base_lrs has 1 entries, expected 2"),
         ("multi", {"milestones": 3}, "milestones is 3"),
         ("cycle", {"anneal_strategy": "x"}, "anneal_strategy is 'x'"),
+        ("cycle", {"pct_start": 2}, "pct_start is 2"),
+        ("cycle", {"three_phase": None}, "three_phase is None"),
         ("sequence", {"schedulers": None}, "schedulers is None"),
         ("sequence", {"schedulers": []}, "schedulers has 0 entries, expected 4"),
         ("sequence", {"milestones": [1]}, "milestones has 1 entries, expected 3"),
@@ -182,6 +184,69 @@ def test_a_state_that_does_not_fit_changes_nothing(name, change, message):
     with pytest.raises((ValueError, TypeError), match=message):
         schedule.load_state_dict({**schedule.state_dict(), **change})
     assert repr(schedule.state_dict()) == before
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["step", "multi", "cosine", "linear", "plateau"])
+def test_states_of_pytorch(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    build = (SCHEDULES | {"plateau": lambda lib, o: lib.ReduceLROnPlateau(o)})[name]
+    w = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
+    theirs = build(torch.optim.lr_scheduler, torch.optim.SGD([{"params": [x]} for x in w], 0.7))
+    ours = build(lr_scheduler, make())
+    ours.load_state_dict(theirs.state_dict())
+    assert ours.last_epoch == theirs.last_epoch
+    assert ours.get_last_lr() == theirs.get_last_lr()
+
+
+def test_groups_that_are_added_later():
+    def add(optimizer):
+        optimizer.add_param_group({"params": [pyconv.nn.Parameter([1.0])], "lr": 0.5})
+
+    optimizer = make()
+    schedule = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, min_lr=0.1)
+    fixed = lr_scheduler.ReduceLROnPlateau(optimizer, min_lr=[0.1, 0.1])
+    schedule.step(1.0)
+    add(optimizer)
+    for _ in range(2):
+        schedule.step(1.0)
+    assert schedule.get_last_lr() == pytest.approx([0.1, 0.1, 0.1])
+    with pytest.raises(ValueError, match="min_lr has 2 values for 3 groups"):
+        fixed.step(1.0)
+    cycle = lr_scheduler.OneCycleLR(optimizer := make(), 1.0, 9)
+    add(optimizer)
+    with pytest.raises(ValueError, match="added after the schedule"):
+        cycle.step()
+
+
+def test_unsigned_numbers():
+    optimizer = SGD([pyconv.nn.Parameter([1.0])], 1.0)
+    schedule = lr_scheduler.LinearLR(optimizer, np.uint8(1), np.uint8(0), 4)
+    for _ in range(3):
+        schedule.step()
+    assert schedule.get_last_lr() == pytest.approx([0.25])
+    lr_scheduler.OneCycleLR(
+        optimizer, np.uint8(1), 9, 9, 9, 0.5, "cos", False, 0, 0, np.uint8(4), np.uint8(5)
+    )
+    assert optimizer.param_groups[0]["min_lr"] == 0.05
+
+
+def test_a_sequence_as_a_later_part_of_another():
+    optimizer = SGD([pyconv.nn.Parameter([1.0])], 1.0)
+    later = lr_scheduler.SequentialLR(
+        optimizer,
+        [lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2), lr_scheduler.StepLR(optimizer, 1)],
+        [3],
+    )
+    schedule = lr_scheduler.SequentialLR(
+        optimizer, [lr_scheduler.StepLR(optimizer, 1, 0.5), later], [2]
+    )
+    rates = []
+    for _ in range(7):
+        rates += schedule.get_last_lr()
+        schedule.step()
+    assert rates == pytest.approx([1, 0.5, 0.5, 0.75, 1, 1, 0.1])
 
 
 def test_a_cycle_ends():

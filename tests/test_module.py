@@ -243,11 +243,43 @@ def test_backward_hooks_agree_with_pytorch():
     assert results[0] == results[1] == [[16, 10, 5, 1], [1, 0, 0, 1]]
 
 
+def test_backward_hooks_see_the_gradients_of_their_own_pass():
+    """None are called where a gradient comes by another way than through the results."""
+
+    class Two(nn.Module):
+        def forward(self, x):
+            return x * x, [x * 3]
+
+    net, seen = Two(), []
+    net.register_full_backward_hook(lambda module, gi, go: seen.append([*gi, *go]))
+    x = pyconv.ones(1, requires_grad=True)
+    a, (b,) = net(x)
+    (a * 5).sum().backward(retain_graph=True)
+    assert [None if g is None else g.item() for g in seen.pop()] == [10, 5, None]
+    b.sum().backward()
+    (grad,) = pyconv.autograd.grad(net(x)[0].sum(), x, create_graph=True)
+    seen.clear()
+    grad.sum().backward()
+    assert not seen
+
+
 def test_a_backward_hook_that_returns_too_much():
     net = nn.Identity()
     net.register_full_backward_hook(lambda module, gi, go: (gi[0], gi[0]))
     with pytest.raises(ValueError, match="2 gradients for 1 arguments"):
         net(pyconv.ones(1, requires_grad=True)).backward()
+
+
+@pytest.mark.parametrize(
+    ("returned", "found"),
+    [("text", "str"), (np.ones((1, 2)), "ndarray"), (pyconv.ones(2), r"\(2,\)")],
+)
+def test_a_backward_hook_that_returns_no_gradient(returned, found):
+    net = nn.Identity()
+    net.register_full_backward_hook(lambda module, gi, go: returned)
+    result = net(pyconv.ones(1, 2, requires_grad=True)).sum()
+    with pytest.raises(ValueError, match=rf"hook of Identity returned {found} for .* \(1, 2\)"):
+        result.backward()
 
 
 # ---- containers --------------------------------------------------------------------------------
@@ -284,12 +316,26 @@ def test_numbered_containers(kind):
     assert names(net.pop(slice(4, 6))) == ["last", "end"]
     assert names(net) == ["first", "second", 2, 3]
     assert names(net.extend(net)) == ["first", "second", 2, 3] * 2
-    for use in (lambda: net[9], lambda: net.__setitem__(9, Named(1))):
-        with pytest.raises(IndexError):
+    for use in (
+        lambda: net[9],
+        lambda: net.__setitem__(9, Named(1)),
+        lambda: net.__delitem__(-9),
+        lambda: net.insert(9, Named(1)),
+    ):
+        with pytest.raises(IndexError, match="index is -?9, there are 8 modules"):
             use()
     for use in (lambda: net["0"], lambda: net.append(3), lambda: net.__setitem__(0, None)):
         with pytest.raises(TypeError):
             use()
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, nn.ModuleList])
+def test_sum_of_containers(kind):
+    net, more = numbered(kind)[2:] + numbered(nn.Sequential, 1), [Named("new")]
+    assert type(net) is kind
+    assert names(net) == [2, 3, 0]
+    assert list(net._modules) == ["0", "1", "2"]
+    assert names(numbered(kind) + more)[3:] == [3, "new"]
 
 
 def test_module_dict():

@@ -71,8 +71,13 @@ def test_attribute_before_init():
         def __init__(self):
             self.layer = nn.ReLU()
 
-    with pytest.raises(AttributeError, match="super"):
-        Early()
+    class Never(nn.Module):
+        def __init__(self):
+            pass
+
+    for use in (Early, lambda: list(Never().parameters()), lambda: Never()(1)):
+        with pytest.raises(AttributeError, match="super"):
+            use()
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "conv", "forward"])
@@ -182,6 +187,13 @@ def test_state_dict_round_trip():
     assert not any(tensor.requires_grad for tensor in a.state_dict().values())
 
 
+def test_state_dict_into_another():
+    net, state = nn.Linear(1, 1), {"first": pyconv.ones(1)}
+    assert net.state_dict(destination=state, prefix="net.", keep_vars=True) is state
+    assert list(state) == ["first", "net.weight", "net.bias"]
+    assert state["net.weight"] is net.weight
+
+
 def test_state_dict_that_does_not_fit():
     net = Net()
     before = net.conv.bias.detach().numpy().copy()
@@ -274,6 +286,24 @@ def test_sequential():
     assert len(nn.Sequential(nn.ReLU()).append(nn.ReLU())) == 2
 
 
+def test_norms_start_again():
+    layer = nn.BatchNorm1d(2, momentum=None)
+    layer(np.arange(6, dtype=np.float32).reshape(3, 2))
+    assert layer.running_mean.tolist() == [2, 3]
+    with pyconv.no_grad():
+        for tensor in (layer.weight, layer.bias, layer.num_batches_tracked):
+            tensor[...] = -1
+    with pytest.raises(ValueError, match="BatchNorm1d: num_batches_tracked is -1"):
+        layer(np.ones((3, 2), np.float32))
+    layer.reset_running_stats()
+    assert [tensor.tolist() for tensor in layer.buffers()] == [[0, 0], [1, 1], 0]
+    assert layer.weight.tolist() == [-1, -1]
+    for norm in (layer, nn.GroupNorm(1, 2), nn.LayerNorm(2)):
+        norm.reset_parameters()
+        assert [param.tolist() for param in norm.parameters()] == [[1, 1], [0, 0]]
+    nn.InstanceNorm1d(2).reset_parameters()
+
+
 # ---- initial values ----------------------------------------------------------------------------
 
 
@@ -314,6 +344,7 @@ def test_init_functions():
     assert not x.detach().numpy().any()
     assert nn.init.ones_(x).detach().numpy().all()
     assert nn.init.constant_(x, 2.5)[0, 0].item() == 2.5
+    assert nn.init.constant_(pyconv.tensor([0]), 2**53 + 1).item() == 2**53 + 1
     values = nn.init.uniform_(x, 2, 4).detach().numpy()
     assert 2 <= values.min() < 2.01 < 3.99 < values.max() <= 4
     values = nn.init.normal_(x, 3, 0.5).detach().numpy()

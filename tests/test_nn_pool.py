@@ -102,6 +102,12 @@ def test_wrong_arguments(make: Callable[[], nn.Module]) -> None:
         make()
 
 
+@pytest.mark.parametrize("name", ["AvgPool2d", "MaxPool3d"])
+def test_one_size_in_a_tuple_counts_for_all(name: str) -> None:
+    layer = getattr(nn, name)
+    assert repr(layer((2,), [1], (0,))) == repr(layer(2, 1, 0))
+
+
 def test_indices_are_made_only_for_those_who_ask() -> None:
     """Without gradients the peak of memory is that of the output."""
     x = pyconv.zeros(1, 4, 512, 512)

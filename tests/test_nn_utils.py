@@ -101,6 +101,13 @@ def test_clipping_is_that_of_pytorch(max_norm, norm_type):
         np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-6)
 
 
+def test_clipping_by_an_unsigned_number():
+    (param,) = with_gradients(pyconv)[:1]
+    param.grad[...] = -5
+    utils.clip_grad_value_(param, np.uint8(2))
+    assert (param.grad.numpy() == -2).all()
+
+
 def test_clipping_what_is_not_finite():
     params = with_gradients(pyconv)
     before = params[0].grad.numpy().copy()
@@ -171,6 +178,25 @@ def test_fused_layers_compute_the_same(conv, transpose, affine):
     assert fused.weight is not layer.weight
 
 
+def test_fused_layers_of_variances_that_have_no_root():
+    conv, norm = nn.Conv2d(1, 2, 1).eval(), nn.BatchNorm2d(2, eps=0).eval()
+    norm.running_var[...] = [0, -1]
+    fused = utils.fuse_conv_bn_eval(conv, norm).weight.detach().numpy()
+    assert np.isinf(fused[0]).all()
+    assert np.isnan(fused[1]).all()
+
+
+@pytest.mark.parametrize("weight", [True, False])
+@pytest.mark.parametrize("bias", [True, False, None])
+def test_fused_layers_learn_what_the_convolution_does(weight, bias):
+    conv = nn.Conv2d(4, 4, 1, bias=bias is not None).eval()
+    conv.weight.requires_grad = weight
+    if bias is not None:
+        conv.bias.requires_grad = bias
+    fused = utils.fuse_conv_bn_eval(conv, batch_norm(2, channels=4))
+    assert (fused.weight.requires_grad, fused.bias.requires_grad) == (weight, bool(bias))
+
+
 def test_what_cannot_be_fused():
     conv, norm = nn.Conv2d(2, 3, 1).eval(), batch_norm(2, channels=3)
     with pytest.raises(ValueError, match="bn is in training mode"):
@@ -186,8 +212,13 @@ def test_what_cannot_be_fused():
         utils.fuse_conv_bn_eval(conv, norm, transpose=True)
     with pytest.raises(TypeError, match="transpose is 'x'"):
         utils.fuse_conv_bn_eval(conv, norm, transpose="x")
-    with pytest.raises(ValueError, match="3 output channels, bn is for 4"):
+    with pytest.raises(ValueError, match=r"3 output channels, bn.running_mean has shape \(4,\)"):
         utils.fuse_conv_bn_eval(conv, batch_norm(2, channels=4))
+    for name in ("running_var", "weight", "bias"):
+        other = batch_norm(2, channels=3)
+        setattr(other, name, getattr(batch_norm(2, channels=4), name))
+        with pytest.raises(ValueError, match=rf"bn.{name} has shape \(4,\)"):
+            utils.fuse_conv_bn_eval(conv, other)
     norm.running_mean = None
     with pytest.raises(ValueError, match="no running statistics"):
         utils.fuse_conv_bn_eval(conv, norm)

@@ -114,6 +114,58 @@ def test_state_dict_round_trip():
         SGD([param(1.0), param(1.0)]).load_state_dict(state)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("SGD", {"momentum": 0.9}), ("Adam", {"amsgrad": True}), ("RMSprop", {"centered": True})],
+)
+def test_parameters_in_any_order(name, settings):
+    values = np.random.default_rng(0).standard_normal((3, 4))
+    results = []
+    for array in (values.copy(), np.asfortranarray(values), np.repeat(values, 2, 1)[:, ::2]):
+        p = nn.Parameter(pyconv.from_numpy(array))
+        optimizer = getattr(pyconv.optim, name)([p], **settings)
+        for step in range(3):
+            p.grad = pyconv.from_numpy(values * step)
+            optimizer.step()
+        assert p._array is array
+        results.append(array)
+    for result in results:
+        np.testing.assert_array_equal(result, results[0])
+    assert (results[0] != values).any()
+
+
+def test_numbers_of_arrays():
+    lr, betas = pyconv.tensor(0.5), np.array([0.5, 0.75])
+    (group,) = pyconv.optim.Adam([param(1.0)], lr=lr, betas=betas).param_groups
+    assert (group["lr"], group["betas"]) == (0.5, [0.5, 0.75])
+
+
+def test_loaded_settings_are_copies():
+    a, b = (pyconv.optim.Adam([param(1.0)], betas=[0.5, 0.5]) for _ in range(2))
+    b.load_state_dict(a.state_dict())
+    a.param_groups[0]["betas"][0] = 0.75
+    assert b.param_groups[0]["betas"] == [0.5, 0.5]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "settings"), [("SGD", {"momentum": 0.9}), ("Adam", {})])
+def test_goes_on_from_a_state_of_pytorch(name, settings):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    p, w = param(1.0), torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+    ours, theirs = (
+        getattr(lib.optim, name)([x], **settings) for lib, x in ((pyconv, p), (torch, w))
+    )
+    w.grad = torch.ones(1, dtype=torch.float64)
+    theirs.step()
+    with pyconv.no_grad():
+        p[0] = w.item()
+    ours.load_state_dict(theirs.state_dict())
+    p.grad = pyconv.ones(1, dtype="float64")
+    ours.step()
+    theirs.step()
+    assert p.item() == pytest.approx(w.item(), rel=1e-14)
+
+
 def test_steps_are_not_recorded():
     p = param(1.0)
     (p * 2).sum().backward()

@@ -51,9 +51,22 @@ def test_other_files_stay_and_rights_are_the_usual_ones(path):
     assert other.read_text() == "notes"
     assert path.stat().st_mode == other.stat().st_mode
     (path.parent / "folder").mkdir()
-    with pytest.raises(OSError, match="folder cannot be written"):
+    with pytest.raises(ValueError, match="folder is no regular file"):
         pyconv.save({"a": np.ones(1)}, path.parent / "folder")
     assert len(list(path.parent.iterdir())) == 3
+
+
+def test_a_link_stays_and_what_is_no_file_is_not_replaced(path):
+    link, pipe = path.with_name("link"), path.with_name("pipe")
+    link.symlink_to(path)
+    for _ in range(2):  # there is no file behind it at first
+        pyconv.save({"a": np.ones(1)}, link)
+        assert link.is_symlink()
+        assert list(pyconv.load(path)) == ["a"]
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="pipe is no regular file"):
+        pyconv.save({"a": np.ones(1)}, pipe)
+    assert pipe.is_fifo()
 
 
 def test_model(path):
@@ -79,6 +92,8 @@ def test_what_cannot_be_saved(path, wrong):
 def test_where_nothing_can_be_saved(path):
     with pytest.raises(ValueError, match="__metadata__"):
         pyconv.save({"__metadata__": np.ones(1)}, path)
+    with pytest.raises(ValueError, match=r"name '\\ud800', no text in UTF-8"):
+        pyconv.save({"\ud800": np.ones(1)}, path)
     with pytest.raises(OSError, match="missing"):
         pyconv.save({"a": np.ones(1)}, path.parent / "missing" / "weights")
     assert not list(path.parent.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import signal
 import struct
@@ -141,6 +142,70 @@ def test_other_files_are_no_checkpoints(folder: Path, capsys: Any) -> None:
     (folder / "other").write_bytes(b"junk")
     assert main(words) == 2
     assert "no good safetensors file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"random": None}, {"random": {}}, {"history": {}}, {"history": [3]}, {"sums": None},
+        {"sums": {"loss": "x"}}, {"step": -1}, {"order": 3}, {"model": 3}, {"optimizer": None},
+        {"optimizer": {"state": 3}}, {"carried": None}, {"scheduler": None},
+        {"random": {checkpoint.REST: ["a"]}},
+    ],
+)  # fmt: skip
+def test_checkpoints_that_were_tampered_with(change: Any, capsys: Any) -> None:
+    words = [*prepare(TASKS["digits"]), "--epochs", "1"]
+    assert main(words) == 0
+    state = {**checkpoint.load_tree("digits.safetensors"), **change}
+    checkpoint.save_tree(state, "digits.safetensors")
+    assert main([*words, "--resume", "digits.safetensors"]) == 2
+    assert capsys.readouterr().err.startswith("pyconv: error: ")
+
+
+def test_a_checkpoint_that_is_too_deep(capsys: Any) -> None:
+    text = np.frombuffer(b"[" * 10**5 + b"]" * 10**5, np.uint8)
+    pyconv.save({checkpoint.REST: text}, "deep")
+    assert main([*prepare(TASKS["digits"]), "--resume", "deep"]) == 2
+    assert "deep is no checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--save .", ". is no regular file"),
+        ("--save pipe", "pipe is no regular file"),
+        ("--log .", "cannot write .: it is a folder"),
+        ("--log none/log", "there is no such folder"),
+        ("--log folder/log", "no permission"),
+    ],
+)
+def test_outputs_that_cannot_be(
+    folder: Path, words: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    # For the sake of root, who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "folder")
+    assert main([*prepare(TASKS["digits"]), *words.split()]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", ["--lr 1e30", "--temperature 1e-300"])
+def test_a_sample_of_what_is_not_finite(folder: Path, more: str, capsys: Any) -> None:
+    words = prepare(f"{TASKS['lstm']} --epochs 1 {more} --save kept")
+    with np.errstate(all="ignore"):
+        assert main(words) == 0
+    assert len(capsys.readouterr().out.splitlines()[1]) == 200
+    assert (folder / "kept").exists()
+
+
+def test_an_epoch_is_saved_before_it_is_commented(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(chars, "sample", lambda *_: [10**6])
+    assert main([*prepare(TASKS["lstm"]), "--save", "kept"]) == 2
+    assert "a number is 1000000" in capsys.readouterr().err
+    assert (folder / "kept").exists()
 
 
 def test_without_safetensors(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -49,6 +49,8 @@ class Chars(Dataset):
 
     def encode(self, text: str) -> Tensor:
         """Return the numbers of characters; ValueError for one that the vocabulary lacks."""
+        if not isinstance(text, str):
+            raise TypeError(f"encode: text is a {type(text).__name__}, expected a str")
         try:
             return from_numpy(np.array([self._number[char] for char in text], np.int64))
         except KeyError as error:

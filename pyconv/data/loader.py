@@ -24,7 +24,8 @@ class DataLoader:
     """Iterates over a dataset in batches.
 
     Samples are stacked along a new first dimension: Tensors, arrays and numbers become Tensors;
-    tuples, lists and dicts of them become lists and dicts of Tensors.
+    tuples, lists and dicts of them become lists and dicts of Tensors. Named tuples stay such, and
+    texts become a list.
 
     Parameters
     ----------
@@ -51,11 +52,13 @@ class DataLoader:
         If `batch_size` or `num_workers` is out of range. While iterating, if samples of one batch
         have different numbers of parts, or different keys.
     TypeError
-        If `batch_size` or `num_workers` is no integer, or `shuffle` or `drop_last` no bool.
+        If `batch_size` or `num_workers` is no integer, `shuffle` or `drop_last` no bool, `dataset`
+        has no length, or `collate_fn` is no function.
     RuntimeError
-        While iterating, if a worker died. An error that the dataset raises in a worker is raised
-        here, with the worker's traceback as its cause; one that cannot be pickled becomes a
-        RuntimeError with that traceback as its text.
+        While iterating, if a worker died, or a batch of it cannot be pickled. An error that the
+        dataset raises in a worker is raised here, with the worker's traceback as its cause; one
+        that cannot be pickled, or ends the worker, becomes a RuntimeError with that traceback as
+        its text.
 
     Examples
     --------
@@ -75,6 +78,11 @@ class DataLoader:
         generator: np.random.Generator | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
     ) -> None:
+        if not hasattr(dataset, "__len__"):
+            kind = type(dataset).__name__
+            raise TypeError(f"DataLoader: dataset is a {kind}, expected one that has a length")
+        if not (collate_fn is None or callable(collate_fn)):
+            raise TypeError(f"DataLoader: collate_fn is {collate_fn!r}, expected a function")
         self.dataset = dataset
         self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
         self.shuffle = flag("DataLoader: shuffle", shuffle)
@@ -95,14 +103,14 @@ class DataLoader:
             return _from_workers(source, batches, self.num_workers, seed)
         return (_load(source, batch) for batch in batches)
 
-    def _batches(self) -> list[Sequence[int]]:
-        """Return the indices of each batch."""
+    def _batches(self) -> Iterator[Sequence[int]]:
+        """Draw the order, and return the indices of each batch."""
         count = len(self.dataset)
         order: Any = range(count)
         if self.shuffle:
             order = generator_of(self.generator).permutation(count).tolist()
         starts = (i * self.batch_size for i in range(len(self)))
-        return [order[start : start + self.batch_size] for start in starts]
+        return (order[start : start + self.batch_size] for start in starts)
 
 
 def _load(source: Any, indices: Sequence[int]) -> Any:
@@ -112,10 +120,13 @@ def _load(source: Any, indices: Sequence[int]) -> Any:
     return (collate or _collate)([dataset[i] for i in indices])
 
 
+_KINDS: Any = dict, (tuple, list), (str, bytes)
+
+
 def _collate(samples: list[Any]) -> Any:
-    """Stack samples; look into tuples, lists and dicts."""
+    """Stack samples; look into tuples, lists and dicts, and leave texts in a list."""
     first = samples[0]
-    if len({(isinstance(s, dict), isinstance(s, (tuple, list))) for s in samples}) > 1:
+    if len({tuple(isinstance(s, kind) for kind in _KINDS) for s in samples}) > 1:
         kinds = " and ".join(sorted({type(sample).__name__ for sample in samples}))
         raise ValueError(f"DataLoader: samples of one batch are {kinds}, expected one kind")
     if isinstance(first, dict):
@@ -128,8 +139,9 @@ def _collate(samples: list[Any]) -> Any:
         if any(len(sample) != len(first) for sample in samples):
             lengths = sorted({len(sample) for sample in samples})
             raise ValueError(f"DataLoader: samples of one batch have {lengths} parts")
-        return [_collate(list(parts)) for parts in zip(*samples)]
-    return stack(samples)
+        parts = [_collate(list(part)) for part in zip(*samples)]
+        return type(first)(*parts) if hasattr(first, "_fields") else parts
+    return samples if isinstance(first, (str, bytes)) else stack(samples)
 
 
 # ---- workers -----------------------------------------------------------------------------------
@@ -142,18 +154,22 @@ def _start_worker(source: Any) -> None:
     _source = source
 
 
-def _load_in_worker(indices: Sequence[int], seed: int) -> Any:
+def _load_in_worker(indices: Sequence[int], seed: int) -> bytes:
     # Forked processes would all draw the same random numbers.
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (what a dataset may use)
     manual_seed(seed)
     try:
-        return _load(_source, indices)
-    except Exception as error:
-        if _can_be_sent(error):
+        batch = _load(_source, indices)
+    except BaseException as error:
+        if isinstance(error, Exception) and _can_be_sent(error):
             raise
         text = "".join(traceback.format_exception(error))
         raise RuntimeError(f"DataLoader: a worker raised\n{text}") from None
+    try:
+        return pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        raise RuntimeError(f"DataLoader: a worker cannot send a batch: {error}") from None
 
 
 def _can_be_sent(error: Exception) -> bool:
@@ -165,7 +181,7 @@ def _can_be_sent(error: Exception) -> bool:
 
 
 def _from_workers(
-    source: Any, batches: list[Sequence[int]], num_workers: int, seed: int
+    source: Any, batches: Iterator[Sequence[int]], num_workers: int, seed: int
 ) -> Iterator[Any]:
     import multiprocessing
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -175,7 +191,7 @@ def _from_workers(
     executor = ProcessPoolExecutor(
         num_workers, multiprocessing.get_context("fork"), _start_worker, (source,)
     )
-    waiting: deque[Future[Any]] = deque()
+    waiting: deque[Future[bytes]] = deque()
     try:
         for number, batch in enumerate(batches):
             with warnings.catch_warnings():
@@ -183,9 +199,9 @@ def _from_workers(
                 warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
                 waiting.append(executor.submit(_load_in_worker, batch, seed + number))
             if len(waiting) > PREFETCHED * num_workers:
-                yield waiting.popleft().result()
+                yield pickle.loads(waiting.popleft().result())
         while waiting:
-            yield waiting.popleft().result()
+            yield pickle.loads(waiting.popleft().result())
     except BrokenProcessPool as error:
         raise RuntimeError("DataLoader: a worker process died while loading a batch") from error
     finally:

@@ -33,7 +33,7 @@ def accuracy(input: Any, target: Any) -> float:
     >>> pyconv.data.accuracy([[0.1, 0.9], [0.8, 0.2]], [1, 1])
     0.5
     """
-    predicted, truth = _classes("accuracy", input, target)
+    predicted, truth, _ = _classes("accuracy", input, target)
     return float((predicted == truth).mean())
 
 
@@ -66,20 +66,19 @@ def mean_iou(input: Any, target: Any, num_classes: int | None = None) -> float:
     >>> pyconv.data.mean_iou([0, 0, 1, 1], [0, 1, 1, 1])  # (1/2 + 2/3) / 2
     0.5833333333333333
     """
-    predicted, truth = _classes("mean_iou", input, target)
+    predicted, truth, count = _classes("mean_iou", input, target)
     lowest = min(predicted.min(), truth.min())
     largest = int(max(predicted.max(), truth.max()))
-    count = largest + 1
-    if num_classes is not None:
+    if num_classes is None:
+        count = count or largest + 1
+    else:
         count = integer("mean_iou: num_classes", num_classes, 1)
     if lowest < 0 or largest >= count:
         raise ValueError(f"mean_iou: classes from {lowest} to {largest}, expected 0 to {count - 1}")
     classes, places = np.unique(np.concatenate([predicted.ravel(), truth.ravel()]), False, True)
     first, second = places.reshape(2, -1)
-    table = np.bincount(first * len(classes) + second, minlength=len(classes) ** 2)
-    table = table.reshape(len(classes), len(classes))
-    hits = table.diagonal()
-    return float((hits / (table.sum(0) + table.sum(1) - hits)).mean())
+    both = np.bincount(first[first == second], minlength=len(classes))
+    return float((both / (np.bincount(places.ravel()) - both)).mean())
 
 
 def perplexity(input: Any, target: Any, ignore_index: int = -100) -> float:
@@ -103,17 +102,18 @@ def perplexity(input: Any, target: Any, ignore_index: int = -100) -> float:
         return float(np.exp(cross_entropy(logits, target, ignore_index=ignore_index).item()))
 
 
-def _classes(name: str, input: Any, target: Any) -> tuple[Array, Array]:
+def _classes(name: str, input: Any, target: Any) -> tuple[Array, Array, int | None]:
+    """Return predicted and true classes, and how many there are if scores tell it."""
     scores, truth = as_tensor(input, "input")._array, as_tensor(target, "target")._array
     if truth.dtype.kind not in "iu":
         raise TypeError(f"{name}: target.dtype is {truth.dtype}, expected integers")
     without = (*scores.shape[:1], *scores.shape[2:])
     if scores.shape == truth.shape and scores.dtype.kind in "iu":
-        predicted = scores
+        predicted, count = scores, None
     elif scores.ndim >= 2 and without == truth.shape and scores.shape[1]:
-        predicted = scores.argmax(1)
+        predicted, count = scores.argmax(1), scores.shape[1]
     else:
         raise ValueError(f"{name}: input has shape {scores.shape}, target {truth.shape}")
     if not truth.size:
         raise ValueError(f"{name}: there are no targets")
-    return predicted, truth
+    return predicted, truth, count

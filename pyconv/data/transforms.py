@@ -5,12 +5,13 @@ Geometric ones take several arrays, an image and its mask, and treat all alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..arguments import integer, probability
+from ..arguments import MOST_ELEMENTS, integer, probability
 from ..random import default_generator
 from ..tensor import Array
 
@@ -29,9 +30,12 @@ class Compose:
     """
 
     def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
+        if not isinstance(transforms, Iterable):
+            raise TypeError(f"Compose: transforms is {transforms!r}, expected a list of functions")
         self.transforms = list(transforms)
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(self, image: Any, *masks: Any) -> Any:
+        arrays = (image, *masks)
         for transform in self.transforms:
             result = transform(*arrays)
             arrays = result if isinstance(result, tuple) else (result,)
@@ -54,7 +58,7 @@ class RandomHorizontalFlip:
     def __init__(self, p: float = 0.5) -> None:
         self.p = probability(f"{type(self).__name__}: p", p)
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(self, image: Any, *masks: Any) -> Any:
         flipped = default_generator().random() < self.p
 
         def flip(array: Array) -> Array:
@@ -63,7 +67,7 @@ class RandomHorizontalFlip:
                 raise ValueError(f"{name}: image has shape {array.shape}, expected (..., H, W)")
             return np.flip(array, self.axis) if flipped else array
 
-        return _each(flip, arrays)
+        return _each(flip, (image, *masks))
 
 
 class RandomVerticalFlip(RandomHorizontalFlip):
@@ -84,11 +88,11 @@ class CenterCrop:
     def __init__(self, size: int | tuple[int, int]) -> None:
         self.size = _pair(type(self).__name__, size)
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(self, image: Any, *masks: Any) -> Any:
         def cut(array: Array) -> Array:
             return _cut(array, [(have - n) // 2 for have, n in self._sizes(array)], self.size)
 
-        return _each(cut, arrays)
+        return _each(cut, (image, *masks))
 
     def _sizes(self, array: Array) -> list[tuple[int, int]]:
         sizes = list(zip(array.shape[-2:], self.size))
@@ -118,14 +122,18 @@ class RandomCrop(CenterCrop):
         super().__init__(size)
         self.padding = integer("RandomCrop: padding", padding, 0)
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(self, image: Any, *masks: Any) -> Any:
         def padded(array: Any) -> Array:
             width = [(0, 0)] * (array.ndim - 2) + [(self.padding, self.padding)] * 2
+            sizes = [n + sum(ends) for n, ends in zip(array.shape, width)]
+            if math.prod(sizes) > MOST_ELEMENTS:
+                raise ValueError(f"RandomCrop: padding is {self.padding}, too large for any memory")
             return np.pad(array, width) if self.padding and array.ndim >= 2 else array
 
-        wide = [padded(np.asarray(array)) for array in arrays]
+        arrays = [np.asarray(array) for array in (image, *masks)]
+        wide = [padded(array) for array in arrays]
         if len({array.shape[-2:] for array in wide}) > 1:
-            raise ValueError(f"RandomCrop: images have shapes {[np.shape(a) for a in arrays]}")
+            raise ValueError(f"RandomCrop: images have shapes {[a.shape for a in arrays]}")
         draw = default_generator().integers
         start = [int(draw(have - want + 1)) for have, want in self._sizes(wide[0])]
         return _each(lambda array: _cut(array, start, self.size), tuple(wide))

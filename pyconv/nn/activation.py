@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import functional as F
+from ..arguments import flag
 from ..tensor import Tensor
 from .module import Module
 
@@ -19,6 +20,8 @@ class _Activation(Module):
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self._options = tuple(options)
+        if "inplace" in options:
+            options["inplace"] = flag(f"{type(self).__name__}: inplace", options["inplace"])
         for name, value in options.items():
             setattr(self, name, value)
 
@@ -26,7 +29,7 @@ class _Activation(Module):
         """Return the arguments."""
         values = {name: getattr(self, name) for name in self._options}
         return ", ".join(
-            f"{name}={value}"
+            f"{name}={value!r}"
             for name, value in values.items()
             if (name, value) != ("inplace", False)
         )

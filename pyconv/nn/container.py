@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, TypeVar
 
+from ..arguments import integer
 from ..tensor import Tensor
 from .module import Module
 
@@ -34,6 +34,8 @@ class _Numbered(Module):
         self.add_module(self._name(index), self._checked(module, index))
 
     def __delitem__(self, index: int | slice) -> None:
+        if not isinstance(index, slice):
+            self._name(index)
         rest = list(self)
         del rest[index]
         self._fill(rest)
@@ -57,6 +59,9 @@ class _Numbered(Module):
     def __iadd__(self: _L, modules: Iterable[Module]) -> _L:
         return self.extend(modules)
 
+    def __add__(self: _L, modules: Iterable[Module]) -> _L:
+        return self._of({str(i): module for i, module in enumerate(self)}).extend(modules)
+
     def pop(self, index: int | slice) -> Any:
         """Remove a module, or several, and return what was removed."""
         removed = self[index]
@@ -64,8 +69,10 @@ class _Numbered(Module):
         return removed
 
     def insert(self: _L, index: int, module: Module) -> _L:
-        """Add a module before the one at `index`."""
+        """Add a module before the one at `index`, or at the end."""
         modules = list(self)
+        if index != len(modules):
+            self._name(index)
         modules.insert(index, self._checked(module, index))
         self._fill(modules)
         return self
@@ -74,7 +81,10 @@ class _Numbered(Module):
         self._modules = {str(i): module for i, module in enumerate(modules)}
 
     def _name(self, index: int) -> str:
-        return list(self._modules)[operator.index(index)]
+        place = integer(f"{type(self).__name__}: index", index)
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"index is {place}, there are {len(self)} modules")
+        return list(self._modules)[place]
 
     def _checked(self, module: Any, name: Any) -> Module:
         if not isinstance(module, Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arguments import probability
+from ..arguments import flag, probability
 from ..functional import dropout, dropout1d, dropout2d, dropout3d
 from ..tensor import Tensor
 from .module import Module
@@ -35,14 +35,14 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         self.p = probability(f"{type(self).__name__}: p", p)
-        self.inplace = inplace
+        self.inplace = flag(f"{type(self).__name__}: inplace", inplace)
 
     def forward(self, input: Any) -> Tensor:
         """Drop in training."""
         return dropout(input, self.p, self.training)
 
     def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}" if self.inplace else f"p={self.p}"
+        return f"p={self.p}, inplace={self.inplace}"
 
 
 class Dropout1d(Dropout):
@@ -52,7 +52,7 @@ class Dropout1d(Dropout):
     --------
     >>> import pyconv
     >>> pyconv.nn.Dropout1d(0.2)
-    Dropout1d(p=0.2)
+    Dropout1d(p=0.2, inplace=False)
     """
 
     def forward(self, input: Any) -> Tensor:
@@ -67,7 +67,7 @@ class Dropout2d(Dropout):
     --------
     >>> import pyconv
     >>> pyconv.nn.Dropout2d(0.2)
-    Dropout2d(p=0.2)
+    Dropout2d(p=0.2, inplace=False)
     """
 
     def forward(self, input: Any) -> Tensor:
@@ -82,7 +82,7 @@ class Dropout3d(Dropout):
     --------
     >>> import pyconv
     >>> pyconv.nn.Dropout3d(0.2)
-    Dropout3d(p=0.2)
+    Dropout3d(p=0.2, inplace=False)
     """
 
     def forward(self, input: Any) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..creation import zeros
+from ..arguments import flag
+from ..creation import as_tensor, makes_only_shapes, shapes_only, zeros
 from ..functional import embedding
 from ..functional.sparse import padding_row
 from ..tensor import Tensor
@@ -47,8 +48,28 @@ class Embedding(Module):
         self.padding_idx = None if padding_idx is None else row
         self.weight = Parameter(zeros(num_embeddings, embedding_dim))
         normal_(self.weight)
-        if self.padding_idx is not None:
+        if self.padding_idx is not None and not makes_only_shapes():
             self.weight._array[row] = 0
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None
+    ) -> Embedding:
+        """Make a layer of a given table, which is not trained unless `freeze` is False.
+
+        Examples
+        --------
+        >>> import pyconv
+        >>> pyconv.nn.Embedding.from_pretrained([[1.0, 2.0], [3.0, 4.0]])([1])
+        tensor([[3., 4.]])
+        """
+        table = as_tensor(embeddings, "embeddings")
+        if table.ndim != 2:
+            raise ValueError(f"embeddings has shape {table.shape}, expected two dimensions")
+        with shapes_only():
+            layer = cls(table.shape[0], table.shape[1], padding_idx)
+        layer.weight = Parameter(table, not flag("from_pretrained: freeze", freeze))
+        return layer
 
     def forward(self, input: Any) -> Tensor:
         """Return the rows of the numbers."""

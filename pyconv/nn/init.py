@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import number, one_of
+from ..arguments import number, one_of, quiet, value_of
 from ..creation import makes_only_shapes
 from ..random import generator_of
 from ..tensor import Array, Tensor, changed
@@ -24,7 +24,8 @@ def uniform_(
     TypeError
         If `tensor` is not a Tensor of float32 or float64.
     ValueError
-        If `a` is above `b`, or `tensor` is read-only.
+        If `a` is above `b`, a number or ``b - a`` is not finite in the dtype of `tensor`, or
+        `tensor` is read-only.
 
     Examples
     --------
@@ -33,10 +34,10 @@ def uniform_(
     (2, 3)
     """
     draw: Any = generator_of(generator).random
-    low, high = number("uniform_: a", a), number("uniform_: b", b)
+    low, high = _finite("uniform_: a", a, tensor), _finite("uniform_: b", b, tensor)
     if low > high:
         raise ValueError(f"uniform_: a is {a!r}, expected at most b, which is {b!r}")
-    check_dtype(tensor)
+    _finite("uniform_: b - a", high - low, tensor)
     return _fill(tensor, lambda: low + (high - low) * draw(tensor.shape, tensor.dtype))
 
 
@@ -53,7 +54,8 @@ def normal_(
     TypeError
         If `tensor` is not a Tensor of float32 or float64.
     ValueError
-        If `std` is negative, or `tensor` is read-only.
+        If `std` is negative, a number is not finite in the dtype of `tensor`, or `tensor` is
+        read-only.
 
     Examples
     --------
@@ -62,15 +64,14 @@ def normal_(
     (2, 3)
     """
     draw: Any = generator_of(generator).standard_normal
-    centre, width = number("normal_: mean", mean), number("normal_: std", std)
+    centre, width = _finite("normal_: mean", mean, tensor), _finite("normal_: std", std, tensor)
     if width < 0:
         raise ValueError(f"normal_: std is {std!r}, must not be negative")
-    check_dtype(tensor)
     return _fill(tensor, lambda: centre + width * draw(tensor.shape, tensor.dtype))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with one value.
+    """Fill with one value; ValueError for one that the dtype of `tensor` cannot hold.
 
     Examples
     --------
@@ -78,7 +79,10 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     >>> pyconv.nn.init.constant_(pyconv.empty(2), 3)
     tensor([3., 3.])
     """
-    value = number("constant_: val", val, nan=True)
+    number("constant_: val", val, nan=True)
+    check_tensor(tensor)
+    plain = val.item() if isinstance(val, np.generic) else val
+    value = value_of(plain, tensor.dtype, "constant_: val")
     return _fill(tensor, lambda: value)
 
 
@@ -168,7 +172,8 @@ def xavier_uniform_(
     TypeError
         If `tensor` is not a Tensor of float32 or float64.
     ValueError
-        If `tensor` has fewer than two dimensions or is read-only, or `gain` is negative.
+        If `tensor` has fewer than two dimensions or is read-only, or `gain` is negative or not
+        finite.
 
     References
     ----------
@@ -285,7 +290,7 @@ def orthogonal_(
     TypeError
         If `tensor` is not a Tensor of float32 or float64.
     ValueError
-        If `tensor` has fewer than two dimensions or is read-only.
+        If `tensor` has fewer than two dimensions or is read-only, or `gain` is not finite.
 
     References
     ----------
@@ -304,7 +309,8 @@ def orthogonal_(
     if not tensor.numel():
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
-    draw, scale = generator_of(generator).standard_normal, number("orthogonal_: gain", gain)
+    draw = generator_of(generator).standard_normal
+    scale = _finite("orthogonal_: gain", gain, tensor)
 
     def values() -> Array:
         q, r = np.linalg.qr(draw((max(rows, columns), min(rows, columns))))
@@ -326,13 +332,24 @@ def fan_of(tensor: Tensor, mode: str = "fan_in") -> int:
 
 def _xavier_std(tensor: Tensor, gain: float) -> float:
     both = fan_of(tensor, "fan_in") + fan_of(tensor, "fan_out")
-    if number("gain", gain) < 0:
+    scale = _finite("gain", gain, tensor)
+    if scale < 0:
         raise ValueError(f"gain is {gain!r}, must not be negative")
-    return gain * math.sqrt(2 / max(both, 1))
+    return scale * math.sqrt(2 / max(both, 1))
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan_of(tensor, mode), 1))
+
+
+def _finite(what: str, value: Any, tensor: Any) -> float:
+    """Return a number; ValueError for one that is not finite in the dtype of the tensor."""
+    check_dtype(tensor)
+    result = number(what, value)
+    with quiet():
+        if not np.isfinite(tensor.dtype.type(result)):
+            raise ValueError(f"{what} is {value!r}, expected a finite number of {tensor.dtype}")
+    return result
 
 
 def check_tensor(tensor: Any) -> None:
@@ -358,6 +375,7 @@ def _fill(tensor: Tensor, values: Callable[[], Array | float]) -> Tensor:
     check_tensor(tensor)
     if not makes_only_shapes():
         check_writable("tensor", tensor)
-        tensor._array[...] = values()
+        with quiet():
+            tensor._array[...] = values()
         changed(tensor)
     return tensor

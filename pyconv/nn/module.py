@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike
 
 from ..arguments import flag
 from ..autograd.engine import clear_grad
-from ..autograd.hooks import RemovableHandle
+from ..autograd.hooks import Hooks, RemovableHandle
 from ..tensor import Tensor
 from .hooks import Passages
 from .parameter import Parameter as Parameter
-from .state import LoadResult, load
+from .state import LoadResult, collect, load, named_state
 
 _M = TypeVar("_M", bound="Module")
 
@@ -57,9 +57,9 @@ class Module:
             _buffers={},
             _modules={},
             _not_saved=set(),
-            _forward_pre_hooks={},
-            _forward_hooks={},
-            _backward_hooks={},
+            _forward_pre_hooks=Hooks(),
+            _forward_hooks=Hooks(),
+            _backward_hooks=Hooks(),
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -111,8 +111,10 @@ class Module:
 
     def __getattr__(self, name: str) -> Any:
         # Called only for what is not an ordinary attribute.
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() first")
         for owned in ("_parameters", "_buffers", "_modules"):
-            if name in self.__dict__.get(owned, ()):
+            if name in self.__dict__[owned]:
                 return self.__dict__[owned][name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
@@ -270,7 +272,7 @@ class Module:
         seen: set[Tensor] = set()
         modules = self.named_modules(None, prefix, once) if recurse else [(prefix, self)]
         for path, module in modules:
-            for name, tensor in module.__dict__[kind].items():
+            for name, tensor in getattr(module, kind).items():
                 if tensor is not None and tensor not in seen:
                     if once:
                         seen.add(tensor)
@@ -278,6 +280,8 @@ class Module:
 
     def apply(self: _M, fn: Callable[[Module], Any]) -> _M:
         """Call `fn` on every module below, then on this one."""
+        if not callable(fn):
+            raise TypeError(f"apply: fn is {fn!r}, expected a function")
         for module in self.children():
             module.apply(fn)
         fn(self)
@@ -285,16 +289,15 @@ class Module:
 
     # ---- state -------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return all parameters and persistent buffers by dotted name, sharing memory."""
-        return {name: tensor.detach() for name, tensor in self._state()}
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
+        """Return all parameters and persistent buffers by dotted name, sharing memory.
 
-    def _state(self) -> Iterator[tuple[str, Tensor]]:
-        for path, module in self.named_modules(remove_duplicate=False):
-            for kind in (module._parameters, module._buffers):
-                for name, tensor in kind.items():
-                    if tensor is not None and name not in module._not_saved:
-                        yield f"{path}.{name}" if path else name, tensor
+        They are put into `destination`, a new dict if that is left out, with `prefix` before the
+        names: themselves if `keep_vars`, else cut off from the graph.
+        """
+        return collect(self, {} if destination is None else destination, prefix, keep_vars)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Copy parameters and buffers from a mapping such as `state_dict` returns.
@@ -319,7 +322,7 @@ class Module:
             If `state_dict` is no mapping of names to arrays.
         """
         strict = flag("load_state_dict: strict", strict)
-        return load(type(self).__name__, dict(self._state()), state_dict, strict)
+        return load(type(self).__name__, dict(named_state(self)), state_dict, strict)
 
     # ---- changes -----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import flag, size_of
+from ..arguments import flag, number, size_of
 from ..creation import as_tensor, ones, zeros
 from ..functional import (
     batch_norm,
@@ -18,15 +18,34 @@ from ..functional import (
 )
 from ..tensor import Tensor, changed
 from .conv import int_at_least
+from .init import ones_, zeros_
 from .module import Module, Parameter
 
 
-class _Running(Module):
+def _reset(scale: Tensor | None, *others: Tensor | None) -> None:
+    """Set the first to ones and the others to zeros, where there are any."""
+    if scale is not None:
+        ones_(scale)
+    for tensor in others:
+        if tensor is not None:
+            zeros_(tensor)
+
+
+class _Affine(Module):
+    """What norms with parameters share."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def reset_parameters(self) -> None:
+        """Set `weight` to ones and `bias` to zeros."""
+        _reset(self.weight, self.bias)
+
+
+class _Running(_Affine):
     """What batch and instance norm share: parameters, and statistics that follow the input's."""
 
     dims: tuple[int, ...]  # how many dimensions an input may have
-    weight: Parameter | None
-    bias: Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -44,9 +63,9 @@ class _Running(Module):
         super().__init__()
         name = f"{type(self).__name__}: num_features"
         self.num_features = int_at_least(name, num_features, 0)
-        self.eps = eps
-        self.momentum = momentum
         owner = type(self).__name__
+        self.eps = number(f"{owner}: eps", eps)
+        self.momentum = None if momentum is None else number(f"{owner}: momentum", momentum)
         self.affine = flag(f"{owner}: affine", affine)
         self.track_running_stats = flag(f"{owner}: track_running_stats", track_running_stats)
         bias = flag(f"{owner}: bias", bias)
@@ -66,6 +85,15 @@ class _Running(Module):
             f"track_running_stats={self.track_running_stats}"
         )
 
+    def reset_running_stats(self) -> None:
+        """Forget the batches that were seen."""
+        _reset(self.running_var, self.running_mean, self.num_batches_tracked)
+
+    def reset_parameters(self) -> None:
+        """Set everything to its initial value."""
+        self.reset_running_stats()
+        super().reset_parameters()
+
     def _check(self, input: Any) -> None:
         shape = as_tensor(input, "input").shape
         if len(shape) not in self.dims:
@@ -77,10 +105,14 @@ class _Running(Module):
     def _momentum(self) -> float:
         """Count the batch; return its share in the running statistics."""
         if self.num_batches_tracked is not None:
+            count = int(self.num_batches_tracked.item())
+            if count < 0:
+                name = f"{type(self).__name__}: num_batches_tracked"
+                raise ValueError(f"{name} is {count}, expected 0 or more")
             self.num_batches_tracked._array[...] += 1
             changed(self.num_batches_tracked)
             if self.momentum is None:  # the plain average over all batches
-                return 1 / int(self.num_batches_tracked.item())
+                return 1 / (count + 1)
         return 0.0 if self.momentum is None else self.momentum
 
 
@@ -240,7 +272,7 @@ class InstanceNorm3d(_InstanceNorm):
     dims = (4, 5)
 
 
-class GroupNorm(Module):
+class GroupNorm(_Affine):
     """Normalisation of groups of channels; see `pyconv.functional.group_norm`.
 
     Parameters
@@ -263,9 +295,6 @@ class GroupNorm(Module):
     (2, 4, 3, 3)
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
-
     def __init__(
         self,
         num_groups: int,
@@ -283,7 +312,7 @@ class GroupNorm(Module):
                 f"GroupNorm: num_groups is {num_groups} and num_channels is {num_channels}, "
                 "expected a number of groups that divides them"
             )
-        self.eps = eps
+        self.eps = number("GroupNorm: eps", eps)
         self.affine = flag("GroupNorm: affine", affine)
         bias = flag("GroupNorm: bias", bias)
         self.register_parameter("weight", Parameter(ones(num_channels)) if affine else None)
@@ -298,7 +327,7 @@ class GroupNorm(Module):
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, {affine=}, {bias=}"
 
 
-class LayerNorm(Module):
+class LayerNorm(_Affine):
     """Normalisation over the last dimensions; see `pyconv.functional.layer_norm`.
 
     Parameters
@@ -319,9 +348,6 @@ class LayerNorm(Module):
     tensor([[-1.,  1.]])
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
-
     def __init__(
         self,
         normalized_shape: Any,
@@ -331,16 +357,12 @@ class LayerNorm(Module):
     ) -> None:
         super().__init__()
         self.normalized_shape = size_of((normalized_shape,), "LayerNorm: normalized_shape")
-        self.eps = eps
+        self.eps = number("LayerNorm: eps", eps)
         self.elementwise_affine = flag("LayerNorm: elementwise_affine", elementwise_affine)
         bias = flag("LayerNorm: bias", bias)
-        self.register_parameter(
-            "weight", Parameter(ones(*self.normalized_shape)) if elementwise_affine else None
-        )
-        self.register_parameter(
-            "bias",
-            Parameter(zeros(*self.normalized_shape)) if elementwise_affine and bias else None,
-        )
+        shape, affine = self.normalized_shape, self.elementwise_affine
+        self.register_parameter("weight", Parameter(ones(*shape)) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(*shape)) if affine and bias else None)
 
     def forward(self, input: Any) -> Tensor:
         """Normalise (..., *normalized_shape)."""

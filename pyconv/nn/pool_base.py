@@ -16,7 +16,9 @@ class PoolBase(Module):
     _shown: tuple[str, ...]
 
     def _checked(self, name: str, value: Any, least: int) -> Any:
-        """Check an integer or a tuple of them, and keep which it was."""
+        """Check an integer or a tuple of them, and keep which it was; one alone counts for all."""
+        if isinstance(value, (tuple, list)) and len(value) == 1:
+            value = value[0]
         ints_at_least(f"{type(self).__name__}: {name}", value, self._ndim, least)
         return value
 

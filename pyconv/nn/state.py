@@ -1,12 +1,13 @@
-"""Copying a state dict into a module."""
+"""The state dict of a module, and copying one into it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import flag
 from ..creation import as_tensor
 from ..tensor import Tensor, changed
 
@@ -16,6 +17,25 @@ class LoadResult(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+def named_state(module: Any) -> Iterator[tuple[str, Tensor]]:
+    """Yield all parameters and persistent buffers, under each of their dotted names."""
+    for path, part in module.named_modules(remove_duplicate=False):
+        for kind in (part._parameters, part._buffers):
+            for name, tensor in kind.items():
+                if tensor is not None and name not in part._not_saved:
+                    yield f"{path}.{name}" if path else name, tensor
+
+
+def collect(module: Any, state: Any, prefix: str, keep_vars: bool) -> Any:
+    """Put the state of a module into a dict."""
+    if not isinstance(prefix, str):
+        raise TypeError(f"state_dict: prefix is {prefix!r}, expected a str")
+    keep = flag("state_dict: keep_vars", keep_vars)
+    for name, tensor in named_state(module):
+        state[prefix + name] = tensor if keep else tensor.detach()
+    return state
 
 
 def load(owner: str, own: dict[str, Tensor], state_dict: Any, strict: bool) -> LoadResult:

@@ -8,7 +8,7 @@ from typing import Any
 from .. import _core
 from ..arguments import number
 from ..tensor import Tensor
-from .optimizer import Optimizer, arrays_of, check_flags, check_not_negative
+from .optimizer import Optimizer, check_flags, check_not_negative, run
 
 
 class Adam(Optimizer):
@@ -106,8 +106,9 @@ class Adam(Optimizer):
     def _step(self, params: list[Tensor], group: Mapping[str, Any], count: int) -> None:
         names = self.arrays if group["amsgrad"] else self.arrays[:2]
         states = [self.state_of(param, names) for param in params]
-        _core.adam_step(
-            *arrays_of(params),
+        run(
+            _core.adam_step,
+            params,
             [state[0] for state in states],
             [state[1] for state in states],
             [state[2] for state in states] if group["amsgrad"] else None,

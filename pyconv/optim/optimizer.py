@@ -36,7 +36,7 @@ class Optimizer:
     Raises
     ------
     ValueError
-        If there are no parameters, or one appears twice.
+        If there are no parameters, or one appears twice or cannot be changed.
     TypeError
         If something is not a Tensor.
     """
@@ -79,11 +79,17 @@ class Optimizer:
                 raise TypeError(f"params holds a {type(param).__name__}, expected Tensors")
             if not param.is_leaf:
                 raise ValueError("params holds a computed Tensor; only leaves can be trained")
+            if param.requires_grad and not (param._array.flags.behaved and param.dtype.isnative):
+                raise ValueError(
+                    f"params holds a Tensor of shape {param.shape} that is read-only, misaligned "
+                    "or of foreign byte order, expected one that can be changed"
+                )
             if param in known:
                 raise ValueError(f"params holds a Tensor of shape {param.shape} twice")
             known.add(param)
             params.append(param)
-        settings = {**self.defaults, **group, "params": params}
+        own = {**self.defaults, **group, "params": params}
+        settings = {name: _plain(value) for name, value in own.items()}
         self.check(settings)
         self.param_groups.append(settings)
 
@@ -131,7 +137,8 @@ class Optimizer:
         """Check the settings again if one is not what it was at the last step."""
         settings = [value for group in self.param_groups for value in group.values()]
         for group in self.param_groups:  # a list of betas may change and be the same list
-            settings += group.get("betas", ())
+            betas = group.get("betas")
+            settings += betas if isinstance(betas, (tuple, list)) else ()
         known = self._checked
         if len(settings) == len(known) and not any(map(is_not, settings, known)):
             return
@@ -199,7 +206,7 @@ class Optimizer:
             }
             for number, part in state.items()
         }
-        settings = [{n: v for n, v in new.items() if n != "params"} for new in groups]
+        settings = [{n: _plain(v) for n, v in new.items() if n != "params"} for new in groups]
         for group, new in zip(self.param_groups, settings):
             self.check({**group, **new})
         for group, new in zip(self.param_groups, settings):
@@ -210,7 +217,8 @@ class Optimizer:
         """Check and copy a part of the state of a parameter."""
         if name in self.arrays:
             kind = f"a {type(value).__name__}"
-            if isinstance(value, Tensor):
+            if hasattr(value, "__array__"):
+                value = Tensor(np.asarray(value))
                 kind = f"of shape {value.shape} and {value.dtype}"
             if kind != f"of shape {param.shape} and {param.dtype}":
                 raise ValueError(
@@ -218,8 +226,10 @@ class Optimizer:
                     f"shape {param.shape} and {param.dtype}"
                 )
         elif name in self.counts:
-            value = integer(f"load_state_dict: {name}", value, 0)
-        return Tensor(np.array(value._array)) if isinstance(value, Tensor) else value
+            value = _plain(value)  # PyTorch counts in float32
+            whole = isinstance(value, float) and value.is_integer()
+            value = integer(f"load_state_dict: {name}", int(value) if whole else value, 0)
+        return Tensor(value._array.copy()) if isinstance(value, Tensor) else value
 
     def state_of(self, param: Tensor, names: Iterable[str]) -> list[Array]:
         """Return the arrays that are kept of a parameter; zeros, at first, of its shape."""
@@ -245,9 +255,20 @@ class Optimizer:
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
 
-def arrays_of(params: list[Tensor]) -> tuple[list[Array], list[Array]]:
-    """Return the arrays of parameters and of their gradients."""
-    return [p._array for p in params], [p.grad._array for p in params]  # type: ignore[union-attr]
+def run(kernel: Callable[..., None], params: list[Tensor], *rest: Any) -> None:
+    """Call a kernel with the arrays of parameters, or copies in C order, and of their gradients."""
+    arrays = [np.asarray(param._array, order="C") for param in params]
+    kernel(arrays, [param.grad._array for param in params], *rest)  # type: ignore[union-attr]
+    for param, array in zip(params, arrays):
+        if array is not param._array:
+            np.copyto(param._array, array)
+
+
+def _plain(value: Any) -> Any:
+    """Return the numbers of an array or a Tensor; of a list, a copy."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return list(value) if isinstance(value, list) else value
 
 
 def check_not_negative(owner: str, group: Mapping[str, Any], *names: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import _core
 from ..tensor import Tensor
-from .optimizer import Optimizer, arrays_of, check_flags, check_not_negative
+from .optimizer import Optimizer, check_flags, check_not_negative, run
 
 
 class RMSprop(Optimizer):
@@ -93,8 +93,9 @@ class RMSprop(Optimizer):
         names += ["grad_avg"] if group["centered"] else []
         states = [self.state_of(param, names) for param in params]
         kept = dict(zip(names, map(list, zip(*states))))
-        _core.rmsprop_step(
-            *arrays_of(params),
+        run(
+            _core.rmsprop_step,
+            params,
             kept.get("square_avg", []),
             kept.get("momentum_buffer"),
             kept.get("grad_avg"),

@@ -8,7 +8,7 @@ from typing import Any
 from .. import _core
 from ..arguments import number
 from ..tensor import Tensor
-from .optimizer import Optimizer, arrays_of, check_flags, check_not_negative
+from .optimizer import Optimizer, check_flags, check_not_negative, run
 
 
 class SGD(Optimizer):
@@ -102,8 +102,9 @@ class SGD(Optimizer):
 
     def _step(self, params: list[Tensor], group: Mapping[str, Any], first: bool) -> None:
         buffers = [self.state_of(p, self.arrays)[0] for p in params] if group["momentum"] else None
-        _core.sgd_step(
-            *arrays_of(params),
+        run(
+            _core.sgd_step,
+            params,
             buffers,
             group["lr"],
             group["momentum"],

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from ..config import set_num_threads
+from ..data.files import regular_file
 from ..random import manual_seed
 from ..terminal import above, check_outputs
 from . import (
@@ -50,9 +51,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         command = commands.add_parser(name, help=help, description=help)
         task.add_arguments(command)
         add = command.add_argument
-        add("--seed", type=above(-1, int), default=0, metavar="N", help="of all random numbers")
+        add("--seed", type=above(-1, int), default=0, metavar="N", help="random seed; default 0")
         add("--threads", type=above(0, int), metavar="N", help="default: all cores of the process")
-        add("--log", metavar="FILE", help="write the measures of each epoch as CSV")
+        add("--log", metavar="FILE", help="write the results as CSV")
         add("--plot", metavar="FILE", help="draw a picture of the results (needs matplotlib)")
 
 
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     for name, value in options.items():
         if value == math.inf:
             raise ValueError(f"train: --{name.replace('_', '-')} is inf, expected a finite number")
+    if options.get("save"):
+        regular_file("train", options["save"])
     check_outputs(options.get("save"), args.log, plot=args.plot)
     if args.threads:
         set_num_threads(args.threads)

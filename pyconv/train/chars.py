@@ -27,10 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cell", choices=["LSTM", "GRU", "RNN"], default="LSTM", help="default: %(default)s")
     add("--hidden", type=above(0, int), default=256, metavar="N", help="units; default 256")
     add("--layers", type=above(0, int), default=2, metavar="N", help="default 2")
-    add("--length", type=above(0, int), default=100, metavar="N", help="steps that a gradient goes")
+    help = "steps that a gradient goes; default 100"
+    add("--length", type=above(0, int), default=100, metavar="N", help=help)
     add("--dropout", type=float, default=0.0, metavar="P", help="between layers; default 0")
-    add("--temperature", type=above(0, float), default=0.8, metavar="T", help="of the samples")
-    add("--sample", type=above(-1, int), default=200, metavar="N", help="characters after an epoch")
+    help = "of the samples; default 0.8"
+    add("--temperature", type=above(0, float), default=0.8, metavar="T", help=help)
+    help = "characters after an epoch; default 200"
+    add("--sample", type=above(-1, int), default=200, metavar="N", help=help)
     training_arguments(parser, epochs=10, batch_size=32, lr=0.002)
 
 
@@ -131,6 +134,9 @@ def sample(model: nn.Module, count: int, temperature: float) -> list[int]:
         for _ in range(count):
             scores, state = model(np.array([[number]]), state)
             shares = F.softmax(scores[0, 0] / temperature, 0).numpy().astype(float)
-            number = int(random.choice(len(shares), p=shares / shares.sum()))
+            if np.isfinite(shares).all():
+                number = int(random.choice(len(shares), p=shares / shares.sum()))
+            else:  # next to no temperature, or no finite scores
+                number = int(scores[0, 0].argmax().item())
             written.append(number)
     return written

@@ -41,7 +41,7 @@ def load_tree(path: str) -> Any:
     tensors = load(path)
     try:
         return _with_tensors(json.loads(bytes(tensors[REST].numpy())), tensors)
-    except (KeyError, ValueError):
+    except (KeyError, RecursionError, TypeError, ValueError):
         raise ValueError(f"{path} is no checkpoint of pyconv train") from None
 
 

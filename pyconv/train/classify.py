@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from .. import functional as F
 from .. import nn
 from ..autograd import no_grad
@@ -47,3 +50,15 @@ def held_out_accuracy(model: nn.Module, dataset: Any, batch_size: int = 1000) ->
     with no_grad():
         hits = sum(accuracy(model(x), y) * len(x) for x, y in DataLoader(dataset, batch_size))
     return hits / len(dataset)
+
+
+def deviation(runs: ArrayLike) -> float:
+    """Return the standard deviation of which some runs are a sample, by n - 1; 0 of one run.
+
+    Examples
+    --------
+    >>> deviation([1, 2, 3]), deviation([5])
+    (1.0, 0.0)
+    """
+    values = np.asarray(runs)
+    return float(values.std(ddof=len(values) > 1))

@@ -15,7 +15,7 @@ from ..models import CifarResNet, densenet_cifar
 from ..random import manual_seed
 from ..summary import summary
 from ..terminal import Progress, above
-from .classify import held_out_accuracy
+from .classify import deviation, held_out_accuracy
 from .experiment import data_arguments, fit_briefly, small_images, steps_of, write_csv
 
 Maker = Callable[[], nn.Module]
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data_arguments(parser, epochs=5)
     add = parser.add_argument
     add("--what", choices=COMPARISONS, nargs="+", default=list(COMPARISONS), help="default: all")
-    add("--seeds", type=above(0, int), default=3, metavar="N", help="trainings; %(default)s")
+    add("--seeds", type=above(0, int), default=3, metavar="N", help="trainings; default 3")
 
 
 HEAD = "comparison", "network", "parameters", "multiply-adds", "error", "deviation", "seconds"
@@ -99,7 +99,7 @@ def measure(
     seconds = (time.perf_counter() - begin) / args.seeds
     counted = summary(model, (1, *train.tensors[0].shape[1:]))
     costs = counted.parameters, counted.multiply_adds
-    return *costs, float(np.mean(errors)), float(np.std(errors)), seconds
+    return *costs, float(np.mean(errors)), deviation(errors), seconds
 
 
 def plot(path: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -99,11 +99,11 @@ def overfit(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the task's arguments."""
     add = parser.add_argument
-    layers = above(10, int)
-    add("--depths", type=layers, nargs="+", default=DEPTHS, metavar="N", help="9 n + 2 layers")
-    add("--batch-size", type=above(0, int), default=16, metavar="N", help="%(default)s")
-    add("--steps", type=above(0, int), default=100, metavar="N", help="to overfit; %(default)s")
-    add("--lr", type=above(0, float), default=0.05, metavar="RATE", help="%(default)s")
+    layers, help = above(10, int), "9 n + 2 layers; default " + " ".join(map(str, DEPTHS))
+    add("--depths", type=layers, nargs="+", default=DEPTHS, metavar="N", help=help)
+    add("--batch-size", type=above(0, int), default=16, metavar="N", help="default %(default)s")
+    add("--steps", type=above(0, int), default=100, metavar="N", help="to overfit; default 100")
+    add("--lr", type=above(0, float), default=0.05, metavar="RATE", help="default %(default)s")
     add("--memory", type=above(0, float), metavar="MB", help="for the last network's training")
 
 

@@ -80,9 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the task's arguments."""
     data_arguments(parser, epochs=2)
     add = parser.add_argument
-    add("--spaces", nargs="+", choices=SPACES, default=list(SPACES), metavar="SPACE", help="all")
-    add("--networks", type=above(0, int), default=30, metavar="N", help="of each; %(default)s")
-    add("--multiply-adds", type=above(0, float), default=1e6, metavar="N", help="%(default)s")
+    spaces = list(SPACES)
+    add("--spaces", nargs="+", choices=SPACES, default=spaces, metavar="SPACE", help="default: all")
+    add("--networks", type=above(0, int), default=30, metavar="N", help="of each; default 30")
+    add("--multiply-adds", type=above(0, float), default=1e6, metavar="N", help="default 1e6")
 
 
 def run(args: argparse.Namespace) -> None:

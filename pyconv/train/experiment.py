@@ -22,10 +22,10 @@ def data_arguments(parser: argparse.ArgumentParser, epochs: int) -> None:
     """Add what `small_images` and `fit_briefly` need."""
     add = parser.add_argument
     add("--folder", metavar="FOLDER", help="of Fashion-MNIST, seen at 14x14; default: digits, 8x8")
-    add("--train-images", type=above(0, int), default=6000, metavar="N", help="%(default)s")
-    add("--test-images", type=above(0, int), default=2000, metavar="N", help="%(default)s")
-    add("--epochs", type=above(0, int), default=epochs, metavar="N", help="%(default)s")
-    add("--lr", type=above(0, float), default=0.05, metavar="RATE", help="%(default)s")
+    add("--train-images", type=above(0, int), default=6000, metavar="N", help="default 6000")
+    add("--test-images", type=above(0, int), default=2000, metavar="N", help="default 2000")
+    add("--epochs", type=above(0, int), default=epochs, metavar="N", help="default %(default)s")
+    add("--lr", type=above(0, float), default=0.05, metavar="RATE", help="default %(default)s")
 
 
 def small_images(

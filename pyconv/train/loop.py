@@ -1,4 +1,4 @@
-"""The loop that all tasks share: progress, measures, checkpoints, and going on from them."""
+"""A training, and the loop around it: progress, measures, checkpoints, and going on from them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from .. import nn
+from ..arguments import integer, number
 from ..optim import Optimizer
 from ..random import default_generator
 from ..tensor import Tensor
@@ -174,7 +175,16 @@ class Training:
             self.scheduler.load_state_dict(state["scheduler"])
         self.carried.clear()
         self.carried.update(state["carried"])
-        default_generator().bit_generator.state = state["random"]
+        random = default_generator().bit_generator
+        if state["order"] is not None:
+            random.state = state["order"]  # only to see that it is such a state
+        random.state = state["random"]
+        integer("step", state["step"], 0, len(self.batches))
+        if not isinstance(state["history"], list):
+            raise TypeError("load_state_dict: history is no list")
+        for measures in (state["sums"], *state["history"]):
+            for name, value in measures.items():
+                number(name, value, nan=True)
         for name in STATE:
             setattr(self, name, state[name])
 
@@ -223,12 +233,12 @@ def fit(
                 epoch, seconds = len(training.history), time.perf_counter() - since
                 rate = f"{seconds:.1f} s, {speed:,.0f} {training.unit}/s"
                 progress.write(f"epoch {epoch:3}  {describe(measures)}  {rate}")
-                if comment := training.comment():
-                    progress.write(comment)
                 if args.log:
                     row = {"epoch": epoch, "lr": lr, **measures, "seconds": seconds}
                     append_row(args.log, row, new=epoch == 1)
             saved = _save(training, args, options)
+            if not training.step and (comment := training.comment()):
+                progress.write(comment)
     if args.plot and training.history:
         (draw or plot_history)(args.plot, training)
     if interrupted.is_set():
@@ -253,7 +263,10 @@ def _resume(training: Training, args: argparse.Namespace, options: Mapping[str, 
             raise ValueError(
                 f"--{option} is {value}, but {args.resume} was made with {was.get(name)}"
             )
-    training.load_state_dict(state)
+    try:
+        training.load_state_dict(state)
+    except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError):
+        raise ValueError(f"{args.resume} is no checkpoint of pyconv train") from None
     print(f"{args.resume}: after epoch {done}, step {training.step}")
 
 
@@ -346,9 +359,9 @@ def plot_curves(figure: Any, training: Training) -> None:
     left = figure.subplots()
     right = left.twinx()
     epochs = range(1, len(training.history) + 1)
-    for number, name in enumerate(training.history[0]):
+    for i, name in enumerate(training.history[0]):
         values = [measures[name] for measures in training.history]
         axes = right if is_share(name) else left
-        axes.plot(epochs, values, f"C{number}", label=name)
+        axes.plot(epochs, values, f"C{i}", label=name)
     left.set(xlabel="epoch", yscale="log")
     figure.legend(loc="outside upper center", ncols=len(training.history[0]))

@@ -14,7 +14,7 @@ from .. import data, nn, optim
 from ..creation import from_numpy
 from ..random import manual_seed
 from ..terminal import Progress, above
-from .classify import cross_entropy_of, held_out_accuracy
+from .classify import cross_entropy_of, deviation, held_out_accuracy
 from .loop import Training, append_row, read_rows
 
 # Per cent in order and shuffled: Greydanus and Kobak, arXiv:2011.14439, the first table.
@@ -138,7 +138,7 @@ def print_table(results: dict[tuple[str, str], list[float]]) -> None:
     print("| model | order | accuracy | published |\n| --- | --- | ---: | ---: |")
     for (model, order), accuracies in results.items():
         percent = 100 * np.array(accuracies)
-        ours = f"{percent.mean():.1f} ± {percent.std(ddof=len(percent) > 1):.1f}"
+        ours = f"{percent.mean():.1f} ± {deviation(percent):.1f}"
         print(f"| {model} | {order} | {ours} | {PUBLISHED[model][ORDERS.index(order)]} |")
 
 
@@ -151,7 +151,7 @@ def plot(path: str, results: dict[tuple[str, str], list[float]]) -> None:
     for i, ((model, order), accuracies) in enumerate(results.items()):
         percent = 100 * np.array(accuracies)
         color = f"C{ORDERS.index(order)}"
-        axes.bar(i, percent.mean(), yerr=percent.std(), color=color)
+        axes.bar(i, percent.mean(), yerr=deviation(percent), color=color)
         published = PUBLISHED[model][ORDERS.index(order)]
         axes.hlines(published, i - 0.4, i + 0.4, "black", "dashed")
     axes.set_xticks(range(len(results)), [f"{model}\n{order}" for model, order in results])

@@ -84,10 +84,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the task's arguments."""
     data_arguments(parser, epochs=5)
     add = parser.add_argument
-    add("--depth", type=above(10, int), default=20, metavar="N", help="9 n + 2 layers; %(default)s")
-    add("--points", type=above(1, int), default=21, metavar="N", help="on a side; %(default)s")
-    add("--images", type=above(0, int), default=256, metavar="N", help="of a loss; %(default)s")
-    add("--reach", type=above(0, float), default=1.0, metavar="X", help="%(default)s")
+    add("--depth", type=above(10, int), default=20, metavar="N", help="9 n + 2 layers; default 20")
+    add("--points", type=above(1, int), default=21, metavar="N", help="on a side; default 21")
+    add("--images", type=above(0, int), default=256, metavar="N", help="of a loss; default 256")
+    add("--reach", type=above(0, float), default=1.0, metavar="X", help="default %(default)s")
 
 
 def run(args: argparse.Namespace) -> None:

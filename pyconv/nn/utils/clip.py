@@ -102,10 +102,11 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> w.grad
     tensor([ 2., -1.])
     """
-    if number("clip_grad_value_: clip_value", clip_value) < 0:
+    bound = number("clip_grad_value_: clip_value", clip_value)
+    if bound < 0:
         raise ValueError(f"clip_grad_value_: clip_value is {clip_value!r}, must not be negative")
     for grad in _gradients("clip_grad_value_", parameters):
-        np.clip(grad._array, -clip_value, clip_value, out=grad._array)
+        np.clip(grad._array, -bound, bound, out=grad._array)
         changed(grad)
 
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
-from ...arguments import flag, integer, number, one_of
+from ...arguments import flag, integer, number, one_of, probability
 from ..optimizer import Optimizer
 from .scheduler import LRScheduler, check_optimizer
 
@@ -86,17 +86,15 @@ class OneCycleLR(LRScheduler):
             raise ValueError(
                 "OneCycleLR: total_steps is None, expected an int, or epochs and steps_per_epoch"
             )
-        if not 0 <= number("OneCycleLR: pct_start", pct_start) <= 1:
-            raise ValueError(f"OneCycleLR: pct_start is {pct_start!r}, must be in [0, 1]")
-        for name, factor in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
-            if not number(f"OneCycleLR: {name}", factor) > 0:
-                raise ValueError(f"OneCycleLR: {name} is {factor!r}, must be positive")
-        total_steps = self.total_steps = integer("OneCycleLR: total_steps", total_steps, 1)
+        self.pct_start = probability("OneCycleLR: pct_start", pct_start)
+        div_factor = _positive("div_factor", div_factor)
+        final_div_factor = _positive("final_div_factor", final_div_factor)
+        self.total_steps = integer("OneCycleLR: total_steps", total_steps, 1)
         self.anneal_strategy = one_of(
             "OneCycleLR: anneal_strategy", anneal_strategy, ("cos", "linear")
         )
         self.cycle_momentum = flag("OneCycleLR: cycle_momentum", cycle_momentum)
-        self.phases = _phases(total_steps, pct_start, flag("OneCycleLR: three_phase", three_phase))
+        self.three_phase = flag("OneCycleLR: three_phase", three_phase)
         if last_epoch == -1:
             for group, peak in zip(optimizer.param_groups, _each("max_lr", optimizer, max_lr)):
                 group["initial_lr"] = peak / div_factor
@@ -107,8 +105,7 @@ class OneCycleLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _prepare_momentum(self, optimizer: Any, base: Any, top: Any, last_epoch: int) -> None:
-        self.use_beta1 = "betas" in optimizer.defaults
-        if not self.use_beta1 and "momentum" not in optimizer.defaults:
+        if not optimizer.defaults.keys() & {"betas", "momentum"}:
             raise ValueError("OneCycleLR: cycle_momentum needs an optimizer with momentum or betas")
         if last_epoch == -1:
             bases = _each("base_momentum", optimizer, base)
@@ -118,7 +115,7 @@ class OneCycleLR(LRScheduler):
                 self._set_momentum(group, high)
 
     def _set_momentum(self, group: dict[str, Any], momentum: float) -> None:
-        if self.use_beta1:
+        if "betas" in group:
             group["betas"] = (momentum, *group["betas"][1:])
         else:
             group["momentum"] = momentum
@@ -132,13 +129,18 @@ class OneCycleLR(LRScheduler):
         number = self.last_epoch
         if number > self.total_steps:
             raise ValueError(f"OneCycleLR: step {number} of a cycle of {self.total_steps}")
-        ends = [end for end, _, _ in self.phases]
+        phases = _phases(self.total_steps, self.pct_start, self.three_phase)
+        ends = [end for end, _, _ in phases]
         which = min(bisect_left(ends, number), len(ends) - 1)  # one step beyond stays in the last
-        end, rates, momenta = self.phases[which]
+        end, rates, momenta = phases[which]
         start = ends[which - 1] if which else 0.0
         share = (number - start) / (end - start) if end != start else 1.0
         result = []
         for group in self.optimizer.param_groups:
+            if missing := {*rates, *(momenta if self.cycle_momentum else ())} - group.keys():
+                raise ValueError(
+                    f"OneCycleLR: a group has no {min(missing)!r}, it was added after the schedule"
+                )
             result.append(self._between(group[rates[0]], group[rates[1]], share))
             if self.cycle_momentum:
                 self._set_momentum(
@@ -162,6 +164,13 @@ def _phases(total: int, rising: float, three: bool) -> list[tuple[float, Any, An
         (2 * rising * total - 2, ("max_lr", "initial_lr"), ("base_momentum", "max_momentum")),
         (total - 1, ("initial_lr", "min_lr"), ("max_momentum", "max_momentum")),
     ]
+
+
+def _positive(name: str, value: Any) -> float:
+    result = number(f"OneCycleLR: {name}", value)
+    if not result > 0:
+        raise ValueError(f"OneCycleLR: {name} is {value!r}, must be positive")
+    return result
 
 
 def _each(name: str, optimizer: Optimizer, value: Any) -> list[float]:

@@ -69,19 +69,15 @@ class ReduceLROnPlateau:
     ) -> None:
         check_optimizer(self, optimizer)
         what = "ReduceLROnPlateau: {}".format
-        if not number(what("factor"), factor) < 1:
+        self.factor = number(what("factor"), factor)
+        if not self.factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor is {factor}, must be below 1")
-        count = len(optimizer.param_groups)
-        self.min_lrs = list(min_lr) if isinstance(min_lr, Sequence) else [min_lr] * count
-        if len(self.min_lrs) != count:
-            raise ValueError(
-                f"ReduceLROnPlateau: min_lr has {len(self.min_lrs)} values for {count} groups"
-            )
-        for least in self.min_lrs:
-            number(what("min_lr"), least)
+        each = min_lr if isinstance(min_lr, Sequence) else None
+        self.min_lrs = [number(what("min_lr"), least) for least in each or ()]
+        self.default_min_lr = number(what("min_lr"), min_lr) if each is None else None
         self.optimizer = optimizer
+        self._limit_all()
         self.mode = one_of(what("mode"), mode, ("min", "max"))
-        self.factor = factor
         self.patience = integer(what("patience"), patience, 0)
         self.threshold = number(what("threshold"), threshold)
         self.threshold_mode = one_of(what("threshold_mode"), threshold_mode, ("rel", "abs"))
@@ -95,8 +91,10 @@ class ReduceLROnPlateau:
 
     def step(self, metrics: Any) -> None:
         """Note a measure, and lower the rates if it is time."""
-        metrics = metrics.item() if isinstance(metrics, (Tensor, np.ndarray)) else metrics
+        if isinstance(metrics, (Tensor, np.ndarray)) and math.prod(metrics.shape) == 1:
+            metrics = metrics.item()
         value = number("ReduceLROnPlateau: metrics", metrics, nan=True)
+        self._limit_all()
         self.last_epoch += 1
         if self._is_better(value):
             self.best = value
@@ -120,6 +118,14 @@ class ReduceLROnPlateau:
             bound = self.best + sign * self.threshold
         return value < bound if self.mode == "min" else value > bound
 
+    def _limit_all(self) -> None:
+        """Give groups that were added their least rate."""
+        have, count = len(self.min_lrs), len(self.optimizer.param_groups)
+        if self.default_min_lr is not None:
+            self.min_lrs = self.min_lrs + [self.default_min_lr] * (count - have)
+        elif have != count:
+            raise ValueError(f"ReduceLROnPlateau: min_lr has {have} values for {count} groups")
+
     def _reduce(self) -> None:
         for group, least in zip(self.optimizer.param_groups, self.min_lrs):
             lower = max(group["lr"] * self.factor, least)
@@ -136,5 +142,4 @@ class ReduceLROnPlateau:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
-        check_state(self, state_dict)
-        self.__dict__.update(state_dict)
+        self.__dict__.update(check_state(self, state_dict))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...arguments import flag, integer, number, one_of
+from ...arguments import flag, integer, number, one_of, probability
 from ..optimizer import Optimizer
 
 
@@ -61,6 +62,11 @@ class LRScheduler:
         """Compute the rates with which a schedule starts, or goes on after a restart."""
         return self.get_lr()
 
+    def begin(self) -> None:
+        """Begin as the next of a sequence, whatever was before."""
+        self.last_epoch = 0
+        self.set(self.first_lr())
+
     def start(self) -> None:
         """Do the step that every schedule begins with."""
         self.last_epoch += 1
@@ -97,8 +103,7 @@ class LRScheduler:
         ValueError, TypeError
             If it is no state of such a schedule; nothing is changed then.
         """
-        check_state(self, state_dict)
-        self.__dict__.update(state_dict)
+        self.__dict__.update(check_state(self, state_dict))
 
 
 # Of the integers in a state, what they are at least.
@@ -121,30 +126,40 @@ WORDS = {
 }
 
 
-def check_state(owner: Any, state_dict: Any) -> None:
-    """Raise TypeError or ValueError for what is no state of the owner's kind."""
+# Which PyTorch's schedules have besides.
+PASSED_OVER = {"_step_count", "_is_initial", "_get_lr_called_within_step", "verbose", "mode_worse"}
+
+
+def check_state(owner: Any, state_dict: Any) -> dict[str, Any]:
+    """Return a state of the owner's kind; TypeError or ValueError for what is none."""
     name = type(owner).__name__
     if not isinstance(state_dict, Mapping):
         kind = type(state_dict).__name__
         raise TypeError(f"{name}.load_state_dict: state_dict is a {kind}, expected a dict")
     own = owner.state_dict().keys()
-    if state_dict.keys() != own:
+    state = {key: value for key, value in state_dict.items() if key not in PASSED_OVER}
+    if isinstance(state.get("milestones"), Counter):  # PyTorch's
+        state["milestones"] = sorted(state["milestones"].elements())
+    if state.keys() != own:
         raise ValueError(
-            f"{name}.load_state_dict: state_dict has {list(state_dict)}, expected {list(own)}"
+            f"{name}.load_state_dict: state_dict has {list(state)}, expected {list(own)}"
         )
-    for key, value in state_dict.items():
+    for key, value in state.items():
         if key == "schedulers":
             count, what = len(owner.schedulers), f"{name}.load_state_dict: "
             _check_list(f"{what}schedulers", value, count)
-            _check_list(f"{what}milestones", state_dict["milestones"], count - 1)
-            for one, state in zip(owner.schedulers, value):
-                check_state(one, state)
+            _check_list(f"{what}milestones", state["milestones"], count - 1)
+            for one, part in zip(owner.schedulers, value):
+                check_state(one, part)
         else:
             _check_value(f"{name}.load_state_dict: {key}", key, value, getattr(owner, key))
+    return state
 
 
 def _check_value(what: str, key: str, value: Any, present: Any) -> None:
     """Raise TypeError or ValueError for a value that cannot stand in the place of the present."""
+    if key == "default_min_lr" and value is None:
+        return
     if key in LEAST:
         integer(what, value, LEAST[key])
     elif key == "milestones":
@@ -152,7 +167,9 @@ def _check_value(what: str, key: str, value: Any, present: Any) -> None:
             integer(f"an entry of {what}", time)
     elif isinstance(present, bool):
         flag(what, value)
-    elif isinstance(present, (int, float)):
+    elif key == "pct_start":
+        probability(what, value)
+    elif present is None or isinstance(present, (int, float)):
         number(what, value)
     elif isinstance(present, str):
         one_of(what, value, WORDS.get(key, (present,)))

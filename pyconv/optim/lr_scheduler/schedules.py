@@ -134,12 +134,12 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        if not 0 < number("LinearLR: start_factor", start_factor) <= 1:
+        self.start_factor = number("LinearLR: start_factor", start_factor)
+        self.end_factor = number("LinearLR: end_factor", end_factor)
+        if not 0 < self.start_factor <= 1:
             raise ValueError(f"LinearLR: start_factor is {start_factor}, must be in (0, 1]")
-        if not 0 <= number("LinearLR: end_factor", end_factor) <= 1:
+        if not 0 <= self.end_factor <= 1:
             raise ValueError(f"LinearLR: end_factor is {end_factor}, must be in [0, 1]")
-        self.start_factor = start_factor
-        self.end_factor = end_factor
         self.total_iters = integer("LinearLR: total_iters", total_iters, 0)
         super().__init__(optimizer, last_epoch)
 
@@ -295,14 +295,20 @@ class SequentialLR(LRScheduler):
         running.start()
         self._last_lr = running.get_last_lr()
 
+    def begin(self) -> None:
+        """Begin as the next of a sequence, whatever was before."""
+        self.last_epoch = 0
+        running = self.schedulers[bisect_right(self.milestones, 0)]
+        running.begin()
+        self._last_lr = running.get_last_lr()
+
     def step(self) -> None:
         """Give the optimizer its next rates."""
         self.last_epoch += 1
         number = bisect_right(self.milestones, self.last_epoch)
         running = self.schedulers[number]
         if number > 0 and self.milestones[number - 1] == self.last_epoch:
-            running.last_epoch = 0
-            running.set(running.first_lr())
+            running.begin()
         else:
             running.step()
         self._last_lr = running.get_last_lr()
@@ -314,10 +320,10 @@ class SequentialLR(LRScheduler):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
-        check_state(self, state_dict)
-        for one, state in zip(self.schedulers, state_dict["schedulers"]):
-            one.load_state_dict(state)
-        self.__dict__.update({**state_dict, "schedulers": self.schedulers})
+        state = check_state(self, state_dict)
+        for one, part in zip(self.schedulers, state["schedulers"]):
+            one.load_state_dict(part)
+        self.__dict__.update({**state, "schedulers": self.schedulers})
 
 
 def _times(name: str, value: Any) -> list[int]:
