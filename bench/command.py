@@ -30,7 +30,8 @@ PEERS = {
 }
 MODE_HELP = "images in C order in and out (plain, the default), or as inside a network (carried)"
 ROUNDS = 7
-SECONDS, QUICK_SECONDS = 0.5, 0.03  # per row and library
+SECONDS, QUICK_SECONDS = 0.5, 0.03
+SECONDS_HELP = f"per row and library; default {SECONDS}, with --quick {QUICK_SECONDS}"
 PEAK_ROUNDS, PEAK_SECONDS = 8, 0.1
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--algorithm", metavar="NAME", help="force it, and leave out ops without it")
     add("--regret", action="store_true", help="time every algorithm, and compare the one chosen")
     add("--peers", metavar="A,B", help=f"of {','.join(PEERS)}; default: those installed")
-    add("--seconds", type=above(0, float), metavar="S", help="per row and library, default 0.5")
+    add("--seconds", type=above(0, float), metavar="S", help=SECONDS_HELP)
     add("--json", metavar="FILE", help="save everything, with the raw rounds")
     add("--csv", metavar="FILE", help="save the table")
     add("--markdown", metavar="FILE", help="save the table for a page of docs")

@@ -42,7 +42,7 @@ UNPOOLS = {f"max_unpool{n}d": n for n in RANKS}
 RESIZE = {"interpolate", *UNPOOLS}
 MOVING = {"unfold", "fold", "pad", "pixel_shuffle", "pixel_unshuffle"}  # and adding at most
 
-RECURRENT = {"rnn", "lstm", "gru"}  # over (steps, batch, features), from zeros, without biases
+RECURRENT = ("rnn", "lstm", "gru")  # over (steps, batch, features), from zeros, without biases
 ELEMENTS: dict[str, set[str]] = {
     **{op: set() for op in ("abs", "exp", "log", "neg", "sqrt", "sigmoid", "tanh")},
     **{op: set() for op in ("relu", "relu6", "silu", "hardsigmoid", "hardswish")},

@@ -18,7 +18,7 @@ def set_num_threads(n: int) -> None:
     Raises
     ------
     ValueError
-        If `n` is below 1.
+        If `n` is below 1 or above 1024.
     TypeError
         If `n` is not an integer.
 
@@ -47,7 +47,14 @@ def get_num_threads() -> int:
 
 
 def memory_stats() -> dict[str, int]:
-    """Return the bytes of results in use now and at most, and of memory kept for later results.
+    """Return what results and scratch memory take, and how often memory was used again.
+
+    Returns
+    -------
+    dict of str to int
+        ``allocated_bytes`` in use now and ``peak_bytes`` at most; ``cached_bytes`` kept for later
+        results, never more than ``cache_limit_bytes``; ``hits`` and ``misses``, the numbers of
+        blocks that were kept ones, and that the system was asked for.
 
     Examples
     --------
@@ -97,9 +104,10 @@ def set_precision(precision: str) -> None:
     Parameters
     ----------
     precision : {"fast", "strict"}
-        "fast", the default, allows Winograd's convolution: some two to eight times the rounding
-        error of the sum that defines a convolution, and no exact results for small integers.
-        "strict" keeps to algorithms that add up the terms of the definition.
+        "fast", the default, allows Winograd's convolution: some two to five times the rounding
+        error of the sum that defines a convolution, up to ten times for filters that are neither
+        3x3 nor 5x5; no exact results for small integers; NaN reaches more outputs. "strict" keeps
+        to algorithms that add up the terms of the definition.
 
     Raises
     ------
@@ -131,18 +139,20 @@ def get_precision() -> str:
 
 
 class algorithm:
-    """Context manager: force how an op is computed, in this thread.
+    """Context manager: force how an op and its gradients are computed, in this thread.
 
     Parameters
     ----------
     **choices : str
         A name of an algorithm per op, such as ``conv2d="im2col"``; `pyconv.explain` lists them.
+        ``linear`` goes by the name ``matmul``. "direct" has no gradients: they are chosen as ever.
 
     Raises
     ------
     ValueError
         If an op or an algorithm does not exist; the message lists those that do. Inside, an op
-        raises it if the algorithm cannot compute what is asked.
+        raises it if the algorithm cannot compute what is asked, such as "direct" a transposed
+        convolution.
 
     Examples
     --------

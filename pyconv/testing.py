@@ -14,7 +14,9 @@ from pyconv import _core
 __all__ = ["WINOGRAD_SLACK", "assert_close", "force", "tolerance"]
 
 # What the results of Winograd's algorithm may err, in multiples of what a plain sum may: its
-# transforms multiply and cancel again (Barabasz et al., arXiv:1803.10986). Two to three were seen.
+# transforms multiply and cancel again (Barabasz et al., arXiv:1803.10986). Root mean squares were
+# two to five times those of im2col for 3x3 and 5x5 filters, up to ten times for others; the plain
+# sum stays well below what it may err.
 WINOGRAD_SLACK = 8.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 import pyconv
 from pyconv.cli import main
+from pyconv.train import TASKS
 
 
 def run_process(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -52,6 +54,20 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         main([*command, "--help"])
     assert exit.value.code == 0
     assert "usage: pyconv" in capsys.readouterr().out
+
+
+def test_help_is_the_same_in_every_run() -> None:
+    texts = {run_process("explain", "-h", env={"PYTHONHASHSEED": seed}).stdout for seed in "01"}
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_help_of_a_task_says_its_defaults(task: str) -> None:
+    parser = argparse.ArgumentParser()
+    TASKS[task].add_arguments(parser)
+    for action in parser._actions:
+        help = str(action.help).replace("%(default)s", "")
+        assert action.default in (None, False, argparse.SUPPRESS) or "default" in help, action.dest
 
 
 MISTAKES = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pyconv import nn
 from pyconv.cli import main
 from pyconv.design import SPACES
 from pyconv.rehearsal import peak_bytes
+from pyconv.terminal import Progress
 from pyconv.testing import force
 from pyconv.train import compare, depth, design, surface
 
@@ -123,6 +125,17 @@ def test_networks_that_are_compared_are_alike() -> None:
         with pyconv.shapes_only():
             counts = [pyconv.summary(f(), (1, 3, 14, 14)).parameters for f in networks.values()]
         assert name == "kernels" or max(counts) < 1.01 * min(counts)
+
+
+def test_deviation_is_that_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    accuracies = iter([0.5, 0.6, 0.7])
+    monkeypatch.setattr(compare, "fit_briefly", lambda *_: None)
+    monkeypatch.setattr(compare, "held_out_accuracy", lambda *_: next(accuracies))
+    data = pyconv.data.TensorDataset(np.zeros((1, 3, 8, 8), np.float32), [0])
+    args = argparse.Namespace(seed=0, seeds=3)
+    make = compare.COMPARISONS["stride"]["stride 2"]
+    *_, error, deviation, _ = compare.measure(make, data, data, args, Progress(1, ""))
+    assert (error, deviation) == pytest.approx((0.4, 0.1))
 
 
 COMMANDS = {
