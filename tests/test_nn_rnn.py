@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import pyconv
 from pyconv import nn, reference
-from pyconv.nn.utils.rnn import tbptt, unroll
 from pyconv.testing import assert_close, force
 
 LAYERS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
@@ -155,6 +154,9 @@ def test_one_sequence_without_batch(name: str, batch_first: bool) -> None:
     for i, (result, truth) in enumerate(zip(results, expected)):
         truth = truth.squeeze(1 if i else axis)
         np.testing.assert_array_equal(result.detach().numpy(), truth.detach().numpy())
+    if name != "RNN":
+        gates = layer(x, return_gates=True)[2]
+        assert [gate.shape for gate in gates] == [(6, 3 + (name == "LSTM"), 5)] * 4
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -162,10 +164,34 @@ def test_no_sequences_and_lengths_of_every_kind(name: str) -> None:
     layer = LAYERS[name](3, 5)
     output, *_ = layer(pyconv.zeros(4, 0, 3))
     assert output.shape == (4, 0, 5)
+    assert layer(pyconv.zeros(2**31 - 1, 0, 3))[0].shape == (2**31 - 1, 0, 5)
     x = pyconv.randn(4, 2, 3)
     expected = layer(x, lengths=[4, 2])[0].detach().numpy()
     for lengths in ((4, 2), np.array([4, 2], np.uint8), pyconv.tensor([4, 2])):
         np.testing.assert_array_equal(layer(x, lengths=lengths)[0].detach().numpy(), expected)
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *CELLS])
+def test_byte_order_does_not_matter(name: str) -> None:
+    module = (LAYERS | CELLS)[name](3, 5)
+    batch = (1,) if name in CELLS else (1, 1)
+    x, hx = pyconv.randn(*batch, 3), pair(name, (*batch, 5), np.random.default_rng(0))
+    states = [state.to("float32") for state in flat(hx)]
+    swapped = [state.to(">f4") for state in states]
+    for grad_mode in (pyconv.enable_grad, pyconv.no_grad):
+        with grad_mode():
+            expected, results = (
+                flat(module(x, tuple(s) if "LSTM" in name else s[0])) for s in (states, swapped)
+            )
+        for result, truth in zip(results, expected, strict=True):
+            np.testing.assert_array_equal(result.detach().numpy(), truth.detach().numpy())
+
+
+def test_all_weights() -> None:
+    layer = nn.LSTM(3, 5, num_layers=2, bidirectional=True, bias=False, proj_size=2)
+    layer.flatten_parameters()
+    assert [len(weights) for weights in layer.all_weights] == [3] * 4
+    assert [w for weights in layer.all_weights for w in weights] == list(layer.parameters())
 
 
 def test_dropout_is_between_layers_and_in_training() -> None:
@@ -232,6 +258,15 @@ def test_reset_before_the_product() -> None:
 # ---- bad input ---------------------------------------------------------------------------------
 
 X = np.ones((4, 2, 3), np.float32)
+
+
+class Packed(NamedTuple):
+    """As PyTorch packs sequences."""
+
+    data: Any
+    batch_sizes: Any
+
+
 BAD: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"input_size": 0}, {}, "input_size", "0"),
     ({"hidden_size": 0}, {}, "hidden_size", "0"),
@@ -240,6 +275,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"hidden_size": None}, {}, "hidden_size", "None"),
     ({"num_layers": 0}, {}, "num_layers", "0"),
     ({"num_layers": True}, {}, "num_layers", "True"),
+    ({"num_layers": 2**31 - 1}, {}, "num_layers", "at most 10000"),
     ({"dropout": 1.5}, {}, "dropout", "1.5"),
     ({"dropout": float("nan")}, {}, "dropout", "nan"),
     ({"dropout": "a"}, {}, "dropout", "a"),
@@ -247,6 +283,9 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({}, {"input": X[0, 0]}, "input", "(3,)"),
     ({}, {"input": X[None]}, "input", "(1, 4, 2, 3)"),
     ({}, {"input": X[:0]}, "input", "(0, 2, 3)"),
+    ({}, {"input": pyconv.zeros(2**59, 0, 3)}, "input", str(2**59)),
+    ({}, {"input": (pyconv.zeros(4, 2, 3), None)}, "input", "tuple that holds Tensors"),
+    ({}, {"input": Packed(X, [4, 3])}, "lengths", "Packed"),
     ({"batch_first": True}, {"input": X[:, :0]}, "input", "(4, 0, 3)"),
     ({}, {"input": None}, "input", "None"),
     ({}, {"input": X.astype(np.int64)}, "input", "int64"),
@@ -318,6 +357,8 @@ def test_an_lstm_needs_both_states(module: Any) -> None:
         (lambda: nn.GRUCell(3, 5)(X[0], np.ones((2, 4), np.float32)), "(2, 4)"),
         (lambda: nn.GRUCell(3, 5)(X[0], np.ones((2, 5))), "float64"),
         (lambda: nn.LSTMCell(3, 5)(X[0, :, :2]), "(2, 2)"),
+        (lambda: nn.GRU(3, 5, reset_after=False)(pyconv.zeros(2**24 + 1, 0, 3)), "one by one"),
+        (lambda: nn.Sequential(nn.LSTM(3, 5), nn.Linear(5, 2))(X), "tuple that holds Tensors"),
     ],
 )
 def test_other_mistakes(make: Any, shown: str) -> None:
@@ -330,71 +371,3 @@ def test_a_gradient_of_wrong_shape() -> None:
     output, _ = nn.GRU(3, 5)(X)
     with pytest.raises(ERRORS):
         output.backward(np.ones((4, 2, 4), np.float32))
-
-
-# ---- written out, and over windows of steps ----------------------------------------------------
-
-
-@pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize("name", LAYERS)
-def test_unrolled_is_the_same_network(name: str, batch_first: bool) -> None:
-    layer = LAYERS[name](3, 5, num_layers=2, batch_first=batch_first).to("float64")
-    net, rng = unroll(layer, 6), np.random.default_rng(0)
-    x = pyconv.tensor(rng.standard_normal((2, 6, 3) if batch_first else (6, 2, 3)))
-    for hx in (None, pair(name, (2, 2, 5), rng)):
-        gradients = []
-        for module in (net, layer):
-            layer.zero_grad()
-            results = flat(module(x, hx))
-            sum((result * result).sum() for result in results).backward()
-            gradients.append([p.grad.numpy() for p in layer.parameters()])
-            gradients[-1] += [result.detach().numpy() for result in results]
-        for a, b in zip(*gradients, strict=True):
-            assert_close(a, b, 12 * 8)
-    assert {id(p) for p in net.parameters()} == {id(p) for p in layer.parameters()}
-
-
-@pytest.mark.parametrize("k1", [3, 4, 10, 12])
-@pytest.mark.parametrize("name", LAYERS)
-def test_truncated_backpropagation(name: str, k1: int) -> None:
-    """From the first state on it is backpropagation through time; cut, it starts at a state."""
-    layer = LAYERS[name](3, 5).to("float64")
-    x = pyconv.tensor(np.random.default_rng(0).standard_normal((10, 2, 3)))
-    whole, _ = layer(x)
-    for times in (1, 2, 4):
-        for steps, output in tbptt(layer, x, k1, times * k1):
-            layer.zero_grad()
-            (output * output).sum().backward()
-            found = [p.grad.numpy() for p in layer.parameters()]
-            assert_close(output.detach().numpy(), whole[steps].detach().numpy(), 80)
-            begin = max(0, steps.start - (times - 1) * k1)
-            state = None
-            if begin:
-                with pyconv.no_grad():
-                    _, state = layer(x[:begin])
-            layer.zero_grad()
-            expected = layer(x[begin : steps.stop], state)[0][steps.start - begin :]
-            (expected * expected).sum().backward()
-            for parameter, grad in zip(layer.parameters(), found, strict=True):
-                assert_close(grad, parameter.grad.numpy(), 200)
-
-
-@pytest.mark.parametrize(
-    ("call", "shown"),
-    [
-        (lambda: unroll(nn.GRU(3, 5, bidirectional=True), 2), "bidirectional"),
-        (lambda: unroll(nn.LSTM(3, 5, proj_size=2), 2), "proj_size"),
-        (lambda: unroll(nn.GRU(3, 5, reset_after=False), 2), "reset_after"),
-        (lambda: unroll(nn.GRU(3, 5), 0), "T is 0"),
-        (lambda: unroll(nn.Linear(3, 5), 2), "Linear"),
-        (lambda: unroll(nn.GRU(3, 5), 2)(X), "(4, 2, 3)"),
-        (lambda: next(tbptt(nn.GRU(3, 5, bidirectional=True), X, 2)), "bidirectional"),
-        (lambda: next(tbptt(nn.GRU(3, 5), X, 0)), "k1 is 0"),
-        (lambda: next(tbptt(nn.GRU(3, 5), X, 2, 3)), "k2 is 3"),
-        (lambda: next(tbptt(nn.GRU(3, 5), X[0], 2)), "(2, 3)"),
-    ],
-)
-def test_windows_that_cannot_be(call: Any, shown: str) -> None:
-    with pytest.raises(ERRORS) as caught:
-        call()
-    assert shown in str(caught.value), caught.value

@@ -11,6 +11,7 @@ from test_nn_rnn import CELLS, ERRORS, LAYERS, flat
 
 import pyconv
 from pyconv import nn
+from pyconv.testing import assert_close
 
 MODULES = {**LAYERS, **CELLS, "relu": lambda *sizes: nn.RNN(*sizes, nonlinearity="relu")}
 
@@ -85,7 +86,7 @@ def test_mistakes_are_explained(name: str) -> None:
             with pytest.raises(ERRORS):
                 module(bad)
         if "LSTM" in name:
-            for hx in (good, (good,), (good, None), (None, good)):
+            for hx in (good, (good,), (good, None), (None, good), (None, None)):
                 with pytest.raises(ERRORS):
                     module(x, hx)
 
@@ -96,3 +97,35 @@ def test_a_replaced_weight_counts_at_once() -> None:
         before = cell(x).numpy()
         cell.weight_ih = nn.Parameter(-cell.weight_ih)
         assert (cell(x).numpy() != before).any()
+
+
+@pytest.mark.parametrize("grad_mode", [pyconv.enable_grad, pyconv.no_grad])
+@pytest.mark.parametrize("name", MODULES)
+def test_weights_may_be_plain_tensors(name: str, grad_mode: Any) -> None:
+    """As those that another network computes, or that dropout has passed."""
+    module = MODULES[name](3, 5)
+    x, hx = draw(name, True, np.float32, (3, 5))
+    parameters = dict(module.named_parameters())
+    with grad_mode():
+        expected = flat(module(x, hx))
+        for key, parameter in parameters.items():
+            delattr(module, key)
+            setattr(module, key, parameter * 2.0 - parameter)
+            for result, truth in zip(flat(module(x, hx)), expected, strict=True):
+                assert_close(result.detach().numpy(), truth.detach().numpy(), 9)
+    if grad_mode is pyconv.enable_grad:
+        flat(module(x, hx))[0].sum().backward()
+        assert all(parameter.grad is not None for parameter in parameters.values())
+
+
+@pytest.mark.parametrize("grad_mode", [pyconv.enable_grad, pyconv.no_grad])
+@pytest.mark.parametrize("missing", [None, 3.0])
+@pytest.mark.parametrize("name", MODULES)
+def test_a_missing_bias_is_an_error(name: str, missing: Any, grad_mode: Any) -> None:
+    module = MODULES[name](3, 5)
+    for key in [key for key, _ in module.named_parameters() if "bias" in key]:
+        delattr(module, key)
+        setattr(module, key, missing)
+    shown = "None" if missing is None else "a float"
+    with grad_mode(), pytest.raises(TypeError, match=rf"bias_ih\w* is {shown}, expected a Tensor"):
+        module(draw(name, True, np.float32, (3, 5))[0])

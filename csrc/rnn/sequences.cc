@@ -13,7 +13,7 @@ Sequences::Sequences(int64_t steps_, int64_t batch_, const int64_t* lengths, boo
                      [&](int64_t a, int64_t b) { return lengths[a] > lengths[b]; });
     for (size_t r = 0; r < order.size(); ++r) length[r] = lengths[order[r]];
   }
-  const int64_t longest = batch ? length[0] : steps;
+  const int64_t longest = batch ? length[0] : 0;
   first.reserve(size_t(longest) + 1);
   place.reserve(size_t(longest * batch));
   int64_t running = batch;

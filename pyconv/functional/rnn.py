@@ -58,7 +58,7 @@ class Recurrent(Function):
             _array(bias_hh),
             config.lengths,
             config.reverse,
-            bool(ctx.needs_input_grad),
+            any(ctx.needs_input_grad),
         )
         results = Tensor(output), Tensor(h_n)
         if gates is not None:
@@ -106,6 +106,9 @@ def _array(tensor: Tensor | None) -> Array | None:
 
 def _by_steps(ctx: Any, arguments: Any, grads: Any) -> list[Tensor | None]:
     """Gradients that can be differentiated again: those of the steps one by one."""
+    # Each has a place of its own in the graph, so that what goes through one of them is not counted
+    # as another's too: they may be the same tensor, or one may come from another.
+    arguments = [a if a is None else a.view(a.shape) for a in arguments]
     x, hx, cx, *weights = arguments
     if hx is None:
         hx = cx = Tensor(np.zeros((1, x.shape[-2], weights[1].shape[1]), x.dtype))
@@ -145,21 +148,25 @@ def recurrent(
 
 
 def stream_step(
-    mode: str, layer: bool, x: Any, states: Any, weights: Sequence[Tensor | None]
+    mode: str, layer: bool, x: Any, states: Any, weights: Sequence[Any], bias: bool
 ) -> list[Tensor] | None:
     """Take one step of one sequence, of a layer or a cell, where nothing is recorded.
 
-    Input and states, ``(h,)`` or ``(h, c)`` or None, are as the user gave them. Returns output (of
-    a layer), h and, for the LSTM, c. For whatever is not plain it returns None: that is left to the
-    way that checks and explains.
+    Input and states, ``(h,)`` or ``(h, c)`` or None, are as the user gave them; `bias` says whether
+    there should be one. Returns output (of a layer), h and, for the LSTM, c. For whatever is not
+    plain it returns None: that is left to the way that checks and explains.
     """
     if is_grad_enabled() or graph.observer is not None or not isinstance(x, Tensor):
+        return None
+    if (weights[2] is None) == bias:
         return None
     h = c = None
     if states is not None:
         if not isinstance(states, (tuple, list)) or len(states) != 1 + (mode == "LSTM"):
             return None
         h, c = states if mode == "LSTM" else (states[0], None)
+        if h is None:
+            return None
     arrays: list[Any] = [
         tensor._array if isinstance(tensor, Tensor) else tensor for tensor in (h, c, *weights)
     ]
@@ -168,6 +175,8 @@ def stream_step(
 
 
 # ---- step by step: for what the kernel does not do ---------------------------------------------
+
+MOST_STEPS = 2**24  # more take a quarter of an hour
 
 
 def recurrent_steps(
@@ -185,6 +194,11 @@ def recurrent_steps(
     -------
     output, the last states, and the gates: (T, B, gates, hidden)
     """
+    if x.shape[0] > MOST_STEPS:
+        raise ValueError(
+            f"{config.mode}: input has {x.shape[0]} steps, expected at most {MOST_STEPS} where "
+            "they run one by one"
+        )
     weight_ih, weight_hh, bias_ih, bias_hh = weights
     states = [state.squeeze(0) for state in states]
     cell = _STEPS[config.mode]
@@ -263,14 +277,13 @@ def lengths_of(op: str, lengths: Any, steps: int, batch: int) -> Array | None:
     """Check lengths: an integer from 1 to `steps` for each sequence."""
     if lengths is None:
         return None
+    expected = "expected integers, one per sequence"
     try:
         array = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
-    except (ValueError, TypeError) as error:
-        raise TypeError(f"{op}: lengths is {lengths!r}: {error}") from None
+    except (ValueError, TypeError):
+        raise TypeError(f"{op}: lengths is {lengths!r}, {expected}") from None
     if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(
-            f"{op}: lengths is {lengths!r} of {array.dtype}, expected integers, one per sequence"
-        )
+        raise TypeError(f"{op}: lengths is {lengths!r} of {array.dtype}, {expected}")
     if array.shape != (batch,):
         raise ValueError(
             f"{op}: lengths has shape {array.shape}, expected ({batch},), one per sequence"

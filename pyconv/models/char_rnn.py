@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import nn
+from ..arguments import integer, one_of
 from ..tensor import Tensor
 
 
@@ -46,8 +47,8 @@ class CharRNN(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if cell not in ("LSTM", "GRU", "RNN"):
-            raise ValueError(f"CharRNN: cell is {cell!r}, expected 'LSTM', 'GRU' or 'RNN'")
+        cell = one_of("CharRNN: cell", cell, ("LSTM", "GRU", "RNN"))
+        vocabulary = integer("CharRNN: vocabulary", vocabulary, 1)
         self.embedding = nn.Embedding(vocabulary, hidden_size)
         options = {"batch_first": True, "dropout": dropout}
         self.rnn = getattr(nn, cell)(hidden_size, hidden_size, num_layers, **options)

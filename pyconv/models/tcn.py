@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import functional as F
 from .. import nn
+from ..arguments import integer
 from ..tensor import Tensor
 from .sequences import integers
 
@@ -100,7 +101,10 @@ def tcn(
     >>> pyconv.models.tcn(1, [25] * 8, kernel_size=7)(pyconv.zeros(2, 1, 30)).shape
     (2, 25, 30)
     """
+    in_channels = integer("tcn: in_channels", in_channels, 1)
     channels = integers("tcn: channels", channels)
+    if not channels:
+        raise ValueError("tcn: channels is empty, expected one size or more")
     widths = [in_channels, *channels]
     return nn.Sequential(
         *(

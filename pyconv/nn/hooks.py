@@ -31,14 +31,15 @@ class Passages:
     def __init__(self, module: Any, hooks: dict[Any, Callable[..., Any]]) -> None:
         self.module, self.hooks = module, list(hooks.values())
         self.count = 0  # arguments of the module
+        self.shapes: list[Any] = []
         self.differentiable: list[int] = []
         self.given: list[int] = []  # which results have a gradient, of `results`
         self.results = 0
-        self.grad_output: Gradients = ()
+        self.grad_output: Gradients | None = None  # of the backward pass that is under way
 
     def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the module's arguments, the gradients of which will be seen."""
-        self.count = len(args)
+        self.count, self.shapes = len(args), [getattr(arg, "shape", None) for arg in args]
         args, self.differentiable = _watch(args, self._at_input)
         return args
 
@@ -58,6 +59,8 @@ class Passages:
         return grads
 
     def _at_input(self, grads: Gradients) -> Gradients:
+        if self.grad_output is None:  # they came by another way than through the results
+            return grads
         seen = self._call(_spread(grads, self.differentiable, self.count))
         return tuple(seen[i] for i in self.differentiable)
 
@@ -66,11 +69,20 @@ class Passages:
             replaced = hook(self.module, grad_input, self.grad_output)
             if replaced is not None:
                 grad_input = replaced if isinstance(replaced, tuple) else (replaced,)
+        self.grad_output = None
         if len(grad_input) != self.count:
             raise ValueError(
                 f"a backward hook of {type(self.module).__name__} returned {len(grad_input)} "
                 f"gradients for {self.count} arguments"
             )
+        for i in self.differentiable:
+            grad, shape = grad_input[i], self.shapes[i]
+            if grad is not None and (not isinstance(grad, Tensor) or grad.shape != shape):
+                found = grad.shape if isinstance(grad, Tensor) else type(grad).__name__
+                raise ValueError(
+                    f"a backward hook of {type(self.module).__name__} returned {found} for an "
+                    f"argument of shape {shape}, expected a Tensor of that shape or None"
+                )
         return grad_input
 
 

@@ -89,7 +89,7 @@ class RNN(RNNBase):
         ValueError
             If a shape does not fit, there are no steps, or a length is not from 1 to T.
         TypeError
-            If dtypes differ, or lengths are no integers.
+            If dtypes differ, lengths are no integers, or a weight is missing.
         """
         output, (h_n,) = self._run(input, hx, lengths)
         return output, h_n
@@ -146,9 +146,10 @@ class GRU(RNNBase):
     ) -> Any:
         """Run over whole sequences: arguments, results and errors are those of `RNN`.
 
-        With `return_gates`, a third result: a list with a Tensor of shape (T, B, 3, hidden_size)
-        per layer and direction, in the order of the weights: r, z and n after their nonlinearity.
-        They are part of the graph; the steps then run one by one, which is slow.
+        With `return_gates`, a third result: a list with a Tensor of shape (T, B, 3, hidden_size),
+        without B where the input has none, per layer and direction, in the order of the weights: r,
+        z and n after their nonlinearity. They are part of the graph; the steps then run one by one,
+        which is slow.
         """
         return_gates = flag("GRU: return_gates", return_gates)
         gates: list[Tensor] | None = [] if return_gates else None
@@ -213,9 +214,9 @@ class LSTM(RNNBase):
         """Run over whole sequences: arguments, results and errors are those of `RNN`.
 
         ``hx`` and the second result are pairs, ``(h, c)``. With `return_gates`, a third result: a
-        list with a Tensor of shape (T, B, 4, hidden_size) per layer and direction, in the order of
-        the weights: i, f, g and o after their nonlinearity. They are part of the graph; the steps
-        then run one by one, which is slow.
+        list with a Tensor of shape (T, B, 4, hidden_size), without B where the input has none, per
+        layer and direction, in the order of the weights: i, f, g and o after their nonlinearity.
+        They are part of the graph; the steps then run one by one, which is slow.
         """
         return_gates = flag("LSTM: return_gates", return_gates)
         gates: list[Tensor] | None = [] if return_gates else None

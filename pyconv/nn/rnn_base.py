@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..arguments import flag, probability
+from ..arguments import flag, integer, probability
 from ..creation import as_tensor, empty, zeros
 from ..functional import cat, dropout
 from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps, stream_step
@@ -14,6 +14,8 @@ from ..tensor import Tensor
 from . import init
 from .conv import int_at_least
 from .module import Module, Parameter
+
+MOST_LAYERS = 10_000  # far more than anyone trains
 
 
 class RNNBase(Module):
@@ -37,7 +39,7 @@ class RNNBase(Module):
         self._name = name = type(self).__name__
         self.input_size = int_at_least(f"{name}: input_size", input_size, 1)
         self.hidden_size = int_at_least(f"{name}: hidden_size", hidden_size, 1)
-        self.num_layers = int_at_least(f"{name}: num_layers", num_layers, 1)
+        self.num_layers = integer(f"{name}: num_layers", num_layers, 1, MOST_LAYERS)
         self.bias = flag(f"{name}: bias", bias)
         self.batch_first = flag(f"{name}: batch_first", batch_first)
         self.bidirectional = flag(f"{name}: bidirectional", bidirectional)
@@ -73,14 +75,24 @@ class RNNBase(Module):
         """Draw initial values again, uniform within ``1 / sqrt(hidden_size)``."""
         reset_recurrent(self)
 
+    @property
+    def all_weights(self) -> list[list[Any]]:
+        """The weights of each layer and direction."""
+        return [[getattr(self, name) for name in names if name] for names in self._names]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: in PyTorch it orders the memory of the weights, which need no order here."""
+
     # ---- what goes in ------------------------------------------------------------------------
 
     def _check_input(self, x: Tensor) -> None:
         shape = x._array.shape
         if len(shape) in (2, 3) and shape[-1] == self.input_size:
-            if shape[len(shape) == 3 and self.batch_first] > 0:
+            if 0 < shape[len(shape) == 3 and self.batch_first] < 2**31:
                 return
-            raise ValueError(f"{self._name}: input has shape {shape}, expected 1 or more steps")
+            raise ValueError(
+                f"{self._name}: input has shape {shape}, expected 1 to {2**31 - 1} steps"
+            )
         batched = "(B, T, {})" if self.batch_first else "(T, B, {})"
         expected = f"{batched} or (T, {{0}})".replace("{}", "{0}").format(self.input_size)
         raise ValueError(f"{self._name}: input has shape {shape}, expected {expected}")
@@ -92,11 +104,18 @@ class RNNBase(Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """Go through the layers and return the output and the last states; fill `gates`."""
         if self._streams and lengths is None and gates is None:
-            *weights, _ = [self._parameters.get(name) for name in self._names[0]]
+            own = self._parameters
+            # A name stands for what is no parameter: such a step goes the long way.
+            *weights, _ = [own.get(name, name or None) for name in self._names[0]]
             states = hx if hx is None or self.mode == "LSTM" else (hx,)
-            results = stream_step(self.mode, True, input, states, weights)
+            results = stream_step(self.mode, True, input, states, weights, self.bias)
             if results is not None:
                 return results[0], results[1:]
+        if hasattr(input, "batch_sizes"):
+            raise TypeError(
+                f"{self._name}: input is a {type(input).__name__}, expected a Tensor; what is "
+                "packed elsewhere is padded here, see lengths"
+            )
         x = as_tensor(input, "input")
         self._check_input(x)
         batched = x.ndim == 3
@@ -109,6 +128,8 @@ class RNNBase(Module):
             lengths = lengths_of(self._name, lengths, *x.shape[:2])
         output, last = self._layers(x, states, lengths, gates)
         if not batched:
+            if gates is not None:
+                gates[:] = [gate.squeeze(1) for gate in gates]
             return output.squeeze(1), [state.squeeze(1) for state in last]
         return output.transpose(0, 1) if self.batch_first else output, last
 
@@ -191,7 +212,7 @@ def states_of(rnn: Any, hx: Any, x: Tensor, batched: bool = True) -> list[Tensor
                 f"{rnn._name}: {name} has shape {state.shape}, expected "
                 f"{shape if batched else (shape[0], size)}"
             )
-        if state._array.dtype != x._array.dtype:
+        if state._array.dtype.num != x._array.dtype.num:
             raise TypeError(
                 f"{rnn._name}: {name}.dtype is {state.dtype} and input.dtype is {x.dtype}, "
                 "expected the same"
@@ -201,11 +222,13 @@ def states_of(rnn: Any, hx: Any, x: Tensor, batched: bool = True) -> list[Tensor
 
 
 def weights_of(module: Module, names: Sequence[str]) -> list[Any]:
-    """Return parameters by name; TypeError where there should be a weight."""
-    weights = [module._parameters.get(name) for name in names]
+    """Return weights by name, parameters or other tensors; TypeError where one is missing."""
+    weights = [getattr(module, name, None) for name in names]
     for name, weight in zip(names, weights):
-        if weight is None and name.startswith("weight"):
-            raise TypeError(f"{type(module).__name__}: {name} is None, expected a Tensor")
+        absent = weight is None and (not name or (name.startswith("bias") and not module.bias))
+        if not absent and not isinstance(weight, Tensor):
+            kind = "None" if weight is None else f"a {type(weight).__name__}"
+            raise TypeError(f"{type(module).__name__}: {name} is {kind}, expected a Tensor")
     return weights
 
 

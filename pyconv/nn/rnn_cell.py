@@ -27,8 +27,8 @@ class RNNCellBase(Module):
         rows = GATES[self.mode] * self.hidden_size
         self.weight_ih = Parameter(empty(rows, self.input_size))
         self.weight_hh = Parameter(empty(rows, self.hidden_size))
-        self.bias_ih = Parameter(empty(rows)) if bias else None
-        self.bias_hh = Parameter(empty(rows)) if bias else None
+        for name in ("bias_ih", "bias_hh"):
+            self.register_parameter(name, Parameter(empty(rows)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -38,8 +38,9 @@ class RNNCellBase(Module):
     def _step(self, input: Any, states: Any) -> list[Tensor]:
         """Check the arguments and return the new states."""
         names, own = ("weight_ih", "weight_hh", "bias_ih", "bias_hh"), self._parameters
-        weights = [own.get(name) for name in names]
-        results = stream_step(self.mode, False, input, states, weights)
+        # A name stands for what is no parameter: such a step goes the long way.
+        weights = [own.get(name, name) for name in names]
+        results = stream_step(self.mode, False, input, states, weights, self.bias)
         if results is not None:
             return results
         weights = weights_of(self, names)

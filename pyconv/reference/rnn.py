@@ -134,10 +134,14 @@ def rnn(
 
 def _rnn_step(weights: Any, nonlinearity: str) -> Callable[..., States]:
     w_ih, w_hh, b_ih, b_hh = weights
+    known: dict[str, Callable[[Array], Array]] = {
+        "tanh": np.tanh,
+        "relu": lambda x: np.maximum(x, 0),
+    }
+    apply = known[nonlinearity]
 
     def step(x: Array, h: Array) -> States:
-        pre = _affine(x, w_ih, b_ih) + _affine(h, w_hh, b_hh)
-        return (np.tanh(pre) if nonlinearity == "tanh" else np.maximum(pre, 0),)
+        return (apply(_affine(x, w_ih, b_ih) + _affine(h, w_hh, b_hh)),)
 
     return step
 

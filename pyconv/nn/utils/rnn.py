@@ -1,12 +1,13 @@
-"""Recurrent layers seen as feed-forward networks, and trained over a window of steps."""
+"""For recurrent layers: sequences as one tensor, steps written out, training over windows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...creation import as_tensor
-from ...functional import stack
+from ...arguments import flag, integer, number
+from ...creation import as_tensor, full, shapes_only
+from ...functional import cat, stack
 from ...tensor import Tensor
 from ..container import ModuleList
 from ..conv import int_at_least
@@ -14,6 +15,8 @@ from ..module import Module
 from ..rnn import GRU, LSTM, RNN
 from ..rnn_base import RNNBase, states_of
 from ..rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
+
+MOST_CELLS = 10**5  # making more takes minutes
 
 
 class Unrolled(Module):
@@ -39,7 +42,7 @@ class Unrolled(Module):
         self.steps = ModuleList(
             [
                 ModuleList([_cell(rnn, layer) for layer in range(rnn.num_layers)])
-                for _ in range(int_at_least("unroll: T", T, 1))
+                for _ in range(integer("unroll: T", T, 1, MOST_CELLS // rnn.num_layers))
             ]
         )
 
@@ -72,12 +75,14 @@ class Unrolled(Module):
 def _cell(rnn: RNNBase, layer: int) -> RNNCellBase:
     size = rnn.hidden_size if layer else rnn.input_size
     cell: RNNCellBase
-    if isinstance(rnn, RNN):
-        cell = RNNCell(size, rnn.hidden_size, rnn.bias, rnn.nonlinearity)
-    else:
-        cell = (GRUCell if isinstance(rnn, GRU) else LSTMCell)(size, rnn.hidden_size, rnn.bias)
+    with shapes_only():  # draws no numbers
+        if isinstance(rnn, RNN):
+            cell = RNNCell(size, rnn.hidden_size, rnn.bias, rnn.nonlinearity)
+        else:
+            cell = (GRUCell if isinstance(rnn, GRU) else LSTMCell)(size, rnn.hidden_size, rnn.bias)
     for name in list(cell._parameters):
-        setattr(cell, name, getattr(rnn, f"{name}_l{layer}"))
+        delattr(cell, name)  # a plain tensor may take the place of a parameter
+        setattr(cell, name, getattr(rnn, f"{name}_l{layer}", None))
     return cell
 
 
@@ -165,8 +170,10 @@ def tbptt(
     4 8 (4, 1, 5)
     8 10 (2, 1, 5)
     """
-    if not isinstance(rnn, RNNBase) or rnn.bidirectional:
-        raise ValueError(f"tbptt: rnn is {rnn!r}, expected an RNN, GRU or LSTM in one direction")
+    if not isinstance(rnn, RNNBase):
+        raise TypeError(f"tbptt: rnn is a {type(rnn).__name__}, expected an RNN, GRU or LSTM")
+    if rnn.bidirectional:
+        raise ValueError("tbptt: rnn has bidirectional=True, expected one direction")
     k1 = int_at_least("tbptt: k1", k1, 1)
     k2 = k1 if k2 is None else int_at_least("tbptt: k2", k2, 1)
     if k2 % k1:
@@ -174,8 +181,11 @@ def tbptt(
     x = as_tensor(input, "input")
     if x.ndim != 3:
         raise ValueError(f"tbptt: input has shape {x.shape}, expected 3 dimensions")
+    rnn._check_input(x)
     axis = 1 if rnn.batch_first else 0
-    begins = [hx]  # the states before each piece of k1 steps that the next gradients go through
+    states = states_of(rnn, hx, x.transpose(0, axis))
+    # The states before each piece of k1 steps that the next gradients go through.
+    begins: list[Any] = [states and _detached(states[0] if len(states) == 1 else tuple(states))]
     for first in range(0, x.shape[axis], k1):
         last = min(first + k1, x.shape[axis])
         state, outputs = begins[0], []
@@ -192,3 +202,51 @@ def _detached(state: Any) -> Any:
     if isinstance(state, tuple):
         return tuple(part.detach() for part in state)
     return state.detach()
+
+
+def pad_sequence(
+    sequences: Sequence[Any], batch_first: bool = False, padding_value: float = 0.0
+) -> Tensor:
+    """Join sequences of different lengths in one tensor; a recurrent layer takes their lengths.
+
+    Parameters
+    ----------
+    sequences : list of array_like of shape (steps, *), the same but for the steps
+    batch_first : bool
+        Whether the result is (B, T, *).
+    padding_value : float
+        What stands behind the end of each but the longest.
+
+    Returns
+    -------
+    Tensor of shape (T, B, *)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there are no sequences, or one has no dimensions or other sizes than the first.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> pyconv.nn.utils.rnn.pad_sequence([[1, 2, 3], [4]], batch_first=True)
+    tensor([[1, 2, 3],
+            [4, 0, 0]])
+    """
+    batch_first = flag("pad_sequence: batch_first", batch_first)
+    padding_value = number("pad_sequence: padding_value", padding_value, nan=True)
+    if not isinstance(sequences, (tuple, list)) or not sequences:
+        raise TypeError(f"pad_sequence: sequences is {sequences!r}, expected a list of tensors")
+    parts = [as_tensor(part, f"sequences[{i}]") for i, part in enumerate(sequences)]
+    for i, part in enumerate(parts):
+        if not part.ndim or part.shape[1:] != parts[0].shape[1:]:
+            raise ValueError(
+                f"pad_sequence: sequences[{i}] has shape {part.shape} and sequences[0] "
+                f"{parts[0].shape}, expected one dimension or more, the same but for the first"
+            )
+    longest = max(map(len, parts))
+    padded = [
+        cat([x, full((longest - len(x), *x.shape[1:]), padding_value, dtype=x.dtype)])
+        for x in parts
+    ]
+    return stack(padded, 0 if batch_first else 1)
