@@ -141,10 +141,16 @@ py::object record(py::handle function, PyObject* const* args, Py_ssize_t count) 
   return result;
 }
 
-// What is not recorded gets a ctx like any other, and needs no gradient.
+// What is not recorded gets a ctx like any other, and needs no gradient: a tuple of False, which
+// all of a few arguments share.
 py::object run(py::handle function, PyObject* const* args, Py_ssize_t count) {
-  py::tuple needs(count);
-  for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(needs.ptr(), i, PyBool_FromLong(false));
+  constexpr Py_ssize_t few = 8;
+  static PyObject* kept[few + 1];
+  PyObject* const known = count <= few ? kept[count] : nullptr;
+  py::tuple needs = known ? py::reinterpret_borrow<py::tuple>(known) : py::tuple(count);
+  for (Py_ssize_t i = 0; !known && i < count; ++i)
+    PyTuple_SET_ITEM(needs.ptr(), i, PyBool_FromLong(false));
+  if (!known && count <= few) kept[count] = py::tuple(needs).release().ptr();
   return call_forward(function, new_node(std::move(needs)), args, count);
 }
 

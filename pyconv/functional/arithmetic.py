@@ -55,6 +55,10 @@ def _operand(value: Any, other: Any, name: str) -> Tensor:
         kind = other.dtype.kind
         if kind == "f" or (kind in "iu" and type(value) is int):
             try:
+                if (
+                    -3e38 < value < 3e38 and other.dtype.num in _KERNELS
+                ):  # `quiet` costs as much again
+                    return Tensor(np.asarray(value, other.dtype))
                 with quiet():
                     return Tensor(np.asarray(value, other.dtype))
             except OverflowError:

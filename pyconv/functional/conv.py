@@ -36,9 +36,9 @@ class Conv(Function):
         b = None if bias is None else bias._array
         output, ctx.shape = kernel(ndim, input._array, weight._array, b, *options)
         ctx.config = config
-        need_input, need_weight, *_ = need = ctx.needs_input_grad
+        need = ctx.needs_input_grad
         if any(need):
-            ctx.save_for_backward(input if need_weight else None, weight if need_input else None)
+            ctx.save_for_backward(input if need[1] else None, weight if need[0] else None)
         return Tensor(output)
 
     @staticmethod

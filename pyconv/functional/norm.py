@@ -147,9 +147,10 @@ def gradient(g: Tensor, normal: Tensor, rstd: Tensor, axes: Sequence[int] | None
 
 def _running(op: str, own: bool, mean: Any, var: Any) -> list[Tensor | None]:
     """Make Tensors of running statistics, of which training changes the elements."""
-    for name, value in (("running_mean", mean), ("running_var", var)):
-        if own and isinstance(value, (list, tuple)):
-            raise TypeError(f"{op}: {name} is a {type(value).__name__}, expected one to update")
+    if own:
+        for name, value in (("running_mean", mean), ("running_var", var)):
+            if isinstance(value, (list, tuple)):
+                raise TypeError(f"{op}: {name} is a {type(value).__name__}, expected one to update")
     return [optional(mean, "running_mean"), optional(var, "running_var")]
 
 
