@@ -121,10 +121,12 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> N
         array = np.asarray(data)
     except ValueError:
         raise ValueError(f"{name} holds lists of unequal lengths, expected equal ones") from None
-    integers = array.dtype.kind == "O" and all(isinstance(n, int) for n in array.flat)
+    objects = array.dtype.kind == "O"
+    integers = objects and all(isinstance(n, int) for n in array.flat)
     if dtype is None and (integers or array.dtype.char in "LQ") and not _has_dtype(data):
         raise ValueError(f"{name} holds an integer beyond int64; give a dtype that holds it")
-    if array.dtype.kind not in "biuf" and (dtype is None or not integers):
+    numbers = objects and dtype is not None and all(hasattr(n, "__float__") for n in array.flat)
+    if array.dtype.kind not in "biuf" and not numbers:
         kind = f"{array.dtype.type.__name__} ({array.dtype})"
         raise TypeError(f"{name} is a {type(data).__name__} of {kind}, expected numbers")
     if array.ndim > 32:
@@ -135,7 +137,10 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> N
         return array
     try:
         with quiet():
-            return np.asarray(data, np.float32 if dtype is None else dtype)
+            if dtype is None:
+                return array.astype(np.float32)
+            # Only what is no array yet is looked at for integers that do not fit.
+            return np.asarray(array if np.dtype(dtype).kind == "f" else data, dtype)
     except (ValueError, OverflowError):
         raise ValueError(f"{name} holds a number that is not possible in {dtype}") from None
 

@@ -61,8 +61,8 @@ def as_tensor(data: Any, name: str = "data") -> Tensor:
     """Return `data` itself if it is a Tensor, or a Tensor of it that shares memory if possible."""
     if isinstance(data, Tensor):
         return data
-    if isinstance(data, (tuple, list)) and any(isinstance(part, Tensor) for part in data):
-        raise TypeError(f"{name} is a {type(data).__name__} that holds Tensors, expected a Tensor")
+    if isinstance(data, tuple) and data and isinstance(data[0], Tensor):  # as layers return
+        raise TypeError(f"{name} is a tuple that holds Tensors, expected a Tensor")
     return Tensor(array_of(data, None, name))
 
 

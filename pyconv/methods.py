@@ -59,7 +59,9 @@ def _of_masks(name: str) -> Callable[..., Tensor]:
     operation = getattr(np, name)
 
     def method(*operands: Any) -> Tensor:
-        arrays = [pyconv.creation.as_tensor(operand, "other")._array for operand in operands]
+        if len(operands) == 2:
+            operands = pyconv.functional.arithmetic.tensors_of(*operands)
+        arrays = [operand._array for operand in operands]
         for array in arrays:
             if array.dtype.kind == "f":
                 raise TypeError(f"{name}: a dtype is {array.dtype}, expected bools or integers")

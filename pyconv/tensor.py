@@ -314,7 +314,8 @@ class Tensor(TensorBase, Operations):
                     "a view was changed in place while recording; write x = x + y, not x += y"
                 )
         if result.dtype.num != self.dtype.num:
-            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            integers = {result.dtype.kind, self.dtype.kind} <= {"i", "u"}
+            if not (integers or np.can_cast(result.dtype, self.dtype, "same_kind")):
                 raise TypeError(f"in place: a tensor of {self.dtype} cannot hold {result.dtype}")
             result = result.to(self.dtype)
         if not self._array.flags.writeable:

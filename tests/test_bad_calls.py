@@ -179,7 +179,7 @@ REFUSED = {
     "nn.GRU(4, 2)(image[0], lengths=p.sum())": "lengths is tensor.* float32",
     "nn.GRU(4, 2)(image[0], lengths=[[1], [2, 3]])": r"lengths is \[\[1\], \[2, 3\]\], expected",
     "F.relu((x, x))": "input is a tuple that holds Tensors, expected a Tensor",
-    "nn.Linear(3, 2)([x, 2])": "input is a list that holds Tensors",
+    "nn.Linear(3, 2)([x, 2])": "input holds lists of unequal lengths",
     "without(nn.RNN(3, 2), 'weight_ih_l0')(x)": "RNN: weight_ih_l0 is None",
     "without(nn.GRUCell(3, 2), 'weight_hh')(x)": "GRUCell: weight_hh is None",
     "utils.rnn.unroll(nn.GRU(3, 3, 2), 2)(x[:, None], pyconv.ones(3, 1, 3))":

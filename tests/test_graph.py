@@ -355,3 +355,20 @@ def test_gradients_share_no_memory():
         gradients = [t.grad.detach().numpy()[0] for t in (x, y, a, b)]
         assert gradients == [2, 3, 4, 5]
         assert given.numpy().tolist() == [1, 1]
+
+
+def test_what_a_function_marks_is_looked_at_first():
+    class Odd(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx._non_differentiable, ctx.caller = 5.0, x * 2
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.caller
+
+    x = pyconv.tensor([1.0, 2.0], requires_grad=True)
+    with pyconv.autograd.detect_anomaly():
+        Odd.apply(x).sum().backward()
+    assert x.grad.numpy().tolist() == [2, 4]

@@ -369,3 +369,17 @@ def test_residual_and_unflatten():
     for dim, sizes in [(1, (4, -1)), (1, (2, 2)), (2, (6,)), (1, (-1, -1)), (1, (0, -1))]:
         with pytest.raises(ValueError, match="Unflatten"):
             nn.Unflatten(dim, sizes)(pyconv.zeros(5, 6))
+
+
+def _twice(module, args, output):
+    return output * 2
+
+
+def test_copies_of_a_module_have_handles_of_their_own():
+    module = nn.Sequential(nn.Linear(2, 2))
+    module.handle = module[0].register_forward_hook(_twice)
+    for copied in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert len(copied[0]._forward_hooks) == 1
+        copied.handle.remove()
+        assert not copied[0]._forward_hooks
+    assert len(module[0]._forward_hooks) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -115,3 +116,25 @@ def test_format():
         TypeError, match=r"format '.2f' is for numbers, the tensor has shape \(1,\)"
     ):
         f"{pyconv.ones(1):.2f}"
+
+
+def test_masks_of_small_integers_keep_their_dtype():
+    x = same = pyconv.tensor([1, 2, 3], dtype=np.uint8)
+    assert (x & 3).dtype == np.uint8
+    x &= 2
+    x |= pyconv.tensor([8, 8, 8], dtype=np.int32)
+    assert x is same
+    assert x.tolist() == [8, 10, 10]
+
+
+def test_numbers_that_are_no_float_become_one_of_a_dtype():
+    for value in ([1.0, 10**30], Fraction(1, 2), [0.5, 2**64]):
+        assert pyconv.tensor(value, dtype=np.float32).dtype == np.float32
+    with pytest.raises(TypeError, match="NoneType of object_"):
+        pyconv.tensor(None, dtype=np.float32)
+
+
+def test_a_tie_of_many_shares_the_gradient_in_float16_too():
+    x = pyconv.tensor(np.ones(100000), dtype=np.float16, requires_grad=True)
+    x.max().backward()
+    assert x.grad[0].item() == np.float16(1e-5)

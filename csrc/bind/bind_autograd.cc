@@ -66,8 +66,8 @@ py::object attach(py::object output, Py_ssize_t index, NodeObject* node, PyObjec
     throw py::error_already_set();
   }
   if (descr_of(array_of(tensor_of(output))->descr)->kind != 'f') return output;
-  for (Py_ssize_t i = 0; node->non_differentiable && i < PyTuple_GET_SIZE(node->non_differentiable);
-       ++i)
+  const bool marked = node->non_differentiable && PyTuple_Check(node->non_differentiable);
+  for (Py_ssize_t i = 0; marked && i < PyTuple_GET_SIZE(node->non_differentiable); ++i)
     if (output.ptr() == PyTuple_GET_ITEM(node->non_differentiable, i)) return output;
   // An input keeps its own place in the graph.
   if (tensor_of(output)->requires_grad ||

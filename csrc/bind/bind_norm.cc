@@ -15,7 +15,7 @@ bool is_single(py::handle value) {
   const py::object kind =
       py::getattr(py::getattr(value, "dtype", py::none()), "kind", py::str("none"));
   return std::string("iuf").find(py::str(kind)) != std::string::npos &&
-         py::tuple().equal(value.attr("shape"));
+         py::tuple().equal(py::getattr(value, "shape", py::none()));
 }
 
 double read_number(const std::string& op, const char* name, py::handle value) {

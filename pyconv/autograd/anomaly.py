@@ -75,7 +75,7 @@ def _observe(operation: Any, given: tuple[Any, ...], made: Any) -> None:
         return
     what = f"backward of {operation._function.__name__}" if backward else "forward of "
     what += "" if backward else operation.__name__
-    where = getattr(operation, "caller", "") if backward else ""
+    where = getattr(operation, "_caller", "") if backward else ""
     had = any(map(_has_nan, given))
     verb = "was given a NaN" if had else "made a NaN"
     raise RuntimeError(f"detect_anomaly: {what} {verb}{where}")
@@ -97,4 +97,4 @@ def _remember_caller(made: tuple[Any, ...]) -> None:
     for result in made:
         if frame is not None and isinstance(result, Tensor) and result._node is not None:
             caller = f", called in {frame.f_code.co_filename}, line {frame.f_lineno}"
-            result._node.caller = caller
+            result._node._caller = caller

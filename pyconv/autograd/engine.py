@@ -117,7 +117,7 @@ def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
     """Forget the gradient of a tensor, or set it to zero."""
     if set_to_none or tensor.grad is None:
         tensor.grad = None
-    elif not tensor.grad._array.flags.writeable:
+    elif tensor.grad._requires_grad or not tensor.grad._array.flags.writeable:
         tensor.grad = Tensor(np.zeros_like(tensor.grad._array))
     else:
         tensor.grad._array.fill(0)

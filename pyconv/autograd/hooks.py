@@ -28,6 +28,13 @@ class RemovableHandle:
         if hooks is not None:
             hooks.pop(self._key, None)
 
+    def __getstate__(self) -> Any:
+        return self._hooks() or Hooks(), self._key
+
+    def __setstate__(self, state: Any) -> None:
+        hooks, self._key = state
+        self._hooks = weakref.ref(hooks)
+
 
 def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandle:
     """Call the hook with each gradient of the tensor; see `Tensor.register_hook`."""

@@ -202,7 +202,9 @@ class ExtremeOfAll(Function):
         best = output._array
         found = np.asarray(x._array == best if best == best else np.isnan(x._array))
         count = int(found.sum())
-        shares = Expand.apply(grad_output / count, (count,))
+        # float16 does not hold a large count.
+        wide = grad_output.to(np.promote_types(grad_output.dtype, np.float32))
+        shares = Expand.apply((wide / count).to(grad_output.dtype), (count,))
         return IndexBackward.apply(shares, x._array.shape, found), None
 
 

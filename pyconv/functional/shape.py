@@ -115,7 +115,8 @@ class IndexBackward(Function):
     def forward(ctx: Any, grad_output: Tensor, shape: tuple[int, ...], key: Any) -> Tensor:
         ctx.key = key
         result = np.zeros(shape, grad_output.dtype)
-        if _takes_arrays(key):
+        mask = isinstance(key, np.ndarray) and key.dtype.kind == "b"
+        if _takes_arrays(key) and not mask:
             np.add.at(result, key, grad_output._array)  # an index array may repeat an element
         else:
             result[key] = grad_output._array
