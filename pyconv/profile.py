@@ -127,8 +127,8 @@ def profile(model: nn.Module, input: Any, repeats: int = 5) -> Profile:
     for layer in counted.layers:
         work[layer.name] += layer.flops
     result = Profile(clocks[-1].rows.values())
-    for i, row in enumerate(result):
-        passes = [list(clock.rows.values())[i] for clock in clocks]
+    for row in result:
+        passes = [clock.rows[row.name] for clock in clocks if row.name in clock.rows]
         row.forward = min(row.forward for row in passes)
         row.backward = min(row.backward for row in passes)
         sizes = clocks[-1].sizes.get(row.name)

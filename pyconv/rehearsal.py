@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from .tensor import Array, Tensor
 
 # What a run may change of a Tensor.
 FIELDS = ("_array", "_grad", "_requires_grad", "_node", "_index", "_version", "_recorded")
+# What of a module's attributes a run may change, and is given back.
+HOLDERS: tuple[Any, ...] = (OrderedDict, dict, list, set, deque)
 
 
 def peak_bytes(model: nn.Module, run: Callable[[], Any]) -> int | None:
@@ -75,7 +78,9 @@ def left_as_it_was(
 ) -> Iterator[None]:
     """Run with other arrays in a model's Tensors; give its modules back all that they held."""
     parts = [part for module in model.modules() for part in parts_of(module.__dict__)]
-    kept = [(x, x.copy()) for x in parts if isinstance(x, (dict, list, set))]
+    held = [x for x in parts if isinstance(x, HOLDERS)]
+    kinds = [next(kind for kind in HOLDERS if isinstance(x, kind)) for x in held]
+    kept = [(kind, x, kind(x)) for kind, x in zip(kinds, held)]
     tensors = dict.fromkeys(x for x in parts if isinstance(x, Tensor))
     fields = [(tensor, [getattr(tensor, name) for name in FIELDS]) for tensor in tensors]
     try:
@@ -89,18 +94,20 @@ def left_as_it_was(
         for tensor, values in fields:
             for name, value in zip(FIELDS, values):
                 setattr(tensor, name, value)
-        for part, copy in kept:
-            part.clear()
-            (part.extend if isinstance(part, list) else part.update)(copy)
+        for kind, part, copy in kept:  # whatever the methods of a class of its own do
+            kind.clear(part)
+            (kind.update if hasattr(kind, "update") else kind.extend)(part, copy)
 
 
-def parts_of(value: Any, within: tuple[Any, ...] = ()) -> Iterator[Any]:
-    """Yield a value, and all that its dicts, lists, tuples and sets hold."""
-    yield value
-    itself = any(value is whole for whole in within)  # a list can be a part of itself
-    if isinstance(value, (Mapping, list, tuple, set)) and not itself:
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from parts_of(part, (*within, value))
+def parts_of(value: Any) -> Iterator[Any]:
+    """Yield a value, and all that its dicts, lists, tuples, sets and deques hold."""
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if isinstance(part, (Mapping, tuple, *HOLDERS)) and id(part) not in seen:
+            seen.add(id(part))
+            waiting += reversed(list(part.values() if isinstance(part, Mapping) else part))
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

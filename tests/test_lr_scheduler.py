@@ -255,3 +255,13 @@ def test_a_cycle_ends():
         schedule.step()
     with pytest.raises(ValueError, match="step 3 of a cycle of 2"):
         schedule.step()
+
+
+@pytest.mark.parametrize("total_iters", [4, 5, 7, 13])
+def test_a_rate_that_falls_to_nothing_is_not_negative(total_iters):
+    optimizer = SGD([pyconv.nn.Parameter([1.0])], lr=0.1)
+    schedule = lr_scheduler.LinearLR(optimizer, 0.1, 0.0, total_iters)
+    for _ in range(total_iters + 2):
+        optimizer.step()
+        schedule.step()
+    assert 0 <= schedule.get_last_lr()[0] < 1e-15

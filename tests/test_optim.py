@@ -231,3 +231,25 @@ def test_training_lowers_the_loss():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_other_entries_of_a_group_are_kept():
+    mask = pyconv.ones(3)
+    optimizer = SGD([{"params": [nn.Parameter([1.0])], "mask": mask}], lr=pyconv.tensor(0.5))
+    assert optimizer.param_groups[0]["mask"] is mask
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_parameters_that_share_memory_in_another_order_are_refused():
+    a = nn.Parameter(pyconv.ones(3, 3))
+    b = nn.Parameter(a.detach().T)
+    optimizer = SGD([a, b], lr=0.1)
+    a.grad = b.grad = pyconv.ones(3, 3)
+    with pytest.raises(ValueError, match="not in C order shares its memory"):
+        optimizer.step()
+
+
+def test_parameters_without_memory_can_be_listed():
+    with pyconv.shapes_only():
+        layer = nn.Linear(3, 4)
+    assert len(SGD(layer.parameters(), lr=0.1).param_groups[0]["params"]) == 2

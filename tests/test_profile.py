@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,18 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "Conv2d" in text
     assert "total" in text
+
+
+def test_layers_that_come_with_the_first_pass() -> None:
+    class Lazy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(3, 4)
+
+        def forward(self, x: Any) -> Any:
+            if "second" not in self._modules:
+                self.second = nn.Linear(4, 2)
+            return self.second(self.first(x))
+
+    rows = pyconv.profile(Lazy(), (2, 3), repeats=2)
+    assert {"first", "second"} <= {row.name for row in rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -344,3 +345,23 @@ def test_table_of_models_is_right(row: list[str]) -> None:
         entry = models.CATALOGUE[name]
         input = np.broadcast_to(np.zeros((), entry.dtype), entry.input)
         assert count_layers(model, input).multiply_adds == int(multiply_adds)
+
+
+class Frozen(dict[str, Any]):
+    def _refuse(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("read-only")
+
+    clear = update = __setitem__ = copy = _refuse  # type: ignore[assignment]
+
+
+def test_attributes_of_any_kind_are_left_as_they_were() -> None:
+    layer = nn.Conv2d(3, 4, 3)
+    shared: list[Any] = [1]
+    for _ in range(2000):
+        shared = [shared, shared]
+    layer.config, layer.shared, layer.recent = Frozen(a=1), shared, deque([pyconv.ones(1)], 3)
+    before = dict(layer.__dict__)
+    pyconv.summary(layer, (2, 3, 8, 8))
+    assert layer.__dict__ == before
+    assert layer.config["a"] == 1
+    assert layer.recent[0].item() == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..arguments import flag
-from ..creation import as_tensor, makes_only_shapes, shapes_only, zeros
+from ..creation import kernel_float, makes_only_shapes, shapes_only, zeros
 from ..functional import embedding
 from ..functional.sparse import padding_row
 from ..tensor import Tensor
@@ -63,7 +63,7 @@ class Embedding(Module):
         >>> pyconv.nn.Embedding.from_pretrained([[1.0, 2.0], [3.0, 4.0]])([1])
         tensor([[3., 4.]])
         """
-        table = as_tensor(embeddings, "embeddings")
+        table = kernel_float("from_pretrained", embeddings, "embeddings")
         if table.ndim != 2:
             raise ValueError(f"embeddings has shape {table.shape}, expected two dimensions")
         with shapes_only():

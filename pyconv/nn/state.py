@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,9 @@ def collect(module: Any, state: Any, prefix: str, keep_vars: bool) -> Any:
     """Put the state of a module into a dict."""
     if not isinstance(prefix, str):
         raise TypeError(f"state_dict: prefix is {prefix!r}, expected a str")
+    if not isinstance(state, MutableMapping):
+        kind = type(state).__name__
+        raise TypeError(f"state_dict: destination is a {kind}, expected a dict")
     keep = flag("state_dict: keep_vars", keep_vars)
     for name, tensor in named_state(module):
         state[prefix + name] = tensor if keep else tensor.detach()

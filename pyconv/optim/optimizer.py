@@ -79,7 +79,9 @@ class Optimizer:
                 raise TypeError(f"params holds a {type(param).__name__}, expected Tensors")
             if not param.is_leaf:
                 raise ValueError("params holds a computed Tensor; only leaves can be trained")
-            if param.requires_grad and not (param._array.flags.behaved and param.dtype.isnative):
+            usable = param._array.flags.behaved and param.dtype.isnative
+            # Those of `pyconv.shapes_only` have no memory, and no strides.
+            if param.requires_grad and any(param._array.strides) and not usable:
                 raise ValueError(
                     f"params holds a Tensor of shape {param.shape} that is read-only, misaligned "
                     "or of foreign byte order, expected one that can be changed"
@@ -89,7 +91,7 @@ class Optimizer:
             known.add(param)
             params.append(param)
         own = {**self.defaults, **group, "params": params}
-        settings = {name: _plain(value) for name, value in own.items()}
+        settings = {n: _plain(v) if n in self.defaults else v for n, v in own.items()}
         self.check(settings)
         self.param_groups.append(settings)
 
@@ -206,7 +208,10 @@ class Optimizer:
             }
             for number, part in state.items()
         }
-        settings = [{n: _plain(v) for n, v in new.items() if n != "params"} for new in groups]
+        settings = [
+            {n: _plain(v) if n in self.defaults else v for n, v in new.items() if n != "params"}
+            for new in groups
+        ]
         for group, new in zip(self.param_groups, settings):
             self.check({**group, **new})
         for group, new in zip(self.param_groups, settings):
@@ -258,6 +263,13 @@ class Optimizer:
 def run(kernel: Callable[..., None], params: list[Tensor], *rest: Any) -> None:
     """Call a kernel with the arrays of parameters, or copies in C order, and of their gradients."""
     arrays = [np.asarray(param._array, order="C") for param in params]
+    for param, array in zip(params, arrays):
+        others = (p._array for p in params if p is not param)
+        if array is not param._array and any(np.may_share_memory(param._array, o) for o in others):
+            raise ValueError(
+                f"a parameter of shape {param.shape} that is not in C order shares its memory with "
+                "another"
+            )
     kernel(arrays, [param.grad._array for param in params], *rest)  # type: ignore[union-attr]
     for param, array in zip(params, arrays):
         if array is not param._array:

@@ -158,7 +158,7 @@ class LinearLR(LRScheduler):
             return self.current()
         change = self.end_factor - self.start_factor
         before = self.total_iters * self.start_factor + (self.last_epoch - 1) * change
-        return [lr * (1.0 + change / before) for lr in self.current()]
+        return [max(0.0, lr * (1.0 + change / before)) for lr in self.current()]
 
 
 class CosineAnnealingLR(LRScheduler):
