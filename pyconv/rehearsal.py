@@ -101,13 +101,15 @@ def left_as_it_was(
 
 def parts_of(value: Any) -> Iterator[Any]:
     """Yield a value, and all that its dicts, lists, tuples, sets and deques hold."""
-    waiting, seen = [value], set()
+    waiting: list[Any] = [value]
+    seen: set[int] = set()
     while waiting:
         part = waiting.pop()
         yield part
+        inner = part.values() if isinstance(part, Mapping) else part
         if isinstance(part, (Mapping, tuple, *HOLDERS)) and id(part) not in seen:
             seen.add(id(part))
-            waiting += reversed(list(part.values() if isinstance(part, Mapping) else part))
+            waiting += reversed(list(inner))
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
