@@ -138,3 +138,16 @@ def test_a_tie_of_many_shares_the_gradient_in_float16_too():
     x = pyconv.tensor(np.ones(100000), dtype=np.float16, requires_grad=True)
     x.max().backward()
     assert x.grad[0].item() == np.float16(1e-5)
+
+
+def test_einsum_of_integers_knows_dots():
+    x = pyconv.arange(6).reshape(2, 3)
+    assert pyconv.einsum("...->", x).item() == 15
+    assert pyconv.einsum("i...->i", x).tolist() == [3, 12]
+    with pytest.raises(ValueError, match="equation is 'ij,jk'"):
+        pyconv.einsum("ij,jk", x, x)
+
+
+def test_numbers_that_nothing_compares_with_are_named():
+    with pytest.raises(ValueError, match="other is an integer beyond float32"):
+        pyconv.ones(1) < 10**400  # noqa: B015

@@ -15,8 +15,11 @@ from .arithmetic import tensors_of
 def _compare(function: np.ufunc, op: str, input: Any, other: Any) -> Tensor:
     try:
         a, b = tensors_of(input, other)
-    except ValueError:  # an integer beyond the dtype of the other, which has an answer all the same
-        a, b = as_tensor(input, "input"), as_tensor(other, "other")
+    except ValueError as beyond:  # the dtype of the other: an integer that can be compared still
+        try:
+            a, b = as_tensor(input, "input"), as_tensor(other, "other")
+        except ValueError:
+            raise beyond from None
     return Tensor(np.asarray(broadcast(op, function, input=a._array, other=b._array)))
 
 

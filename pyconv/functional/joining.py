@@ -232,7 +232,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     tensors = [as_tensor(x, f"operands[{i}]") for i, x in enumerate(operands)]
     terms, result = _letters(equation, tensors)
     if not any(x.dtype.kind == "f" for x in tensors):
-        return _einsum_of_integers(equation, tensors)
+        return _einsum_of_integers(equation, tensors, terms, result)
     kinds = sorted({str(x.dtype) for x in tensors})
     if len(kinds) > 1:
         raise TypeError(f"einsum: operands have dtypes {', '.join(kinds)}, expected one")
@@ -245,10 +245,16 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     return permute(x, [letters.index(c) for c in result])
 
 
-def _einsum_of_integers(equation: str, tensors: Sequence[Tensor]) -> Tensor:
+def _einsum_of_integers(
+    equation: str, tensors: Sequence[Tensor], terms: Sequence[str], result: str
+) -> Tensor:
     arrays = [x._array for x in tensors]
-    try:
-        return Tensor(np.array(np.einsum(equation, *arrays)))  # it may be a view of an operand
+    number = {c: i for i, c in enumerate(sorted(set("".join(terms))))}
+    named: list[Any] = []
+    for array, term in zip(arrays, terms):
+        named += [array, [number[c] for c in term]]
+    try:  # the result may be a view of an operand
+        return Tensor(np.array(np.einsum(*named, [number[c] for c in result])))
     except ValueError:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(

@@ -79,9 +79,7 @@ class Optimizer:
                 raise TypeError(f"params holds a {type(param).__name__}, expected Tensors")
             if not param.is_leaf:
                 raise ValueError("params holds a computed Tensor; only leaves can be trained")
-            usable = param._array.flags.behaved and param.dtype.isnative
-            # Those of `pyconv.shapes_only` have no memory, and no strides.
-            if param.requires_grad and any(param._array.strides) and not usable:
+            if param.requires_grad and not (param._array.flags.behaved and param.dtype.isnative):
                 raise ValueError(
                     f"params holds a Tensor of shape {param.shape} that is read-only, misaligned "
                     "or of foreign byte order, expected one that can be changed"
