@@ -171,7 +171,7 @@ class _Run:
                     self.captured[node, index] = gradient
             tensor = (node._retained or {}).get(index, lambda: None)()
             if tensor is not None and self.wanted is None:
-                tensor.grad = gradient * 1 if tensor.grad is None else tensor.grad + gradient
+                tensor.grad = gradient.clone() if tensor.grad is None else tensor.grad + gradient
 
     def finish_hooks(self) -> None:
         """Do the same for leaves, and for what was asked for and not passed by."""
@@ -199,7 +199,9 @@ class _Run:
 
     def _add_to_leaf(self, leaf: Tensor, gradient: Tensor) -> None:
         if leaf.grad is None:
-            leaf.grad = gradient * 1 if self.create_graph else Tensor(_core.copy(gradient._array))
+            leaf.grad = (
+                gradient.clone() if self.create_graph else Tensor(_core.copy(gradient._array))
+            )
         elif self.create_graph or not leaf.grad._array.flags.writeable:
             leaf.grad = leaf.grad + gradient
         else:

@@ -55,11 +55,9 @@ def _operand(value: Any, other: Any, name: str) -> Tensor:
         kind = other.dtype.kind
         if kind == "f" or (kind in "iu" and type(value) is int):
             try:
-                if (
-                    -3e38 < value < 3e38 and other.dtype.num in _KERNELS
-                ):  # `quiet` costs as much again
+                if -3e38 < value < 3e38 and other.dtype.num in _KERNELS:
                     return Tensor(np.asarray(value, other.dtype))
-                with quiet():
+                with quiet():  # which costs as much as all the rest
                     return Tensor(np.asarray(value, other.dtype))
             except OverflowError:
                 raise ValueError(f"{name} is an integer beyond {other.dtype}") from None
