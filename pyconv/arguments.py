@@ -135,14 +135,25 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> N
         raise ValueError(f"{name} has shape {array.shape}, expected at most 2**40 elements")
     if dtype is None and (array.dtype != np.float64 or (_has_dtype(data) and _has_float64(data))):
         return array
+    wanted = np.dtype(np.float32 if dtype is None else dtype)
+    possible = not array.size or _has_dtype(data) or holds(wanted, array.min(), array.max())
     try:
         with quiet():
-            if dtype is None:
-                return array.astype(np.float32)
-            # Only what is no array yet is looked at for integers that do not fit.
-            return np.asarray(array if np.dtype(dtype).kind == "f" else data, dtype)
+            result = np.asarray(array, wanted)
     except (ValueError, OverflowError):
-        raise ValueError(f"{name} holds a number that is not possible in {dtype}") from None
+        possible = False
+    if not possible:
+        raise ValueError(f"{name} holds a number that is not possible in {wanted}")
+    return result
+
+
+def holds(dtype: np.dtype[Any], least: Any, most: Any) -> bool:
+    """Return whether a dtype of integers holds numbers from least to most; others do."""
+    if dtype.kind not in "iu":
+        return True
+    bits = 8 * dtype.itemsize
+    low, high = (0, 2**bits) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1))
+    return bool(low <= least and most < high)
 
 
 def _has_dtype(data: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _core
-from ..arguments import broadcast, dtype_of, quiet
+from ..arguments import broadcast, dtype_of, holds, quiet
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
@@ -54,9 +54,11 @@ def _operand(value: Any, other: Any, name: str) -> Tensor:
     if type(value) in _NUMBERS and isinstance(other, Tensor):
         kind = other.dtype.kind
         if kind == "f" or (kind in "iu" and type(value) is int):
+            if not holds(other.dtype, value, value):
+                raise ValueError(f"{name} is an integer beyond {other.dtype}")
+            if -3e38 < value < 3e38 and other.dtype.num in _KERNELS:
+                return Tensor(np.asarray(value, other.dtype))
             try:
-                if -3e38 < value < 3e38 and other.dtype.num in _KERNELS:
-                    return Tensor(np.asarray(value, other.dtype))
                 with quiet():  # which costs as much as all the rest
                     return Tensor(np.asarray(value, other.dtype))
             except OverflowError:
