@@ -199,9 +199,7 @@ class _Run:
 
     def _add_to_leaf(self, leaf: Tensor, gradient: Tensor) -> None:
         if leaf.grad is None:
-            leaf.grad = (
-                gradient.clone() if self.create_graph else Tensor(_core.copy(gradient._array))
-            )
+            leaf.grad = gradient.clone()
         elif self.create_graph or not leaf.grad._array.flags.writeable:
             leaf.grad = leaf.grad + gradient
         else:

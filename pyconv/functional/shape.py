@@ -115,8 +115,7 @@ class IndexBackward(Function):
     def forward(ctx: Any, grad_output: Tensor, shape: tuple[int, ...], key: Any) -> Tensor:
         ctx.key = key
         result = np.zeros(shape, grad_output.dtype)
-        mask = isinstance(key, np.ndarray) and key.dtype.kind == "b"
-        if _takes_arrays(key) and not mask:
+        if _takes_arrays(key) and not _is_mask(key):
             np.add.at(result, key, grad_output._array)  # an index array may repeat an element
         else:
             result[key] = grad_output._array
