@@ -32,6 +32,7 @@ from .creation import (
 )
 from .explain import explain
 from .functional import cat, chunk, einsum, matmul, split, stack, where
+from .plan import Plan, compile, load_plan
 from .profile import Profile, profile
 from .random import manual_seed, rand, randint, randn
 from .serialization import load, save
@@ -39,6 +40,7 @@ from .summary import Summary, summary
 from .tensor import Tensor
 
 __all__ = [
+    "Plan",
     "Profile",
     "Summary",
     "Tensor",
@@ -52,6 +54,7 @@ __all__ = [
     "cat",
     "check",
     "chunk",
+    "compile",
     "data",
     "design",
     "einsum",
@@ -68,6 +71,7 @@ __all__ = [
     "is_grad_enabled",
     "linspace",
     "load",
+    "load_plan",
     "manual_seed",
     "matmul",
     "memory_stats",

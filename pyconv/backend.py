@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,10 @@ from .arguments import one_of, quiet
 from .autograd.function import Function
 from .autograd.grad_mode import is_grad_enabled, no_grad
 from .creation import as_tensor, zeros
+from .exchange import Exchange
 from .functional.arithmetic import tensors_of
 from .functional.rnn import Config, recurrent, stream_step
 from .tensor import Tensor
-
-_depth = 0
 
 
 @contextmanager
@@ -56,63 +54,31 @@ def backend(name: str) -> Iterator[None]:
     ...     F.relu([-1.0, 2.0])
     tensor([0., 2.])
     """
-    global _depth
     if one_of("backend: name", name, ("cpu", "reference")) == "cpu":
         yield
         return
-    _depth += 1
-    if _depth == 1:
-        _exchange_all()
-    try:
+    with _twins():
         yield
-    finally:
-        _depth -= 1
-        if _depth == 0:
-            _exchange_all()
 
 
 def runs_twin(op: str) -> bool:
     """Return whether a function of `pyconv.functional` is computed by its twin now."""
-    return _depth > 0 and op in _code
+    return op in _twins()
 
-
-# ---- exchanging functions ----------------------------------------------------------------------
-#
-# A public function may be held anywhere: by a layer, another function, a user's module. So it is
-# its code that is exchanged, which costs nothing while the kernels run.
-
-_code: dict[str, tuple[CodeType, Any, Any]] = {}
 
 # Under the recurrent layers and cells, whose twins are for one layer in one direction.
 _RECURRENT: dict[str, Any] = {"recurrent": recurrent, "stream_step": stream_step}
 
 
-def _exchange_all() -> None:
-    """Exchange the code of every function that has a twin with what `_code` holds."""
-    for op in (*functional.__all__, *_RECURRENT):
-        if op in _RECURRENT or _has_twin(op):
-            function: FunctionType = _RECURRENT.get(op) or getattr(functional, op)
-            other = _code.get(op) or (_caller_of_twin(op), None, None)
-            _code[op] = function.__code__, function.__defaults__, function.__kwdefaults__
-            function.__defaults__ = None  # never more of them than the code has arguments
-            function.__code__, function.__defaults__, function.__kwdefaults__ = other
-
-
-def _caller_of_twin(op: str) -> CodeType:
-    names: dict[str, Any] = {}
-    exec(
-        f"def {op}(*args, **kwargs):\n"
-        "    from pyconv.backend import call_twin\n"
-        f"    return call_twin({op!r}, args, kwargs)",
-        names,
-    )
-    code: CodeType = names[op].__code__
-    return code
-
-
 @cache
+def _twins() -> Exchange:
+    """Return the functions that have a twin, and `call_twin` in their place."""
+    functions = {op: getattr(functional, op) for op in functional.__all__ if _has_twin(op)}
+    return Exchange(functions | _RECURRENT, "pyconv.backend:call_twin")
+
+
 def _has_twin(op: str) -> bool:
-    """Look, before the first exchange; a twin that asks for more, such as a seed, is none."""
+    """Return whether there is one; a twin that asks for more, such as a seed, is none."""
     twin = getattr(reference, op, None)
     if twin is None or not hasattr(reference, f"{op}_backward"):
         return False
@@ -134,7 +100,7 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if op == "recurrent":
         return _recurrent(*args)
     if _checking.get():  # the function calls others on its way
-        return _kernel_of(op)(*args, **kwargs)
+        return _twins().outside(op)(*args, **kwargs)
     signature, twin = _signature(op), getattr(reference, op)
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
@@ -159,7 +125,7 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         or (name in _ARRAYS + _FIXED and not isinstance(value, (int, float, type(None))))
     }
     if not any(tensor.dtype.kind == "f" for tensor in arrays.values()):
-        return _kernel_of(op)(*args, **kwargs)
+        return _twins().outside(op)(*args, **kwargs)
     options = {name: _plain(value) for name, value in given.items() if name not in arrays}
     if running:
         _update_running(op, running, arrays, options)
@@ -174,7 +140,7 @@ def _check(op: str, given: dict[str, Any]) -> Any:
     token = _checking.set(True)
     try:
         with no_grad():
-            result = _kernel_of(op)(**given)
+            result = _twins().outside(op)(**given)
     finally:
         _checking.reset(token)
     return (result[0] if isinstance(result, tuple) else result).dtype
@@ -200,14 +166,6 @@ _ARRAYS = (
 # and those without.
 _RUNNING = ("running_mean", "running_var")
 _FIXED = (*_RUNNING, "indices", "pos_weight")
-
-
-def _kernel_of(op: str) -> FunctionType:
-    """Return the public function as it is outside."""
-    code, defaults, keywords = _code[op]
-    function = FunctionType(code, getattr(functional, op).__globals__, op, defaults)
-    function.__kwdefaults__ = keywords
-    return function
 
 
 def _update_running(

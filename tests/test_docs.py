@@ -95,9 +95,11 @@ def test_version_has_an_entry_in_the_changelog() -> None:
     assert f"## {pyconv.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_promised_names_are_there_or_said_to_come_later() -> None:
-    wrong = [name for name, there in promised().items() if exists(name) != there]
-    assert not wrong, f"there, but marked as later in tests/public_names.txt, or gone: {wrong}"
+def test_promised_names_are_there() -> None:
+    names = promised()
+    assert len(names) > 300
+    gone = [name for name in names if not exists(name)]
+    assert not gone, f"promised in tests/public_names.txt: {gone}"
 
 
 def test_page_of_coverage_is_true(tmp_path: Path) -> None:

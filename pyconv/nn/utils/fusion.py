@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...arguments import flag
-from ...tensor import Tensor
+from ...tensor import Array, Tensor
 from ..conv import Conv1d, Conv2d, Conv3d
 from ..conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Parameter
@@ -19,7 +20,6 @@ TRANSPOSED = (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 
 
-@np.errstate(all="ignore")  # the norm does not warn either
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     """Make a convolution that computes what a convolution and a batch norm in eval mode do.
 
@@ -67,10 +67,8 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
             raise ValueError(f"fuse_conv_bn_eval: {name} is in training mode, expected eval mode")
     if bn.running_mean is None or bn.running_var is None:
         raise ValueError("fuse_conv_bn_eval: bn has no running statistics")
-    axis = 1 if transpose else 0
-    weight = conv.weight._array
-    groups = conv.groups if transpose else 1
-    channels = weight.shape[axis] * groups
+    groups = conv.groups if transpose else None
+    channels = conv.weight.shape[1] * conv.groups if transpose else conv.weight.shape[0]
     for name in ("running_mean", "running_var", "weight", "bias"):
         tensor = getattr(bn, name)
         if tensor is not None and tensor.shape != (channels,):
@@ -78,19 +76,42 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
                 f"fuse_conv_bn_eval: conv has {channels} output channels, bn.{name} has shape "
                 f"{tensor.shape}"
             )
-    scale = _array(bn.weight, 1) / np.sqrt(_array(bn.running_var, 1) + bn.eps)
-    offset = _array(bn.bias, 0) + (_array(conv.bias, 0) - _array(bn.running_mean, 0)) * scale
+    others = conv.bias, bn.running_mean, bn.running_var, bn.weight, bn.bias
+    folded, offset = fold_norm(conv.weight, others, bn.eps, groups)
     result = copy.deepcopy(conv)
-    if transpose:  # a group's inputs are all multiplied by the scales of the group's outputs
-        per_group = scale.reshape(groups, 1, -1)
-        factors = np.repeat(per_group, weight.shape[0] // groups, 1).reshape(weight.shape[:2])
-    else:
-        factors = scale[:, None]
-    factors = factors.reshape(*factors.shape, *(1,) * (weight.ndim - 2))
-    result.weight = Parameter((weight * factors).astype(weight.dtype), conv.weight.requires_grad)
-    learns = conv.bias is not None and conv.bias.requires_grad
-    result.bias = Parameter(offset.astype(weight.dtype), learns)
+    result.weight = Parameter(folded, conv.weight.requires_grad)
+    result.bias = Parameter(offset, conv.bias is not None and conv.bias.requires_grad)
     return result
+
+
+@np.errstate(all="ignore")  # the norm does not warn either
+def fold_norm(
+    weight: Tensor, others: Sequence[Tensor | None], eps: float, groups: int | None = None
+) -> tuple[Array, Array]:
+    """Return weight and bias of a layer that computes the batch norm after it too.
+
+    Parameters
+    ----------
+    weight : Tensor
+        Of a convolution or a linear layer; of a transposed convolution if `groups` is given.
+    others : sequence of Tensor or None
+        The layer's bias; the norm's running mean and variance, weight and bias.
+    eps : float
+        The norm's.
+    groups : int, optional
+        Those of a transposed convolution.
+    """
+    bias, mean, var, gamma, beta = others
+    w = weight._array
+    scale = _array(gamma, 1) / np.sqrt(_array(var, 1) + eps)
+    offset = _array(beta, 0) + (_array(bias, 0) - _array(mean, 0)) * scale
+    if groups is None:
+        factors = scale[:, None]
+    else:  # a group's inputs are all multiplied by the scales of the group's outputs
+        per_group = scale.reshape(groups, 1, -1)
+        factors = np.repeat(per_group, w.shape[0] // groups, 1).reshape(w.shape[:2])
+    factors = factors.reshape(*factors.shape, *(1,) * (w.ndim - 2))
+    return (w * factors).astype(w.dtype), offset.astype(w.dtype)
 
 
 def _array(tensor: Tensor | None, default: float) -> Any:

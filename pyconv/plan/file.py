@@ -1,0 +1,162 @@
+"""Plans as safetensors files: the constants by number, and the calls as JSON in a tensor of bytes.
+
+A file may come from anybody: it can name only the functions of `FUNCTIONS`, which check what they
+are given.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..arguments import MOST_ELEMENTS, dtype_of, integer, size_of
+from ..serialization import load, save
+from ..tensor import Tensor
+from .plan import Kind, Plan
+from .steps import FUNCTIONS, Constant, Step, Value, signature_of
+
+CALLS = "plan"  # the name of the tensor
+VERSION = 1
+
+
+def write(
+    path: str | os.PathLike[str],
+    inputs: Sequence[Kind],
+    steps: list[Step],
+    constants: dict[int, Tensor],
+    result: Any,
+) -> None:
+    """Write the parts of a plan."""
+    calls = {
+        "version": VERSION,
+        "inputs": inputs,
+        "steps": [
+            {
+                "op": step.op,
+                "args": _encoded(step.args),
+                "kwargs": _encoded(step.kwargs),
+                "results": [[n, *shape] for n, shape in zip(step.results, step.shapes)],
+                "merged": step.merged,
+            }
+            for step in steps
+        ],
+        "result": _encoded(result),
+    }
+    text = np.frombuffer(json.dumps(calls).encode(), np.uint8)
+    save({CALLS: text} | {str(number): tensor for number, tensor in constants.items()}, path)
+
+
+def load_plan(path: str | os.PathLike[str]) -> Plan:
+    """Read a plan that `Plan.save` wrote. Nothing in the file is executed but functions of pyconv.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    Plan
+        It gives the same bits as the one that was saved, on the same instruction set.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or no plan.
+    OSError, ImportError
+        As `pyconv.load`.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> plan = pyconv.load_plan("plan.safetensors")  # doctest: +SKIP
+    """
+    tensors = load(path)
+    try:
+        if CALLS not in tensors or tensors[CALLS].dtype != np.uint8:
+            raise ValueError("it holds tensors, but no calls")
+        return _read(tensors.pop(CALLS), tensors)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        name = os.fspath(path)
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"load_plan: {name!r} is no good plan: {reason}") from None
+
+
+def _read(text: Tensor, tensors: dict[str, Tensor]) -> Plan:
+    calls = json.loads(text._array.tobytes())
+    if not isinstance(calls, dict) or calls.get("version") != VERSION:
+        raise ValueError(f"expected version {VERSION} of the format")
+    constants = {int(name): tensor for name, tensor in tensors.items()}
+    inputs: list[Kind] = []
+    for shape, dtype in calls["inputs"]:
+        shape = size_of(tuple(shape), "the shape of an input")
+        if math.prod(shape) > MOST_ELEMENTS:
+            raise ValueError(f"an input has shape {shape}")
+        inputs.append((shape, dtype_of("the dtype of an input", dtype).name))
+    reader = _Reader(set(range(len(inputs))), constants)
+    steps = [reader.step(**entry) for entry in calls["steps"]]
+    return Plan(inputs, steps, constants, reader.decoded(calls["result"]))
+
+
+def _encoded(part: Any) -> Any:
+    """Return what JSON can hold."""
+    if isinstance(part, Value):
+        return {"value": part.number}
+    if isinstance(part, Constant):
+        return {"constant": part.number}
+    if isinstance(part, tuple):
+        return {"tuple": [_encoded(inner) for inner in part]}
+    if isinstance(part, list):
+        return [_encoded(inner) for inner in part]
+    if isinstance(part, dict):
+        return {"dict": {name: _encoded(inner) for name, inner in part.items()}}
+    if isinstance(part, slice):
+        return {"slice": [part.start, part.stop, part.step]}
+    return {"ellipsis": 0} if part is ... else part
+
+
+class _Reader:
+    """Checks and decodes; a step can use the inputs, and what the steps before it make."""
+
+    def __init__(self, values: set[int], constants: dict[int, Tensor]) -> None:
+        self.values, self.constants = values, constants
+
+    def step(self, op: Any, args: Any, kwargs: Any, results: Any, merged: Any) -> Step:
+        if op not in FUNCTIONS:
+            raise ValueError(f"there is no function {op!r}")
+        args, kwargs = self.decoded(args), self.decoded(kwargs)
+        signature_of(op).bind(*args, **kwargs)
+        made = [size_of(tuple(entry), "a result") for entry in results]
+        numbers = [integer("the number of a result", entry[0]) for entry in made]
+        if not numbers or self.values.intersection(numbers) or len({*numbers}) < len(numbers):
+            raise ValueError(f"{op} makes {numbers}, of which one is there already")
+        self.values.update(numbers)
+        return Step(
+            op, args, kwargs, numbers, [entry[1:] for entry in made], list(map(str, merged))
+        )
+
+    def decoded(self, part: Any) -> Any:
+        """Return what `_encoded` was given."""
+        if isinstance(part, list):
+            return [self.decoded(inner) for inner in part]
+        if not isinstance(part, dict):
+            return part
+        ((kind, inner),) = part.items()
+        if kind in ("value", "constant"):
+            known = self.values if kind == "value" else self.constants
+            if type(inner) is not int or inner not in known:
+                raise ValueError(f"there is no {kind} {inner!r}")
+            return Value(inner) if kind == "value" else Constant(inner)
+        if kind == "tuple":
+            return tuple(map(self.decoded, inner))
+        if kind == "dict":
+            return {name: self.decoded(value) for name, value in inner.items()}
+        if kind == "slice":
+            return slice(*inner)
+        if kind == "ellipsis":
+            return ...
+        raise ValueError(f"there is no {kind!r}")

@@ -1,0 +1,169 @@
+"""Writing down which functions a model calls on an input."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..arguments import dtype_of
+from ..exchange import Exchange
+from ..functional import rnn
+from ..methods import Operations
+from ..rehearsal import tensors_in
+from ..tensor import Array, Tensor
+from .steps import FUNCTIONS, Constant, Step, Value, signature_of
+
+# What a plan may hold of a call, besides Tensors.
+PLAIN = (bool, int, float, str, type(None), type(...))
+
+
+class Trace:
+    """The steps that depend on the inputs; all else is a constant.
+
+    Attributes
+    ----------
+    steps : list of Step
+    constants : list of Tensor
+        Copies.
+    """
+
+    def __init__(self, inputs: Sequence[Tensor]) -> None:
+        self.steps: list[Step] = []
+        self.constants: list[Tensor] = []
+        self._of_tensor: dict[int, Value | Constant] = {}
+        self._of_array: dict[int, Value | Constant] = {}  # the same memory by another Tensor
+        self._kept: list[Any] = []  # so that their ids stay theirs
+        self._count = 0
+        self._inside = False
+        for tensor in inputs:
+            self._make(tensor)
+
+    def run(self, function: Any, *args: Any) -> Any:
+        """Call a function, and write down what it calls in this thread."""
+        _now.trace = self
+        try:
+            with _functions():
+                return function(*args)
+        finally:
+            del _now.trace
+
+    def call(self, op: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call one of `_functions`."""
+        if self._inside:  # it is part of another
+            return function(*args, **kwargs)
+        if op == "stream_step":
+            return None  # it is left to `recurrent`
+        self._inside = True
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            self._inside = False
+        if op == "_replace":
+            self._replace(*args)
+        elif any(type(self._find(x)) is Value for x in tensors_in((args, kwargs))):
+            if op == "recurrent":
+                config = args[3]
+                args = (*args[:3], config.mode, config.lengths, config.reverse)
+            self._write(op, args, kwargs, list(tensors_in(result)))
+        return result
+
+    def take(self, part: Any) -> Any:
+        """Return an argument, or the model's result, as the plan keeps it."""
+        kind = type(part)
+        if isinstance(part, (Tensor, np.ndarray)):
+            return self._find(part) or self._keep(part)
+        if isinstance(part, (tuple, list)):
+            return (list if kind is list else tuple)(map(self.take, part))
+        if kind is slice:
+            return slice(*map(self.take, (part.start, part.stop, part.step)))
+        if isinstance(part, dict) and all(type(name) is str for name in part):
+            return {name: self.take(inner) for name, inner in part.items()}
+        if isinstance(part, np.generic):
+            return part.item()
+        if isinstance(part, (np.dtype, type)):
+            return dtype_of("compile: dtype", part).name
+        if isinstance(part, PLAIN):
+            return part
+        raise NotImplementedError(f"compile: a plan cannot hold {part!r}")
+
+    def result(self, part: Any) -> Any:
+        """Return what the model returned as the plan keeps it; constants are copied each time."""
+        for tensor in tensors_in(part):
+            if type(self._find(tensor)) is not Value:
+                self._write("clone", (tensor,), {}, [tensor])
+        return self.take(part)
+
+    # ---- which tensor is which ---------------------------------------------------------------
+
+    def _find(self, tensor: Tensor | Array) -> Value | Constant | None:
+        if isinstance(tensor, Tensor):
+            found = self._of_tensor.get(id(tensor))
+            return found or self._of_array.get(id(tensor._array))
+        return self._of_array.get(id(tensor))
+
+    def _name(self, tensor: Tensor | Array, leaf: Value | Constant) -> None:
+        array = tensor
+        if isinstance(tensor, Tensor):
+            array = tensor._array
+            self._of_tensor[id(tensor)] = leaf
+        self._of_array[id(array)] = leaf
+        self._kept += tensor, array
+
+    def _make(self, tensor: Tensor) -> int:
+        self._name(tensor, Value(self._count))
+        self._count += 1
+        return self._count - 1
+
+    def _keep(self, tensor: Tensor | Array) -> Constant:
+        constant = Constant(len(self.constants))
+        self.constants.append(Tensor(np.array(getattr(tensor, "_array", tensor))))
+        self._name(tensor, constant)
+        return constant
+
+    def _write(
+        self, op: str, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Tensor]
+    ) -> None:
+        if all(type(self._find(result)) is Value for result in results):
+            return  # it returned what it was given, such as dropout in evaluation
+        bound = signature_of(op).bind(*args, **kwargs)
+        given = self.take(bound.args), self.take(bound.kwargs)
+        made = [self._make(result) for result in results]
+        self.steps.append(Step(op, *given, made, [result.shape for result in results]))
+
+    def _replace(self, tensor: Tensor, result: Tensor) -> None:
+        """`tensor` holds the elements of `result` now."""
+        if result.dtype != tensor.dtype:
+            self._forget(tensor)
+            self._write("cast", (result, tensor.dtype), {}, [tensor])
+            return
+        leaf = self._find(result)
+        if leaf is None:
+            self._forget(tensor)
+        else:
+            self._name(tensor, leaf)
+
+    def _forget(self, tensor: Tensor) -> None:
+        self._of_tensor.pop(id(tensor), None)
+        self._of_array.pop(id(tensor._array), None)
+
+
+_now = threading.local()
+
+
+@cache
+def _functions() -> Exchange:
+    """Return all that is written down."""
+    inner = {"recurrent": rnn.recurrent, "stream_step": rnn.stream_step}
+    methods = {"clone": Operations.clone, "_replace": Tensor._replace}
+    return Exchange(FUNCTIONS | inner | methods, "pyconv.plan.trace:call")
+
+
+def call(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function in a thread that may be traced."""
+    function = _functions().outside(op)
+    trace: Trace | None = getattr(_now, "trace", None)
+    return trace.call(op, function, args, kwargs) if trace else function(*args, **kwargs)
