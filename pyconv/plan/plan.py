@@ -44,7 +44,7 @@ class Plan:
             if type(leaf) is Constant
         )
         self._constants = {number: constants[number] for number in used}
-        self._calls = _calls(steps, result)
+        self._calls = _calls(steps, self._constants, result)
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute.
@@ -65,18 +65,22 @@ class Plan:
             If the inputs are not like the example.
         """
         values: dict[int, Any] = dict(enumerate(self._taken(inputs)))
-        constants = self._constants
         with no_grad():
-            for function, args, kwargs, results, last in self._calls:
-                named = filled(kwargs, values, constants) if kwargs else kwargs
-                made = function(*[filled(part, values, constants) for part in args], **named)
+            for function, args, places, kwargs, results, last in self._calls:
+                given = args.copy()
+                for place in places:
+                    part = given[place]
+                    given[place] = (
+                        values[part.number] if type(part) is Value else filled(part, values)
+                    )
+                made = function(*given, **(filled(kwargs, values) if kwargs else kwargs))
                 if type(made) is Tensor:
                     values[results[0]] = made
                 else:
                     values.update(zip(results, tensors_in(made)))
                 for number in last:
                     del values[number]
-        return filled(self._result, values, constants)
+        return filled(self._result, values)
 
     def _taken(self, inputs: tuple[Any, ...]) -> list[Tensor]:
         if len(inputs) != len(self._inputs):
@@ -136,15 +140,16 @@ class Plan:
         write(path, self._inputs, self._steps, self._constants, self._result)
 
 
-def _calls(steps: list[Step], result: Any) -> list[tuple[Any, ...]]:
-    """Return what to call for each step, and which values nothing needs after it."""
-    needed = {leaf.number for leaf in leaves(result) if type(leaf) is Value}
+def _calls(steps: list[Step], constants: dict[int, Tensor], result: Any) -> list[tuple[Any, ...]]:
+    """Return for each step what to call, with which arguments, and what nothing needs after it."""
+    needed = {leaf.number for leaf in leaves(result)}
     calls = []
     for step in reversed(steps):
-        given = [x.number for x in leaves([step.args, step.kwargs]) if type(x) is Value]
-        last = {*given, *step.results} - needed
+        args, kwargs = filled([[*step.args], step.kwargs], constants, Constant)
+        places = [i for i, part in enumerate(args) if any(leaves(part))]
+        last = {leaf.number for leaf in leaves([args, kwargs])}.union(step.results) - needed
         needed |= last
-        calls.append((FUNCTIONS[step.op], step.args, step.kwargs, step.results, sorted(last)))
+        calls.append((FUNCTIONS[step.op], args, places, kwargs, step.results, sorted(last)))
     return calls[::-1]
 
 

@@ -101,15 +101,12 @@ def leaves(part: Any) -> Iterator[Value | Constant]:
         yield from leaves(list(part.values()))
 
 
-def filled(part: Any, values: dict[int, Any], constants: dict[int, Tensor]) -> Any:
-    """Return an argument with Tensors in place of what stands for them."""
-    kind = type(part)
-    if kind is Value:
-        return values[part.number]
-    if kind is Constant:
-        return constants[part.number]
-    if kind is tuple or kind is list:
-        return kind([filled(inner, values, constants) for inner in part])
-    if kind is dict:
-        return {name: filled(inner, values, constants) for name, inner in part.items()}
+def filled(part: Any, tensors: dict[int, Tensor], kind: Any = Value) -> Any:
+    """Return an argument with Tensors in place of what stands for them, of one kind."""
+    if isinstance(part, kind):
+        return tensors[part.number]
+    if isinstance(part, (tuple, list)):
+        return type(part)([filled(inner, tensors, kind) for inner in part])
+    if isinstance(part, dict):
+        return {name: filled(inner, tensors, kind) for name, inner in part.items()}
     return part
