@@ -9,28 +9,28 @@ namespace {
 
 constexpr int64_t chunk = 32768;  // elements of the result per task
 
-int64_t source(PadMode mode, int64_t i, int64_t n) {
-  if (i >= 0 && i < n) return i;
-  if (mode == PadMode::reflect) return i < 0 ? -i : 2 * (n - 1) - i;
-  if (mode == PadMode::replicate) return i < 0 ? 0 : n - 1;
-  if (mode == PadMode::circular) return i < 0 ? i + n : i - n;
-  return -1;
-}
-
-// One axis: where each element of the result comes from. All in [begin, end) come from neighbours.
+// One axis of the result, of which all elements in [begin, end) come from neighbours.
 struct Axis {
-  int64_t in, out, begin, end;
-  std::vector<int64_t> from;
+  PadMode mode;
+  int64_t low, in, out, begin, end;
 
-  Axis(PadMode mode, const PadAxis& a) : in(a.in), out(a.in + a.low + a.high) {
-    begin = std::max<int64_t>(a.low, 0);
-    end = std::max(begin, std::min(out, a.low + in));
-    for (int64_t o = 0; o < out; ++o) from.push_back(source(mode, o - a.low, in));
+  Axis(PadMode how, const PadAxis& a) : mode(how), low(a.low), in(a.in), out(in + low + a.high) {
+    begin = std::max<int64_t>(low, 0);
+    end = std::max(begin, std::min(out, low + in));
+  }
+  // The element of the input that element o of the result comes from, or -1.
+  int64_t from(int64_t o) const {
+    const int64_t i = o - low;
+    if (i >= 0 && i < in) return i;
+    if (mode == PadMode::reflect) return i < 0 ? -i : 2 * (in - 1) - i;
+    if (mode == PadMode::replicate) return i < 0 ? 0 : in - 1;
+    if (mode == PadMode::circular) return i < 0 ? i + in : i - in;
+    return -1;
   }
   // For each element of the input the ones that come from it.
   std::vector<std::vector<int64_t>> taken() const {
     std::vector<std::vector<int64_t>> result(static_cast<size_t>(in));
-    for (int64_t o = 0; o < out; ++o) result[from[o]].push_back(o);
+    for (int64_t o = 0; o < out; ++o) result[from(o)].push_back(o);
     return result;
   }
 };
@@ -73,7 +73,7 @@ struct Rows {
   int64_t from(int64_t o) const {
     int64_t at = 0, step = 1;
     for (size_t i = outer.size(); i-- > 0;) {
-      const int64_t one = outer[i].from[o % outer[i].out];
+      const int64_t one = outer[i].from(o % outer[i].out);
       if (one < 0) return -1;
       at += one * step;
       step *= outer[i].in;
@@ -96,8 +96,8 @@ void for_rows(int64_t rows, int64_t width, const F& body) {
 // put(place in the result, place in the input) for the elements of a row outside [begin, end).
 template <class F>
 inline void at_borders(const Axis& row, const F& put) {
-  for (int64_t o = 0; o < row.begin; ++o) put(o, row.from[o]);
-  for (int64_t o = row.end; o < row.out; ++o) put(o, row.from[o]);
+  for (int64_t o = 0; o < row.begin; ++o) put(o, row.from(o));
+  for (int64_t o = row.end; o < row.out; ++o) put(o, row.from(o));
 }
 
 }  // namespace
@@ -116,7 +116,7 @@ void pad_forward(PadMode mode, const std::vector<PadAxis>& axes, const T* x, T v
     }
     const T* const from = x + at * row.in * run;
     if (row.begin < row.end)
-      std::copy_n(from + row.from[row.begin] * run, (row.end - row.begin) * run,
+      std::copy_n(from + row.from(row.begin) * run, (row.end - row.begin) * run,
                   to + row.begin * run);
     at_borders(row, [&](int64_t q, int64_t place) {
       for (int64_t r = 0; r < run; ++r) to[q * run + r] = place < 0 ? value : from[place * run + r];
