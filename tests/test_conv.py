@@ -170,3 +170,66 @@ def test_a_single_tap_may_shift(name: str | None) -> None:
     np.testing.assert_allclose(output.detach().numpy(), truth, 1e-12, 1e-12)
     weight_truth = np.einsum("nchw,nohw->co", inside, grad[:, :, :-1, :-1])
     np.testing.assert_allclose(weight.grad.numpy()[:, :, 0, 0], weight_truth, 1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("name", [None, "channels_last", "implicit_gemm", "im2col", "grouped"])
+@pytest.mark.parametrize(("stride", "dilation"), [(6, 4), (4, 6), (5, 3), (3, 6), (7, 5)])
+def test_phases_of_strides_meet_every_few_taps(
+    name: str | None, stride: int, dilation: int
+) -> None:
+    groups = 2 if name == "grouped" else 1
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 4, 67))
+    w = rng.standard_normal((4, 4 // groups, 9))
+    options = {"stride": stride, "dilation": dilation, "padding": 11, "groups": groups}
+    inputs = [pyconv.tensor(array, requires_grad=True) for array in (x, w)]
+    with force(algorithm={"conv1d": name} if name else {}):
+        y = F.conv1d(*inputs, **options)
+        g = rng.standard_normal(y.shape)
+        y.backward(g)
+    expected = pyconv.reference.conv1d_backward(g, x, w, **options)
+    for tensor, truth in zip(inputs, expected):
+        assert tensor.grad is not None
+        assert_close(tensor.grad.numpy(), truth, 400)
+
+
+def test_long_kernels_that_do_not_overlap() -> None:
+    """Each has as many phases as taps: 65536 of both must not be looked through for each other."""
+    length = 2**16
+    x = pyconv.tensor(np.arange(2.0)[None, None], requires_grad=True)
+    w = pyconv.tensor(np.arange(float(length))[None, None], requires_grad=True)
+    y = F.conv_transpose1d(x, w, stride=length)
+    truth = np.kron([0.0, 1.0], np.arange(float(length)))
+    np.testing.assert_array_equal(y.detach().numpy()[0, 0], truth)
+    back = F.conv1d(y, w, stride=length)
+    back.sum().backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.numpy(), (np.arange(float(length)) ** 2).sum(), rtol=1e-12)
+
+
+def test_unfold_of_an_empty_batch() -> None:
+    assert F.unfold(np.zeros((0, 2, 3, 3)), 2).shape == (0, 8, 4)
+    for channels, kernel in ((2**44, (1, 2**20)), (2**43, (1, 2**20)), (16, (2**30, 2**30))):
+        empty = np.zeros((0, channels, 1, 1), np.float32)
+        with pytest.raises(ValueError, match=r"unfold: input has \d+ channels and a window has"):
+            F.unfold(empty, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
+
+
+class Emptying:
+    """An integer that takes its list apart when it is looked at."""
+
+    def __init__(self, entries: list[Any]) -> None:
+        self.entries = entries
+        entries += [self, 1]
+
+    def __index__(self) -> int:
+        self.entries.clear()
+        return 1
+
+
+def test_a_list_of_sizes_may_change_while_it_is_read() -> None:
+    entries: list[Any] = []
+    Emptying(entries)
+    image = np.ones((1, 1, 1, 1))
+    assert F.conv2d(image, image, stride=entries).shape == (1, 1, 1, 1)
+    assert not entries

@@ -251,6 +251,12 @@ def test_clamp_of_integers() -> None:
     assert F.clamp(x, 1, 3).numpy().tolist() == [1, 1, 2, 3, 3]
     assert F.clamp(x, 1, 3).dtype == np.int64
     assert F.clamp(x, max=2.5).dtype == np.float32
+    small = x.to("int8")
+    for bounds in ({"max": np.int64(1)}, {"max": 300}, {"min": -(2**70)}):
+        assert F.clamp(small, **bounds).dtype == np.int8
+    with pytest.raises(ValueError, match="clamp: min is 200, must be at most 127"):
+        F.clamp(small, np.uint8(200))
+    assert F.clamp([True, False], max=0).dtype == np.int64
 
 
 def test_layers_are_their_functions() -> None:

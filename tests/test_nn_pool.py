@@ -73,11 +73,11 @@ def test_layers_that_resize(layer: nn.Module, function: Callable[..., pyconv.Ten
 @pytest.mark.parametrize(
     ("layer", "text"),
     [
-        (nn.AvgPool2d((2, 1)), "AvgPool2d(kernel_size=(2, 1), stride=(2, 1), padding=0, "),
+        (nn.AvgPool2d((2, 1)), "AvgPool2d(kernel_size=(2, 1), stride=(2, 1), padding=0)"),
         (nn.AdaptiveAvgPool2d((None, 7)), "AdaptiveAvgPool2d(output_size=(None, 7))"),
-        (nn.MaxUnpool1d(2), "MaxUnpool1d(kernel_size=2, stride=2, padding=0)"),
+        (nn.MaxUnpool1d(2), "MaxUnpool1d(kernel_size=(2,), stride=(2,), padding=(0,))"),
         (nn.LPPool2d(2, 3), "LPPool2d(norm_type=2, kernel_size=3, stride=None, ceil_mode=False)"),
-        (nn.Upsample(scale_factor=2), "Upsample(scale_factor=2, mode='nearest')"),
+        (nn.Upsample(scale_factor=2), "Upsample(scale_factor=2.0, mode='nearest')"),
         (nn.PixelShuffle(2), "PixelShuffle(upscale_factor=2)"),
     ],
     ids=str,
@@ -95,6 +95,7 @@ def test_layer_shows_its_arguments(layer: nn.Module, text: str) -> None:
         lambda: nn.AdaptiveMaxPool1d(-1),
         lambda: nn.AdaptiveAvgPool2d(1.5),
         lambda: nn.LPPool1d(2, "3"),
+        lambda: nn.Upsample(scale_factor="a"),
     ],
 )
 def test_wrong_arguments(make: Callable[[], nn.Module]) -> None:
@@ -118,3 +119,14 @@ def test_indices_are_made_only_for_those_who_ask() -> None:
         F.max_pool2d(x, 2)
     peak = pyconv.memory_stats()["peak_bytes"] - before
     assert peak < 2 * 4 * x.numel() // 4
+
+
+def test_gradient_of_a_long_moving_average() -> None:
+    """A weight for each pair of an element and a window would take 4 GB."""
+    n, k = 100_001, 5001
+    x = pyconv.zeros(1, 1, n)
+    x.requires_grad = True
+    F.avg_pool1d(x, k, 1, k // 2).sum().backward()
+    windows = np.minimum(np.arange(n) + k // 2, n - 1) - np.maximum(np.arange(n) - k // 2, 0) + 1
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.numpy()[0, 0], windows / k, rtol=1e-5)

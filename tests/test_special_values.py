@@ -339,3 +339,20 @@ def test_resizing_to_the_same_size_reads_no_neighbours() -> None:
     np.testing.assert_array_equal(F.interpolate(x, (2, 2), mode="bilinear").numpy(), x)
     wide = F.interpolate(x, (2, 4), mode="bilinear").numpy()
     np.testing.assert_array_equal(wide[0, 0, 0], [1, 1.25, 1.75, 2])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_gradients_of_sure_logits_keep_their_digits(isa: str, create_graph: bool) -> None:
+    logits = np.array([-10, -17, -20, -60, 12.0, 30.0], np.float32)
+    for target in (0.0, 1.0):
+        x = pyconv.tensor(logits, requires_grad=True)
+        with force(isa=isa):
+            t = np.full_like(logits, target)
+            loss = F.binary_cross_entropy_with_logits(x, t, reduction="sum")
+            (grad,) = pyconv.autograd.grad(loss, [x], create_graph=create_graph)
+        z = logits.astype(float)
+        truth = np.exp(-np.logaddexp(0, -z)) if target == 0 else -np.exp(-np.logaddexp(0, z))
+        np.testing.assert_allclose(grad.detach().numpy(), truth, rtol=1e-5)
+        twin = reference.binary_cross_entropy_with_logits_backward(1, z, t, reduction="sum")
+        np.testing.assert_allclose(twin[0], truth, rtol=1e-14)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fresh import printed
+from fresh import printed, python
 
 import pyconv
 import pyconv.functional as F
@@ -79,6 +79,61 @@ def test_kernels_release_the_gil() -> None:
             ticks += 1
         worker.join()
     assert ticks > 3
+
+
+def test_the_process_ends_while_threads_compute() -> None:
+    code = """
+import threading, time, pyconv
+model, x = pyconv.models.lenet(), pyconv.randn(4, 1, 28, 28)
+def serve():
+    while True:
+        model(x).sum().backward()
+for _ in range(3):
+    threading.Thread(target=serve, daemon=True).start()
+time.sleep(0.2)
+"""
+    assert python(code).returncode == 0
+
+
+def test_two_threads_may_ask_one_graph_for_different_gradients() -> None:
+    a, b = (pyconv.tensor(RNG.standard_normal((64, 64)), requires_grad=True) for _ in range(2))
+    y = a @ b
+    for _ in range(5):
+        y = y @ b * 0.1
+    loss = y.sum()
+
+    def gradient(of: pyconv.Tensor) -> np.ndarray:
+        return pyconv.autograd.grad(loss, [of], retain_graph=True)[0].numpy()
+
+    expected = {id(of): gradient(of) for of in (a, b)}
+    wrong: list[np.ndarray] = []
+
+    def work(of: pyconv.Tensor) -> None:
+        found = [gradient(of) for _ in range(40)]
+        wrong.extend(g for g in found if not np.array_equal(g, expected[id(of)]))
+
+    workers = [threading.Thread(target=work, args=(of,)) for of in (a, b, a, b)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def test_threads_may_add_to_one_gradient() -> None:
+    p = pyconv.tensor(np.zeros(300_000), requires_grad=True)
+
+    def work() -> None:
+        for _ in range(20):
+            (p * 1.0).sum().backward()
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert p.grad is not None
+    np.testing.assert_array_equal(p.grad.numpy(), 60)
 
 
 def test_threads_may_change_while_others_compute() -> None:
@@ -191,7 +246,7 @@ def test_environment_sets_the_number(count: str) -> None:
     assert printed(COUNT, PYCONV_NUM_THREADS=count) == count
 
 
-@pytest.mark.parametrize("value", ["0", "-2", "two", "1.5", "99999999999999999999"])
+@pytest.mark.parametrize("value", ["0", "-2", "two", "1.5", " 4", "4 ", "9" * 20])
 def test_bad_number_in_the_environment(value: str) -> None:
     code = f"""
 try:
@@ -203,6 +258,21 @@ except (ValueError, ImportError) as error:
     message = printed(code, PYCONV_NUM_THREADS=value)
     assert "PYCONV_NUM_THREADS" in message
     assert value in message
+
+
+@pytest.mark.parametrize("value", ["abc", " ", "1e3", "-1"])
+def test_bad_spin_in_the_environment(value: str) -> None:
+    code = """
+import numpy as np, pyconv
+pyconv.set_num_threads(2)
+try:
+    pyconv.tensor(np.ones((2, 2**20))).sum()
+except ValueError as error:
+    print(error)
+"""
+    assert printed(code, PYCONV_SPIN_MICROSECONDS=value) == (
+        f"PYCONV_SPIN_MICROSECONDS is '{value}', expected a whole number from 0 to 1000000"
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")

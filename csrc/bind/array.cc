@@ -123,7 +123,7 @@ bool integer(const char* op, const char* name, py::handle value, int64_t& number
 Argument copied(const Argument& from, py::array array) {
   const TensorView to = view_of(array);
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked;
     copy(from.view, to);
   }
   return {std::move(array), to};
@@ -252,6 +252,24 @@ bool read_flag(const char* op, const char* name, py::handle value) {
   return number == 1;
 }
 
+// What is that already is taken as it is: a call of NumPy's takes as long as a small loss.
+py::array read_integers(const char* op, const char* name, py::handle value) {
+  check<WrongType>(
+      py::isinstance<py::array>(value), op, ": ", name, " is of type ",
+      [&] { return type_name(value); }, ", expected an array of integers");
+  py::object integers = py::reinterpret_borrow<py::object>(value);
+  const auto array = py::reinterpret_borrow<py::array>(value);
+  const py::dtype dtype = array.dtype();
+  const bool in_place = readable_in_place(array);
+  if (dtype.num() == py::dtype::num_of<int64_t>() && (array.flags() & py::array::c_style) &&
+      in_place)
+    return array;
+  check<WrongType>(dtype.kind() == 'i' || dtype.kind() == 'u', op, ": ", name, ".dtype is ",
+                   text_of(value, "dtype"), ", expected integers");
+  if (dtype.kind() == 'u' && dtype.itemsize() == 8) integers = integers.attr("clip")(0, INT64_MAX);
+  return integers.attr("astype")("=i8", py::arg("order") = "C", py::arg("copy") = !in_place);
+}
+
 void read_ints(const char* op, const char* name, py::handle value, int ndim, int64_t fill,
                int64_t (&out)[3]) {
   std::fill(out, out + 3, fill);
@@ -262,10 +280,13 @@ void read_ints(const char* op, const char* name, py::handle value, int ndim, int
     return;
   }
   const bool sequence = PyTuple_Check(value.ptr()) || PyList_Check(value.ptr());
-  const py::ssize_t length = sequence ? PySequence_Fast_GET_SIZE(value.ptr()) : 0;
-  bool good = length == ndim || length == 1;
+  // What makes an entry an integer may change a list.
+  const auto entries =
+      sequence ? py::tuple(py::reinterpret_borrow<py::object>(value)) : py::tuple();
+  const size_t length = entries.size();
+  bool good = length == static_cast<size_t>(ndim) || length == 1;
   for (int i = 0; good && i < ndim; ++i)
-    good = integer(op, name, PySequence_Fast_GET_ITEM(value.ptr(), length == 1 ? 0 : i), places[i]);
+    good = integer(op, name, PyTuple_GET_ITEM(entries.ptr(), length == 1 ? 0 : i), places[i]);
   check<WrongType>(good, op, ": ", name, " is ", Shown{value}, ", expected an int or a tuple of ",
                    ndim, ndim == 1 ? " int" : " ints");
 }

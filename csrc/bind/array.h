@@ -2,6 +2,7 @@
 #pragma once
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -12,6 +13,20 @@
 namespace pyconv {
 
 namespace py = pybind11;
+
+// Other threads of Python run for the time of a scope.
+struct Unlocked {
+  PyThreadState* const state = PyEval_SaveThread();
+  // At the end of the process Python unwinds a thread that comes back, which would abort in this
+  // destructor, as in any. It sleeps instead, as from Python 3.14 on.
+  ~Unlocked() {
+    try {
+      PyEval_RestoreThread(state);
+    } catch (...) {
+      for (;;) pause();
+    }
+  }
+};
 
 // An argument seen as float32 or float64. An array that a kernel cannot read where it lies
 // (misaligned, byte-swapped, strides that are no multiple of an element) is held as a copy.
@@ -32,6 +47,8 @@ Argument copied(const Argument& from, py::array array);
 
 // Whether its elements are aligned, in the machine's byte order, and whole elements apart.
 bool readable_in_place(const py::array& array);
+// Integers of any width, as int64 in C order. Numbers beyond int64 become its largest.
+py::array read_integers(const char* op, const char* name, py::handle value);
 // Whether value is an array of float32 or float64 in C order that a kernel can read where it lies.
 bool plain(py::handle value, TensorView& view);
 
@@ -55,7 +72,7 @@ void read_ints(const char* op, const char* name, py::handle value, int ndim, int
 // Calls f(T()) for the element type T, without the GIL.
 template <class F>
 void compute(DType dtype, const F& f) {
-  py::gil_scoped_release release;
+  const Unlocked unlocked;
   if (dtype == DType::float32)
     f(float());
   else

@@ -45,14 +45,6 @@ class Walk {
     py::object node;
     bool operator<(const Waiting& other) const { return sequence < other.sequence; }
   };
-  struct Needs {  // what backward is told to compute: for one step only what was asked for
-    Needs(NodeObject* node_, py::object now) : node(node_), before(borrow(node->needs_input_grad)) {
-      if (now) set(node->needs_input_grad, std::move(now));
-    }
-    ~Needs() { set(node->needs_input_grad, before); }
-    NodeObject* const node;
-    const py::object before;
-  };
 
   bool contains(const py::object& set, py::handle item) const {
     const int found = PySet_Contains(set.ptr(), item.ptr());
@@ -64,7 +56,8 @@ class Walk {
   void step(const py::object& owner) {
     NodeObject* const node = node_of(owner);
     Gradients arrived = std::move(arrived_.extract(node).mapped());
-    const Needs needs(node, wanted_.is_none() ? py::object() : edges_that_go_on(node));
+    const Asked asked(node,
+                      wanted_.is_none() ? borrow(node->needs_input_grad) : edges_that_go_on(node));
     if (!is_none(node->hooks) || !is_none(node->retained)) show(owner, arrived);
     py::object result = call(owner, arrived);
     const bool one = !PyTuple_Check(result.ptr());
@@ -82,7 +75,7 @@ class Walk {
       const py::handle gradient = one ? result : py::handle(PyTuple_GET_ITEM(result.ptr(), i));
       if (edge.is_none() || gradient.is_none()) continue;
       const py::object cast = checked(node, edge, gradient);
-      if (PyTuple_GET_ITEM(node->needs_input_grad, i) == Py_True)
+      if (PyTuple_GET_ITEM(asked.needs.ptr(), i) == Py_True)
         deliver(edge, cast ? cast : gradient,
                 Py_REFCNT(result.ptr()) == 1 && only_here(cast ? cast : gradient));
     }

@@ -128,7 +128,7 @@ py::array new_result(bool channels_last, DType dtype, const ConvShape& s, bool b
 // An argument that must have the shape's sizes: grad_output, input.
 Argument read_expected(const ConvShape& s, const char* name, py::handle value, const Side& side) {
   Argument argument = read(s.name(), name, value);
-  const bool batched = argument.view.ndim == s.ndim + 2;
+  const bool batched = argument.view.ndim == s.ndim + 2 || s.batch != 1;
   const Sizes expected(s, batched, side);
   TensorView like;
   like.ndim = expected.ndim;
@@ -171,7 +171,7 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
                                 from.view.ndim == s.ndim + 2, result_side);
   problem.result = result.mutable_data();
   if (s.batch == 0) return result;
-  py::gil_scoped_release release;
+  const Unlocked unlocked;
   chosen.run(problem);
   return result;
 }
@@ -239,7 +239,7 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
   problem.output = five_dimensional((transposed(s) ? x : g).view, s.ndim);
   problem.result = result.mutable_data();
   const ConvAlgorithm& chosen = conv_choose(problem);
-  py::gil_scoped_release release;
+  const Unlocked unlocked;
   chosen.run(problem);
   return result;
 }
@@ -257,11 +257,15 @@ py::array unfold_images(py::handle input, py::handle kernel_size, py::handle dil
   set_images(request, x.view);
   const ConvShape s = make_conv_shape(request);
   const int unbatched = x.view.ndim == unfold_ndim + 1;
-  const int64_t sizes[] = {s.batch, s.in_channels * s.taps(), s.out_pixels()};
+  int64_t rows = 0;
+  check(!__builtin_mul_overflow(s.in_channels, s.taps(), &rows), "unfold: input has ",
+        s.in_channels, " channels and a window has ", s.taps(),
+        " elements, expected fewer than 2**63 rows");
+  const int64_t sizes[] = {s.batch, rows, s.out_pixels()};
   py::array result = new_array(x.view.dtype, sizes + unbatched, 3 - unbatched);
   void* const out = result.mutable_data();
-  py::gil_scoped_release release;
-  unfold(s, five_dimensional(x.view, unfold_ndim), out);
+  const Unlocked unlocked;
+  if (result.size() > 0) unfold(s, five_dimensional(x.view, unfold_ndim), out);
   return result;
 }
 
@@ -281,7 +285,7 @@ py::array fold_columns(py::handle input, py::handle output_size, py::handle kern
   const Sizes sizes(s, batched, images_of(s));
   py::array result = new_array(x.view.dtype, sizes.sizes, sizes.ndim);
   void* const out = result.mutable_data();
-  py::gil_scoped_release release;
+  const Unlocked unlocked;
   fold(s, x.view.dtype, x.view.data, out);
   return result;
 }

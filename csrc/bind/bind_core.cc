@@ -105,7 +105,7 @@ py::array cat(const std::vector<py::object>& arrays, int dim) {
   py::array result = new_array_like(model);
   TensorView to = view_of(result);
   const int64_t bytes = result.itemsize(), step = total > 1 ? to.stride[dim] * bytes : 0;
-  py::gil_scoped_release release;
+  const Unlocked unlocked;
   for (const Argument& part : parts) {
     std::copy(part.view.shape, part.view.shape + to.ndim, to.shape);
     copy(part.view, to);
@@ -183,7 +183,7 @@ void bind_core(py::module_& module) {
     return names;
   });
   module.def("measure_peak", [](const std::string& kind, double seconds) {
-    py::gil_scoped_release release;
+    const Unlocked unlocked;
     return measure_peak(kind, seconds);
   });
 }

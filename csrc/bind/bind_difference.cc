@@ -25,7 +25,7 @@ Argument read_like(const std::string& op, const char* name, py::handle value,
   py::array moved = new_array_like(input);
   const TensorView to = view_of(moved);
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked;
     copy(argument.view, to);
   }
   return {moved, to};

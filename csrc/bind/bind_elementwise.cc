@@ -13,7 +13,7 @@ namespace {
 // ---- one operand -------------------------------------------------------------------------------
 
 py::array call_unary_forward(int index, py::handle value, double a, double b) {
-  const Argument input = read_dense("input", "input", value);
+  const Argument input = read_dense(unary_name(index), "input", value);
   py::array output = new_array_like(input.view);
   const TensorView to = view_of(output);
   compute(to.dtype, [&](auto zero) {
@@ -180,7 +180,7 @@ py::array arithmetic(int op, py::handle a_value, py::handle b_value) {
   py::array result = new_array_like(shape);
   const TensorView to = view_of(result);
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked;
     binary(static_cast<BinaryOp>(op), a, b, to);
   }
   return result;
@@ -259,7 +259,6 @@ PyMethodDef elementwise_functions[] = {
 void bind_elementwise(py::module_& module) {
   module.def("unary_index", &unary_index);
   module.def("unary_forward", &call_unary_forward);
-  module.def("unary_backward", &call_unary_backward);
   module.def("unary_function", &unary_function);
   module.def("arithmetic", &arithmetic);
   module.def("arithmetic_function", &arithmetic_function);

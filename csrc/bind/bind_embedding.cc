@@ -7,18 +7,8 @@
 namespace pyconv {
 namespace {
 
-// Integers of any width, as contiguous int64. Numbers beyond int64 become its largest: no row.
-py::array_t<int64_t> read_indices(py::handle value) {
-  py::object indices = py::reinterpret_borrow<py::object>(value);
-  const py::dtype dtype = py::reinterpret_borrow<py::array>(value).dtype();
-  check<WrongType>(dtype.kind() == 'i' || dtype.kind() == 'u', "embedding: input.dtype is ",
-                   text_of(value, "dtype"), ", expected integers");
-  if (dtype.kind() == 'u' && dtype.itemsize() == 8) indices = indices.attr("clip")(0, INT64_MAX);
-  return indices.attr("astype")("=i8", py::arg("order") = "C", py::arg("copy") = false);
-}
-
 py::tuple call_embedding_forward(const py::array& input, py::handle weight_value) {
-  const py::array_t<int64_t> indices = read_indices(input);
+  const py::array_t<int64_t> indices = read_integers("embedding", "input", input);
   const Argument weight = read_contiguous("embedding", "weight", weight_value);
   const TensorView& w = weight.view;
   check(w.ndim == 2, "embedding: weight has shape ", shape_text(w),

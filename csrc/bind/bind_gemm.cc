@@ -53,7 +53,7 @@ py::array matmul(py::handle a_value, py::handle b_value, py::handle bias_value) 
   void* out = c.mutable_data();
   const TensorView* bias_view = bias_value.is_none() ? nullptr : &bias.view;
   {
-    py::gil_scoped_release release;
+    const Unlocked unlocked;
     if (in.a.view.dtype == DType::float32)
       gemm(problem_of<float>(in.a.view, in.b.view, bias_view, static_cast<float*>(out)));
     else

@@ -8,24 +8,6 @@ namespace {
 
 constexpr const char* cross_entropy = "cross_entropy";
 
-// Integers of any width, as contiguous int64. Numbers beyond int64 become its largest: no class.
-// What is that already is taken as it is: a call of NumPy's takes as long as a small loss.
-py::array read_target(py::handle value) {
-  check<WrongType>(
-      py::isinstance<py::array>(value), cross_entropy, ": target is of type ",
-      [&] { return type_name(value); }, ", expected an array of integers");
-  py::object target = py::reinterpret_borrow<py::object>(value);
-  const auto array = py::reinterpret_borrow<py::array>(value);
-  const py::dtype dtype = array.dtype();
-  if (dtype.num() == py::dtype::num_of<int64_t>() && (array.flags() & py::array::c_style) &&
-      readable_in_place(array))
-    return array;
-  check<WrongType>(dtype.kind() == 'i' || dtype.kind() == 'u', cross_entropy, ": target.dtype is ",
-                   text_of(value, "dtype"), ", expected integers");
-  if (dtype.kind() == 'u' && dtype.itemsize() == 8) target = target.attr("clip")(0, INT64_MAX);
-  return target.attr("astype")("=i8", py::arg("order") = "C", py::arg("copy") = false);
-}
-
 // The arguments that forward and backward share; `matrix` is input or log_softmax.
 struct CrossEntropyArguments {
   Argument matrix, weight;
@@ -36,7 +18,7 @@ struct CrossEntropyArguments {
   CrossEntropyArguments(const char* name, py::handle matrix_value, py::handle target_value,
                         py::handle weight_value, py::handle ignore_value, double label_smoothing)
       : matrix(read_contiguous(cross_entropy, name, matrix_value)),
-        target(read_target(target_value)),
+        target(read_integers(cross_entropy, "target", target_value)),
         ignore_index(read_int(cross_entropy, "ignore_index", ignore_value)),
         smoothing(label_smoothing) {
     const TensorView& m = matrix.view;

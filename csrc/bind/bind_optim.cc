@@ -78,7 +78,7 @@ Params read_params(const char* op, const py::list& params, const py::list& grads
 
 template <class Settings>
 void step(const Settings& settings, const Params& params) {
-  py::gil_scoped_release release;
+  const Unlocked unlocked;
   optim_step(settings, params.f32);
   optim_step(settings, params.f64);
 }

@@ -76,7 +76,7 @@ void pad_as(PadMode mode, const std::vector<PadAxis>& axes, const Dense& x, cons
   std::memcpy(&with, value.data(), sizeof(T));
   const auto* const from = static_cast<const T*>(x.array.data());
   auto* const to = static_cast<T*>(y.mutable_data());
-  py::gil_scoped_release release;
+  const Unlocked unlocked;
   pad_forward(mode, axes, from, with, to);
 }
 

@@ -139,7 +139,7 @@ py::tuple call_rnn_forward(int cell, py::handle x, py::handle h0, py::handle c0,
     p.c_n = data_of<T>(c_n);
     p.gates = data_of<T>(gates);
     p.extra = data_of<T>(extra);
-    py::gil_scoped_release release;
+    const Unlocked unlocked;
     rnn_forward(sequences, p);
   };
   in.x.view.dtype == DType::float32 ? run(float()) : run(double());
@@ -262,7 +262,7 @@ py::tuple call_rnn_backward(int cell, py::handle x, py::handle h0, py::handle c0
     p.grad_weight_hh = data_of<T>(grad_weight_hh);
     p.grad_bias_ih = data_of<T>(grad_bias_ih);
     p.grad_bias_hh = data_of<T>(grad_bias_hh);
-    py::gil_scoped_release release;
+    const Unlocked unlocked;
     rnn_backward(sequences, p);
   };
   in.x.view.dtype == DType::float32 ? run(float()) : run(double());

@@ -12,6 +12,7 @@ namespace pyconv {
 thread_local bool GraphState::enabled = true;
 thread_local PyObject* GraphState::segment = nullptr;
 PyObject* GraphState::observer = nullptr;
+thread_local const Asked* Asked::innermost = nullptr;
 
 namespace {
 
@@ -196,8 +197,14 @@ PyObject* saved_tensors(PyObject* self, void*) {
   });
 }
 
+PyObject* needs_input_grad(PyObject* self, void*) {
+  const Asked* asked = Asked::innermost;
+  while (asked && asked->node != node_of(self)) asked = asked->outer;
+  PyObject* const own_needs = node_of(self)->needs_input_grad;
+  return borrow(asked ? asked->needs.ptr() : own_needs ? own_needs : Py_None).release().ptr();
+}
+
 PyMemberDef node_members[] = {
-    {"needs_input_grad", T_OBJECT, offsetof(NodeObject, needs_input_grad), READONLY, nullptr},
     {"_function", T_OBJECT, offsetof(NodeObject, function), READONLY, nullptr},
     {"_edges", T_OBJECT, offsetof(NodeObject, edges), READONLY, nullptr},
     {"_outputs", T_OBJECT, offsetof(NodeObject, outputs), READONLY, nullptr},
@@ -217,6 +224,8 @@ PyMethodDef node_methods[] = {
 };
 
 PyGetSetDef node_properties[] = {
+    {"needs_input_grad", needs_input_grad, nullptr,
+     "For each argument of `apply`, whether its gradient is wanted.", nullptr},
     {"saved_tensors", saved_tensors, nullptr,
      "What `save_for_backward` kept. RuntimeError if an earlier backward freed it, or if it was "
      "changed in place since.",
@@ -293,7 +302,7 @@ void set_python_error() {
   } catch (const Unsupported& error) {
     PyErr_SetString(PyExc_NotImplementedError, error.what());
   } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
+    PyErr_SetString(PyExc_MemoryError, "no memory for what is needed on the way to the result");
   } catch (const std::exception& error) {
     PyErr_SetString(PyExc_RuntimeError, error.what());
   }

@@ -99,6 +99,18 @@ struct Enabled {  // for the time of a scope
   const bool before;
 };
 
+// For the time of a scope and in this thread: what a node's needs_input_grad reads as. Others may
+// walk over the same node meanwhile.
+struct Asked {
+  Asked(const NodeObject* node_, py::object needs_)
+      : node(node_), needs(std::move(needs_)), outer(std::exchange(innermost, this)) {}
+  ~Asked() { innermost = outer; }
+  const NodeObject* const node;
+  const py::object needs;
+  const Asked* const outer;
+  static thread_local const Asked* innermost;
+};
+
 // Makes the exception that is being handled one of Python.
 void set_python_error();
 

@@ -59,7 +59,7 @@ Image dense_image(const Image& image, bool channels_last) {
   if (dense) return image;
   const py::array to = new_image(image.array.dtype(), shape, image.channel(), channels_last);
   Image result{{to, view_of(to)}, image.ndim, image.batched, channels_last};
-  py::gil_scoped_release release;
+  const Unlocked unlocked;
   copy(view, result.view);
   return result;
 }

@@ -28,6 +28,10 @@ void ColumnsOf<T>::set_source(const TensorView& view) {
     first_.taps[i] = static_cast<int64_t>(offsets_[i].size());
     first_.offset[i] = offsets_[i].data();
   }
+  const auto& row = offsets_[2];
+  first_.neighbours = std::adjacent_find(row.begin(), row.end(), [](int64_t a, int64_t b) {
+                        return b != a + 1;
+                      }) == row.end();
 }
 
 // One tap, no padding, no stride, dense pixels: an image is a single row, and its runs are long.
@@ -64,13 +68,11 @@ ColumnsOf<T>::ColumnsOf(const ConvShape& s, const TensorView& grad_output,
                         const int64_t (&phase)[3], std::vector<int64_t> (&taps_of_phase)[3])
     : channels_(s.out_group()), first_() {
   for (int i = 0; i < 3; ++i) {
-    // Input pixel h meets output pixel p at tap t where h + pad - t * dilation = p * stride.
     // From the last tap to the first: so their offsets ascend.
-    for (int64_t tap = s.kernel[i] - 1; tap >= 0; --tap) {
-      const int64_t distance = phase[i] + s.pad_before[i] - tap * s.dilation[i];
-      if (distance % s.stride[i] != 0) continue;
+    const PhaseTaps met = phase_taps(s, i, phase[i]);
+    for (int64_t tap = met.last; tap >= 0; tap -= met.every) {
       taps_of_phase[i].push_back(tap);
-      offsets_[i].push_back(distance / s.stride[i]);
+      offsets_[i].push_back((phase[i] + s.pad_before[i] - tap * s.dilation[i]) / s.stride[i]);
     }
     first_.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];
     first_.step[i] = 1;
@@ -275,7 +277,7 @@ bool channels_are_neighbours(const TensorView& view) {
   return view.shape[1] == 1 || view.stride[1] == 1;
 }
 
-static TensorView c_order_of(TensorView view) {
+TensorView c_order_of(TensorView view) {
   int64_t step = 1;
   for (int i = view.ndim - 1; i >= 0; step *= view.shape[i--]) view.stride[i] = step;
   return view;

@@ -45,6 +45,9 @@ inline const TensorView& images_read(const ConvProblem& p) {
   return p.direction == ConvDirection::backward_input ? p.output : p.input;
 }
 
+// The sizes of a view, dense and in C order.
+TensorView c_order_of(TensorView view);
+
 // The view of a dense array (N, C, spatial), in C order or with its channels last.
 TensorView c_order_view(void* data, DType dtype, int64_t batch, int64_t channels,
                         const int64_t (&size)[3]);

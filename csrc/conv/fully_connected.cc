@@ -13,17 +13,6 @@
 namespace pyconv {
 namespace {
 
-TensorView c_order_view(void* data, const TensorView& like) {
-  TensorView view = like;
-  view.data = data;
-  int64_t stride = 1;
-  for (int i = like.ndim - 1; i >= 0; --i) {
-    view.stride[i] = stride;
-    stride *= like.shape[i];
-  }
-  return view;
-}
-
 bool rows_are_dense(const TensorView& images) {
   int64_t dense = 1;
   for (int i = images.ndim - 1; i > 0; --i) {
@@ -43,7 +32,8 @@ void run(const ConvProblem& p) {
   const Scratch scratch(copied ? size_t(p.input.size()) * sizeof(T) : 0);
   TensorView x = p.input;
   if (copied) {
-    x = c_order_view(scratch.as<void>(), p.input);
+    x = c_order_of(p.input);
+    x.data = scratch.as<void>();
     copy(p.input, x);
   }
   const TensorView& y = p.output;

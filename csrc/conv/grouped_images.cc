@@ -9,7 +9,6 @@
 // a task lays one side by side, by transposing a few rows of each of its channels, and takes the
 // result apart again, all within the cache.
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "conv/grouped.h"
@@ -122,24 +121,19 @@ struct Part {
   ImageRows met(const ImageRows& own) const { return {met(0, own.d), met(1, own.h)}; }
 };
 
-// Input pixel h = q * stride + phase meets output pixel p at tap t where
-// h + pad - t * dilation = p * stride: every so many taps, and p falls as t grows.
+// The taps that a phase meets, from the last one: so p ascends.
 template <class T>
 Part<T> input_gradient_part(const ConvShape& s, const GroupedConv<T>& forward,
                             const int64_t (&phase)[3]) {
   Part<T> part{forward};
   GroupedConv<T>& g = part.conv;
   for (int i = 0; i < 3; ++i) {
-    const int64_t every = s.stride[i] / std::gcd(s.stride[i], s.dilation[i]);
-    const auto distance = [&](int64_t tap) {
-      return phase[i] + s.pad_before[i] - tap * s.dilation[i];
-    };
-    int64_t last = s.kernel[i] - 1;
-    for (; last >= 0 && distance(last) % s.stride[i] != 0;) --last;
+    const auto [last, every] = phase_taps(s, i, phase[i]);
     g.taps[i] = last < 0 ? 0 : last / every + 1;
     if (last >= 0) g.weight += last * g.weight_stride[i];
     g.weight_stride[i] *= -every;
-    g.offset[i] = last < 0 ? 0 : distance(last) / s.stride[i];
+    g.offset[i] = (phase[i] + s.pad_before[i] - last * s.dilation[i]) / s.stride[i];
+    if (last < 0) g.offset[i] = 0;
     g.step[i] = 1;
     g.spacing[i] = every * s.dilation[i] / s.stride[i];
     g.pixels[i] = (s.input[i] - phase[i] + s.stride[i] - 1) / s.stride[i];

@@ -43,16 +43,8 @@ void write_columns(const ColumnsOf<T>& of, int64_t image, int64_t images, int64_
 // A contiguous (N, C, D, H, W) as the forward pass reads its input.
 template <class T>
 TensorView images_view(const ConvShape& s, T* data) {
-  TensorView view;
-  view.data = data;
-  view.ndim = 5;
-  const int64_t shape[] = {s.batch, s.in_channels, s.input[0], s.input[1], s.input[2]};
-  int64_t stride = 1;
-  for (int i = 4; i >= 0; stride *= shape[i--]) {
-    view.shape[i] = shape[i];
-    view.stride[i] = stride;
-  }
-  return view;
+  const DType dtype = sizeof(T) == 4 ? DType::float32 : DType::float64;
+  return c_order_view(data, dtype, s.batch, s.in_channels, s.input);
 }
 
 // The channels of a group of one image.

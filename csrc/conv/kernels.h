@@ -18,6 +18,7 @@ struct Columns {
   int64_t pixels[3], step[3];  // j runs over images, then these
   int64_t taps[3];             // k runs over channels, then these
   const int64_t* offset[3];    // taps[i] numbers each
+  bool neighbours;             // whether offset[2] counts up by one
   int64_t channels;            // of a group: k has channels * taps rows
 };
 

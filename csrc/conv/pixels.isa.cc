@@ -83,9 +83,7 @@ void pack_pixels(const Columns<T>& c, int64_t j0, int64_t count, int64_t k0, int
     at[i] = image % c.pixels[i];
     image /= c.pixels[i];
   }
-  bool joined = groups == 1 && (c.stride[2] == c.channels || c.size[2] == 1);
-  for (int64_t tap = 1; tap < c.taps[2]; ++tap)
-    joined = joined && c.offset[2][tap] == c.offset[2][tap - 1] + 1;
+  const bool joined = c.neighbours && groups == 1 && (c.stride[2] == c.channels || c.size[2] == 1);
   const int64_t row_elements = c.taps[2] * c.channels;
   const int64_t first_row = k0 / row_elements, first_skip = k0 % row_elements;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 
@@ -152,6 +153,25 @@ void set_fold(const char* op, const ConvRequest& r, ConvShape& s) {
 }
 
 }  // namespace
+
+PhaseTaps phase_taps(const ConvShape& s, int axis, int64_t phase) {
+  const int64_t stride = s.stride[axis], dilation = s.dilation[axis];
+  // tap * dilation = at (mod stride), solved by Euclid's algorithm: divisor = dilation * inverse.
+  const int64_t at = ((phase + s.pad_before[axis]) % stride + stride) % stride;
+  int64_t divisor = stride, inverse = 0, rest = dilation % stride, next = 1;
+  while (rest != 0) {
+    const int64_t times = divisor / rest;
+    divisor -= times * rest;
+    std::swap(divisor, rest);
+    inverse -= times * next;
+    std::swap(inverse, next);
+  }
+  const int64_t every = stride / divisor;
+  if (at % divisor != 0) return {-1, every};
+  const int64_t first = at / divisor % every * ((inverse % every + every) % every) % every;
+  const int64_t taps = s.kernel[axis];
+  return {first < taps ? first + (taps - 1 - first) / every * every : -1, every};
+}
 
 ConvShape make_conv_shape(const ConvRequest& r) {
   const char* op = conv_op_name(r.op, r.ndim);

@@ -49,6 +49,13 @@ struct ConvRequest {
   int64_t positions;  // of fold
 };
 
+// The taps of an axis at which input pixels h with h % stride == phase meet an output pixel p:
+// where h + pad - tap * dilation = p * stride. `last`, and every so many before it; -1: none.
+struct PhaseTaps {
+  int64_t last, every;
+};
+PhaseTaps phase_taps(const ConvShape& shape, int axis, int64_t phase);
+
 ConvShape make_conv_shape(const ConvRequest& request);  // throws InvalidArgument
 
 }  // namespace pyconv

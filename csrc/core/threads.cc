@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <chrono>
 #include <climits>
 #include <condition_variable>
@@ -53,12 +54,20 @@ inline void order_streams() {
 #endif
 }
 
+int from_environment(const char* name, int least, int most, int otherwise) {
+  const char* text = std::getenv(name);
+  if (!text || !*text) return otherwise;
+  char* end = nullptr;
+  const long n = std::strtol(text, &end, 10);
+  check(std::isdigit(static_cast<unsigned char>(*text)) && *end == '\0' && n >= least && n <= most,
+        name, " is '", text, "', expected a whole number from ", least, " to ", most);
+  return static_cast<int>(n);
+}
+
 // Longer spins steal the cores from whatever runs between two calls: beside another library's
 // threads, 20 us cost it a third, 1 ms a factor of ten.
 std::chrono::microseconds spin_time() {
-  const char* text = std::getenv("PYCONV_SPIN_MICROSECONDS");
-  const long value = text ? std::strtol(text, nullptr, 10) : 30;
-  return std::chrono::microseconds(value < 0 ? 0 : value > 1000000 ? 1000000 : value);
+  return std::chrono::microseconds(from_environment("PYCONV_SPIN_MICROSECONDS", 0, 1000000, 30));
 }
 
 class Pool {
@@ -216,15 +225,7 @@ class Pool {
   std::vector<std::thread> workers_;
 };
 
-int default_threads() {
-  const char* text = std::getenv("PYCONV_NUM_THREADS");
-  if (!text || !*text) return available_cores();
-  char* end = nullptr;
-  const long n = std::strtol(text, &end, 10);
-  check(*end == '\0' && n >= 1 && n <= 1024, "PYCONV_NUM_THREADS is '", text,
-        "', expected a whole number from 1 to 1024");
-  return static_cast<int>(n);
-}
+int default_threads() { return from_environment("PYCONV_NUM_THREADS", 1, 1024, available_cores()); }
 
 std::atomic<int> wanted_threads{0};  // 0: not asked for yet
 

@@ -32,6 +32,8 @@ int unary_index(const char* name) {
   return static_cast<int>(found - all);
 }
 
+const char* unary_name(int index) { return unary_table().of<float>().all[index].name; }
+
 template <class T>
 void unary_forward(int index, int64_t n, const T* x, T a, T b, T* y) {
   const auto kernel = unary_table().of<T>().all[index].forward;

@@ -6,6 +6,7 @@
 namespace pyconv {
 
 int unary_index(const char* name);  // InvalidArgument if there is none of that name
+const char* unary_name(int index);
 
 // Over n elements that lie one after the other; the result may be an operand. See UnaryKernel.
 template <class T>

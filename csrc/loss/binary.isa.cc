@@ -40,7 +40,11 @@ struct Logits {
     const Vec<T> softplus = (x < T(0) ? -x : Vec<T>{}) + log1p<T>(exp<T>(-abs<T>(x)));
     return fma<T>(T(1) - t, x, softplus);
   }
-  static Vec<T> slope(Vec<T> x, Vec<T> t) { return T(1) - t - sigmoid<T>(-x); }
+  // sigmoid(x) - t: of the two sides the one whose sigmoid is small, and has lost no digits.
+  static Vec<T> slope(Vec<T> x, Vec<T> t) {
+    const Vec<T> small = sigmoid<T>(-abs<T>(x));
+    return x < T(0) ? small - t : T(1) - t - small;
+  }
 };
 
 template <class T, template <class> class F>

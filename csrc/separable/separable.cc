@@ -55,16 +55,21 @@ Repeat find_repeat(const Axis& a) {
 // The transposed matrix: for each of `in` elements, the bands that meet it, which are neighbours.
 Axis transposed_axis(const Axis& a) {
   Axis result{a.out(), std::vector<Band>(static_cast<size_t>(a.in)), {}, {}};
+  const auto divisor = [&](int64_t o) { return a.divisors.empty() ? 1 : a.divisors[o]; };
+  // Windows of one weight: what a band weighs its element with is the same for all elements.
+  const double weight = a.weights.empty() ? 0 : a.weights[0];
+  const bool uniform =
+      std::all_of(a.weights.begin(), a.weights.end(), [&](double w) { return w == weight; });
+  for (int64_t o = 0; uniform && o < a.out(); ++o) result.weights.push_back(weight / divisor(o));
   int64_t begin = 0, end = 0;
   for (int64_t i = 0; i < a.in; ++i) {
     while (begin < a.out() && a.bands[begin].first + a.bands[begin].count <= i) ++begin;
     while (end < a.out() && a.bands[end].first <= i) ++end;
     result.bands[i] = {begin, std::max<int64_t>(0, end - begin),
-                       static_cast<int64_t>(result.weights.size())};
-    for (int64_t o = begin; o < end; ++o) {
+                       uniform ? begin : static_cast<int64_t>(result.weights.size())};
+    for (int64_t o = begin; !uniform && o < end; ++o) {
       const Band& from = a.bands[o];
-      result.weights.push_back(a.weights[from.weight + i - from.first] /
-                               (a.divisors.empty() ? 1 : a.divisors[o]));
+      result.weights.push_back(a.weights[from.weight + i - from.first] / divisor(o));
     }
   }
   result.repeat = find_repeat(result);

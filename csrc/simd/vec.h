@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <utility>
 
+static_assert(!__FINITE_MATH_ONLY__, "NaN and infinities count: compile without -ffast-math");
+
 namespace pyconv::PYCONV_ISA {
 namespace {
 

@@ -5,18 +5,21 @@ That loop is `_core.walk`, in csrc/bind/bind_autograd.cc.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _core
-from ..arguments import flag
+from ..arguments import flag, quiet
 from ..creation import as_tensor
 from ..tensor import Tensor, changed
 from .anomaly import observed
 from .function import Edge, Node, edge_of
 from .hooks import call_hooks, hooks_of
+
+_adding = threading.Lock()  # to a gradient that another thread may add to
 
 
 def backward(
@@ -101,6 +104,7 @@ def grad(
     (tensor(12.),)
     """
     inputs = _tensors("grad: inputs", inputs)
+    allow_unused = flag("grad: allow_unused", allow_unused)
     for i, tensor in enumerate(inputs):
         if not tensor._requires_grad:
             raise RuntimeError(f"grad: inputs[{i}] does not require grad")
@@ -198,13 +202,18 @@ class _Run:
             self._add_to_leaf(leaf, gradient)
 
     def _add_to_leaf(self, leaf: Tensor, gradient: Tensor) -> None:
-        if leaf.grad is None:
-            leaf.grad = gradient.clone()
-        elif self.create_graph or not leaf.grad._array.flags.writeable:
-            leaf.grad = leaf.grad + gradient
-        else:
-            np.add(leaf.grad._array, gradient._array, out=leaf.grad._array)
-            changed(leaf.grad)
+        if leaf._grad is None:
+            first = gradient.clone()
+            if leaf._grad is None:  # still: other threads ran meanwhile
+                leaf._grad = first
+                return
+        with _adding:
+            if self.create_graph or not leaf._grad._array.flags.writeable:
+                leaf._grad = leaf._grad + gradient
+                return
+            with quiet():
+                np.add(leaf._grad._array, gradient._array, out=leaf._grad._array)
+            changed(leaf._grad)
 
 
 def _tensors(what: str, value: Any) -> tuple[Tensor, ...]:
@@ -236,11 +245,13 @@ def _first_gradient(tensor: Tensor, gradient: Any) -> Tensor:
 
 def _leading_to(wanted: set[Edge], roots: list[Any]) -> set[Node]:
     """Return the nodes from which a wanted edge can be reached."""
+    # What leads to a node is newer than it; leaves have no age.
+    oldest = min((n._sequence if isinstance(n, Node) else -1 for n, _ in wanted), default=-1)
     nodes: set[Node] = set()
     stack = [root for root in roots if isinstance(root, Node)]
     while stack:
         node = stack.pop()
-        if node not in nodes:
+        if node not in nodes and node._sequence > oldest:
             nodes.add(node)
             stack.extend(e[0] for e in node._edges if e is not None and isinstance(e[0], Node))
     useful: set[Node] = set()

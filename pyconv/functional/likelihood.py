@@ -91,7 +91,7 @@ def nll_loss(
     tensor(1.)
     """
     check_reduction("nll_loss", reduction)
-    x, t = _floating("nll_loss", input), as_tensor(target, "target")
+    x, t = kernel_float("nll_loss", input), as_tensor(target, "target")
     ignored = integer("nll_loss: ignore_index", ignore_index)
     if not x.ndim:
         raise ValueError("nll_loss: input has shape (), expected (C,), (N, C) or (N, C, ...)")
@@ -112,7 +112,7 @@ def nll_loss(
     index = np.where(kept, classes, 0).astype(np.int64)
     counts = kept.astype(x.dtype)
     if weight is not None:
-        w = _floating("nll_loss", weight, "weight", x)
+        w = _alike("nll_loss", weight, "weight", x)
         if w.shape != rows.shape[1:2]:
             raise ValueError(f"nll_loss: weight has shape {w.shape}, expected {rows.shape[1:2]}")
         counts *= w._array[index]
@@ -212,7 +212,7 @@ class BinaryCrossEntropyWithLogits(Function):
         if not need[0]:
             return None, grad_t
         if is_grad_enabled():
-            return g * (1 - t - sigmoid(-x)), grad_t
+            return g * where(x < 0, sigmoid(x) - t, 1 - t - sigmoid(-x)), grad_t
         return Tensor(_core.binary_loss_backward(True, g._array, x._array, t._array)), grad_t
 
 
@@ -258,23 +258,23 @@ def binary_cross_entropy_with_logits(
     x, t = _pair(op, input, target, reduction)
     losses = BinaryCrossEntropyWithLogits.apply(x, t)
     if pos_weight is not None:
-        factor = _floating(op, pos_weight, "pos_weight", x)
+        factor = _alike(op, pos_weight, "pos_weight", x)
         _check_broadcast(op, factor, "pos_weight", x)
         losses = losses + (factor.detach() - 1) * t * softplus(-x, 1.0, math.inf)
     return _reduced(op, losses, weight, reduction)
 
 
-def _floating(op: str, value: Any, name: str = "input", like: Tensor | None = None) -> Tensor:
+def _alike(op: str, value: Any, name: str, input: Tensor) -> Tensor:
     x = kernel_float(op, value, name)
-    if like is not None and x.dtype.num != like.dtype.num:
-        raise TypeError(f"{op}: {name}.dtype is {x.dtype} and input.dtype is {like.dtype}")
+    if x.dtype.num != input.dtype.num:
+        raise TypeError(f"{op}: {name}.dtype is {x.dtype} and input.dtype is {input.dtype}")
     return x
 
 
 def _pair(op: str, input: Any, target: Any, reduction: Any) -> tuple[Tensor, Tensor]:
     check_reduction(op, reduction)
-    x = _floating(op, input)
-    t = _floating(op, target, "target", x)
+    x = kernel_float(op, input)
+    t = _alike(op, target, "target", x)
     if t.shape != x.shape:
         raise ValueError(
             f"{op}: target has shape {t.shape} and input has shape {x.shape}, expected the same"
@@ -293,7 +293,7 @@ def _check_broadcast(op: str, value: Tensor, name: str, x: Tensor) -> None:
 
 def _reduced(op: str, losses: Tensor, weight: Any, reduction: str) -> Tensor:
     if weight is not None:
-        w = _floating(op, weight, "weight", losses)
+        w = _alike(op, weight, "weight", losses)
         _check_broadcast(op, w, "weight", losses)
         losses = losses * w
     if reduction == "none":

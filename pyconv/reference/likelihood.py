@@ -139,7 +139,9 @@ def binary_cross_entropy_with_logits_backward(
     extra = 0 if pos_weight is None else np.asarray(pos_weight, float) - 1
     g = _spread(grad_output, z, weight, reduction)
     softplus = np.logaddexp(0, -z)
-    grad_input = 1 - t - (1 + extra * t) * np.exp(-np.logaddexp(0, z))
+    small = np.exp(-np.logaddexp(0, np.abs(z)))  # of sigmoid(z) and sigmoid(-z)
+    factor = 1 + extra * t
+    grad_input = np.where(z < 0, factor * small - (1 + extra) * t, 1 - t - factor * small)
     return g * grad_input, g * (extra * softplus - z)
 
 
