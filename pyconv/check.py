@@ -20,6 +20,8 @@ from .summary import count_layers, in_mode, shape_of_input
 from .tensor import Array, Tensor
 
 MOST_ENTRIES = 2**28  # of a matrix: 1 GiB of float32
+# Of the inputs that a layer is tried with: some layers are linear about zero alone.
+SCALES = 2.0 ** np.array([-8, 0, 10, 20])
 
 
 def as_matrix(layer: nn.Module | Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Array:
@@ -94,15 +96,17 @@ def _check_entries(sizes: tuple[int, ...], outputs: int) -> None:
 
 
 def _check_linear(layer: Callable[[Tensor], Tensor], matrix: Array, sizes: tuple[int, ...]) -> None:
-    """Compare with what the layer makes of a drawn input."""
-    x = np.random.default_rng(0).standard_normal((2, *sizes)).astype(matrix.dtype)
-    x[0] = 0
-    origin, y = layer(Tensor(x)).detach().numpy().reshape(2, -1)
-    x = x[1].ravel()
+    """Compare with what the layer makes of a drawn input and of its negative, at each scale."""
+    x = np.multiply.outer([0, *SCALES, *-SCALES], np.random.default_rng(0).standard_normal(sizes))
+    x = x.astype(matrix.dtype)
+    origin, *y = layer(Tensor(x)).detach().numpy().reshape(len(x), -1)
+    x = x[1:].reshape(len(y), -1)
+    precision = np.finfo(matrix.dtype)
     with np.errstate(all="ignore"):
-        wrong = np.abs(matrix @ x + origin - y)
-        size = np.abs(matrix) @ np.abs(x) + np.abs(origin)
-    right = wrong <= math.sqrt(np.finfo(matrix.dtype).eps) * size  # NaN is not
+        wrong = np.abs(x @ matrix.T + origin - y)
+        size = np.abs(x) @ np.abs(matrix.T)
+        right = wrong <= math.sqrt(precision.eps) * (size + np.abs(origin)) + precision.tiny
+        right |= size == np.inf  # no number to compare with; NaN is not right
     if not (right.all() and np.isfinite(matrix).all()):
         name = type(layer).__name__ if isinstance(layer, nn.Module) else repr(layer)
         raise ValueError(f"as_matrix: layer is {name}, which is not linear, expected one that is")

@@ -10,6 +10,8 @@ from .arguments import integer, one_of
 from .models.regnet import regnet_stages
 from .random import generator_of
 
+MOST_NETWORKS = 10**5  # drawing more takes minutes
+
 # What each space of the paper has in common over its stages, or in order.
 SPACES = {
     "AnyNetXA": "",
@@ -35,7 +37,7 @@ def sample(
         "AnyNetXE": and depths that never fall, but at the last stage. "RegNetX": widths on a line,
         see `pyconv.models.regnet.regnet_stages`.
     n : int
-        How many.
+        How many, at most 100,000.
     generator : numpy.random.Generator, optional
         Source of the numbers; that of `pyconv.manual_seed` if left out.
 
@@ -47,7 +49,7 @@ def sample(
     Raises
     ------
     ValueError
-        If there is no such space, or `n` is negative.
+        If there is no such space, or `n` is negative or above 100,000.
     TypeError
         If `n` is no integer, or `generator` no generator.
 
@@ -65,7 +67,8 @@ def sample(
     >>> all(sorted(network["widths"]) == network["widths"] for network in networks)
     True
     """
-    space, n = one_of("sample: space", space, tuple(SPACES)), integer("sample: n", n, 0)
+    space = one_of("sample: space", space, tuple(SPACES))
+    n = integer("sample: n", n, 0, MOST_NETWORKS)
     rng = generator_of(generator)
     draw = _regnet if space == "RegNetX" else _anynet
     return [draw(rng, SPACES[space]) for _ in range(n)]

@@ -10,7 +10,7 @@ import pytest
 
 import pyconv
 import pyconv.functional as F
-from pyconv import nn
+from pyconv import models, nn
 from pyconv.check import equivariance
 from pyconv.testing import assert_close
 
@@ -35,6 +35,9 @@ LINEAR: dict[str, tuple[Any, tuple[int, ...]]] = {
     "nothing in": (lambda x: x * 2, (2, 0)),
     "one number": (lambda x: x * 2, ()),
     "flat": (lambda x: x.view(x.size(0), -1), (2, 3)),
+    "large": (lambda x: x * 1e35, (3,)),
+    "small": (lambda x: x * 1e-40, (3,)),
+    "far away": (lambda x: x + 1e6, (3,)),
 }
 
 
@@ -103,6 +106,14 @@ def test_tied_layers_are_transposes(name: str) -> None:
         lambda x: x * float("inf"),
         lambda x: x * float("nan"),
         lambda x: x + float("inf"),
+        # In a range about zero they are linear, or nearly.
+        nn.Hardsigmoid(),
+        nn.LocalResponseNorm(2),
+        models.tcn(3, [2, 2]),
+        lambda x: x.clamp(-10, 10),
+        lambda x: F.relu(x + 100),
+        lambda x: F.gelu(x + 20),
+        lambda x: F.softplus(x + 50),
     ],
 )
 def test_what_is_not_linear(layer: Any) -> None:

@@ -42,3 +42,5 @@ def test_counts_that_are_not(n: Any) -> None:
         sample("AnyNetXA", n)
     with pytest.raises(ValueError, match="sample: n is -1"):
         sample("RegNetX", -1)
+    with pytest.raises(ValueError, match="sample: n is 100001, must be at most 100000"):
+        sample("RegNetX", 100_001)

@@ -76,6 +76,7 @@ def test_truncated_backpropagation(name: str, k1: int) -> None:
         (lambda: next(tbptt(nn.GRU(3, 5), X[:0], 2)), "(0, 2, 3)"),
         (lambda: next(tbptt(nn.GRU(3, 5), X, 2, hx=X)), "hx has shape (4, 2, 3)"),
         (lambda: next(tbptt(nn.Linear(3, 5), X, 2)), "rnn is a Linear"),
+        (lambda: next(tbptt(nn.GRU(3, 5), nn.Linear(3, 3)(X), 2)), "input was computed by"),
         (lambda: unroll(nn.RNN(3, 5), 2**31 - 1), "at most 100000"),
         (lambda: unroll(nn.RNN(3, 5, num_layers=4), 25_001), "at most 25000"),
     ],

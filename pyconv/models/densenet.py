@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import functional as F
 from .. import nn
-from ..arguments import flag, integer
+from ..arguments import flag, integer, probability
 from ..autograd.checkpoint import checkpoint
 from ..tensor import Tensor
+from .parts import norm_relu
 from .sequences import MOST_LAYERS, integers
 
 
@@ -49,24 +50,32 @@ class DenseLayer(nn.Module):
         growth_rate = integer("DenseNet: growth_rate", growth_rate, 1)
         width = integer("DenseNet: bn_size", bn_size, 1) * growth_rate
         self.norm1 = nn.BatchNorm2d(num_input_features)
+        self.relu1 = nn.ReLU()
         self.conv1 = nn.Conv2d(num_input_features, width, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(width)
+        self.relu2 = nn.ReLU()
         self.conv2 = nn.Conv2d(width, growth_rate, 3, padding=1, bias=False)
-        self.drop = nn.Dropout(drop_rate)
+        self.drop_rate = probability("DenseNet: drop_rate", drop_rate)
         self.memory_efficient = flag("DenseNet: memory_efficient", memory_efficient)
 
     def bottleneck(self, *features: Tensor) -> Tensor:
         """Return the first half's output."""
-        result: Tensor = self.conv1(self.norm1(F.cat(features, 1), relu=True))
+        result: Tensor = self.conv1(norm_relu(self.norm1, F.cat(features, 1), self.relu1))
         return result
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Any) -> Tensor:
+        """Compute the output for a tensor, or a list of tensors side by side."""
+        features = _listed(features)
         if self.memory_efficient:
             x = checkpoint(self.bottleneck, *features)
         else:
             x = self.bottleneck(*features)
-        result: Tensor = self.drop(self.conv2(self.norm2(x, relu=True)))
-        return result
+        x = self.conv2(norm_relu(self.norm2, x, self.relu2))
+        return F.dropout(x, self.drop_rate, self.training)
+
+
+def _listed(features: Any) -> Sequence[Any]:
+    return features if isinstance(features, (list, tuple)) else [features]
 
 
 class CifarDenseLayer(nn.Module):
@@ -75,11 +84,13 @@ class CifarDenseLayer(nn.Module):
     def __init__(self, num_input_features: int, growth_rate: int, drop_rate: float) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(num_input_features)
+        self.relu = nn.ReLU()
         self.conv = nn.Conv2d(num_input_features, growth_rate, 3, padding=1, bias=False)
         self.drop = nn.Dropout(drop_rate)
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
-        result: Tensor = self.drop(self.conv(self.norm(F.cat(features, 1), relu=True)))
+    def forward(self, features: Any) -> Tensor:
+        x = norm_relu(self.norm, F.cat(_listed(features), 1), self.relu)
+        result: Tensor = self.drop(self.conv(x))
         return result
 
 
@@ -92,8 +103,10 @@ class DenseBlock(nn.Module):
         Each takes a list of tensors.
     """
 
-    def __init__(self, layers: Sequence[nn.Module]) -> None:
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
         super().__init__()
+        if not isinstance(layers, Iterable):
+            raise TypeError(f"DenseBlock: layers is {layers!r}, expected a sequence of Modules")
         for i, layer in enumerate(layers):
             self.add_module(f"denselayer{i + 1}", layer)
 
@@ -104,17 +117,18 @@ class DenseBlock(nn.Module):
         return F.cat(features, 1)
 
 
-class Transition(nn.Module):
+class Transition(nn.Sequential):
     """Between blocks: a 1x1 convolution, and average pooling to half the size."""
 
     def __init__(self, num_input_features: int, num_output_features: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(num_input_features)
+        self.relu = nn.ReLU()
         self.conv = nn.Conv2d(num_input_features, num_output_features, 1, bias=False)
         self.pool = nn.AvgPool2d(2)
 
     def forward(self, x: Any) -> Tensor:
-        result: Tensor = self.pool(self.conv(self.norm(x, relu=True)))
+        result: Tensor = self.pool(self.conv(norm_relu(self.norm, x, self.relu)))
         return result
 
 
@@ -181,13 +195,11 @@ class DenseNet(nn.Module):
             add(f"denseblock{i + 1}", DenseBlock([DenseLayer(w, *options) for w in widths[:-1]]))
             width = widths[-1]
         add("norm5", nn.BatchNorm2d(width))  # torchvision's name, however many blocks there are
-        self.relu = nn.ReLU()
-        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.classifier = nn.Linear(width, num_classes)
         _draw(self)
 
     def forward(self, x: Any) -> Tensor:
-        x = self.avgpool(self.relu(self.features(x)))
+        x = F.adaptive_avg_pool2d(F.relu(self.features(x)), (1, 1))
         result: Tensor = self.classifier(x.flatten(1))
         return result
 

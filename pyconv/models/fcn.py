@@ -9,6 +9,7 @@ import numpy as np
 from .. import nn
 from ..arguments import integer
 from ..tensor import Tensor
+from .parts import images
 from .vgg import CONFIGURATIONS, make_layers
 
 
@@ -73,9 +74,8 @@ class FCN(nn.Module):
         self.up.weight.requires_grad = False  # only the inner ones are learned
 
     def forward(self, image: Any) -> Tensor:
-        if np.ndim(image) != 4:
-            raise ValueError(f"FCN: image has shape {np.shape(image)}, expected (N, C, H, W)")
-        x, pools = image, []
+        x = image = images("FCN: image", image)
+        pools = []
         for layer in self.features:
             x = layer(x)
             if isinstance(layer, nn.MaxPool2d):
@@ -113,8 +113,8 @@ def _upsampling(channels: int, factor: int) -> nn.ConvTranspose2d:
     return conv
 
 
-def _crop(x: Tensor, offset: int, like: Any) -> Tensor:
-    height, width = np.shape(like)[2:]
+def _crop(x: Tensor, offset: int, like: Tensor) -> Tensor:
+    height, width = like.shape[2:]
     return x[:, :, offset : offset + height, offset : offset + width]
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import functional as F
 from .. import nn
 from ..arguments import flag
 from ..tensor import Tensor
+from .parts import images, norm_relu
 
 
 class BasicConv2d(nn.Module):
@@ -28,8 +27,7 @@ class BasicConv2d(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
 
     def forward(self, x: Any) -> Tensor:
-        result: Tensor = self.bn(self.conv(x), relu=True)
-        return result
+        return norm_relu(self.bn, self.conv(x))
 
 
 class Inception(nn.Module):
@@ -83,16 +81,14 @@ class InceptionAux(nn.Module):
 
     def __init__(self, in_channels: int, num_classes: int, dropout: float = 0.7) -> None:
         super().__init__()
-        self.avgpool = nn.AdaptiveAvgPool2d((4, 4))
         self.conv = BasicConv2d(in_channels, 128, kernel_size=1)
         self.fc1 = nn.Linear(2048, 1024)
-        self.relu = nn.ReLU()
         self.fc2 = nn.Linear(1024, num_classes)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Any) -> Tensor:
-        x = self.conv(self.avgpool(x)).flatten(1)
-        result: Tensor = self.fc2(self.dropout(self.relu(self.fc1(x))))
+        x = self.conv(F.adaptive_avg_pool2d(x, (4, 4))).flatten(1)
+        result: Tensor = self.fc2(self.dropout(F.relu(self.fc1(x))))
         return result
 
 
@@ -187,9 +183,9 @@ class GoogLeNet(nn.Module):
 
 def _normalised_to_a_half(x: Any) -> Tensor:
     """Change from the means and deviations of ImageNet's channels to 0.5 and 0.5."""
-    shape = np.shape(x)
-    if len(shape) != 4 or shape[1] != 3:
-        raise ValueError(f"GoogLeNet: input has shape {shape}, expected (N, 3, H, W)")
+    x = images("GoogLeNet: input", x)
+    if x.shape[1] != 3:
+        raise ValueError(f"GoogLeNet: input has shape {x.shape}, expected (N, 3, H, W)")
     means, deviations = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     channels = zip(F.split(x, 1, 1), means, deviations)
     return F.cat([c * (std / 0.5) + (mean - 0.5) / 0.5 for c, mean, std in channels], 1)

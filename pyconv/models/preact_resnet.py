@@ -8,6 +8,7 @@ from typing import Any
 from .. import nn
 from ..arguments import flag, integer
 from ..tensor import Tensor
+from .parts import checked_layer, norm_relu
 from .sequences import MOST_LAYERS, integers
 
 
@@ -37,6 +38,7 @@ class PreActBottleneck(nn.Module):
         planes = integer("PreActBottleneck: planes", planes, 1)
         outplanes = planes * self.expansion
         self.bn1 = nn.BatchNorm2d(inplanes)
+        self.relu = nn.ReLU()
         self.conv1 = nn.Conv2d(inplanes, planes, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
         self.conv2 = nn.Conv2d(planes, planes, 3, stride, padding=1, bias=False)
@@ -47,11 +49,11 @@ class PreActBottleneck(nn.Module):
         self.downsample = nn.Conv2d(inplanes, outplanes, 1, stride, bias=False) if changes else None
 
     def forward(self, x: Any) -> Tensor:
-        out = self.bn1(x, relu=True)
+        out = norm_relu(self.bn1, x, self.relu)
         identity = x if self.downsample is None else self.downsample(out)
         out = self.conv1(out)
-        out = self.conv2(self.bn2(out, relu=True))
-        out = self.conv3(self.bn3(out, relu=True))
+        out = self.conv2(norm_relu(self.bn2, out, self.relu))
+        out = self.conv3(norm_relu(self.bn3, out, self.relu))
         result: Tensor = out + identity if self.skip else out
         return result
 
@@ -98,7 +100,7 @@ class PreActResNet(nn.Module):
     ) -> None:
         super().__init__()
         layers = integers("PreActResNet: layers", layers, MOST_LAYERS)
-        self.stem = stem
+        self.stem = checked_layer("PreActResNet: stem", stem)
         for i, count in enumerate(layers):
             blocks = []
             for j in range(count):
@@ -107,6 +109,7 @@ class PreActResNet(nn.Module):
             self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
             planes *= 2
         self.bn = nn.BatchNorm2d(inplanes)
+        self.relu = nn.ReLU()
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.fc = nn.Linear(inplanes, num_classes)
         self.depth = len(layers)
@@ -118,7 +121,7 @@ class PreActResNet(nn.Module):
         x = self.stem(x)
         for i in range(self.depth):
             x = getattr(self, f"layer{i + 1}")(x)
-        x = self.avgpool(self.bn(x, relu=True))
+        x = self.avgpool(norm_relu(self.bn, x, self.relu))
         result: Tensor = self.fc(x.flatten(1))
         return result
 

@@ -11,15 +11,8 @@ import numpy as np
 from .. import nn
 from ..arguments import integer, number, one_of, probability
 from ..tensor import Tensor
+from .parts import ConvNorm
 from .sequences import MOST_LAYERS, integers, sequence
-
-
-def _conv_norm(
-    in_width: int, width: int, kernel_size: int, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
-    padding = kernel_size // 2
-    conv = nn.Conv2d(in_width, width, kernel_size, stride, padding, groups=groups, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(width))
 
 
 class SqueezeExcitation(nn.Module):
@@ -48,7 +41,7 @@ class SqueezeExcitation(nn.Module):
         return result
 
 
-class BottleneckTransform(nn.Module):
+class BottleneckTransform(nn.Sequential):
     """Convolutions of 1x1, 3x3 in groups and 1x1, with squeeze and excitation if asked for."""
 
     def __init__(
@@ -60,28 +53,26 @@ class BottleneckTransform(nn.Module):
         bottleneck_multiplier: float,
         se_ratio: float | None,
     ) -> None:
-        super().__init__()
         block = "ResBottleneckBlock"
         group_width = integer(f"{block}: group_width", group_width, 1)
         multiplier = number(f"{block}: bottleneck_multiplier", bottleneck_multiplier)
         if not 0 < multiplier < 2**31:
             what = f"{block}: bottleneck_multiplier"
             raise ValueError(f"{what} is {multiplier}, expected a number above 0 and below 2**31")
-        width = round(integer(f"{block}: width_out", width_out, 1) * multiplier)
-        if se_ratio is not None:
-            se_ratio = probability(f"{block}: se_ratio", se_ratio)
-        self.a = _conv_norm(width_in, width, 1)
-        self.b = _conv_norm(width, width, 3, stride, width // group_width)
-        self.se = SqueezeExcitation(width, round(se_ratio * width_in)) if se_ratio else None
-        self.c = _conv_norm(width, width_out, 1)
-
-    def forward(self, x: Any) -> Tensor:
-        for conv, norm in (self.a, self.b):
-            x = norm(conv(x), relu=True)
-        if self.se is not None:
-            x = self.se(x)
-        result: Tensor = self.c(x)
-        return result
+        width = round(width_out * multiplier)
+        if width % group_width:
+            raise ValueError(
+                f"{block}: group_width is {group_width}, expected a divisor of the width inside "
+                f"the bottleneck, which is {width}"
+            )
+        layers: dict[str, nn.Module] = {
+            "a": ConvNorm(width_in, width, 1),
+            "b": ConvNorm(width, width, 3, stride, width // group_width),
+        }
+        if se_ratio is not None and probability(f"{block}: se_ratio", se_ratio):
+            layers["se"] = SqueezeExcitation(width, round(se_ratio * width_in))
+        layers["c"] = ConvNorm(width, width_out, 1, relu=False)
+        super().__init__(layers)
 
 
 class ResBottleneckBlock(nn.Module):
@@ -94,7 +85,7 @@ class ResBottleneckBlock(nn.Module):
     stride : int
         Of the 3x3 convolution.
     group_width : int
-        Channels of a group of it.
+        Channels of a group of it; divides its channels.
     bottleneck_multiplier : float
         Its channels, as a multiple of `width_out`.
     se_ratio : float, optional
@@ -118,8 +109,10 @@ class ResBottleneckBlock(nn.Module):
         se_ratio: float | None = None,
     ) -> None:
         super().__init__()
+        width_in = integer("ResBottleneckBlock: width_in", width_in, 1)
+        width_out = integer("ResBottleneckBlock: width_out", width_out, 1)
         changes = width_in != width_out or stride != 1
-        self.proj = _conv_norm(width_in, width_out, 1, stride) if changes else None
+        self.proj = ConvNorm(width_in, width_out, 1, stride, relu=False) if changes else None
         options = group_width, bottleneck_multiplier, se_ratio
         self.f = BottleneckTransform(width_in, width_out, stride, *options)
         self.activation = nn.ReLU()
@@ -138,7 +131,7 @@ class AnyNet(nn.Module):
     depths, widths : sequence of int
         Blocks of each stage, and their channels.
     group_widths : sequence of int
-        Channels of a group, for each stage.
+        Channels of a group, for each stage; they divide the channels inside its blocks.
     bottleneck_multipliers : sequence of float, optional
         Channels inside the blocks as a multiple of `widths`; 1 if left out.
     strides : sequence of int, optional
@@ -194,7 +187,7 @@ class AnyNet(nn.Module):
         stages = [depths, widths, group_widths, multipliers, strides]
         if len({len(values) for values in stages}) != 1 or not depths:
             raise ValueError(f"AnyNet: got {stages}, expected as many of each, at least one")
-        self.stem = _conv_norm(3, stem_width, 3, stride=2)
+        self.stem = ConvNorm(3, stem_width, 3, stride=2)
         self.trunk_output = nn.Sequential()
         width_in = stem_width
         for i, (depth, width, group_width, multiplier, stride) in enumerate(zip(*stages), 1):
@@ -216,9 +209,8 @@ class AnyNet(nn.Module):
             nn.init.zeros_(self.fc.bias)
 
     def forward(self, x: Any) -> Tensor:
-        conv, norm = self.stem
-        x = self.trunk_output(norm(conv(x), relu=True))
-        result: Tensor = self.fc(self.avgpool(x).flatten(1))
+        x = self.avgpool(self.trunk_output(self.stem(x)))
+        result: Tensor = self.fc(x.flatten(1))
         return result
 
 

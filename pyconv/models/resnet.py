@@ -8,6 +8,7 @@ from typing import Any
 from .. import nn
 from ..arguments import flag, integer
 from ..tensor import Tensor
+from .parts import checked_layer, norm_relu
 from .sequences import MOST_LAYERS, integers
 
 
@@ -58,21 +59,21 @@ class BasicBlock(nn.Module):
         dilation: int = 1,
     ) -> None:
         super().__init__()
-        if (groups, base_width, dilation) != (1, 64, 1):
-            raise ValueError(
-                f"BasicBlock: groups, base_width, dilation are {groups}, {base_width}, {dilation}, "
-                "expected 1, 64, 1"
-            )
+        options = ("groups", groups, 1), ("base_width", base_width, 64), ("dilation", dilation, 1)
+        for name, value, only in options:
+            if integer(f"BasicBlock: {name}", value) != only:
+                raise ValueError(f"BasicBlock: {name} is {value}, expected {only}")
         self.conv1 = conv3x3(inplanes, planes, stride)
         self.bn1 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU()
         self.conv2 = conv3x3(planes, planes)
         self.bn2 = nn.BatchNorm2d(planes)
-        self.relu = nn.ReLU()
-        self.downsample = downsample
+        self.downsample = checked_layer("BasicBlock: downsample", downsample, optional=True)
+        self.stride = stride
 
     def forward(self, x: Any) -> Tensor:
         identity = x if self.downsample is None else self.downsample(x)
-        out = self.bn1(self.conv1(x), relu=True)
+        out = norm_relu(self.bn1, self.conv1(x), self.relu)
         out = self.bn2(self.conv2(out))
         result: Tensor = self.relu(out + identity)
         return result
@@ -130,12 +131,13 @@ class Bottleneck(nn.Module):
         self.conv3 = conv1x1(width, planes * self.expansion)
         self.bn3 = nn.BatchNorm2d(planes * self.expansion)
         self.relu = nn.ReLU()
-        self.downsample = downsample
+        self.downsample = checked_layer("Bottleneck: downsample", downsample, optional=True)
+        self.stride = stride
 
     def forward(self, x: Any) -> Tensor:
         identity = x if self.downsample is None else self.downsample(x)
-        out = self.bn1(self.conv1(x), relu=True)
-        out = self.bn2(self.conv2(out), relu=True)
+        out = norm_relu(self.bn1, self.conv1(x), self.relu)
+        out = norm_relu(self.bn2, self.conv2(out), self.relu)
         out = self.bn3(self.conv3(out))
         result: Tensor = self.relu(out + identity)
         return result
@@ -197,14 +199,16 @@ class ResNet(nn.Module):
         layers = integers("ResNet: layers", layers, MOST_LAYERS)
         if len(layers) != 4:
             raise ValueError(f"ResNet: layers is {layers}, expected four integers")
-        options: dict[str, Any] = {
-            "groups": integer("ResNet: groups", groups, 1),
-            "base_width": integer("ResNet: width_per_group", width_per_group, 1),
-        }
+        self.groups = integer("ResNet: groups", groups, 1)
+        self.base_width = integer("ResNet: width_per_group", width_per_group, 1)
+        options: dict[str, Any] = {"groups": self.groups, "base_width": self.base_width}
         if flag("ResNet: stride_in_1x1", stride_in_1x1):
+            if issubclass(block, BasicBlock):
+                raise ValueError("ResNet: stride_in_1x1 is True, expected False for a BasicBlock")
             options["stride_in_1x1"] = True
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         inplanes, dilation = 64, 1
         for i, count in enumerate(layers):
@@ -217,6 +221,7 @@ class ResNet(nn.Module):
                 blocks.append(_block(block, inplanes, planes, 1 if j else stride, options))
                 inplanes = planes * block.expansion
             self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
+        self.inplanes, self.dilation = inplanes, dilation  # as after the last stage
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.fc = nn.Linear(inplanes, num_classes)
         for layer in self.modules():
@@ -227,7 +232,7 @@ class ResNet(nn.Module):
                 nn.init.zeros_(last.weight)
 
     def forward(self, x: Any) -> Tensor:
-        x = self.maxpool(self.bn1(self.conv1(x), relu=True))
+        x = self.maxpool(norm_relu(self.bn1, self.conv1(x), self.relu))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         result: Tensor = self.fc(self.avgpool(x).flatten(1))
         return result

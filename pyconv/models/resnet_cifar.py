@@ -8,6 +8,7 @@ from .. import functional as F
 from .. import nn
 from ..arguments import integer
 from ..tensor import Tensor
+from .parts import images, norm_relu
 from .sequences import MOST_LAYERS
 
 
@@ -31,13 +32,14 @@ class CifarBlock(nn.Module):
         super().__init__()
         self.conv1 = _conv3x3(inplanes, planes, stride)
         self.bn1 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU()
         self.conv2 = _conv3x3(planes, planes)
         self.bn2 = nn.BatchNorm2d(planes)
-        self.relu = nn.ReLU()
-        self.stride, self.more = stride, planes - inplanes
+        self.stride, self.more = integer("CifarBlock: stride", stride, 1), planes - inplanes
 
     def forward(self, x: Any) -> Tensor:
-        out = self.bn1(self.conv1(x), relu=True)
+        x = images("CifarBlock: input", x)
+        out = norm_relu(self.bn1, self.conv1(x), self.relu)
         out = self.bn2(self.conv2(out))
         if self.stride > 1 or self.more:
             x = x[:, :, :: self.stride, :: self.stride]
@@ -76,6 +78,7 @@ class CifarResNet(nn.Module):
             raise ValueError(f"CifarResNet: depth is {depth}, expected 6 n + 2 with n >= 1")
         self.conv1 = _conv3x3(3, 16)
         self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU()
         inplanes = 16
         for i, planes in enumerate((16, 32, 64)):
             blocks = []
@@ -87,7 +90,7 @@ class CifarResNet(nn.Module):
         self.fc = nn.Linear(64, num_classes)
 
     def forward(self, x: Any) -> Tensor:
-        x = self.bn1(self.conv1(x), relu=True)
+        x = norm_relu(self.bn1, self.conv1(x), self.relu)
         x = self.layer3(self.layer2(self.layer1(x)))
         result: Tensor = self.fc(self.avgpool(x).flatten(1))
         return result

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..arguments import integer
-
-MOST_LAYERS = 10_000  # of one kind: making more takes minutes
+from ..nn.rnn_base import MOST_LAYERS as MOST_LAYERS  # of one kind: making more takes minutes
 
 
 def sequence(what: str, values: Any, of: str) -> Sequence[Any]:

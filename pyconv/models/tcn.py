@@ -28,8 +28,11 @@ class CausalConv1d(nn.Conv1d):
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation)
 
     def forward(self, input: Any) -> Tensor:
-        past = (self.kernel_size[0] - 1) * self.dilation[0]
-        return super().forward(F.pad(input, (past, 0)))
+        return super().forward(F.pad(input, self.borders()[0]))
+
+    def borders(self) -> list[tuple[int, int]]:
+        """Return the widths before and after the sequence."""
+        return [((self.kernel_size[0] - 1) * self.dilation[0], 0)]
 
 
 class TemporalBlock(nn.Module):

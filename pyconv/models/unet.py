@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from .. import functional as F
 from .. import nn
 from ..arguments import flag, integer
 from ..tensor import Tensor
+from .parts import images
 
 
 class DoubleConv(nn.Sequential):
@@ -94,10 +93,9 @@ class UNet(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, x: Any) -> Tensor:
-        if np.ndim(x) != 4:
-            raise ValueError(f"UNet: input has shape {np.shape(x)}, expected (N, C, H, W)")
-        if self.padded and any(side % 16 for side in np.shape(x)[2:]):
-            raise ValueError(f"UNet: input has shape {np.shape(x)}, expected sides that 16 divides")
+        x = images("UNet: input", x)
+        if self.padded and any(side % 16 for side in x.shape[2:]):
+            raise ValueError(f"UNet: input has shape {x.shape}, expected sides that 16 divides")
         kept: list[Tensor] = []
         for down in self.down:
             x = down(self.pool(x) if kept else x)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from .. import nn
 from ..arguments import flag, integer
 from ..tensor import Tensor
+from .parts import checked_layer
 from .sequences import sequence
 
 # Table 1 of the paper: the channels of each convolution, M for a max pool.
@@ -32,10 +34,10 @@ def make_layers(cfg: Sequence[int | str], batch_norm: bool = False) -> nn.Sequen
     batch_norm = flag("make_layers: batch_norm", batch_norm)
     before = 3
     for entry in sequence("make_layers: cfg", cfg, "integers and 'M'"):
-        if entry == "M":
+        if isinstance(entry, str) and entry == "M":
             layers.append(nn.MaxPool2d(2))
             continue
-        word = isinstance(entry, str) and entry.isdecimal()  # as above
+        word = isinstance(entry, str) and re.fullmatch("[0-9]{1,10}", entry)  # as above
         channels = integer("make_layers: cfg", int(entry) if word else entry, 1)
         layers.append(nn.Conv2d(before, channels, 3, padding=1))
         before = channels
@@ -82,7 +84,7 @@ class VGG(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        self.features = features
+        self.features = checked_layer("VGG: features", features)
         self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
         self.classifier = nn.Sequential(
             nn.Linear(512 * 7 * 7, 4096),

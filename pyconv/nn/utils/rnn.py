@@ -133,6 +133,8 @@ def tbptt(
     rnn : RNN, GRU or LSTM
         In one direction.
     input : array_like of shape (T, B, input_size), or (B, T, input_size) if batch_first
+        A Tensor must not be computed by recorded operations, as by an embedding: the first backward
+        pass frees their graph. Detach it, or train the layers before in a loop of your own.
     k1 : int
         Steps between two backward passes; the last may have fewer.
     k2 : int, optional
@@ -181,6 +183,11 @@ def tbptt(
     x = as_tensor(input, "input")
     if x.ndim != 3:
         raise ValueError(f"tbptt: input has shape {x.shape}, expected 3 dimensions")
+    if not x.is_leaf:
+        raise ValueError(
+            "tbptt: input was computed by recorded operations, whose graph the first backward pass "
+            "frees; expected an array or a leaf, such as input.detach()"
+        )
     rnn._check_input(x)
     axis = 1 if rnn.batch_first else 0
     states = states_of(rnn, hx, x.transpose(0, axis))
