@@ -14,12 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+DType = DTypeLike | None  # of a new tensor; None stands for the default
+
 # Around casts: what a dtype cannot hold is infinite in it, as in PyTorch, and nothing to warn of.
 quiet = partial(np.errstate, over="ignore", invalid="ignore")
 
 # Of elements. No memory holds more: such an array repeats elements, and no kernel would come to
 # its end.
 MOST_ELEMENTS = 2**40
+
+# The numbers of the dtypes for which there are kernels, in any byte order.
+KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 
 
 def flag(what: str, value: Any) -> bool:
@@ -76,11 +81,22 @@ def probability(what: str, value: Any) -> float:
 
 def broadcast(op: str, function: Callable[..., Any], **arrays: Any) -> Any:
     """Call a function of NumPy's; ValueError that names the arrays if they do not broadcast."""
+    most = 1
+    for array in arrays.values():
+        most *= array.size
     try:
-        return function(*arrays.values())
+        if most <= MOST_ELEMENTS or np.broadcast(*arrays.values()).size <= MOST_ELEMENTS:
+            return function(*arrays.values())
     except ValueError:
-        shapes = " and ".join(f"{name} has shape {array.shape}" for name, array in arrays.items())
-        raise ValueError(f"{op}: {shapes}, which do not broadcast together") from None
+        if most <= MOST_ELEMENTS:
+            raise unfit(op, "which do not broadcast together", **arrays) from None
+    raise unfit(op, "expected shapes that broadcast to at most 2**40 elements", **arrays)
+
+
+def unfit(op: str, why: str, **arrays: Any) -> ValueError:
+    """Make the error of arrays whose shapes do not go together."""
+    shapes = " and ".join(f"{name} has shape {array.shape}" for name, array in arrays.items())
+    return ValueError(f"{op}: {shapes}, {why}")
 
 
 def dtype_of(what: str, value: DTypeLike) -> np.dtype[Any]:
@@ -92,6 +108,23 @@ def dtype_of(what: str, value: DTypeLike) -> np.dtype[Any]:
     if dtype.kind not in "biuf":
         raise TypeError(f"{what} is {dtype}, expected one of numbers")
     return dtype
+
+
+def new_dtype(op: str, dtype: DType, device: Any, default: DType = np.float32) -> Any:
+    """Return the dtype of a new tensor, the default for None; its device can be the CPU only."""
+    if device is not None and (not isinstance(device, str) or device != "cpu"):
+        raise NotImplementedError(f"{op}: device is {device!r}, only 'cpu' is supported")
+    wanted = default if dtype is None else dtype
+    return None if wanted is None else dtype_of(f"{op}: dtype", wanted)
+
+
+def one_size(name: str, sizes: tuple[Any, ...], named: Any) -> Any:
+    """Return the sizes given one by one, as one sequence, or by name."""
+    if named is None:
+        return sizes[0] if len(sizes) == 1 else sizes
+    if sizes:
+        raise TypeError(f"{name} is {named!r}, and {sizes} are given too, expected one of them")
+    return named
 
 
 def size_of(size: tuple[Any, ...], name: str, least: int = 0) -> tuple[int, ...]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from . import _core
 from .arguments import (
     MOST_ELEMENTS,
+    DType,
     array_of,
-    dtype_of,
     flag,
     integer,
+    new_dtype,
     number,
+    one_size,
     quiet,
     shape_of,
     size_of,
@@ -75,7 +76,7 @@ def kernel_float(op: str, data: Any, name: str = "input") -> Tensor:
 
 
 def tensor(
-    data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, device: str = "cpu"
+    data: Any, dtype: DType = None, requires_grad: bool = False, device: str | None = None
 ) -> Tensor:
     """Make a tensor with a copy of `data`.
 
@@ -88,7 +89,7 @@ def tensor(
         floats, int64 for Python integers, bool for booleans.
     requires_grad : bool
         Whether operations on the tensor are recorded for `backward`.
-    device : str
+    device : str, optional
         ``"cpu"``, the only one.
 
     Returns
@@ -109,9 +110,7 @@ def tensor(
     tensor([[1., 2.],
             [3., 4.]])
     """
-    if not isinstance(device, str) or device != "cpu":
-        raise NotImplementedError(f"tensor: device is {device!r}, only 'cpu' is supported")
-    dtype = None if dtype is None else dtype_of("tensor: dtype", dtype)
+    dtype = new_dtype("tensor", dtype, device, None)
     array = data._array if isinstance(data, Tensor) else array_of(data, dtype)
     return _make(np.array(array, dtype), requires_grad)
 
@@ -181,8 +180,14 @@ def from_dlpack(x: Any) -> Tensor:
     return Tensor(array_of(array, None, "x"))
 
 
-def zeros(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
-    """Make a tensor of zeros; `size` is given one by one or as a tuple.
+def zeros(
+    *sizes: Any,
+    size: Any = None,
+    dtype: DType = np.float32,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make a tensor of zeros; sizes are given one by one or as a tuple.
 
     Examples
     --------
@@ -190,12 +195,18 @@ def zeros(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False
     >>> pyconv.zeros(2, 3).shape
     (2, 3)
     """
-    shape = size_of(size, "size")
-    return full(shape, 0, dtype=dtype_of("dtype", dtype), requires_grad=requires_grad)
+    shape = size_of((one_size("zeros: size", sizes, size),), "size")
+    return full(shape, 0, dtype=new_dtype("zeros", dtype, device), requires_grad=requires_grad)
 
 
-def ones(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
-    """Make a tensor of ones; `size` is given one by one or as a tuple.
+def ones(
+    *sizes: Any,
+    size: Any = None,
+    dtype: DType = np.float32,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make a tensor of ones; sizes are given one by one or as a tuple.
 
     Examples
     --------
@@ -203,12 +214,17 @@ def ones(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False)
     >>> pyconv.ones(3)
     tensor([1., 1., 1.])
     """
-    shape = size_of(size, "size")
-    return full(shape, 1, dtype=dtype_of("dtype", dtype), requires_grad=requires_grad)
+    shape = size_of((one_size("ones: size", sizes, size),), "size")
+    return full(shape, 1, dtype=new_dtype("ones", dtype, device), requires_grad=requires_grad)
 
 
 def full(
-    size: Any, fill_value: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: DType = None,
+    device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Make a tensor of shape `size` filled with one value, whose type decides the default dtype.
 
@@ -218,8 +234,7 @@ def full(
     >>> pyconv.full((2,), 7)
     tensor([7, 7])
     """
-    dtype = None if dtype is None else dtype_of("dtype", dtype)
-    value = value_of(fill_value, dtype, "fill_value")
+    value = value_of(fill_value, new_dtype("full", dtype, device, None), "fill_value")
     if value.ndim:
         raise ValueError(f"fill_value has shape {value.shape}, expected a number")
     if _only_shapes.get():
@@ -227,8 +242,14 @@ def full(
     return _make(np.full(shape_of(size), value), requires_grad)
 
 
-def empty(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False) -> Tensor:
-    """Make a tensor with whatever the memory held; `size` is given one by one or as a tuple.
+def empty(
+    *sizes: Any,
+    size: Any = None,
+    dtype: DType = np.float32,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make a tensor with whatever the memory held; sizes are given one by one or as a tuple.
 
     Examples
     --------
@@ -236,9 +257,10 @@ def empty(*size: Any, dtype: DTypeLike = np.float32, requires_grad: bool = False
     >>> pyconv.empty(2, 3).shape
     (2, 3)
     """
+    given, kind = one_size("empty: size", sizes, size), new_dtype("empty", dtype, device)
     if _only_shapes.get():
-        return zeros(*size, dtype=dtype, requires_grad=requires_grad)
-    return _make(_core.empty(shape_of(*size), dtype_of("dtype", dtype)), requires_grad)
+        return zeros(given, dtype=kind, requires_grad=requires_grad)
+    return _make(_core.empty(shape_of(given), kind), requires_grad)
 
 
 def arange(
@@ -246,7 +268,8 @@ def arange(
     end: float | None = None,
     step: float = 1,
     *,
-    dtype: DTypeLike | None = None,
+    dtype: DType = None,
+    device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Make the numbers from `start` (0 if `end` is left out) up to, not including, `end`.
@@ -274,11 +297,9 @@ def arange(
     if integers:
         for name, value in zip(("start", "end", "step"), (start, end, step)):
             integer(f"arange: {name}", value)
-    if dtype is None:
-        dtype = np.int64 if integers else np.float32
+    dtype = new_dtype("arange", dtype, device, np.int64 if integers else np.float32)
     with quiet():
-        array = np.arange(start, end, step).astype(dtype_of("arange: dtype", dtype))
-    return _make(array, requires_grad)
+        return _make(np.arange(start, end, step).astype(dtype), requires_grad)
 
 
 def linspace(
@@ -286,7 +307,8 @@ def linspace(
     end: float,
     steps: int,
     *,
-    dtype: DTypeLike = np.float32,
+    dtype: DType = np.float32,
+    device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Make `steps` numbers at equal distances, from `start` to `end`, both included.
@@ -304,13 +326,18 @@ def linspace(
     """
     count = integer("linspace: steps", steps, 0, MOST_ELEMENTS)
     ends = number("linspace: start", start), number("linspace: end", end)
+    dtype = new_dtype("linspace", dtype, device)
     with quiet():
-        array = np.linspace(*ends, count).astype(dtype_of("linspace: dtype", dtype))
-    return _make(array, requires_grad)
+        return _make(np.linspace(*ends, count).astype(dtype), requires_grad)
 
 
 def eye(
-    n: int, m: int | None = None, *, dtype: DTypeLike = np.float32, requires_grad: bool = False
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DType = np.float32,
+    device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Make a matrix of `n` rows and `m` columns (`n` if left out): ones on the diagonal, else 0.
 
@@ -328,11 +355,11 @@ def eye(
     """
     rows, columns = integer("eye: n", n), integer("eye: m", n if m is None else m)
     shape = shape_of(rows, columns)
-    return _make(np.eye(*shape, dtype=dtype_of("eye: dtype", dtype)), requires_grad)
+    return _make(np.eye(*shape, dtype=new_dtype("eye", dtype, device)), requires_grad)
 
 
 def zeros_like(
-    input: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+    input: Any, *, dtype: DType = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Make zeros of the shape of `input`, and of its dtype unless another is given.
 
@@ -342,10 +369,14 @@ def zeros_like(
     >>> pyconv.zeros_like(pyconv.arange(2))
     tensor([0, 0])
     """
-    return _make(_like(np.zeros_like, input, dtype), requires_grad)
+    array = as_tensor(input, "input")._array
+    dtype = new_dtype("zeros_like", dtype, device, array.dtype)
+    return _make(np.zeros_like(array, dtype), requires_grad)
 
 
-def ones_like(input: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    input: Any, *, dtype: DType = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
     """Make ones of the shape of `input`, and of its dtype unless another is given.
 
     Examples
@@ -354,12 +385,9 @@ def ones_like(input: Any, *, dtype: DTypeLike | None = None, requires_grad: bool
     >>> pyconv.ones_like(pyconv.arange(2))
     tensor([1, 1])
     """
-    return _make(_like(np.ones_like, input, dtype), requires_grad)
-
-
-def _like(make: Callable[..., Array], input: Any, dtype: DTypeLike | None) -> Array:
     array = as_tensor(input, "input")._array
-    return make(array, array.dtype if dtype is None else dtype_of("dtype", dtype))
+    dtype = new_dtype("ones_like", dtype, device, array.dtype)
+    return _make(np.ones_like(array, dtype), requires_grad)
 
 
 def _make(array: Array, requires_grad: bool) -> Tensor:

@@ -7,13 +7,14 @@ They live in `pyconv.functional`; the methods only name them, and look them up w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import pyconv
 
-from .arguments import broadcast
+from .arguments import broadcast, one_size, value_of
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -44,15 +45,6 @@ def _or_not_equal(name: str) -> Callable[[Tensor, Any], Any]:
             return NotImplemented
 
     return method
-
-
-def _sizes(name: str, sizes: tuple[Any, ...], named: Any) -> Any:
-    """Return the sizes given one by one, as one sequence, or by name."""
-    if named is None:
-        return sizes[0] if len(sizes) == 1 else sizes
-    if sizes:
-        raise TypeError(f"{name} is {named!r}, and {sizes} are given too, expected one of them")
-    return named
 
 
 def _of_masks(name: str) -> Callable[..., Tensor]:
@@ -101,6 +93,9 @@ class Operations:
     def __pos__(self) -> Any:
         return self
 
+    def __reversed__(self: Any) -> Any:
+        return self[::-1].clone() if self.ndim else self
+
     def __neg__(self) -> Tensor:
         return pyconv.functional.neg(self)
 
@@ -108,13 +103,13 @@ class Operations:
 
     def reshape(self, *sizes: Any, shape: Any = None) -> Tensor:
         """Return the elements in another shape; one entry may be -1."""
-        return pyconv.functional.reshape(self, _sizes("reshape: shape", sizes, shape))
+        return pyconv.functional.reshape(self, one_size("reshape: shape", sizes, shape))
 
     view = reshape
 
     def expand(self, *sizes: Any, size: Any = None) -> Tensor:
         """Repeat dimensions of size 1 without copying; -1 keeps a dimension."""
-        return pyconv.functional.expand(self, _sizes("expand: size", sizes, size))
+        return pyconv.functional.expand(self, one_size("expand: size", sizes, size))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """Join the dimensions from `start_dim` to `end_dim` into one."""
@@ -126,11 +121,38 @@ class Operations:
 
     def permute(self, *order: Any, dims: Any = None) -> Tensor:
         """Reorder the dimensions."""
-        return pyconv.functional.permute(self, _sizes("permute: dims", order, dims))
+        return pyconv.functional.permute(self, one_size("permute: dims", order, dims))
 
     def clone(self) -> Tensor:
         """Return a copy; gradients flow back through it."""
         return pyconv.functional.shape.Clone.apply(self)
+
+    def copy_(self: Any, src: Any) -> Tensor:
+        """Take over the elements of `src`, which broadcasts; return the tensor."""
+        if not isinstance(src, pyconv.Tensor):
+            src = pyconv.Tensor(value_of(src, self.dtype, "copy_: src"))
+        try:
+            wide = pyconv.functional.expand(src, self.shape).to(self.dtype)
+        except ValueError:
+            raise ValueError(
+                f"copy_: src has shape {src.shape}, expected one that broadcasts to {self.shape}"
+            ) from None
+        if self._requires_grad and pyconv.is_grad_enabled():  # its old elements get gradients of 0
+            wide = pyconv.functional.where(True, wide, self)
+        result: Tensor = self._replace(wide)
+        return result
+
+    def fill_(self: Any, value: Any) -> Tensor:
+        """Set all elements to one number; return the tensor."""
+        if not isinstance(value, pyconv.Tensor):
+            value = pyconv.Tensor(value_of(value, self.dtype, "fill_: value"))
+        if value.ndim:
+            raise ValueError(f"fill_: value has shape {value.shape}, expected a number")
+        return Operations.copy_(self, value)
+
+    def zero_(self: Any) -> Tensor:
+        """Set all elements to 0; return the tensor."""
+        return Operations.copy_(self, pyconv.Tensor(np.zeros((), self.dtype)))
 
     def squeeze(self, dim: int | Sequence[int] | None = None) -> Tensor:
         """Drop those dimensions of `dim` whose size is 1, or all dimensions of size 1."""
@@ -220,3 +242,9 @@ class Operations:
     def tanh(self) -> Tensor:
         """Apply the hyperbolic tangent to each element."""
         return pyconv.functional.tanh(self)
+
+
+# As errors name them.
+for _name, _method in vars(Operations).items():
+    if isinstance(_method, FunctionType) and _method.__name__ == _name:
+        _method.__qualname__, _method.__module__ = f"Tensor.{_name}", "pyconv.tensor"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from . import _core
-from .arguments import dtype_of, flag, integer, shape_of
+from .arguments import DType, flag, integer, new_dtype, one_size, shape_of
 from .tensor import Array, Tensor
 
 _generator: np.random.Generator | None = None
@@ -63,12 +62,14 @@ def manual_seed(seed: int | None) -> np.random.Generator:
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: np.random.Generator | None = None,
-    dtype: DTypeLike = np.float32,
+    dtype: DType = np.float32,
+    device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Make numbers uniform in [0, 1); `size` is given one by one or as a tuple.
+    """Make numbers uniform in [0, 1); sizes are given one by one or as a tuple.
 
     Examples
     --------
@@ -77,16 +78,19 @@ def rand(
     (2, 3)
     """
     draw: Any = generator_of(generator).random
-    return _drawn(draw, size, dtype, requires_grad)
+    shape, kind = shape_of(one_size("rand: size", sizes, size)), new_dtype("rand", dtype, device)
+    return _drawn(draw, shape, kind, requires_grad)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: np.random.Generator | None = None,
-    dtype: DTypeLike = np.float32,
+    dtype: DType = np.float32,
+    device: str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Make normal numbers of mean 0 and variance 1; `size` is given one by one or as a tuple.
+    """Make normal numbers of mean 0 and variance 1; sizes are given one by one or as a tuple.
 
     Examples
     --------
@@ -95,14 +99,14 @@ def randn(
     (2, 3)
     """
     draw: Any = generator_of(generator).standard_normal
-    return _drawn(draw, size, dtype, requires_grad)
+    shape, kind = shape_of(one_size("randn: size", sizes, size)), new_dtype("randn", dtype, device)
+    return _drawn(draw, shape, kind, requires_grad)
 
 
-def _drawn(draw: Any, size: tuple[Any, ...], dtype: DTypeLike, requires_grad: bool) -> Tensor:
-    kind = dtype_of("dtype", dtype)
-    if kind.char not in "fd":
-        raise TypeError(f"dtype is {kind}, expected float32 or float64")
-    return Tensor(np.asarray(draw(shape_of(*size), kind)), flag("requires_grad", requires_grad))
+def _drawn(draw: Any, shape: tuple[int, ...], dtype: np.dtype[Any], requires_grad: bool) -> Tensor:
+    if dtype.char not in "fd":
+        raise TypeError(f"dtype is {dtype}, expected float32 or float64")
+    return Tensor(np.asarray(draw(shape, dtype)), flag("requires_grad", requires_grad))
 
 
 def randint(
@@ -111,14 +115,15 @@ def randint(
     size: Any = None,
     *,
     generator: np.random.Generator | None = None,
-    dtype: DTypeLike = np.int64,
+    dtype: DType = np.int64,
+    device: str | None = None,
 ) -> Tensor:
     """Make integers uniform in [low, high); ``randint(high, size)`` starts from 0.
 
     Raises
     ------
     ValueError
-        If `high` is not above `low`.
+        If `high` is not above `low`, or they go beyond what the dtype holds.
 
     Examples
     --------
@@ -131,8 +136,15 @@ def randint(
     low, high = integer("randint: low", low), integer("randint: high", high)
     if high <= low:
         raise ValueError(f"randint: high is {high}, must be above low, which is {low}")
+    kind = new_dtype("randint", dtype, device, np.int64)
+    least, most = 0.0, 1.0
+    if kind.kind != "b":
+        limits: Any = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+        least, most = float(limits.min), float(limits.max)
+    if low < least or high - 1 > most:
+        raise ValueError(f"randint: low is {low} and high is {high}, beyond what {kind} holds")
     drawn = generator_of(generator).integers(low, high, shape_of(size))
-    return Tensor(np.asarray(drawn).astype(dtype_of("randint: dtype", dtype)))
+    return Tensor(np.asarray(drawn).astype(kind))
 
 
 def drop(array: Array, p: float, seed: int) -> Array:

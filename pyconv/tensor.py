@@ -14,12 +14,13 @@ import pyconv
 
 from ._core import TensorBase, edge_of, in_c_order, set_tensor_class, view_of
 from ._core import version_of as version_of
-from .arguments import flag, value_of
+from .arguments import dtype_of, flag, value_of
 from .methods import Operations, operator_method
 
 Array = NDArray[Any]
 
 READ_ONLY = "{}: the tensor is read-only, as an expanded one is; change its clone()"
+LEAF = "a leaf that requires grad was changed in place; use pyconv.no_grad()"
 
 
 def _in_place(name: str, operation: Any = None) -> Callable[[Tensor, Any], Tensor]:
@@ -138,13 +139,29 @@ class Tensor(TensorBase, Operations):
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"grad is a {type(value).__name__}, expected a Tensor or None")
-            array, own = value._array, self._array
-            if array.shape != own.shape or array.dtype.num != own.dtype.num:
-                raise ValueError(
-                    f"grad has shape {array.shape} and dtype {array.dtype}, expected those of the "
-                    f"tensor, {own.shape} and {own.dtype}"
-                )
+            self._check_alike("grad", value)
         self._grad = value
+
+    @property
+    def data(self) -> Tensor:
+        """What `detach` returns; ``x.data = y`` lets `x` hold the memory of `y`, unrecorded."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        value = pyconv.as_tensor(value, "data")
+        self._check_alike("data", value)
+        before, version = version_of(self), version_of(value)
+        version[0] = max(before[0], version[0]) + 1  # those who saved the tensor must see a change
+        self._array, self._version, self._recorded = value._array, version, version[1]
+
+    def _check_alike(self, name: str, value: Tensor) -> None:
+        array, own = value._array, self._array
+        if array.shape != own.shape or array.dtype.num != own.dtype.num:
+            raise ValueError(
+                f"{name} has shape {array.shape} and dtype {array.dtype}, expected those of the "
+                f"tensor, {own.shape} and {own.dtype}"
+            )
 
     @property
     def T(self) -> Tensor:
@@ -230,8 +247,11 @@ class Tensor(TensorBase, Operations):
 
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError if there are more or none."""
+        return self._element("item")
+
+    def _element(self, name: str) -> Any:
         if self._array.size != 1:
-            raise ValueError(f"item: the tensor has shape {self.shape}, one element is needed")
+            raise ValueError(f"{name} of a tensor of shape {self.shape}: one element is needed")
         return self._array.item()
 
     def tolist(self) -> Any:
@@ -239,29 +259,43 @@ class Tensor(TensorBase, Operations):
         return self._array.tolist()
 
     def __bool__(self) -> bool:
-        return bool(self.item())
+        return bool(self._element("bool"))
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._element("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._element("int"))
 
     def __index__(self) -> int:
-        return operator.index(self.item())
+        return operator.index(self._element("index"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be copied or pickled; use .detach()")
         return type(self), (self._array, self._requires_grad)
 
+    def __copy__(self) -> Tensor:
+        """Return a leaf that shares this memory; `deepcopy` copies it."""
+        kind, arguments = self.__reduce__()
+        twin: Tensor = kind(*arguments)
+        twin._version, twin._recorded = version_of(self), self._recorded
+        return twin
+
     def detach(self) -> Tensor:
         """Return a tensor that shares this memory and is cut off from the graph."""
         return view_of(self, self._array)
 
+    def detach_(self) -> Tensor:
+        """Cut this tensor off from the graph; return it."""
+        self._node, self._requires_grad = None, False
+        return self
+
     def to(self, dtype: DTypeLike) -> Tensor:
-        """Return the tensor with elements of `dtype`: itself if it has that dtype already."""
-        return pyconv.functional.cast(self, dtype)
+        """Return the tensor with elements of `dtype`; itself if it has it already, or for "cpu"."""
+        if isinstance(dtype, str) and dtype == "cpu":
+            return self
+        return pyconv.functional.cast(self, dtype_of("to: dtype", dtype))
 
     def backward(
         self,
@@ -303,9 +337,7 @@ class Tensor(TensorBase, Operations):
             raise ValueError(f"in place: shape {self.shape} cannot hold {result.shape}")
         if result._requires_grad:
             if self._requires_grad and self._node is None:
-                raise RuntimeError(
-                    "a leaf that requires grad was changed in place; use pyconv.no_grad()"
-                )
+                raise RuntimeError(LEAF)
             # 3: this tensor, the name, and the argument of getrefcount. Others of this memory would
             # not learn that they require grad now.
             version = version_of(self)
@@ -323,9 +355,12 @@ class Tensor(TensorBase, Operations):
         np.copyto(self._array, result._array)
         changed(self)
         if result._requires_grad:
+            retained = (getattr(self._node, "_retained", None) or {}).pop(self._index, None)
             self._requires_grad, self._node, self._index = True, result._node, result._index
             version[1] += 1  # others that share the memory are out of date
             self._recorded = version[1]
+            if retained:
+                self.retain_grad()
         return self
 
     __iadd__ = _in_place("add")
@@ -344,6 +379,8 @@ class Tensor(TensorBase, Operations):
         else:
             value = value_of(value, self._array.dtype, "value")
         if recorded and pyconv.is_grad_enabled():
+            if self._requires_grad and self._node is None:
+                raise RuntimeError(LEAF)
             raise NotImplementedError(
                 "x[key] = value is not recorded for backward; use pyconv.where, or pyconv.no_grad()"
             )

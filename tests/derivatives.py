@@ -53,6 +53,7 @@ OPERATIONS = {
     "mul-self": lambda: (lambda a: a * a, drawn(*A)),
     "div": lambda: (lambda a, b: a / b, drawn(*A), drawn(*B, seed=1, **POSITIVE)),
     "pow": lambda: (lambda a, b: a**b, drawn(*A, **POSITIVE), drawn(*B, seed=1)),
+    "pow-to-0": lambda: (lambda a, b: a**b, drawn(2, **POSITIVE), drawn(2, low=0, high=0)),
     "pow-number": lambda: (lambda a: a**3 + 2**a, drawn(*A)),
     "neg": lambda: (lambda a: -a, drawn(*A)),
     "exp": lambda: (lambda a: a.exp(), drawn(*A)),

@@ -102,6 +102,7 @@ REFUSED = {
     "x.to('foo')": "dtype is 'foo'",
     "x.to(None)": "dtype is None",
     "x**'a'": "exponent is a str",
+    "x.softmax()": r"^Tensor.softmax\(\) missing",
     "x.__setitem__(0, 'a')": "value is a str",
     "pyconv.cat([number])": r"tensors\[0\] has shape \(\)",
     "pyconv.cat(x)": "tensors is tensor",

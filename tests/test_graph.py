@@ -165,6 +165,17 @@ def test_grad_mode():
     assert pyconv.is_grad_enabled()
 
 
+def test_one_grad_mode_entered_twice():
+    off, on = pyconv.no_grad(), pyconv.enable_grad()
+    with off, on, off, on:
+        assert pyconv.is_grad_enabled()
+    assert pyconv.is_grad_enabled()
+    with pyconv.no_grad():
+        with on, on:
+            pass
+        assert not pyconv.is_grad_enabled()
+
+
 def test_grad_mode_as_decorator():
     @pyconv.no_grad()
     def twice(x, depth=1):

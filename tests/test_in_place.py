@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
 import numpy as np
@@ -92,9 +93,19 @@ def test_an_index_may_change_after_its_use(make):
     np.testing.assert_array_equal(x.grad.numpy(), [1, 1, 0])
 
 
-def test_a_parameter_shares_the_version_of_its_tensor():
+@pytest.mark.parametrize("key", [slice, lambda n: (..., slice(None, n))])
+def test_a_bound_may_change_after_its_use(key):
+    x, n = drawn(3), pyconv.tensor(1)
+    y = x[key(n)]
+    n += 1
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [1, 0, 0])
+
+
+@pytest.mark.parametrize("make", [pyconv.nn.Parameter, copy.copy])
+def test_a_twin_shares_the_version_of_its_tensor(make):
     a = pyconv.tensor([1.0, 2.0])
-    p = pyconv.nn.Parameter(a)
+    p = make(a)
     x = pyconv.tensor([3.0, 4.0], requires_grad=True)
     y = a * x
     with pyconv.no_grad():
@@ -154,6 +165,92 @@ def test_tensors_are_cast_to_a_place():
     x[0] = pyconv.tensor(1e300, dtype="float64")
     assert x.tolist() == [np.inf, 1]
     pyconv.arange(2)[0] = pyconv.tensor(np.nan)
+
+
+def test_leaves_are_not_written_while_recording():
+    x = drawn(2)
+    for change in (
+        x.zero_,
+        lambda: x.fill_(1),
+        lambda: x.copy_([1.0, 2.0]),
+        lambda: x.__setitem__(0, 1),
+    ):
+        with pytest.raises(RuntimeError, match=r"a leaf .* changed in place; use pyconv.no_grad"):
+            change()
+
+
+def test_retain_grad_follows_a_change():
+    x = drawn(2)
+    y = x * 2
+    y.retain_grad()
+    y *= 3
+    y.sum().backward()
+    assert y.grad.tolist() == [1, 1]
+    assert x.grad.tolist() == [6, 6]
+
+
+def test_filled_tensors_go_on_in_the_graph():
+    x, other = drawn(2), drawn(2, seed=1)
+    y, z = x * 2, x * 2
+    y.zero_()
+    z.copy_(other)
+    (y + z * z).sum().backward()
+    assert x.grad.tolist() == [0, 0]
+    np.testing.assert_array_equal(other.grad.numpy(), 2 * other.detach().numpy())
+
+
+def test_fill_and_copy():
+    x = pyconv.zeros(2, 2, dtype="int8")
+    assert x.fill_(3) is x
+    assert x.copy_(pyconv.tensor([1.5, -2.5])).tolist() == [[1, -2], [1, -2]]
+    assert x.fill_(pyconv.tensor(4)).zero_().tolist() == [[0, 0], [0, 0]]
+    for call, message in {
+        lambda: x.fill_(300): "fill_: value holds a number that is not possible in int8",
+        lambda: x.fill_([1, 2]): r"fill_: value has shape \(2,\), expected a number",
+        lambda: x.copy_([1, 2, 3]): r"copy_: src has shape \(3,\), .* broadcasts to \(2, 2\)",
+        lambda: x.copy_([1, 300]): "copy_: src holds a number",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_steps_by_hand():
+    """As courses write them."""
+    x = pyconv.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    x.data -= 0.25 * x.grad
+    x.data[:] -= 0.25 * x.grad
+    assert x.grad.zero_().tolist() == x.data.fill_(0).tolist() == x.tolist() == [0, 0]
+    state = x * 2
+    assert state.detach_() is state
+    assert state.is_leaf
+    assert not state.requires_grad
+    assert x.is_leaf
+
+
+def test_data_is_held():
+    x, saved = drawn(2), drawn(2, seed=1)
+    y, before = x * saved, saved.data
+    saved.data = before * 2
+    assert saved.tolist() == (before * 2).tolist()  # what was held before is as it was
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+    saved.data = before
+    before += 1
+    assert saved.tolist() == before.tolist()
+    for wrong in (np.ones(3), np.ones(2, np.float32)):
+        with pytest.raises(ValueError, match=r"data has shape .*expected those of the tensor, \(2"):
+            saved.data = wrong
+
+
+@pytest.mark.parametrize("view", [lambda x: x.squeeze(), lambda x: x.transpose(0, 0)])
+def test_what_drops_nothing_is_a_view(view):
+    for x in (pyconv.ones(2), pyconv.tensor(1.0)):
+        y = view(x)
+        y += 1
+        y.requires_grad_()
+        assert x.tolist() == y.tolist()
+        assert not x.requires_grad
 
 
 def test_values_of_a_wrong_shape():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pyconv
+import pyconv.functional as F
 
 
 def test_masks():
@@ -89,6 +90,30 @@ def test_bools_are_no_numbers():
             call()
     with pytest.raises(ValueError, match="pow: exponent is negative and input.dtype is int64"):
         pyconv.tensor([2]) ** -1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda a, b: a + b,
+        lambda a, b: a**b,
+        lambda a, b: a < b,
+        lambda a, b: a & b,
+        lambda a, b: pyconv.where(a, b, 0),
+        lambda a, b: a[:, :, None].to("float32") @ b[None, None].to("float32"),
+    ],
+)
+def test_results_that_no_memory_holds(call):
+    ones = pyconv.ones(1, dtype="int64")
+    with pytest.raises(ValueError, match=r"shape \(2097152, .*expected .*at most 2\*\*40 el"):
+        call(ones.expand(2**21, 1), ones.expand(2**21))
+
+
+@pytest.mark.parametrize("base", [pyconv.ones(1), pyconv.arange(1), [1.0]])
+def test_an_exponent_beyond_the_dtype(base):
+    for exponent in (10**400, -(10**400)):
+        with pytest.raises(ValueError, match="exponent is an integer beyond"):
+            F.pow(base, exponent)
 
 
 @pytest.mark.filterwarnings("error")

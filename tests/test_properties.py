@@ -13,6 +13,8 @@ from hypothesis.extra import numpy as hnp
 import pyconv
 import pyconv.functional as F
 from pyconv import Tensor, _core
+from pyconv.functional.rnn import Config, recurrent_steps
+from pyconv.functional.shape import IndexBackward
 
 settings.register_profile("repeatable", derandomize=True, max_examples=60, deadline=None)
 settings.load_profile("repeatable")
@@ -252,6 +254,24 @@ def test_methods_are_functions() -> None:
     assert not np.shares_memory(copy.detach().numpy(), x.detach().numpy())
     check_gradient(lambda x: x.clone(), x.detach().numpy())
     assert np.isnan(pyconv.ones(1).var().item())
+
+
+def test_gradients_of_parts_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None makes an array of the size of the whole, to add it to those of the others."""
+    monkeypatch.setattr(IndexBackward, "forward", None)
+    x = pyconv.tensor(np.arange(12.0).reshape(4, 3), requires_grad=True)
+    first, second, *_ = x.split([1, 2, 0, 1])
+    left, right = x.chunk(2, 1)
+    (first.sum() * 2 + (second * second).sum() + left.sum() + right.sum() * 3).backward()
+    expected = np.array([2, 2, 2, 0])[:, None] * [1, 1, 1] + [1, 1, 3]
+    expected[1:3] += 2 * np.arange(3, 9).reshape(2, 3) - 2
+    np.testing.assert_array_equal(x.grad.numpy(), expected)
+    inputs = pyconv.randn(3, 1, 2, requires_grad=True)
+    state, weight = pyconv.zeros(1, 1, 2), pyconv.ones(2, 2)
+    weights = [weight, weight, None, None]
+    output, *_ = recurrent_steps(inputs, [state], weights, Config("RNN_TANH"))
+    output.sum().backward()
+    assert inputs.grad.numpy().all()
 
 
 def test_joining_keeps_the_layout_and_the_blocks() -> None:

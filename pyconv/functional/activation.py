@@ -10,7 +10,7 @@ import numpy as np
 from ..arguments import number, one_of
 from ..creation import as_tensor
 from ..tensor import Tensor
-from .arithmetic import where
+from .arithmetic import clip_integers, where
 from .elementwise import Erf, Exp, Sigmoid, Tanh, floating, unary
 
 # ---- the kernels, and their gradients in recorded operations -----------------------------------
@@ -74,14 +74,14 @@ def clamp(input: Any, min: float | None = None, max: float | None = None) -> Ten
     Returns
     -------
     Tensor
-        Same shape and dtype; float32 for integers with a bound that is no integer.
+        Same shape and dtype, for bools int64; float32 if a bound of integers or bools is none.
 
     Raises
     ------
     TypeError
         If a bound is no number.
     ValueError
-        If both bounds are missing, or one is NaN.
+        If both bounds are missing, or one is NaN or beyond a dtype of integers.
 
     Examples
     --------
@@ -95,8 +95,8 @@ def clamp(input: Any, min: float | None = None, max: float | None = None) -> Ten
     low = -math.inf if min is None else number("clamp: min", min)
     high = math.inf if max is None else number("clamp: max", max)
     whole = not any(isinstance(bound, (float, np.floating)) for bound in (min, max))
-    if x.dtype.kind in "iu" and whole:
-        return Tensor(np.asarray(np.clip(x._array, min, max)))
+    if x.dtype.kind in "biu" and whole:
+        return Tensor(clip_integers(x._array, min, max))
     return Clamp.apply(floating(x), low, high)
 
 

@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _core
-from ..arguments import broadcast, dtype_of, holds, quiet
+from ..arguments import KERNELS, broadcast, dtype_of, holds, integer, quiet
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
 from .elementwise import Sqrt, Square, log
-from .reduce import sum as sum_over
-from .shape import Reshape
+from .shape import sum_to
 
 # ---- two operands: dtypes, broadcasting --------------------------------------------------------
 
 
 _NUMBERS = (int, float, bool, np.float64)  # Python's; np.float64 is a float, as in PyTorch
-_KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2}
 
 
@@ -32,7 +30,7 @@ def _pair(a: Any, b: Any) -> tuple[Tensor, Any]:
         b = b if type(b) in _NUMBERS else as_tensor(b, "other")
         a = _operand(a, b, "input")
     if not isinstance(b, Tensor):
-        if type(b) in _NUMBERS and a._array.dtype.num in _KERNELS:
+        if type(b) in _NUMBERS and a._array.dtype.num in KERNELS:
             return a, b
         b = _operand(b, a, "other")
     if a._array.dtype.num == b._array.dtype.num:  # in any byte order
@@ -56,7 +54,7 @@ def _operand(value: Any, other: Any, name: str) -> Tensor:
         if kind == "f" or (kind in "iu" and type(value) is int):
             if not holds(other.dtype, value, value):
                 raise ValueError(f"{name} is an integer beyond {other.dtype}")
-            if -3e38 < value < 3e38 and other.dtype.num in _KERNELS:
+            if -3e38 < value < 3e38 and other.dtype.num in KERNELS:
                 return Tensor(np.asarray(value, other.dtype))
             try:
                 with quiet():  # which costs as much as all the rest
@@ -74,15 +72,6 @@ def _common_dtype(a: Tensor, b: Tensor) -> np.dtype[Any]:
     if (a.ndim == 0) != (b.ndim == 0):
         return a.dtype if a.ndim else b.dtype
     return np.promote_types(a.dtype, b.dtype)
-
-
-def sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Sum a gradient over the dimensions along which an operand of `shape` was repeated."""
-    if gradient._array.shape == shape:
-        return gradient
-    extra = gradient.ndim - len(shape)
-    repeated = [i for i, n in enumerate(gradient.shape) if i < extra or shape[i - extra] != n]
-    return Reshape.apply(sum_over(gradient, repeated), shape)
 
 
 def _float_pair(a: Any, b: Any) -> tuple[Tensor, Any]:
@@ -211,7 +200,7 @@ class Neg(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
         array = a._array
-        kernel = array.dtype.num in _KERNELS
+        kernel = array.dtype.num in KERNELS
         return Tensor(_core.arithmetic(2, array, -1) if kernel else np.asarray(-array))
 
     @staticmethod
@@ -235,7 +224,11 @@ class Pow(Function):
         grad_a = grad_b = None
         if ctx.needs_input_grad[0]:
             # Where b is 0 the derivative is 0, also at a = 0, where a ** -1 is infinite.
-            power = pow(a, where(b == 0, 1, b) - 1)
+            flat = b._array == 0
+            if ctx.needs_input_grad[1]:  # elsewhere it has a derivative with respect to b
+                with np.errstate(all="ignore"):
+                    flat = flat & ~np.isfinite(1 / a._array)
+            power = pow(a, where(flat, 1, b) - 1)
             grad_a = sum_to(g * b * power, a.shape)
         if ctx.needs_input_grad[1]:
             # Where a is 0 and stays 0, the derivative is 0 and not 0 * log(0).
@@ -315,19 +308,32 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> F.pow([1.0, 2.0], 2)
     tensor([1., 4.])
     """
-    if type(exponent) not in _NUMBERS:
-        exponent = as_tensor(exponent, "exponent")
-    elif isinstance(input, Tensor) and input._array.dtype.num in _KERNELS:
-        if exponent == 0.5:
-            return Sqrt.apply(input)
-        if exponent in (2, 3):
-            square = Square.apply(input)
-            return square if exponent == 2 else mul(square, input)
-    a, b = tensors_of(input, exponent)
+    if type(exponent) in _NUMBERS:
+        input = as_tensor(input, "input")
+        if input._array.dtype.num in KERNELS:
+            if exponent == 0.5:
+                return Sqrt.apply(input)
+            if exponent in (2, 3):
+                square = Square.apply(input)
+                return square if exponent == 2 else mul(square, input)
+        exponent = _operand(exponent, input, "exponent")
+    a, b = tensors_of(input, as_tensor(exponent, "exponent"))
     _refuse_bools("pow", a._array)
     if a._array.dtype.kind == "i" and (b._array < 0).any():
         raise ValueError(f"pow: exponent is negative and input.dtype is {a.dtype}, expected floats")
     return Pow.apply(a, b)
+
+
+def clip_integers(array: Array, low: Any, high: Any) -> Array:
+    """Return integers within the bounds of `clamp`, in their dtype; int64 for bools."""
+    limits = np.iinfo(np.int64 if array.dtype.kind == "b" else array.dtype)
+    if low is None or low < limits.min:
+        low = limits.min
+    if high is None or high > limits.max:
+        high = limits.max
+    low = integer("clamp: min", low, most=limits.max)
+    high = integer("clamp: max", high, limits.min, limits.max)
+    return np.asarray(np.clip(array, low, high), limits.dtype)
 
 
 # ---- choice --------------------------------------------------------------------------------------

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from .._core import cat as joined
-from ..arguments import integer
+from .._core import view_of
+from ..arguments import KERNELS, integer
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
 from .arithmetic import cast
 from .linear import matmul
-from .shape import Index, dim_of, index, permute, reshape, squeeze, unsqueeze
-
-_KERNELS = {np.dtype(np.float32).num, np.dtype(np.float64).num}
+from .shape import dim_of, index, permute, reshape, squeeze, unsqueeze
 
 
 class Cat(Function):
@@ -28,19 +28,28 @@ class Cat(Function):
         arrays = [t._array for t in tensors]
         ctx.dim, ctx.sizes = dim, [a.shape[dim] for a in arrays]
         kinds = {a.dtype.num for a in arrays}
-        if len(kinds) == 1 and kinds <= _KERNELS:
+        if len(kinds) == 1 and kinds.issubset(KERNELS):
             return Tensor(joined(arrays, dim))  # keeps the layout of the first
         return Tensor(np.concatenate(arrays, dim))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
-        gradients: list[Tensor | None] = [None]
-        start = 0
-        for size in ctx.sizes:
-            key = (slice(None),) * ctx.dim + (slice(start, start + size),)
-            gradients.append(Index.apply(grad_output, key))
-            start += size
-        return tuple(gradients)
+        return None, *Split.apply(grad_output, ctx.sizes, ctx.dim)
+
+
+class Split(Function):
+    """Parts of some sizes along a dimension, as views."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:
+        ctx.dim = dim
+        lead = (slice(None),) * dim
+        parts = zip(sizes, accumulate(sizes))
+        return tuple([view_of(x, x._array[(*lead, slice(end - n, end))]) for n, end in parts])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return Cat.apply(ctx.dim, *grads), None, None
 
 
 def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
@@ -156,9 +165,7 @@ def split(
         sizes = [min(step, total - at) for at in range(0, total, step)] or [0]
     if sum(sizes) != total or min(sizes, default=0) < 0:
         raise ValueError(f"split: split_size is {split_size}, expected sizes of sum {total}")
-    ends = np.cumsum(sizes).tolist()
-    lead = (slice(None),) * dim
-    return tuple(Index.apply(x, (*lead, slice(end - n, end))) for n, end in zip(sizes, ends))
+    return Split.apply(x, sizes, dim)  # type: ignore[return-value]
 
 
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

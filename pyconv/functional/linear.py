@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..arguments import broadcast
+from ..arguments import KERNELS, MOST_ELEMENTS, unfit
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
-from .arithmetic import sum_to
-from .shape import Reshape, transpose
+from .shape import Reshape, sum_to, transpose
 
 
 class Linear(Function):
@@ -78,9 +77,6 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     return Linear.apply(x, w, b)
 
 
-_FLOATS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
-
-
 def _check_linear(input: Array, weight: Array, bias: Array | None) -> None:
     if weight.ndim != 2:
         raise ValueError(f"linear: weight has shape {weight.shape}, expected 2 dimensions")
@@ -100,23 +96,27 @@ def _check_linear(input: Array, weight: Array, bias: Array | None) -> None:
 
 def _check_dtypes(op: str, first: str, a: Array, second: str, b: Array) -> None:
     # The number of a dtype leaves out the byte order, of which the kernel takes care.
-    if a.dtype.num != b.dtype.num or a.dtype.num not in _FLOATS:
+    if a.dtype.num != b.dtype.num or a.dtype.num not in KERNELS:
         raise TypeError(
             f"{op}: {first}.dtype is {a.dtype} and {second}.dtype is {b.dtype}, "
             "expected both float32 or both float64"
         )
 
 
-def _stack_of(a: Array, b: Array) -> tuple[int, ...]:
-    return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-
-
 def _stacks(a: Array, b: Array) -> Array:
     """Multiply stacks of matrices, one pair at a time."""
-    stack = broadcast("matmul", _stack_of, input=a, other=b)
+    try:
+        stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise unfit("matmul", "which do not broadcast together", input=a, other=b) from None
+    shape = (*stack, a.shape[-2], b.shape[-1])
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise unfit("matmul", "expected a result of at most 2**40 elements", input=a, other=b)
+    if not math.prod(shape) or not b.shape[-2]:
+        return np.zeros(shape, a.dtype)
+    result = np.empty(shape, a.dtype)
     a = np.broadcast_to(a, stack + a.shape[-2:])
     b = np.broadcast_to(b, stack + b.shape[-2:])
-    result = np.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
     for i in np.ndindex(stack):
         result[i] = _core.matmul(a[i], b[i], None)
     return result
@@ -181,6 +181,10 @@ def matmul(input: Any, other: Any) -> Tensor:
             f"{columns}, expected the same"
         )
     _check_dtypes("matmul", "input", a._array, "other", b._array)
+    if a.ndim > 2 >= b.ndim:  # all rows at once
+        flat = Reshape.apply(a, (math.prod(a.shape[:-1]), rows))
+        product = Matmul.apply(flat, b if b.ndim == 2 else b.unsqueeze(1))
+        return Reshape.apply(product, a.shape[:-1] + b.shape[1:])
     if a.ndim > 1 and b.ndim > 1:
         return Matmul.apply(a, b)
     product = Matmul.apply(a if a.ndim > 1 else a.unsqueeze(0), b if b.ndim > 1 else b.unsqueeze(1))

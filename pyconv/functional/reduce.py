@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from ..arguments import flag, number, quiet
+from ..arguments import KERNELS, flag, number, quiet
 from ..autograd.function import Function
 from ..autograd.grad_mode import state
 from ..creation import as_tensor
@@ -17,8 +17,6 @@ from ..tensor import Tensor
 from .shape import Clone, Expand, Index, IndexBackward, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
-
-_KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 
 
 class Sum(Function):
@@ -28,7 +26,7 @@ class Sum(Function):
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
         array = x._array
         ctx.shape, ctx.dims = array.shape, dims
-        if array.dtype.num in _KERNELS:
+        if array.dtype.num in KERNELS:
             return Tensor(_core.sum_forward(array, dims, keepdim))
         dtype = None if array.dtype.kind == "f" else np.int64
         with quiet():

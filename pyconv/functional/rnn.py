@@ -16,7 +16,7 @@ from ..tensor import Array, Tensor
 from .activation import relu
 from .arithmetic import where
 from .elementwise import sigmoid, tanh
-from .joining import chunk, stack
+from .joining import chunk, split, stack
 from .linear import linear
 
 CELLS = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}
@@ -208,10 +208,10 @@ def recurrent_steps(
     if config.lengths is not None:
         # What lies behind a length may be NaN, and 0 * NaN would enter the gradients.
         x = where((np.arange(len(times))[:, None] < config.lengths)[:, :, None], x, 0.0)
-    inputs = linear(x, weight_ih, bias_ih)
+    inputs = split(linear(x, weight_ih, bias_ih), 1)  # not x[t], whose gradient has all steps
     outputs, gates = [], []
     for t in reversed(times) if config.reverse else times:
-        new, gate = cell(inputs[t], states, weight_hh, bias_hh)
+        new, gate = cell(inputs[t].squeeze(0), states, weight_hh, bias_hh)
         if weight_hr is not None:
             new[0] = linear(new[0], weight_hr)
         output = new[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -64,12 +65,16 @@ class Expand(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
-        extra = grad_output.ndim - len(ctx.shape)
-        repeated = [
-            i for i, n in enumerate(grad_output.shape) if i < extra or ctx.shape[i - extra] != n
-        ]
-        summed = grad_output.sum(repeated) if repeated else grad_output
-        return Reshape.apply(summed, ctx.shape), None
+        return sum_to(grad_output, ctx.shape), None
+
+
+def sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Sum a gradient over the dimensions along which an operand of `shape` was repeated."""
+    if gradient._array.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    repeated = [i for i, n in enumerate(gradient.shape) if i < extra or shape[i - extra] != n]
+    return Reshape.apply(gradient.sum(repeated), shape)
 
 
 def _takes_arrays(key: Any) -> bool:
@@ -201,7 +206,7 @@ def permute(input: Any, dims: Sequence[int]) -> Tensor:
     """
     x = as_tensor(input, "input")
     given = size_of((dims,), "permute: dims", -x.ndim)
-    order = tuple([dim % x.ndim if x.ndim else dim for dim in given])
+    order = tuple([dim + x.ndim if dim < 0 else dim for dim in given])
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"permute: dims is {given}, must name each of {x.ndim} dims once")
     return Permute.apply(x, order)
@@ -220,9 +225,10 @@ def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
     x = as_tensor(input, "input")
     dim0 = dim_of(dim0, x.ndim, "transpose: dim0")
     dim1 = dim_of(dim1, x.ndim, "transpose: dim1")
-    order = list(range(x.ndim or 1))
-    order[dim0], order[dim1] = dim1, dim0
-    return Permute.apply(x, tuple(order)) if x.ndim else x
+    order = list(range(x.ndim))
+    if x.ndim:
+        order[dim0], order[dim1] = dim1, dim0
+    return Permute.apply(x, tuple(order))
 
 
 def expand(input: Any, shape: Sequence[int]) -> Tensor:
@@ -260,8 +266,7 @@ def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Tensor:
     x = as_tensor(input, "input")
     given = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
     dims = {dim_of(i, x.ndim, "squeeze: dim") for i in given}
-    shape = tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in dims)
-    return x if shape == x.shape else Reshape.apply(x, shape)
+    return Reshape.apply(x, tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in dims))
 
 
 def unsqueeze(input: Any, dim: int) -> Tensor:
@@ -294,8 +299,6 @@ def indexed(array: Array, key: Any) -> Any:
     """Return ``array[key]``; an error in our words if there is no such thing."""
     try:
         return array[key]
-    except TypeError:
-        raise TypeError(f"index {key}: expected integers or None in a slice") from None
     except ValueError:
         raise ValueError(f"index {key}: expected a step other than 0 in a slice") from None
     except IndexError:
@@ -343,7 +346,7 @@ def assign(array: Array, key: Any, value: Array) -> None:
 def array_key(key: Any) -> Any:
     """Return an index for NumPy, which shares nothing that may change later."""
     if isinstance(key, tuple):
-        return tuple(_part_of_key(part) for part in key)
+        return tuple([_part_of_key(part) for part in key])
     return _part_of_key(key)
 
 
@@ -355,7 +358,19 @@ def _part_of_key(part: Any) -> Any:
         if not -(2**63) <= part < 2**63:
             raise IndexError(f"index {part} is out of bounds")
         return part
-    if part is None or part is Ellipsis or isinstance(part, slice):
+    if type(part) is slice:
+        a, b, c = part.start, part.stop, part.step
+        if (
+            (a is None or type(a) is int)
+            and (b is None or type(b) is int)
+            and (c is None or type(c) is int)
+        ):
+            return part
+        try:  # a Tensor may change later
+            return slice(*[n if n is None else operator.index(n) for n in (a, b, c)])
+        except (TypeError, ValueError):
+            raise TypeError(f"index {part}: expected integers or None in a slice") from None
+    if part is None or part is Ellipsis:
         return part
     if isinstance(part, str):
         raise TypeError(f"index {part!r}: {_INDICES}")

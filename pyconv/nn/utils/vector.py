@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ...arguments import quiet
 from ...creation import as_tensor
 from ...functional import cat, reshape
 from ...tensor import Tensor, changed
@@ -69,6 +70,7 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
     at = 0
     for param in params:
         part = vector._array[at : at + param.numel()]
-        param._array[...] = part.reshape(param.shape)
+        with quiet():
+            param._array[...] = part.reshape(param.shape)
         changed(param)
         at += param.numel()
