@@ -169,10 +169,11 @@ class algorithm:
             if not isinstance(name, str) or name not in known:
                 raise ValueError(f"algorithm: {op} has no {name!r}, only {', '.join(known)}")
         self._choices = choices
+        self._previous: list[dict[str, str | None]] = []  # of each time it was entered
 
     def __enter__(self) -> None:
-        self._previous = {op: _core.force_algorithm(op, name) for op, name in self._choices.items()}
+        self._previous.append({op: _core.force_algorithm(op, n) for op, n in self._choices.items()})
 
     def __exit__(self, *exception: object) -> None:
-        for op, name in self._previous.items():
+        for op, name in self._previous.pop().items():
             _core.force_algorithm(op, name)

@@ -9,8 +9,8 @@ from typing import Any
 
 from . import _core, nn
 from .arguments import integer
-from .autograd import backward
-from .autograd.anomaly import Within
+from .autograd import backward, enable_grad
+from .autograd.anomaly import within
 from .autograd.function import Node
 from .autograd.grad_mode import state
 from .creation import as_tensor, ones_like
@@ -174,7 +174,8 @@ class _Clock:
         _core.log_algorithms(True)
         try:
             self.last = time.perf_counter()
-            result = self.model(input)
+            with enable_grad():
+                result = self.model(input)
             outputs = [x for x in tensors_in(result) if x.requires_grad]
             gradients = [ones_like(x) for x in outputs]
             self.outside.forward += self.lap()
@@ -218,7 +219,7 @@ class _Clock:
             row.backward += self.lap()
             row.algorithms += self.inner
             self.inner = []
-        elif Within.backward:
+        elif within.backward:
             self.inner += names
         else:
             self.now.algorithms += names

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _core, nn
 from .arguments import MOST_ELEMENTS, size_of
-from .autograd import backward, no_grad
+from .autograd import backward, enable_grad, no_grad
 from .autograd.grad_mode import state
 from .nn.conv import ConvBase
 from .nn.pool_base import (
@@ -247,7 +247,8 @@ def shape_of_input(op: str, input: Any) -> tuple[tuple[int, ...], Any]:
 
 
 def _train(model: nn.Module, shape: tuple[int, ...], dtype: Any) -> None:
-    result = model(Tensor(_core.empty(shape, dtype)))
+    with enable_grad():
+        result = model(Tensor(_core.empty(shape, dtype)))
     outputs = [x for x in tensors_in(result) if x.requires_grad]
     backward(outputs, [Tensor(_core.empty(x.shape, x.dtype)) for x in outputs])
 

@@ -69,6 +69,13 @@ def test_gradcheck_of_a_list():
     assert gradcheck(lambda x: [x, -x], drawn(2))
 
 
+def test_sums_of_infinite_gradients_warn_of_nothing():
+    x = pyconv.ones(1, requires_grad=True)
+    for factor in (np.inf, -np.inf):
+        (x * factor).backward()
+    assert np.isnan(x.grad.item())
+
+
 def test_gradcheck_finds_a_wrong_gradient():
     class Wrong(Function):
         @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 
 import numpy as np
@@ -15,9 +16,12 @@ from pyconv.autograd import (
     checkpoint,
     checkpoint_sequential,
     detect_anomaly,
+    engine,
     grad,
+    gradcheck,
     gradgradcheck,
 )
+from pyconv.autograd.grad_mode import state
 
 
 def leaf(*values):
@@ -243,6 +247,84 @@ def test_checkpoints_notice_changes():
         y.sum().backward()
 
 
+@pytest.mark.parametrize(
+    ("pack", "take"),
+    [
+        (lambda h: (h, None), lambda packed: packed[0]),
+        (lambda h: {"a": [h]}, lambda packed: packed["a"][0]),
+        (lambda h: (around := [h]).append(around) or around, lambda packed: packed[0]),
+    ],
+)
+def test_checkpoints_notice_changes_within_an_argument(pack, take):
+    h, weight = pyconv.tensor([2.0], dtype="float64"), leaf(3.0)
+    y = checkpoint(lambda packed: take(packed) * weight, pack(h))
+    h += 1
+    with pytest.raises(RuntimeError, match="an argument was changed in place"):
+        y.backward()
+
+
+def test_a_checkpoint_runs_again_after_an_error():
+    weight, fail = leaf(3.0), iter([False, True, False])
+
+    def run(x):
+        y = (x * weight).exp()
+        if next(fail):
+            raise KeyError
+        return y * weight
+
+    y = checkpoint(run, pyconv.zeros(1, dtype="float64"))
+    with pytest.raises(KeyError):
+        y.backward(retain_graph=True)
+    y.backward()
+    assert weight.grad.item() == 1
+
+
+# ---- what is looked at, and what is refused ----------------------------------------------------
+
+
+def test_grad_looks_at_nothing_older_than_what_is_wanted(monkeypatch):
+    def looked_at(nodes, key):
+        counts.append(len(nodes))
+        return sorted(nodes, key=key)
+
+    counts = []
+    monkeypatch.setattr(engine, "sorted", looked_at, raising=False)
+    x = leaf(1.0)
+    y = x * 2 * 2 * 2
+    z = y * 3
+    assert grad(z, y, retain_graph=True)[0].item() == 3
+    assert [g.item() for g in grad(z, (y, x))] == [3, 24]
+    assert counts == [1, 4]
+
+
+def test_gradgradcheck_of_one_gradient():
+    assert gradgradcheck(lambda x: x.exp(), leaf(1.0, 2.0), grad_outputs=leaf(3.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: checkpoint(5), "checkpoint: function is 5"),
+        (lambda x: checkpoint_sequential(5, x), "layers is a int"),
+        (lambda x: checkpoint_sequential([nn.Tanh(), 5], x), "layers holds 5"),
+        (lambda x: gradcheck(5, x), "func is 5"),
+        (lambda x: gradcheck(np.exp, None), "inputs is None"),
+        (lambda x: gradgradcheck(pyconv.functional.exp, None), "inputs is None"),
+        (lambda x: gradcheck(pyconv.functional.exp, x, eps="a"), "eps is 'a'"),
+        (lambda x: gradcheck(pyconv.functional.exp, x, atol="a"), "atol is 'a'"),
+        (lambda x: gradcheck(pyconv.functional.exp, x, raise_exception="no"), "exception is 'no'"),
+        (lambda x: grad(x.sum(), x, allow_unused="x"), "allow_unused is 'x'"),
+        (lambda x: pyconv.no_grad(5), "no_grad: function is 5"),
+        (lambda x: pyconv.enable_grad()(None), "enable_grad: function is None"),
+        (lambda x: nn.ReLU().register_forward_hook(print, prepend="x"), "prepend is 'x'"),
+        (lambda x: nn.ReLU().register_forward_hook(print, with_kwargs="x"), "with_kwargs is 'x'"),
+    ],
+)
+def test_arguments_of_another_type(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(leaf(1.0))
+
+
 # ---- anomalies ---------------------------------------------------------------------------------
 
 
@@ -275,3 +357,39 @@ def test_the_first_nan_is_found():
         big = pyconv.tensor([np.inf, -np.inf]) * 1.0  # their sum is NaN, they are not
         assert big.shape == (2,)
     assert np.isnan((x * 2).log().detach().numpy()[0])
+
+
+def test_the_search_ends_with_the_last_that_asked_for_it():
+    one, other = detect_anomaly(), detect_anomaly()
+    one.__enter__()
+    with other, other:
+        one.__exit__()  # as another thread may
+        assert state.observer is not None
+    assert state.observer is None
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_other_threads_are_searched_during_a_backward():
+    found = []
+
+    def work():
+        try:
+            leaf(-1.0).log()
+        except RuntimeError as error:
+            found.append(str(error))
+
+    class Waiting(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            return g
+
+    with detect_anomaly():
+        Waiting.apply(leaf(1.0)).backward()
+    assert found == ["detect_anomaly: forward of Log made a NaN"]

@@ -37,6 +37,13 @@ def test_algorithm_is_restored_after_an_error():
     assert _core.force_algorithm("conv2d", None) is None
 
 
+def test_one_algorithm_entered_twice():
+    im2col = pyconv.algorithm(conv2d="im2col")
+    with im2col, im2col:
+        pass
+    assert _core.force_algorithm("conv2d", None) is None
+
+
 def test_explain():
     a, b = pyconv.ones(4, 5), pyconv.ones(5, 6)
     result = pyconv.explain(F.matmul, a, b)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from fresh import python
 
 import pyconv
 from pyconv.data import DataLoader, Dataset, TensorDataset, digits
@@ -120,6 +122,9 @@ def test_samples_of_one_batch_that_differ(samples, message):
         ({"num_workers": -1}, ValueError),
         ({"num_workers": "2"}, TypeError),
         ({"collate_fn": 3}, TypeError),
+        ({"worker_init_fn": 3}, TypeError),
+        ({"generator": 5}, TypeError),
+        ({"pin_memory": "x"}, TypeError),
     ],
 )
 def test_bad_arguments(wrong, error):
@@ -173,6 +178,29 @@ def test_workers_give_the_same_batches():
         loaded = list(DataLoader(dataset, 4, num_workers=workers))
         assert [batch.numpy().tolist() for batch, _ in loaded] == here
         assert os.getpid() not in {pid for _, pids in loaded for pid in pids.numpy()}
+
+
+def test_order_does_not_depend_on_workers():
+    def orders(workers):
+        pyconv.manual_seed(0)
+        loader = DataLoader(range(5), 5, shuffle=True, num_workers=workers, pin_memory=True)
+        return [batch.tolist() for _ in range(5) for batch in loader]
+
+    assert orders(0) == orders(1)
+
+
+def test_workers_begin_with_their_number():
+    class Begun(Images):
+        def __getitem__(self, index):
+            return numbers[0]
+
+    numbers = []
+    for workers, known in ((1, {0}), (2, {0, 1})):
+        loader = DataLoader(Begun(), 4, num_workers=workers, worker_init_fn=numbers.append)
+        assert {n for batch in loader for n in batch.tolist()} <= known
+    with pytest.raises(LookupError, match="sample 5"):
+        list(DataLoader(range(5), num_workers=1, worker_init_fn=lambda number: raise_error()))
+    assert not numbers
 
 
 def test_worker_errors_arrive_here():
@@ -261,3 +289,59 @@ def test_digits_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match=r"pyconv\[digits\]"):
         digits()
+
+
+class Answer(Dataset):
+    """Returns what a function makes."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return self.make()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_samples_that_are_none(workers):
+    with pytest.raises(TypeError, match="DataLoader: a sample is None"):
+        list(DataLoader(Answer(lambda: None), 2, num_workers=workers))
+    with pytest.raises(RuntimeError, match="DataLoader: Answer raised StopIteration"):
+        list(DataLoader(Answer(lambda: next(iter(()))), 2, num_workers=workers))
+
+
+KILLED = """
+import os, signal, time
+import numpy as np
+from pyconv.data import DataLoader, Dataset
+
+class Slow(Dataset):
+    def __len__(self):
+        return 1000
+    def __getitem__(self, index):
+        time.sleep(0.01)
+        return os.getpid()
+
+for batch in DataLoader(Slow(), 1, num_workers=2):
+    print(batch.item(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def runs(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_workers_end_with_a_parent_that_is_killed():
+    worker = int(python(KILLED).stdout)
+    until = time.monotonic() + 30
+    while runs(worker):
+        assert time.monotonic() < until
+        time.sleep(0.1)

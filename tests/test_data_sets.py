@@ -241,6 +241,8 @@ def test_chars(tmp_path):
         (lambda _: data.fashion_mnist(3), "folder is 3"),
         (lambda path: data.fashion_mnist(path, train="x"), "train is 'x'"),
         (lambda _: data.mean_iou([0], [0], "a"), "num_classes is 'a'"),
+        (lambda _: data.Subset([1], 5), "indices is 5"),
+        (lambda _: data.TransformedDataset([(1,)], 5), "transform is a int"),
     ],
 )
 def test_arguments_of_another_type(tmp_path, use, message):
@@ -279,7 +281,9 @@ def test_normalize():
     result = T.Normalize([1.0, 2.0], [2.0, 4.0])(IMAGE)
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result[1], (IMAGE[1] - 2) / 4)
-    assert T.Normalize(0.5, 0.5)(np.ones((3, 2, 2), np.uint8)).dtype == np.float32
+    for dtype in (np.uint8, np.int64):
+        assert T.Normalize(0.5, 0.5)(np.ones((3, 2, 2), dtype)).dtype == np.float32
+    assert T.Normalize(0, 1e-50)(np.full((1, 1, 1), 1e-50)).item() == 1
     assert T.CenterCrop(np.int64(2))(IMAGE).shape == (2, 2, 2)
 
 
@@ -301,6 +305,8 @@ def test_normalize():
         lambda: T.Normalize(None, 1),
         lambda: T.Normalize(float("nan"), 1),
         lambda: T.Normalize("a", 1),
+        lambda: T.Normalize(0, 1e-50)(IMAGE),
+        lambda: T.Normalize(1e50, 1)(IMAGE),
         lambda: T.RandomHorizontalFlip(1)(np.float32(3)),
         lambda: T.RandomVerticalFlip(0)(np.ones(3)),
     ],
@@ -319,6 +325,7 @@ def test_transforms_that_cannot_be(use):
         (lambda: T.RandomHorizontalFlip("a"), "p is 'a'"),
         (lambda: T.RandomVerticalFlip(None), "RandomVerticalFlip: p is None"),
         (lambda: T.Compose(3), "Compose: transforms is 3"),
+        (lambda: T.Compose([5]), "Compose: transforms holds 5"),
         (T.Compose([]), "'image'"),
         (T.CenterCrop(1), "'image'"),
         (T.RandomCrop(1), "'image'"),

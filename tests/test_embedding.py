@@ -62,6 +62,15 @@ def test_layer() -> None:
     np.testing.assert_array_equal(layer.weight.grad.numpy()[:, 0], [1, 0, 0, 0])
 
 
+def test_an_embedding_starts_again() -> None:
+    layer = nn.Embedding(3, 50, padding_idx=1)
+    before = layer.weight.detach().numpy().copy()
+    nn.init.ones_(layer.weight)
+    layer.reset_parameters()
+    assert not layer.weight[1].detach().numpy().any()
+    assert np.unique(np.concatenate([before, layer.weight.detach().numpy()])).size == 201
+
+
 def test_layer_of_a_given_table() -> None:
     layer = nn.Embedding.from_pretrained(TABLE, padding_idx=-1)
     assert np.shares_memory(layer.weight.numpy(), TABLE)

@@ -162,6 +162,15 @@ def test_a_state_dict_that_does_not_fit_changes_nothing():
     assert net.steps.item() == 7
 
 
+def test_values_beyond_a_dtype_are_infinite():
+    net = nn.Linear(1, 1)
+    net.load_state_dict({"weight": np.full((1, 1), 1e300), "bias": np.ones(1)})
+    assert net.weight.item() == np.inf
+    twin = nn.Linear(1, 1).double()
+    twin.weight._array[...] = 1e300
+    assert twin.float().weight.item() == np.inf
+
+
 # ---- hooks -------------------------------------------------------------------------------------
 
 

@@ -137,6 +137,30 @@ def test_forward_hook():
     assert len(calls) == 1
 
 
+def test_forward_hooks_with_arguments_by_name():
+    class Scale(nn.Module):
+        def forward(self, x, by=1):
+            return x * by
+
+    net, calls, x = Scale(), [], pyconv.ones(1)
+    net.register_forward_pre_hook(lambda m, args: args[0] + 1)
+    with net.register_forward_pre_hook(lambda m, a, k: (a, {"by": k["by"] + 2}), with_kwargs=True):
+        net.register_forward_hook(lambda *args: calls.append(args), with_kwargs=True)
+        assert net(x, by=3).item() == 10
+    assert [(args[0].item(), kwargs, y.item()) for _, args, kwargs, y in calls] == [
+        (2, {"by": 5}, 10)
+    ]
+    assert net(x, by=3).item() == 6
+    net.register_forward_pre_hook(lambda m, args: args[0] * 10, prepend=True)
+    net.register_forward_hook(lambda m, args, y: y + 1)
+    net.register_forward_hook(lambda m, args, y: y * 2, prepend=True)
+    assert net(x).item() == (1 * 10 + 1) * 2 + 1
+    assert copy.deepcopy(net)(x).item() == 23
+    net.register_forward_pre_hook(lambda m, args, kwargs: args, with_kwargs=True)
+    with pytest.raises(TypeError, match=r"a hook of Scale returned .*, expected \(args, kwargs\)"):
+        net(x)
+
+
 def test_module_without_forward():
     with pytest.raises(NotImplementedError, match="Module does not define forward"):
         nn.Module()(1)
@@ -268,6 +292,11 @@ def test_layers_equal_functions():
         (lambda: nn.Linear(0, 1), ValueError, "in_features is 0"),
         (lambda: nn.Linear(1, None), TypeError, "out_features is None"),
         (lambda: nn.Sequential(3), TypeError, "argument 0 is a int"),
+        (lambda: nn.Sequential(nn.ReLU), TypeError, "argument 0 is the class ReLU"),
+        (lambda: nn.ModuleDict({"a": nn.ReLU}), TypeError, "a is the class ReLU"),
+        (lambda: nn.Conv2d(1, 1), TypeError, r"^Conv2d.__init__\(\) missing .* 'kernel_size'"),
+        (nn.InstanceNorm1d, TypeError, r"^InstanceNorm1d.__init__\(\) missing"),
+        (lambda: nn.Dropout2d(1, 2, 3), TypeError, r"^Dropout2d.__init__\(\) takes"),
         (lambda: nn.CrossEntropyLoss(reduction="max")([[1.0]], [0]), ValueError, "'max'"),
     ],
 )

@@ -138,6 +138,8 @@ def test_vectors_of_parameters():
     np.testing.assert_array_equal(a.weight.detach().numpy(), b.weight.detach().numpy())
     (vector * pyconv.arange(8.0)).sum().backward()
     np.testing.assert_array_equal(a.bias.grad.numpy(), [6, 7])
+    utils.vector_to_parameters(np.full(8, 1e300), b.parameters())
+    assert np.isinf(b.bias.detach().numpy()).all()
     for wrong in (np.zeros(7), np.zeros(9), np.zeros((8, 1))):
         with pytest.raises(ValueError, match="parameters have 8"):
             utils.vector_to_parameters(wrong, b.parameters())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
 import pyconv
 from pyconv import nn
-from pyconv.optim import SGD, Optimizer
+from pyconv.optim import SGD, Adam, Optimizer, RMSprop
 
 
 def param(*values):
@@ -57,7 +59,22 @@ def test_groups_have_settings_of_their_own():
     optimizer.param_groups[0]["lr"] = 0.4
     optimizer.step()
     assert a.item() == pytest.approx(0.5)
-    assert "lr=0.4" in repr(optimizer)
+    assert "lr: 0.4" in repr(optimizer)
+
+
+def test_printed_as_pytorch_does():
+    optimizer = SGD([{"params": [param(1.0)]}, {"params": [param(1.0)], "lr": 0.5}], lr=0.1)
+    settings = "    dampening: 0\n    lr: {}\n    maximize: False\n    momentum: 0\n"
+    settings += "    nesterov: False\n    weight_decay: 0\n"
+    groups = [f"Parameter Group {i}\n{settings.format(lr)}" for i, lr in enumerate((0.1, 0.5))]
+    assert repr(optimizer) == f"SGD (\n{''.join(groups)})"
+
+
+def test_named_parameters():
+    net = nn.Linear(2, 3)
+    for given in (net.named_parameters(), [{"params": net.named_parameters()}]):
+        (group,) = SGD(given, lr=0.1).param_groups
+        assert group["params"] == [net.weight, net.bias]
 
 
 def test_parameters_without_gradient_stay():
@@ -240,10 +257,23 @@ def test_other_entries_of_a_group_are_kept():
     assert optimizer.param_groups[0]["lr"] == 0.5
 
 
-def test_parameters_that_share_memory_in_another_order_are_refused():
+@pytest.mark.parametrize("kind", [SGD, Adam, RMSprop])
+def test_parameters_that_share_memory_in_another_order_are_refused(kind):
     a = nn.Parameter(pyconv.ones(3, 3))
     b = nn.Parameter(a.detach().T)
-    optimizer = SGD([a, b], lr=0.1)
+    optimizer = kind([a, b], lr=0.1, **({"momentum": 0.9} if kind is SGD else {}))
     a.grad = b.grad = pyconv.ones(3, 3)
     with pytest.raises(ValueError, match="not in C order shares its memory"):
         optimizer.step()
+    assert not optimizer.state
+
+
+def test_a_step_that_fails_does_not_count():
+    p = param(1.0)
+    p.grad = pyconv.ones(1, dtype="float64")
+    optimizer = Adam([p])
+    for writeable in (False, True):
+        p._array.flags.writeable = writeable
+        with nullcontext() if writeable else pytest.raises(ValueError, match="read-only"):
+            optimizer.step()
+    assert optimizer.state[p]["step"] == 1

@@ -39,6 +39,11 @@ def test_every_layer_has_its_times_and_algorithms() -> None:
     assert str(rows).count("\n") == len(rows) + 1
 
 
+def test_backward_is_measured_where_gradients_are_off() -> None:
+    with pyconv.no_grad():
+        assert pyconv.profile(network(), (2, 3, 8, 8), repeats=1)[0].backward > 0
+
+
 def test_network_is_left_as_it_was() -> None:
     net = network().eval()
     net[0].weight.grad = before = pyconv.ones(8, 3, 3, 3)

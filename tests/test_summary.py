@@ -285,6 +285,13 @@ def test_outputs_in_lists_and_dicts_are_trained() -> None:
     assert len({summary.training_bytes for summary in counted}) == 1
 
 
+def test_training_is_counted_where_gradients_are_off() -> None:
+    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8))
+    with pyconv.no_grad():
+        inside = pyconv.summary(net, (4, 64))
+    assert inside == pyconv.summary(net, (4, 64))
+
+
 @pytest.mark.parametrize(
     "shape", [(), (0, 3), (1, -3, 5, 5), (1, 4, 8, 8), (2**70, 3, 5, 5), (1, 3, 2**20, 2**20)]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -38,36 +39,49 @@ class detect_anomaly:
     RuntimeError: detect_anomaly: forward of Matmul made a NaN
     """
 
+    _lock, _depth, _outside = threading.Lock(), 0, None  # of all threads
+
     def __enter__(self) -> None:
-        self._outer, state.observer = state.observer, _observe
+        one = detect_anomaly
+        with one._lock:
+            one._depth += 1
+            if one._depth == 1:
+                one._outside, state.observer = state.observer, _observe
 
     def __exit__(self, *exception: object) -> None:
-        state.observer = self._outer
+        one = detect_anomaly
+        with one._lock:
+            one._depth -= 1
+            if not one._depth:
+                state.observer = one._outside
 
 
 def observed(node: Node, gradients: tuple[Any, ...]) -> Any:
     """Run a node's backward while there is an observer."""
-    outer, Within.backward = Within.backward, True
+    outer, within.backward = within.backward, True
     try:
         result = node._function.backward(node, *gradients)
     finally:
-        Within.backward = outer
+        within.backward = outer
     if state.observer is not None:
         state.observer(node, gradients, result)
     return result
 
 
-class Within:
-    """Whether what an observer sees now is part of the backward of a node."""
+class _Within(threading.local):
+    """Whether what an observer sees now, in this thread, is part of the backward of a node."""
 
     backward = False
+
+
+within = _Within()
 
 
 def _observe(operation: Any, given: tuple[Any, ...], made: Any) -> None:
     """Look at what an operation made: a Function's class forward, a node backward."""
     made = made if isinstance(made, tuple) else (made,)
     backward = isinstance(operation, Node)
-    if not backward and Within.backward:
+    if not backward and within.backward:
         return  # a part of the backward that will be named
     if not any(map(_has_nan, made)):
         if not backward:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .._core import version_of
@@ -23,9 +23,11 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     Parameters
     ----------
     function : callable
-        Has to do the same each time.
+        Has to do the same each time. Changes of what it gets from elsewhere, such as a closure, are
+        not seen, unless it is a leaf that requires grad.
     *args, **kwargs
-        Its arguments. Tensors among them may not be changed in place before backward.
+        Its arguments. Tensors among them, also in tuples, lists and dicts, may not be changed in
+        place before backward.
 
     Returns
     -------
@@ -36,6 +38,8 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     RuntimeError
         In backward, if the second call recorded other operations than the first, or a tensor that
         it needs was changed in place.
+    TypeError
+        If `function` is none.
 
     References
     ----------
@@ -49,6 +53,8 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     >>> x.grad
     tensor([1., 1.])
     """
+    if not callable(function):
+        raise TypeError(f"checkpoint: function is {function!r}, expected a function")
     if not state.enabled:
         return function(*args, **kwargs)
     segment = _Segment(function, args, kwargs)
@@ -84,7 +90,7 @@ def checkpoint_sequential(
     ValueError
         If `budget_mb` is negative.
     TypeError
-        If `budget_mb` is no number.
+        If `budget_mb` is no number, or `layers` are no functions.
     RuntimeError
         In backward, as for `checkpoint`.
 
@@ -98,8 +104,13 @@ def checkpoint_sequential(
     """
     if number("checkpoint_sequential: budget_mb", budget_mb) < 0:
         raise ValueError(f"checkpoint_sequential: budget_mb is {budget_mb}, must not be negative")
+    if not isinstance(layers, Iterable):
+        kind = type(layers).__name__
+        raise TypeError(f"checkpoint_sequential: layers is a {kind}, expected functions")
     x, left = as_tensor(input, "input"), budget_mb * 1e6
     for layer in layers:
+        if not callable(layer):
+            raise TypeError(f"checkpoint_sequential: layers holds {layer!r}, expected functions")
         if not state.enabled:
             x = layer(x)
             continue
@@ -135,8 +146,8 @@ class _Segment:
 
     def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
         self.function, self.args, self.kwargs = function, args, kwargs
-        tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
-        self.versions = [(version_of(tensor), version_of(tensor)[0]) for tensor in tensors]
+        counters = map(version_of, _tensors_in((args, kwargs)))
+        self.versions = [(counter, counter[0]) for counter in counters]
         self.random = default_generator().bit_generator.state
         self.nodes: list[Node] = []
         self.count = 0
@@ -147,6 +158,7 @@ class _Segment:
         self.nodes.append(node)
 
     def run(self) -> Any:
+        self.nodes = []  # a run that ended with an error left some
         outer, state.segment = state.segment, self
         try:
             return self.function(*self.args, **self.kwargs)
@@ -189,6 +201,18 @@ class _Segment:
         known = {id(_memory(x._array)) for x in outside if isinstance(x, Tensor)}
         arrays = {id(m): m for t in kept if not _is_parameter(t) for m in [_memory(t._array)]}
         return sum(array.nbytes for key, array in arrays.items() if key not in known)
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield the Tensors of nested tuples, lists and dicts."""
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Tensor):
+            yield part
+        elif isinstance(part, (tuple, list, dict)) and id(part) not in seen:
+            seen.add(id(part))
+            waiting += part.values() if isinstance(part, dict) else part
 
 
 def _is_parameter(tensor: Tensor) -> bool:

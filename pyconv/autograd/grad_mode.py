@@ -32,19 +32,24 @@ def is_grad_enabled() -> bool:
 
 class _GradMode:
     _enabled: bool
+    _previous: list[bool]  # of each time it was entered
 
     def __new__(cls, function: Any = None) -> Any:
         mode = super().__new__(cls)
+        mode._previous = []
         return mode if function is None else mode(function)  # a decorator without parentheses
 
     def __enter__(self) -> None:
-        self._previous = state.enabled
+        self._previous.append(state.enabled)
         state.enabled = self._enabled
 
     def __exit__(self, *exception: object) -> None:
-        state.enabled = self._previous
+        state.enabled = self._previous.pop()
 
     def __call__(self, function: _F) -> _F:
+        if not callable(function):
+            name = type(self).__name__
+            raise TypeError(f"{name}: function is {function!r}, expected a function")
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)

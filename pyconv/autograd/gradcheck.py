@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..arguments import flag, number
 from ..random import randn
 from ..tensor import Array, Tensor
 from .engine import grad
@@ -45,7 +46,7 @@ def gradcheck(
     RuntimeError
         If gradients differ.
     TypeError
-        If `func` returns other things than Tensors.
+        If an argument has a wrong type, or `func` returns other things than Tensors.
     ValueError
         If no input is a float64 Tensor that requires grad.
 
@@ -56,7 +57,12 @@ def gradcheck(
     >>> pyconv.autograd.gradcheck(lambda x: x.exp(), x)
     True
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _inputs(func, inputs)
+    eps, atol, rtol = (
+        number(f"gradcheck: {name}", value)
+        for name, value in (("eps", eps), ("atol", atol), ("rtol", rtol))
+    )
+    raise_exception = flag("gradcheck: raise_exception", raise_exception)
     checked = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not checked or any(x.dtype != np.float64 for x in checked):
         raise ValueError("gradcheck: inputs needs float64 Tensors that require grad")
@@ -91,7 +97,7 @@ def gradgradcheck(
     ----------
     func, inputs, eps, atol, rtol, raise_exception
         As in `gradcheck`.
-    grad_outputs : sequence of Tensor, optional
+    grad_outputs : Tensor or sequence of Tensor, optional
         Gradients with respect to the outputs; random if left out.
 
     Returns
@@ -110,10 +116,12 @@ def gradgradcheck(
     >>> pyconv.autograd.gradgradcheck(lambda x: x.exp(), x)
     True
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    inputs = _inputs(func, inputs)
     if grad_outputs is None:
         outputs = _differentiable(func(*inputs))
         grad_outputs = [randn(y.shape, dtype=y.dtype, requires_grad=True) for y in outputs]
+    elif isinstance(grad_outputs, Tensor):
+        grad_outputs = (grad_outputs,)
     count = len(inputs)
 
     def gradients(*args: Any) -> tuple[Any, ...]:
@@ -124,6 +132,14 @@ def gradgradcheck(
             return tuple(g for g in found if g is not None)
 
     return gradcheck(gradients, (*inputs, *grad_outputs), eps, atol, rtol, raise_exception)
+
+
+def _inputs(func: Any, inputs: Any) -> tuple[Any, ...]:
+    if not callable(func):
+        raise TypeError(f"gradcheck: func is {func!r}, expected a function")
+    if not isinstance(inputs, Iterable):
+        raise TypeError(f"gradcheck: inputs is {inputs!r}, expected a Tensor or several")
+    return (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
 
 
 def _differentiable(result: Any) -> list[Tensor]:

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from ..arguments import flag
 from ..tensor import Tensor
 
 
-class Hooks(dict[object, Callable[..., Any]]):
+class Hooks(OrderedDict[object, Callable[..., Any]]):
     """The hooks of one tensor or module, each with a key that its handle knows."""
 
 
-class RemovableHandle:
-    """Ends a hook: ``remove()``. It keeps neither the hook alive nor what that holds."""
+class WithKwargs(partial[Any]):
+    """A hook of a module that is given the arguments by name as well."""
 
-    def __init__(self, hooks: Hooks, hook: Callable[..., Any]) -> None:
+
+class RemovableHandle:
+    """Ends a hook: ``remove()``, or the end of ``with handle:``.
+
+    It keeps neither the hook alive nor what that holds.
+    """
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        hook: Callable[..., Any],
+        prepend: bool = False,
+        with_kwargs: bool = False,
+    ) -> None:
         if not callable(hook):
             raise TypeError(f"hook is a {type(hook).__name__}, expected a function")
+        prepend = flag("prepend", prepend)
         self._hooks, self._key = weakref.ref(hooks), object()
-        hooks[self._key] = hook
+        hooks[self._key] = WithKwargs(hook) if flag("with_kwargs", with_kwargs) else hook
+        if prepend:
+            hooks.move_to_end(self._key, last=False)
 
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
         hooks = self._hooks()
         if hooks is not None:
             hooks.pop(self._key, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
 
     def __getstate__(self) -> Any:
         return self._hooks() or Hooks(), self._key

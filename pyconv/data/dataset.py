@@ -84,6 +84,11 @@ class Subset(Dataset):
     indices : sequence of int
         Which, in this order.
 
+    Raises
+    ------
+    TypeError
+        If `indices` is no sequence.
+
     Examples
     --------
     >>> from pyconv.data import Subset
@@ -92,6 +97,8 @@ class Subset(Dataset):
     """
 
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        if not hasattr(indices, "__getitem__"):
+            raise TypeError(f"Subset: indices is {indices!r}, expected a sequence of integers")
         self.dataset = dataset
         self.indices = indices
 
@@ -114,6 +121,11 @@ class TransformedDataset(Dataset):
     arrays : int
         How many parts it gets: 1 for an image, 2 for an image and its mask.
 
+    Raises
+    ------
+    TypeError
+        If `transform` is no function.
+
     Examples
     --------
     >>> import pyconv
@@ -125,6 +137,9 @@ class TransformedDataset(Dataset):
     """
 
     def __init__(self, dataset: Any, transform: Callable[..., Any], arrays: int = 1) -> None:
+        if not callable(transform):
+            kind = type(transform).__name__
+            raise TypeError(f"TransformedDataset: transform is a {kind}, expected a function")
         self.dataset = dataset
         self.transform = transform
         self.arrays = arrays

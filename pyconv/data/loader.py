@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
+import threading
+import time
 import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,11 +44,15 @@ class DataLoader:
     num_workers : int
         Processes that load batches ahead; 0 loads in this one. They are forked, so the dataset is
         not copied, and they draw other random numbers for each batch: the same ones in each run
-        after the same seed, whichever process loads it.
+        after the same seed, whichever process loads it. The order does not depend on them.
     generator : numpy.random.Generator, optional
         Source of the order; that of `pyconv.manual_seed` if left out.
     collate_fn : callable, optional
         Makes a batch of a list of samples, instead of stacking them.
+    worker_init_fn : callable, optional
+        Is called in each worker, with its number from 0 on, before it loads anything.
+    pin_memory : bool
+        Accepted and ignored.
 
     Raises
     ------
@@ -52,8 +60,9 @@ class DataLoader:
         If `batch_size` or `num_workers` is out of range. While iterating, if samples of one batch
         have different numbers of parts, or different keys.
     TypeError
-        If `batch_size` or `num_workers` is no integer, `shuffle` or `drop_last` no bool, `dataset`
-        has no length, or `collate_fn` is no function.
+        If `batch_size` or `num_workers` is no integer, `shuffle`, `drop_last` or `pin_memory` no
+        bool, `dataset` has no length, `generator` is none, or `collate_fn` or `worker_init_fn` is
+        no function.
     RuntimeError
         While iterating, if a worker died, or a batch of it cannot be pickled. An error that the
         dataset raises in a worker is raised here, with the worker's traceback as its cause; one
@@ -77,12 +86,16 @@ class DataLoader:
         num_workers: int = 0,
         generator: np.random.Generator | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        pin_memory: bool = False,
     ) -> None:
         if not hasattr(dataset, "__len__"):
             kind = type(dataset).__name__
             raise TypeError(f"DataLoader: dataset is a {kind}, expected one that has a length")
-        if not (collate_fn is None or callable(collate_fn)):
-            raise TypeError(f"DataLoader: collate_fn is {collate_fn!r}, expected a function")
+        for name, value in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
+            if not (value is None or callable(value)):
+                raise TypeError(f"DataLoader: {name} is {value!r}, expected a function")
+        generator_of(generator)  # raises for what is none
         self.dataset = dataset
         self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
         self.shuffle = flag("DataLoader: shuffle", shuffle)
@@ -90,6 +103,8 @@ class DataLoader:
         self.num_workers = integer("DataLoader: num_workers", num_workers, 0)
         self.generator = generator
         self.collate_fn = collate_fn
+        self.worker_init_fn = worker_init_fn
+        self.pin_memory = flag("DataLoader: pin_memory", pin_memory)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.dataset), self.batch_size)
@@ -98,9 +113,10 @@ class DataLoader:
     def __iter__(self) -> Iterator[Any]:
         batches = self._batches()
         source = self.dataset, self.collate_fn
+        # Drawn in any case, so that the next order is the same without workers.
+        seed = int(generator_of(self.generator).integers(2**31))
         if self.num_workers:
-            seed = int(generator_of(self.generator).integers(2**31))
-            return _from_workers(source, batches, self.num_workers, seed)
+            return _from_workers(source, batches, self.num_workers, seed, self.worker_init_fn)
         return (_load(source, batch) for batch in batches)
 
     def _batches(self) -> Iterator[Sequence[int]]:
@@ -117,7 +133,11 @@ def _load(source: Any, indices: Sequence[int]) -> Any:
     dataset, collate = source
     if collate is None and type(dataset) is TensorDataset:  # a batch is one indexing
         return [t[np.asarray(indices)] for t in dataset.tensors]
-    return (collate or _collate)([dataset[i] for i in indices])
+    try:
+        samples = [dataset[i] for i in indices]
+    except StopIteration:  # which would end the loop over the batches
+        raise RuntimeError(f"DataLoader: {type(dataset).__name__} raised StopIteration") from None
+    return (collate or _collate)(samples)
 
 
 _KINDS: Any = dict, (tuple, list), (str, bytes)
@@ -141,25 +161,40 @@ def _collate(samples: list[Any]) -> Any:
             raise ValueError(f"DataLoader: samples of one batch have {lengths} parts")
         parts = [_collate(list(part)) for part in zip(*samples)]
         return type(first)(*parts) if hasattr(first, "_fields") else parts
+    if first is None:
+        raise TypeError("DataLoader: a sample is None, expected arrays, numbers, or tuples of them")
     return samples if isinstance(first, (str, bytes)) else stack(samples)
 
 
 # ---- workers -----------------------------------------------------------------------------------
 
 _source: Any = None  # in a worker: the dataset, and what makes batches
+_begin: Any = None  # in a worker: what is called before the first batch
 
 
-def _start_worker(source: Any) -> None:
-    global _source
-    _source = source
+def _start_worker(source: Any, begin: Any, numbers: Any, parent: int) -> None:
+    global _source, _begin
+    _source, _begin = source, begin and partial(begin, numbers.get())
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, which may have been killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _load_in_worker(indices: Sequence[int], seed: int) -> bytes:
-    # Forked processes would all draw the same random numbers.
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 (what a dataset may use)
-    manual_seed(seed)
+    global _begin
     try:
+        if _begin:
+            _begin()
+            _begin = None
+        # Forked processes would all draw the same random numbers.
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 (what a dataset may use)
+        manual_seed(seed)
         batch = _load(_source, indices)
     except BaseException as error:
         if isinstance(error, Exception) and _can_be_sent(error):
@@ -181,16 +216,19 @@ def _can_be_sent(error: Exception) -> bool:
 
 
 def _from_workers(
-    source: Any, batches: Iterator[Sequence[int]], num_workers: int, seed: int
+    source: Any, batches: Iterator[Sequence[int]], num_workers: int, seed: int, begin: Any
 ) -> Iterator[Any]:
     import multiprocessing
     from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
     # An executor notices when a worker is killed; multiprocessing.Pool would wait for ever.
-    executor = ProcessPoolExecutor(
-        num_workers, multiprocessing.get_context("fork"), _start_worker, (source,)
-    )
+    context = multiprocessing.get_context("fork")
+    numbers = context.SimpleQueue()
+    for number in range(num_workers):
+        numbers.put(number)
+    given = source, begin, numbers, os.getpid()
+    executor = ProcessPoolExecutor(num_workers, context, _start_worker, given)
     waiting: deque[Future[bytes]] = deque()
     try:
         for number, batch in enumerate(batches):

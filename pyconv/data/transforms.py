@@ -11,13 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import MOST_ELEMENTS, integer, probability
+from ..arguments import MOST_ELEMENTS, integer, probability, quiet
 from ..random import default_generator
 from ..tensor import Array
 
 
 class Compose:
     """Applies transforms one after the other.
+
+    Raises
+    ------
+    TypeError
+        If `transforms` is no list of functions.
 
     Examples
     --------
@@ -33,6 +38,9 @@ class Compose:
         if not isinstance(transforms, Iterable):
             raise TypeError(f"Compose: transforms is {transforms!r}, expected a list of functions")
         self.transforms = list(transforms)
+        for transform in self.transforms:
+            if not callable(transform):
+                raise TypeError(f"Compose: transforms holds {transform!r}, expected functions")
 
     def __call__(self, image: Any, *masks: Any) -> Any:
         arrays = (image, *masks)
@@ -150,7 +158,8 @@ class Normalize:
     Raises
     ------
     ValueError
-        If a number is not finite, a deviation not positive, or the number of channels another.
+        If a number is not finite, a deviation not positive, both also in the dtype of the image
+        (float32 for integers), or the number of channels another.
 
     Examples
     --------
@@ -176,7 +185,11 @@ class Normalize:
                 f"Normalize: an image of shape {array.shape} for {self.mean.size} means and "
                 f"{self.std.size} deviations"
             )
-        result = (array - self.mean.astype(dtype)) / self.std.astype(dtype)
+        with quiet():
+            array, mean, std = (a.astype(dtype, copy=False) for a in (array, self.mean, self.std))
+            if not (np.isfinite(mean).all() and np.isfinite(std).all() and std.all()):
+                raise ValueError(f"Normalize: mean or std holds what is not possible in {dtype}")
+            result = (array - mean) / std
         return (result, *masks) if masks else result
 
 

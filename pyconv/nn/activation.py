@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .. import functional as F
@@ -17,6 +18,8 @@ class _Activation(Module):
     tensor in any case.
     """
 
+    _function: Callable[..., Tensor]
+
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self._options = tuple(options)
@@ -24,6 +27,11 @@ class _Activation(Module):
             options["inplace"] = flag(f"{type(self).__name__}: inplace", options["inplace"])
         for name, value in options.items():
             setattr(self, name, value)
+
+    def forward(self, input: Any) -> Tensor:
+        """Apply the function."""
+        options = [getattr(self, name) for name in self._options if name != "inplace"]
+        return type(self)._function(input, *options)
 
     def extra_repr(self) -> str:
         """Return the arguments."""
@@ -52,12 +60,10 @@ class ELU(_Activation):
     tensor([-0.6321,  2.    ])
     """
 
+    _function = staticmethod(F.elu)
+
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(alpha=alpha, inplace=inplace)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.elu(input, self.alpha)
 
 
 class GELU(_Activation):
@@ -75,12 +81,10 @@ class GELU(_Activation):
     tensor([-0.1587,  1.9545])
     """
 
+    _function = staticmethod(F.gelu)
+
     def __init__(self, approximate: str = "none") -> None:
         super().__init__(approximate=approximate)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.gelu(input, self.approximate)
 
 
 class Hardsigmoid(_Activation):
@@ -98,12 +102,10 @@ class Hardsigmoid(_Activation):
     tensor([0.  , 0.75])
     """
 
+    _function = staticmethod(F.hardsigmoid)
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(inplace=inplace)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.hardsigmoid(input)
 
 
 class Hardswish(_Activation):
@@ -121,12 +123,10 @@ class Hardswish(_Activation):
     tensor([1.125, 4.   ])
     """
 
+    _function = staticmethod(F.hardswish)
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(inplace=inplace)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.hardswish(input)
 
 
 class LeakyReLU(_Activation):
@@ -146,12 +146,10 @@ class LeakyReLU(_Activation):
     tensor([-0.1,  2. ])
     """
 
+    _function = staticmethod(F.leaky_relu)
+
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(negative_slope=negative_slope, inplace=inplace)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.leaky_relu(input, self.negative_slope)
 
 
 class LogSoftmax(_Activation):
@@ -169,12 +167,10 @@ class LogSoftmax(_Activation):
     tensor([-0.6931, -0.6931])
     """
 
+    _function = staticmethod(F.log_softmax)
+
     def __init__(self, dim: int) -> None:
         super().__init__(dim=dim)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to the numbers along a dimension."""
-        return F.log_softmax(input, self.dim)
 
 
 class ReLU(_Activation):
@@ -192,12 +188,10 @@ class ReLU(_Activation):
     tensor([0., 2.])
     """
 
+    _function = staticmethod(F.relu)
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(inplace=inplace)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.relu(input)
 
 
 class ReLU6(_Activation):
@@ -215,12 +209,10 @@ class ReLU6(_Activation):
     tensor([0., 6.])
     """
 
+    _function = staticmethod(F.relu6)
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(inplace=inplace)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.relu6(input)
 
 
 class SiLU(_Activation):
@@ -238,12 +230,10 @@ class SiLU(_Activation):
     tensor([-0.2689,  1.7616])
     """
 
+    _function = staticmethod(F.silu)
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(inplace=inplace)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.silu(input)
 
 
 class Sigmoid(_Activation):
@@ -256,9 +246,7 @@ class Sigmoid(_Activation):
     tensor([0.5   , 0.8808])
     """
 
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.sigmoid(input)
+    _function = staticmethod(F.sigmoid)
 
 
 class Softmax(_Activation):
@@ -276,12 +264,10 @@ class Softmax(_Activation):
     tensor([0.5, 0.5])
     """
 
+    _function = staticmethod(F.softmax)
+
     def __init__(self, dim: int) -> None:
         super().__init__(dim=dim)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to the numbers along a dimension."""
-        return F.softmax(input, self.dim)
 
 
 class Softplus(_Activation):
@@ -301,12 +287,10 @@ class Softplus(_Activation):
     tensor([0.3133, 2.1269])
     """
 
+    _function = staticmethod(F.softplus)
+
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__(beta=beta, threshold=threshold)
-
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.softplus(input, self.beta, self.threshold)
 
 
 class Tanh(_Activation):
@@ -319,6 +303,4 @@ class Tanh(_Activation):
     tensor([0.    , 0.7616])
     """
 
-    def forward(self, input: Any) -> Tensor:
-        """Apply to each element."""
-        return F.tanh(input)
+    _function = staticmethod(F.tanh)

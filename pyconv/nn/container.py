@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from itertools import groupby
 from typing import Any, TypeVar
 
 from ..arguments import integer
 from ..tensor import Tensor
 from .module import Module
+from .state import kind_of
 
 _L = TypeVar("_L", bound="_Numbered")
 
@@ -88,8 +90,8 @@ class _Numbered(Module):
 
     def _checked(self, module: Any, name: Any) -> Module:
         if not isinstance(module, Module):
-            kind, own = type(module).__name__, type(self).__name__
-            raise TypeError(f"{own}: argument {name} is a {kind}, expected a Module")
+            own = type(self).__name__
+            raise TypeError(f"{own}: argument {name} is {kind_of(module)}, expected a Module")
         return module
 
 
@@ -162,6 +164,14 @@ class ModuleList(_Numbered):
     @classmethod
     def _of(cls, named: dict[str, Any]) -> Any:
         return ModuleList(named.values())
+
+    def _reprs(self) -> Iterator[tuple[str, str]]:
+        first = 0
+        for text, equal in groupby(map(repr, self)):  # neighbours
+            count = len(list(equal))
+            one = str(first), text
+            yield one if count == 1 else (f"{first}-{first + count - 1}", f"{count} x {text}")
+            first += count
 
 
 class ModuleDict(Module):
@@ -264,6 +274,8 @@ class Residual(Module):
 
     def __init__(self, f: Module) -> None:
         super().__init__()
+        if not callable(f):
+            raise TypeError(f"Residual: f is {f!r}, expected a Module")
         self.f = f
 
     def forward(self, input: Any) -> Tensor:

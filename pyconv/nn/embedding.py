@@ -47,9 +47,13 @@ class Embedding(Module):
         row = padding_row(padding_idx, num_embeddings)
         self.padding_idx = None if padding_idx is None else row
         self.weight = Parameter(zeros(num_embeddings, embedding_dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw initial values again."""
         normal_(self.weight)
         if self.padding_idx is not None and not makes_only_shapes():
-            self.weight._array[row] = 0
+            self.weight._array[self.padding_idx] = 0
 
     @classmethod
     def from_pretrained(

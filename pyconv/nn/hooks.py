@@ -1,4 +1,4 @@
-"""How a module's backward hooks see the gradients that pass it."""
+"""How a module's hooks are called, and how those of backward see the gradients that pass it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,38 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd import Function
+from ..autograd.hooks import WithKwargs
 from ..tensor import Tensor
 
 Gradients = tuple[Any, ...]
+
+
+def call_pre_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the arguments of `forward` after each hook could replace them."""
+    for hook in list(module._forward_pre_hooks.values()):
+        if not isinstance(hook, WithKwargs):
+            changed = hook(module, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+            continue
+        changed = hook(module, args, kwargs)
+        if changed is not None:
+            if not isinstance(changed, tuple) or len(changed) != 2:
+                name = type(module).__name__
+                raise TypeError(f"a hook of {name} returned {changed!r}, expected (args, kwargs)")
+            args, kwargs = changed
+    return args, kwargs
+
+
+def call_forward_hooks(
+    module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> Any:
+    """Return the result of `forward` after each hook could replace it."""
+    for hook in list(module._forward_hooks.values()):
+        given = (args, kwargs) if isinstance(hook, WithKwargs) else (args,)
+        changed = hook(module, *given, result)
+        result = result if changed is None else changed
+    return result
 
 
 class _Passage(Function):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arguments import flag
 from ..autograd.engine import clear_grad
 from ..autograd.hooks import Hooks, RemovableHandle
 from ..tensor import Tensor
-from .hooks import Passages
+from .hooks import Passages, call_forward_hooks, call_pre_hooks
 from .parameter import Parameter as Parameter
-from .state import LoadResult, collect, load, named_state
+from .state import LoadResult, collect, convert, kind_of, load, named_state
 
 _M = TypeVar("_M", bound="Module")
 
@@ -49,6 +49,16 @@ class Module:
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("pyconv.nn.") and "__init__" not in vars(cls):
+            # A copy of the inherited one: Python's errors name the class to which it belongs.
+            f: Any = cls.__init__
+            own = FunctionType(f.__code__, f.__globals__, None, f.__defaults__, f.__closure__)
+            own.__kwdefaults__, own.__annotations__ = f.__kwdefaults__, f.__annotations__
+            own.__qualname__ = f"{cls.__name__}.__init__"
+            cls.__init__ = own  # type: ignore[method-assign]
+
     def __init__(self) -> None:
         # Not through __setattr__, which needs these.
         self.__dict__.update(
@@ -67,17 +77,14 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for before in list(self._forward_pre_hooks.values()):
-            changed_args = before(self, args)
-            if changed_args is not None:
-                args = changed_args if isinstance(changed_args, tuple) else (changed_args,)
+        if self._forward_pre_hooks:
+            args, kwargs = call_pre_hooks(self, args, kwargs)
         passages = Passages(self, self._backward_hooks) if self._backward_hooks else None
         if passages:
             args = passages.enter(args)
         result = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            changed_result = hook(self, args, result)
-            result = result if changed_result is None else changed_result
+        if self._forward_hooks:
+            result = call_forward_hooks(self, args, kwargs, result)
         return passages.leave(result) if passages else result
 
     # ---- attributes --------------------------------------------------------------------------
@@ -148,26 +155,32 @@ class Module:
         if not name or "." in name or (hasattr(self, name) and name not in owned):
             raise ValueError(f"name is {name!r}: empty, with a dot, or taken already")
         if value is not None and not isinstance(value, kind):
-            raise TypeError(f"{name} is a {type(value).__name__}, expected a {kind.__name__}")
+            raise TypeError(f"{name} is {kind_of(value)}, expected a {kind.__name__}")
         self._not_saved.discard(name)
         owned[name] = value
 
     # ---- hooks -------------------------------------------------------------------------------
 
-    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, args)`` before `forward`.
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before `forward`, ahead of other hooks if `prepend`.
 
         What it returns, unless None, replaces the positional arguments: a tuple of them, or the
-        only one. The handle's ``remove()`` ends it.
+        only one. If `with_kwargs`, ``hook(module, args, kwargs)`` is called, and returns the pair.
+        The handle's ``remove()``, or the end of ``with handle:``, ends it.
         """
-        return RemovableHandle(self._forward_pre_hooks, hook)
+        return RemovableHandle(self._forward_pre_hooks, hook, prepend, with_kwargs)
 
-    def register_forward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after `forward`.
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after `forward`, ahead of other hooks if `prepend`.
 
-        What it returns, unless None, replaces the output. The handle's ``remove()`` ends it.
+        What it returns, unless None, replaces the output. If `with_kwargs`,
+        ``hook(module, args, kwargs, output)`` is called. It ends as those before `forward` do.
         """
-        return RemovableHandle(self._forward_hooks, hook)
+        return RemovableHandle(self._forward_hooks, hook, prepend, with_kwargs)
 
     def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when backward has passed the module.
@@ -194,10 +207,9 @@ class Module:
             memo.add(self)
         yield prefix, self
         for name, module in self._modules.items():
-            if module is None:
-                continue
-            path = f"{prefix}.{name}" if prefix else name
-            yield from module.named_modules(memo, path, remove_duplicate)
+            if module is not None:
+                path = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(memo, path, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
         """Yield this module and all below it, each once."""
@@ -358,28 +370,17 @@ class Module:
             dtype = dtype if isinstance(arg, str) and arg == "cpu" else arg
         if device != "cpu":
             raise ValueError(f"to: device is {device!r}, there is only 'cpu'")
-        if dtype is None:
-            return self
-        try:
-            np.dtype(dtype)
-        except TypeError:
-            expected = "expected a floating dtype, or the device 'cpu'"
-            raise TypeError(f"to: dtype is {dtype!r}, {expected}") from None
-        if np.dtype(dtype).kind != "f":
-            raise TypeError(f"to: dtype is {np.dtype(dtype)}, expected a floating one")
-        for tensor in (*self.parameters(), *self.buffers()):
-            for part in (tensor, tensor.grad):
-                if part is not None and part.dtype.kind == "f":
-                    part._array = part._array.astype(dtype, copy=False)
+        if dtype is not None:
+            convert((*self.parameters(), *self.buffers()), dtype)
         return self
 
     def float(self: _M) -> _M:
         """Convert what is floating to float32, in place."""
-        return self.to(np.float32)
+        return self.to("float32")
 
     def double(self: _M) -> _M:
         """Convert what is floating to float64, in place."""
-        return self.to(np.float64)
+        return self.to("float64")
 
     # ---- repr --------------------------------------------------------------------------------
 
@@ -389,11 +390,11 @@ class Module:
 
     def __repr__(self) -> str:
         head, extra = type(self).__name__, self.extra_repr()
-        lines = [
-            f"({name}): " + repr(module).replace("\n", "\n  ")
-            for name, module in self._modules.items()
-        ]
-        if not lines:
+        children = [f"({name}): {text}" for name, text in self._reprs()]
+        if not children and "\n" not in extra:
             return f"{head}({extra})"
-        body = "\n  ".join(([extra] if extra else []) + lines)
-        return f"{head}(\n  {body}\n)"
+        lines = "\n".join(([extra] if extra else []) + children).replace("\n", "\n  ")
+        return f"{head}(\n  {lines}\n)"
+
+    def _reprs(self) -> Iterator[tuple[str, str]]:
+        return ((name, repr(module)) for name, module in self._modules.items())

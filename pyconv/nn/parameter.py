@@ -22,7 +22,8 @@ class Parameter(Tensor):
     --------
     >>> import pyconv
     >>> pyconv.nn.Parameter([1.0])
-    Parameter([1.], requires_grad=True)
+    Parameter containing:
+    tensor([1.], requires_grad=True)
     """
 
     __slots__ = ()
@@ -34,4 +35,4 @@ class Parameter(Tensor):
         self.requires_grad = requires_grad
 
     def __repr__(self) -> str:
-        return "Parameter" + super().__repr__().removeprefix("tensor")
+        return "Parameter containing:\n" + super().__repr__()

@@ -138,7 +138,7 @@ class AvgPool1d(AvgPoolBase):
     (1, 3, 4)
     """
 
-    _ndim = 1
+    _ndim, _tuples = 1, True  # as in PyTorch
 
 
 class AvgPool2d(AvgPoolBase):

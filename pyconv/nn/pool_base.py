@@ -13,17 +13,24 @@ class PoolBase(Module):
     """Arguments kept as they are, passed on, and shown."""
 
     _ndim: int
+    _function: str  # of pyconv.functional, but for the number of dimensions
+    _passed: tuple[str, ...]  # to it, in its order
     _shown: tuple[str, ...]
+    _tuples = False  # whether sizes are kept as tuples, which shows
+
+    def forward(self, input: Any) -> Any:
+        """Pool a batch, or one image without it."""
+        return self._call(input, *[getattr(self, name) for name in self._passed])
+
+    def _call(self, *args: Any) -> Any:
+        return getattr(F, f"{self._function}{self._ndim}d")(*args)
 
     def _checked(self, name: str, value: Any, least: int) -> Any:
         """Check an integer or a tuple of them, and keep which it was; one alone counts for all."""
         if isinstance(value, (tuple, list)) and len(value) == 1:
             value = value[0]
-        ints_at_least(f"{type(self).__name__}: {name}", value, self._ndim, least)
-        return value
-
-    def _call(self, name: str, *args: Any) -> Any:
-        return getattr(F, f"{name}{self._ndim}d")(*args)
+        values = ints_at_least(f"{type(self).__name__}: {name}", value, self._ndim, least)
+        return values if self._tuples else value
 
     def extra_repr(self) -> str:
         """Return the arguments."""
@@ -33,6 +40,8 @@ class PoolBase(Module):
 class MaxPoolBase(PoolBase):
     """The largest element of each window."""
 
+    _function = "max_pool"
+    _passed = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
     _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
@@ -52,24 +61,13 @@ class MaxPoolBase(PoolBase):
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
-    def forward(self, input: Any) -> Any:
-        """Pool a batch, or one image without it."""
-        return self._call(
-            "max_pool",
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.return_indices,
-        )
-
 
 class MaxUnpoolBase(PoolBase):
     """Elements put where max pooling found them."""
 
+    _function = "max_unpool"
     _shown = ("kernel_size", "stride", "padding")
+    _tuples = True
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
@@ -77,16 +75,20 @@ class MaxUnpoolBase(PoolBase):
         self.stride = self.kernel_size if stride is None else self._checked("stride", stride, 1)
         self.padding = self._checked("padding", padding, 0)
 
-    def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
+    def forward(  # type: ignore[override]
+        self, input: Any, indices: Any, output_size: Any = None
+    ) -> Any:
         """Put elements at their places."""
         window = self.kernel_size, self.stride, self.padding
-        return self._call("max_unpool", input, indices, *window, output_size)
+        return self._call(input, indices, *window, output_size)
 
 
 class AvgPoolBase(PoolBase):
     """The mean of each window."""
 
-    _shown = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+    _function = "avg_pool"
+    _shown = ("kernel_size", "stride", "padding")
+    _passed = (*_shown, "ceil_mode", "count_include_pad", "divisor_override")
 
     def __init__(
         self,
@@ -105,23 +107,11 @@ class AvgPoolBase(PoolBase):
         self.count_include_pad = count_include_pad
         self.divisor_override = divisor_override
 
-    def forward(self, input: Any) -> Any:
-        """Pool a batch, or one image without it."""
-        return self._call(
-            "avg_pool",
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
-
 
 class AdaptivePoolBase(PoolBase):
     """As many windows as asked for."""
 
+    _passed: tuple[str, ...] = ("output_size",)
     _shown = ("output_size",)
 
     def __init__(self, output_size: Any) -> None:
@@ -135,27 +125,25 @@ class AdaptivePoolBase(PoolBase):
 class AdaptiveAvgPoolBase(AdaptivePoolBase):
     """Their means."""
 
-    def forward(self, input: Any) -> Any:
-        """Pool a batch, or one image without it."""
-        return self._call("adaptive_avg_pool", input, self.output_size)
+    _function = "adaptive_avg_pool"
 
 
 class AdaptiveMaxPoolBase(AdaptivePoolBase):
     """Their largest elements."""
 
+    _function = "adaptive_max_pool"
+    _passed = ("output_size", "return_indices")
+
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         super().__init__(output_size)
         self.return_indices = return_indices
-
-    def forward(self, input: Any) -> Any:
-        """Pool a batch, or one image without it."""
-        return self._call("adaptive_max_pool", input, self.output_size, self.return_indices)
 
 
 class LPPoolBase(PoolBase):
     """The p-norm of each window."""
 
-    _shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
+    _function = "lp_pool"
+    _passed = _shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     def __init__(
         self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
@@ -165,8 +153,3 @@ class LPPoolBase(PoolBase):
         self.kernel_size = self._checked("kernel_size", kernel_size, 1)
         self.stride = stride if stride is None else self._checked("stride", stride, 1)
         self.ceil_mode = ceil_mode
-
-    def forward(self, input: Any) -> Any:
-        """Pool a batch, or one image without it."""
-        window = self.kernel_size, self.stride, self.ceil_mode
-        return self._call("lp_pool", input, self.norm_type, *window)

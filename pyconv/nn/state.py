@@ -1,13 +1,14 @@
-"""The state dict of a module, and copying one into it."""
+"""The state dict of a module, copying one into it, and its dtype."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from ..arguments import flag
+from ..arguments import flag, quiet
 from ..creation import as_tensor
 from ..tensor import Tensor, changed
 
@@ -17,6 +18,12 @@ class LoadResult(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        missing, unexpected = self
+        return f"LoadResult(missing_keys={missing}, unexpected_keys={unexpected})"
 
 
 def named_state(module: Any) -> Iterator[tuple[str, Tensor]]:
@@ -62,9 +69,31 @@ def load(owner: str, own: dict[str, Tensor], state_dict: Any, strict: bool) -> L
         lines = "\n    ".join(problems)
         raise ValueError(f"load_state_dict for {owner}:\n    {lines}")
     for name in common:
-        np.copyto(own[name]._array, new[name]._array, casting="same_kind")
+        with quiet():
+            np.copyto(own[name]._array, new[name]._array, casting="same_kind")
         changed(own[name])
     return result
+
+
+def convert(tensors: Iterable[Tensor], dtype: DTypeLike) -> None:
+    """Convert what is floating, and its gradients, in place."""
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        expected = "expected a floating dtype, or the device 'cpu'"
+        raise TypeError(f"to: dtype is {dtype!r}, {expected}") from None
+    if wanted.kind != "f":
+        raise TypeError(f"to: dtype is {wanted}, expected a floating one")
+    for tensor in tensors:
+        for part in (tensor, tensor.grad):
+            if part is not None and part.dtype.kind == "f":
+                with quiet():
+                    part._array = part._array.astype(wanted, copy=False)
+
+
+def kind_of(value: Any) -> str:
+    """Say in an error what was given; of a class, such as a layer without brackets, which."""
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 def _is_optional(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import number
 from ..functional import interpolate, pixel_shuffle, pixel_unshuffle
 from .module import Module
 
@@ -33,7 +34,12 @@ class Upsample(Module):
     ) -> None:
         super().__init__()
         self.size = size
-        self.scale_factor = scale_factor
+        what = f"{type(self).__name__}: scale_factor"
+        self.scale_factor: Any = None
+        if isinstance(scale_factor, (tuple, list)):
+            self.scale_factor = tuple(number(what, factor) for factor in scale_factor)
+        elif scale_factor is not None:
+            self.scale_factor = number(what, scale_factor)
         self.mode = mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor

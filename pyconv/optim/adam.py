@@ -8,7 +8,7 @@ from typing import Any
 from .. import _core
 from ..arguments import number
 from ..tensor import Tensor
-from .optimizer import Optimizer, check_flags, check_not_negative, run
+from .optimizer import Optimizer, check_flags, check_memory, check_not_negative, run
 
 
 class Adam(Optimizer):
@@ -94,14 +94,16 @@ class Adam(Optimizer):
 
     def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
         """Change the parameters of a group that have gradients."""
+        check_memory(params)
         # The corrections depend on a parameter's own number of steps; as a rule it is one for all.
         by_step: dict[int, list[Tensor]] = {}
         for param in params:
-            state = self.state.setdefault(param, {})
-            state["step"] = state.get("step", 0) + 1
-            by_step.setdefault(state["step"], []).append(param)
+            count = self.state.setdefault(param, {}).get("step", 0) + 1
+            by_step.setdefault(count, []).append(param)
         for count, some in by_step.items():
             self._step(some, group, count)
+            for param in some:
+                self.state[param]["step"] = count
 
     def _step(self, params: list[Tensor], group: Mapping[str, Any], count: int) -> None:
         names = self.arrays if group["amsgrad"] else self.arrays[:2]

@@ -21,7 +21,7 @@ class Optimizer:
 
     Parameters
     ----------
-    params : iterable of Tensor, or of dict
+    params : iterable of Tensor, of pairs of a name and a Tensor, or of dict
         What to train. Each dict is a group: ``"params"`` and settings of its own.
     defaults : dict
         Settings of groups that do not have their own.
@@ -54,7 +54,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
         groups: list[Any] = []
-        for one in params:
+        for one in map(_unnamed, params):
             if not isinstance(one, (Tensor, Mapping)):
                 kind = type(one).__name__
                 raise TypeError(f"params holds a {kind}, expected Tensors or dicts")
@@ -74,7 +74,7 @@ class Optimizer:
         given = [params] if isinstance(params, Tensor) else params
         known = set(chain.from_iterable(g["params"] for g in self.param_groups))
         params = []
-        for param in given:
+        for param in map(_unnamed, given):
             if not isinstance(param, Tensor):
                 raise TypeError(f"params holds a {type(param).__name__}, expected Tensors")
             if not param.is_leaf:
@@ -116,7 +116,9 @@ class Optimizer:
         Raises
         ------
         ValueError, TypeError
-            If a setting of a group is missing or makes no sense; nothing is changed then.
+            If a setting of a group is missing or makes no sense; nothing is changed then. If a
+            parameter that is not in C order shares its memory with another; its group is not
+            changed then.
         """
         loss = None
         if closure is not None:
@@ -249,29 +251,36 @@ class Optimizer:
         return list(chain.from_iterable(group["params"] for group in self.param_groups))
 
     def __repr__(self) -> str:
-        lines = [
-            f"  group {i}: "
-            + ", ".join(f"{k}={v!r}" for k, v in sorted(group.items()) if k != "params")
-            + f", {len(group['params'])} tensors"
-            for i, group in enumerate(self.param_groups)
-        ]
-        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
 
 
 def run(kernel: Callable[..., None], params: list[Tensor], *rest: Any) -> None:
     """Call a kernel with the arrays of parameters, or copies in C order, and of their gradients."""
     arrays = [np.asarray(param._array, order="C") for param in params]
-    for param, array in zip(params, arrays):
-        others = (p._array for p in params if p is not param)
-        if array is not param._array and any(np.may_share_memory(param._array, o) for o in others):
-            raise ValueError(
-                f"a parameter of shape {param.shape} that is not in C order shares its memory with "
-                "another"
-            )
     kernel(arrays, [param.grad._array for param in params], *rest)  # type: ignore[union-attr]
     for param, array in zip(params, arrays):
         if array is not param._array:
             np.copyto(param._array, array)
+
+
+def check_memory(params: list[Tensor]) -> None:
+    """Raise ValueError where `run` would copy two views of the same memory."""
+    for param in [p for p in params if not p._array.flags.c_contiguous]:
+        others = (p._array for p in params if p is not param)
+        if any(np.may_share_memory(param._array, other) for other in others):
+            raise ValueError(
+                f"a parameter of shape {param.shape} that is not in C order shares its memory with "
+                "another"
+            )
+
+
+def _unnamed(param: Any) -> Any:
+    """Return the parameter of a pair such as `Module.named_parameters` yields."""
+    return param[1] if isinstance(param, tuple) and len(param) == 2 else param
 
 
 def _plain(value: Any) -> Any:
