@@ -1,4 +1,8 @@
-"""Saving and loading named tensors as safetensors files: numbers only, never code."""
+"""Saving and loading named tensors as safetensors files: numbers and texts, never code.
+
+Of nested dicts, a tensor gets the name of its place, such as ``model.bias``, and all else is JSON,
+as the bytes of one more tensor.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +19,21 @@ from .data.files import regular_file
 from .tensor import Array, Tensor
 
 _KINDS = "fiub"  # of NumPy's dtypes
+REST = "pyconv.rest"  # the name of that tensor
+_RESERVED = {"__metadata__", REST}
 _NEEDS = "save and load need safetensors: pip install 'pyconv[weights]'"
 
 
 def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a state dict to a safetensors file.
+    """Write a state dict, or several of them, to a safetensors file.
 
     Parameters
     ----------
     obj : mapping of str to Tensor or array_like
-        For example ``model.state_dict()``.
+        For example ``model.state_dict()``. Or a checkpoint, of which some value is a mapping, such
+        as ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}``: then
+        mappings by texts or integers, lists and tuples may hold Tensors, arrays, numbers, texts,
+        bools and None.
     path : str or path-like
         The file, or a link to it; it is replaced only when the new one is complete.
 
@@ -33,8 +42,8 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     TypeError
         If `obj` is not such a mapping, or an array is neither of numbers nor of bool.
     ValueError
-        If a name is ``"__metadata__"``, which the format keeps for itself, or no text in UTF-8; or
-        if what is at `path` is no regular file.
+        If a name is ``"__metadata__"``, which the format keeps for itself, or no text in UTF-8; if
+        `obj` holds itself; or if what is at `path` is no regular file.
     OSError
         If the file cannot be written.
     ImportError
@@ -59,12 +68,10 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         from safetensors.numpy import save_file
     except ImportError as error:
         raise ImportError(_NEEDS) from error
-    arrays = {name: as_tensor(value, name)._array for name, value in obj.items()}
+    arrays = {name: as_tensor(value, f"obj[{name!r}]")._array for name, value in _flat(obj).items()}
     for name, array in arrays.items():
         if array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
             raise TypeError(f"save: {name} has dtype {array.dtype}, expected numbers or bool")
-    if "__metadata__" in arrays:
-        raise ValueError("save: obj has the name '__metadata__', which the format keeps for itself")
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
     folder = os.path.dirname(name_of_file) or "."
@@ -85,7 +92,7 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         raise OSError(f"save: {name_of_file} cannot be written: {reason}") from None
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a safetensors file, which may come from anybody: nothing in it is executed.
 
     Parameters
@@ -96,6 +103,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Returns
     -------
     dict of str to Tensor
+        Or the checkpoint that was saved, with lists in place of tuples.
 
     Raises
     ------
@@ -123,10 +131,76 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         _check_names(name)
         for key, array in arrays.items():
             _check(key, array)
-    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        tensors = {key: Tensor(array) for key, array in arrays.items()}
+        if REST not in tensors:
+            return tensors
+        obj = _whole(json.loads(tensors[REST]._array.tobytes()), tensors)
+        if not isinstance(obj, dict):
+            raise ValueError(f"what {REST!r} describes is no dict")
+        return obj
+    except (
+        SafetensorError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         hint = "; convert bfloat16 to float32 with ml_dtypes" if "bfloat16" in str(error) else ""
         raise ValueError(f"load: {name} is no good safetensors file: {error}{hint}") from None
-    return {key: Tensor(array) for key, array in arrays.items()}
+
+
+def _flat(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is to be written: `obj` itself, or the tensors in it and the rest."""
+    if not any(isinstance(value, Mapping) for value in obj.values()):
+        for name in _RESERVED.intersection(obj):
+            raise ValueError(f"save: obj has the name {name!r}, which the format keeps for itself")
+        return obj
+    tensors: dict[str, Any] = {}
+    try:
+        rest = json.dumps(_without_tensors(obj, "", tensors))  # keeps every bit of a float
+    except RecursionError:
+        raise ValueError("save: obj holds itself, or is nested too deeply") from None
+    return {**tensors, REST: np.frombuffer(rest.encode(), np.uint8)}
+
+
+def _without_tensors(part: Any, place: str, tensors: dict[str, Any]) -> Any:
+    if isinstance(part, (Tensor, np.ndarray)):
+        while place in tensors or place in _RESERVED:  # of names with dots
+            place += "_"
+        tensors[place] = part
+        return {REST: place}
+    if isinstance(part, Mapping):
+        items = [
+            [key, _without_tensors(value, f"{place}.{key}" if place else str(key), tensors)]
+            for key, value in part.items()
+        ]
+        if any(type(key) not in (str, int) for key in part):
+            raise TypeError(f"save: obj has the keys {list(part)!r}, expected texts or integers")
+        by_text = all(type(key) is str for key in part) and REST not in part
+        return dict(items) if by_text else {REST: items}
+    if isinstance(part, (list, tuple)):
+        return [_without_tensors(v, f"{place}.{i}", tensors) for i, v in enumerate(part)]
+    if isinstance(part, np.generic):
+        part = part.item()
+    if not isinstance(part, (bool, int, float, str, type(None))):
+        raise TypeError(
+            f"save: {place} is a {type(part).__name__}, expected a Tensor, an array, a number, a "
+            "text, a bool or None"
+        )
+    return part
+
+
+def _whole(rest: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Put together what `_without_tensors` took apart."""
+    if isinstance(rest, list):
+        return [_whole(part, tensors) for part in rest]
+    if not isinstance(rest, dict):
+        return rest
+    if set(rest) != {REST}:
+        return {key: _whole(part, tensors) for key, part in rest.items()}
+    kept = rest[REST]
+    return tensors[kept] if isinstance(kept, str) else {k: _whole(v, tensors) for k, v in kept}
 
 
 def _check_names(path: str) -> None:

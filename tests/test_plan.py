@@ -225,6 +225,7 @@ COUNTER = iter(range(10))
     [
         lambda x: x * (1 if x.sum() > -1000 else 2) + float(x.sum()),
         F.dropout,
+        lambda x: x if x.sum() > 0 else x * 2,
         lambda x: pyconv.tensor(x.numpy() * 2),
         lambda x: F.relu(x.numpy()),
         lambda x: F.where((x > 0) & (x < 1), x, 0.0),
@@ -245,6 +246,8 @@ def test_wrong_arguments() -> None:
     for example in (3, "x", None, [[1.0]]):
         with pytest.raises(TypeError, match="compile: example is a"):
             pyconv.compile(model, example)
+    with pytest.raises(ValueError, match="expected at least one input"):
+        pyconv.compile(model, ())
     with pytest.raises(ValueError, match="linear"):
         pyconv.compile(model, (4, 5))
     assert model.training

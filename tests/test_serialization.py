@@ -79,7 +79,7 @@ def test_model(path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        [1.0], 3, None, {1: np.ones(2)}, {"a": {"b": np.ones(1)}}, {"a": None}, {"a": "text"},
+        [1.0], 3, None, {1: np.ones(2)}, {"a": {"b": object()}}, {"a": None}, {"a": "text"},
         {"a": np.ones(2, complex)}, {"a": np.array([None])}, {"a": np.ones(2, np.longdouble)},
     ],
 )  # fmt: skip
@@ -182,6 +182,72 @@ def test_what_is_no_file(path):
     for wrong in (path, path.parent, "/dev/null"):
         with pytest.raises(ValueError, match="no regular file"):
             pyconv.load(wrong)
+
+
+def test_a_checkpoint(path):
+    pyconv.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    optimizer = pyconv.optim.Adam(model.parameters(), lr=0.1)
+    schedule = pyconv.optim.lr_scheduler.StepLR(optimizer, 2)
+    x = pyconv.randn(5, 3)
+
+    def step():
+        optimizer.zero_grad()
+        (model(x) ** 2).sum().backward()
+        optimizer.step()
+        schedule.step()
+
+    step()
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    state = {name: part.state_dict() for name, part in parts.items()}
+    pyconv.save({**state, "epoch": 3, "best": 0.1, "name": "a"}, path)
+    step()
+    expected = [p.detach().numpy().copy() for p in model.parameters()]
+    read = pyconv.load(path)
+    assert (read["epoch"], read["best"], read["name"]) == (3, 0.1, "a")
+    for name, part in parts.items():
+        part.load_state_dict(read[name])
+    step()
+    for p, truth in zip(model.parameters(), expected):
+        np.testing.assert_array_equal(p.detach().numpy(), truth)
+
+
+def test_nested_names_that_look_alike(path):
+    one, two, three = (np.full(1, float(n)) for n in (1, 2, 3))
+    numbers = [1, 2.5, float("inf"), True, None, np.float32(0.5), ("x",)]
+    tree = {"a": {"b": one, 3: {"pyconv.rest": two}, -1: []}, "a.b": three, "n": numbers, "e": {}}
+    pyconv.save(tree, path)
+    read = pyconv.load(path)
+    assert list(read) == ["a", "a.b", "n", "e"]
+    assert list(read["a"]) == ["b", 3, -1]
+    found = read["a"]["b"], read["a"][3]["pyconv.rest"], read["a.b"]
+    assert [tensor.item() for tensor in found] == [1, 2, 3]
+    assert read["n"] == [1, 2.5, float("inf"), True, None, 0.5, ["x"]]
+
+
+def test_checkpoints_that_cannot_be_saved(path):
+    itself = {"a": {}}
+    itself["a"]["b"] = itself
+    with pytest.raises(ValueError, match="holds itself"):
+        pyconv.save(itself, path)
+    with pytest.raises(TypeError, match=r"save: a.b.1 is a object, expected a Tensor"):
+        pyconv.save({"a": {"b": [0, object()]}}, path)
+    with pytest.raises(TypeError, match=r"save: obj has the keys \[2.5\], expected texts or integ"):
+        pyconv.save({"a": {2.5: 1}}, path)
+    with pytest.raises(TypeError, match=r"obj\['a'\] is a NoneType"):
+        pyconv.save({"a": None}, path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "rest", [b"[" * 10**5, b"[1]", b"x", b'{"pyconv.rest": "b"}', b'{"pyconv.rest": [[[], 1]]}']
+)
+def test_damaged_checkpoints(path, rest):
+    from safetensors.numpy import save_file
+
+    save_file({"pyconv.rest": np.frombuffer(rest, np.uint8), "a": np.ones(1)}, path)
+    with pytest.raises(ValueError, match="no good safetensors file"):
+        pyconv.load(path)
 
 
 def test_missing_file(path):

@@ -77,9 +77,11 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
     """
     tensors = load(path)
     try:
-        if CALLS not in tensors or tensors[CALLS].dtype != np.uint8:
+        text = tensors.pop(CALLS, None)
+        everything = [text, *tensors.values()]
+        if not all(isinstance(x, Tensor) for x in everything) or text.dtype != np.uint8:
             raise ValueError("it holds tensors, but no calls")
-        return _read(tensors.pop(CALLS), tensors)
+        return _read(text, tensors)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         name = os.fspath(path)
         reason = f"{error} is missing" if isinstance(error, KeyError) else error

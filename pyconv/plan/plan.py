@@ -173,7 +173,7 @@ def compile(model: Any, example: Any) -> Plan:
     Parameters
     ----------
     model : Module
-        Is called twice, in evaluation and without gradients.
+        Is called three times, in evaluation and without gradients.
     example : Tensor, array, or tuple of them
         An input, or several. A tuple of integers is the shape of one of float32.
 
@@ -190,7 +190,8 @@ def compile(model: Any, example: Any) -> Plan:
     NotImplementedError
         If the model calls other functions on another input of this shape, draws random numbers,
         or computes by what is not in `pyconv.functional`, such as arrays of NumPy or ``x[key] =
-        value``. It is tried: the plan has to give the same bits as the model for drawn numbers.
+        value``. It is tried: the plan has to give the same bits as the model for drawn numbers, and
+        for these with the other sign.
 
     Examples
     --------
@@ -214,14 +215,14 @@ def compile(model: Any, example: Any) -> Plan:
     with in_mode(model, training=False), no_grad():
         trace = Trace(inputs)
         result = trace.result(trace.run(model, *inputs))
-        others = [_another(x) for x in inputs]
-        made = Plan(kinds, trace.steps, trace.constants, result)(*others)
-        if not _equal(made, model(*others)):
-            raise NotImplementedError(
-                "compile: on another input of this shape the model computes what the plan does "
-                "not: it branches on values, draws random numbers, or leaves pyconv.functional, as "
-                "with arrays of NumPy, x[key] = value, or & and | of masks"
-            )
+        plan = Plan(kinds, trace.steps, trace.constants, result)
+        for others in zip(*map(_others, inputs)):
+            if not _equal(plan(*others), model(*others)):
+                raise NotImplementedError(
+                    "compile: on another input of this shape the model computes what the plan does "
+                    "not: it branches on values, draws random numbers, or leaves the functions of "
+                    "pyconv, as with arrays of NumPy, x[key] = value, or & and | of masks"
+                )
     improve(trace.steps, trace.constants, result)
     return Plan(kinds, trace.steps, trace.constants, result)
 
@@ -233,6 +234,8 @@ def _examples(example: Any) -> list[Tensor]:
     if not isinstance(example, (tuple, Tensor, np.ndarray)):
         kind = type(example).__name__
         raise TypeError(f"compile: example is a {kind}, expected a Tensor, an array or a tuple")
+    if isinstance(example, tuple) and not example:
+        raise ValueError("compile: example is (), expected at least one input")
     tensors = []
     for part in example if isinstance(example, tuple) else (example,):
         array = array_of(part._array if isinstance(part, Tensor) else part, name="example")
@@ -240,11 +243,12 @@ def _examples(example: Any) -> list[Tensor]:
     return tensors
 
 
-def _another(tensor: Tensor) -> Tensor:
+def _others(tensor: Tensor) -> tuple[Tensor, Tensor]:
     """Return other numbers of the same shape: floating ones drawn, others in another order."""
     if tensor.dtype.kind == "f":
-        return randn(*tensor.shape, dtype=tensor.dtype)
-    return Tensor(np.roll(tensor._array, 1))
+        drawn = randn(*tensor.shape, dtype=tensor.dtype)
+        return drawn, -drawn
+    return Tensor(np.roll(tensor._array, 1)), Tensor(np.flip(tensor._array))
 
 
 def _equal(result: Any, expected: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from ..config import set_num_threads
 from ..data.files import regular_file
 from ..random import manual_seed
-from ..terminal import above, check_outputs
+from ..terminal import above, add_threads, check_outputs
 from . import (
     adding,
     chars,
@@ -23,7 +23,7 @@ from . import (
     segmentation,
     surface,
 )
-from .loop import Training, fit
+from .loop import Training, fit, saved_as
 
 __all__ = ["TASKS", "Training", "add_commands", "fit"]
 
@@ -52,7 +52,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         task.add_arguments(command)
         add = command.add_argument
         add("--seed", type=above(-1, int), default=0, metavar="N", help="random seed; default 0")
-        add("--threads", type=above(0, int), metavar="N", help="default: all cores of the process")
+        add_threads(command)
         add("--log", metavar="FILE", help="write the results as CSV")
         add("--plot", metavar="FILE", help="draw a picture of the results (needs matplotlib)")
 
@@ -63,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
     for name, value in options.items():
         if value == math.inf:
             raise ValueError(f"train: --{name.replace('_', '-')} is inf, expected a finite number")
-    if options.get("save"):
-        regular_file("train", options["save"])
-    check_outputs(options.get("save"), args.log, plot=args.plot)
+    checkpoint = saved_as(args) if "save" in options else None
+    check_outputs(checkpoint, args.log, plot=args.plot)
+    if checkpoint:
+        regular_file("train", checkpoint)
     if args.threads:
         set_num_threads(args.threads)
     manual_seed(args.seed)

@@ -12,7 +12,7 @@ import numpy as np
 from .. import functional as F
 from .. import nn, optim
 from ..data import DataLoader, TensorDataset, digits, fashion_mnist
-from ..terminal import Progress, above
+from ..terminal import Progress, above, writing
 from .loop import Training, describe
 
 BATCH = 64
@@ -73,5 +73,5 @@ def fit_briefly(
 def write_csv(path: str | None, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table, if a path is given."""
     if path:
-        with open(path, "w", newline="") as file:
+        with writing(path) as file:
             csv.writer(file).writerows([head, *rows])

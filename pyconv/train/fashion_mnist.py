@@ -120,7 +120,7 @@ def regnet() -> nn.Module:
     stages = regnet_stages(depth=8, w_0=24, w_a=12, w_m=2, group_width=8)
     strides = [1] + [2] * (len(stages["depths"]) - 1)
     model = models.anynet(**stages, strides=strides, num_classes=10, stem_width=24)
-    model.stem = nn.Sequential(_grey(model.stem[0]), model.stem[1])
+    model.stem[0] = _grey(model.stem[0])
     return model
 
 

@@ -18,9 +18,9 @@ from .. import nn
 from ..arguments import integer, number
 from ..optim import Optimizer
 from ..random import default_generator
+from ..serialization import load, save
 from ..tensor import Tensor
-from ..terminal import Progress, above
-from .checkpoint import load_tree, save_tree
+from ..terminal import Progress, above, writing
 
 # Arguments that may differ where a run goes on, since they do not change its numbers.
 MAY_DIFFER = {"run", "epochs", "threads", "save", "resume", "plot", "log", "folder", "file"}
@@ -48,9 +48,18 @@ def training_arguments(
 def saving_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where to keep what a run has reached."""
     add = parser.add_argument
-    default = f"{parser.prog.split()[-1]}.safetensors"
-    add("--save", default=default, metavar="FILE", help="checkpoint; default: %(default)s")
+    help = f"checkpoint; default: {parser.prog.split()[-1]}.safetensors"
+    add("--save", metavar="FILE", help=help)
     add("--resume", metavar="FILE", help="go on from this checkpoint to the end of epoch --epochs")
+
+
+def saved_as(args: argparse.Namespace) -> str:
+    """Return the name of the checkpoint; ImportError if one is wanted that cannot be written."""
+    if args.save is None:
+        return f"{args.task}.safetensors"
+    if find_spec("safetensors") is None:
+        raise ImportError("--save needs safetensors: pip install 'pyconv[weights]'")
+    return str(args.save)
 
 
 @dataclass
@@ -168,9 +177,7 @@ class Training:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned for a training of the same kind."""
         self.model.load_state_dict(state["model"])
-        optimizer = state["optimizer"]
-        by_number = {int(number): value for number, value in optimizer["state"].items()}
-        self.optimizer.load_state_dict({**optimizer, "state": by_number})
+        self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
         self.carried.clear()
@@ -213,7 +220,7 @@ def fit(
         Seconds.
     """
     options = {name: value for name, value in vars(args).items() if name not in MAY_DIFFER}
-    if args.resume:
+    if args.resume is not None:
         _resume(training, args, options)
     begin, first, steps = time.perf_counter(), len(training.history), len(training.batches)
     saved = ""
@@ -250,7 +257,7 @@ def fit(
 
 
 def _resume(training: Training, args: argparse.Namespace, options: Mapping[str, Any]) -> None:
-    state = load_tree(args.resume)
+    state = load(args.resume)
     try:
         was, done = {**state["options"], "epochs": state["epochs"]}, len(state["history"])
     except (KeyError, TypeError):
@@ -273,14 +280,15 @@ def _resume(training: Training, args: argparse.Namespace, options: Mapping[str, 
 def _save(training: Training, args: argparse.Namespace, options: Mapping[str, Any]) -> str:
     if find_spec("safetensors") is None:
         return "not saved: that needs pip install 'pyconv[weights]'"
-    save_tree({**training.state_dict(), "options": options, "epochs": args.epochs}, args.save)
-    return f"saved as {args.save}"
+    path = saved_as(args)
+    save({**training.state_dict(), "options": options, "epochs": args.epochs}, path)
+    return f"saved as {path}"
 
 
 def append_row(path: str, row: Mapping[str, Any], new: bool = False) -> None:
     """Add a row to a CSV file, which is begun if it is not there yet or to be `new`."""
     new = new or not os.path.exists(path)
-    with open(path, "w" if new else "a", newline="") as file:
+    with writing(path, "w" if new else "a") as file:
         writer = csv.DictWriter(file, row)
         if new:
             writer.writeheader()
