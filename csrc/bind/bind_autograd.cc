@@ -104,7 +104,9 @@ py::object call_forward(py::handle function, py::handle ctx, PyObject* const* ar
   all[0] = ctx.ptr();
   std::copy(args, args + count, all + 1);
   const py::object method = own(PyObject_GetAttr(function.ptr(), forward_name));
-  return own(PyObject_Vectorcall(method.ptr(), all, static_cast<size_t>(count) + 1, nullptr));
+  return from_python([&] {
+    return PyObject_Vectorcall(method.ptr(), all, static_cast<size_t>(count) + 1, nullptr);
+  });
 }
 
 py::object record(py::handle function, PyObject* const* args, Py_ssize_t count) {

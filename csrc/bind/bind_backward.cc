@@ -35,7 +35,7 @@ class Walk {
       heap_.pop_back();
       step(node);
     }
-    run_.attr("finish_hooks")();
+    from_python([&] { return PyObject_CallMethod(run_.ptr(), "finish_hooks", nullptr); });
   }
 
  private:
@@ -98,7 +98,7 @@ class Walk {
   void show(const py::object& node, Gradients& gradients) {
     py::list all;
     for (const py::object& gradient : gradients) all.append(gradient ? gradient : py::none());
-    run_.attr("run_hooks")(node, all);
+    tell("run_hooks", node, all);
     for (size_t i = 0; i < gradients.size(); ++i)
       gradients[i] = all[i].is_none() ? py::object() : py::object(all[i]);
   }
@@ -117,7 +117,8 @@ class Walk {
     if (GraphState::observer)
       return run_.attr("observed")(owner, tuple_of(args.data() + 1, args.size() - 1));
     const py::object method = own(PyObject_GetAttr(node->function, backward_name));
-    return own(PyObject_Vectorcall(method.ptr(), args.data(), args.size(), nullptr));
+    return from_python(
+        [&] { return PyObject_Vectorcall(method.ptr(), args.data(), args.size(), nullptr); });
   }
 
   // The gradient in the dtype of what it belongs to, nothing if it has that; throws if its shape is
@@ -182,7 +183,7 @@ class Walk {
   void deliver(py::handle edge, py::handle gradient, bool owned) {
     const py::handle target = PyTuple_GET_ITEM(edge.ptr(), 0);
     if (!wanted_.is_none()) {
-      if (contains(wanted_, edge)) run_.attr("capture")(edge, gradient);
+      if (contains(wanted_, edge)) tell("capture", edge, gradient);
       if (!is_node(target) || !contains(useful_, target)) return;
     }
     if (is_node(target))
@@ -190,7 +191,12 @@ class Walk {
     else if (is_none(tensor_of(target)->hooks) && is_none(tensor_of(target)->grad) && owned)
       set(tensor_of(target)->grad, borrow(gradient));
     else
-      run_.attr("deliver_to_leaf")(target, gradient);
+      tell("deliver_to_leaf", target, gradient);
+  }
+
+  void tell(const char* method, py::handle of, py::handle what) const {
+    from_python(
+        [&] { return PyObject_CallMethod(run_.ptr(), method, "OO", of.ptr(), what.ptr()); });
   }
 
   void deliver_to_node(py::handle target, size_t index, py::handle gradient) {
@@ -201,7 +207,8 @@ class Walk {
       std::push_heap(heap_.begin(), heap_.end());
     }
     slots[index] =
-        slots[index] ? own(PyNumber_Add(slots[index].ptr(), gradient.ptr())) : borrow(gradient);
+        slots[index] ? from_python([&] { return PyNumber_Add(slots[index].ptr(), gradient.ptr()); })
+                     : borrow(gradient);
   }
 
   const py::object run_, wanted_, useful_;

@@ -4,6 +4,7 @@
 #pragma once
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <utility>
@@ -67,6 +68,18 @@ inline const py::detail::PyArrayDescr_Proxy* descr_of(PyObject* descr) {
 inline py::object own(PyObject* made) {
   if (!made) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(made);
+}
+// The same of a call that runs code of Python's. Where Python ends the thread, at the end of the
+// process, it must not unwind what is below: see Unlocked.
+template <class F>
+py::object from_python(const F& call) {
+  PyObject* made = nullptr;
+  try {
+    made = call();
+  } catch (...) {
+    for (;;) pause();
+  }
+  return own(made);
 }
 inline py::object borrow(py::handle value) { return py::reinterpret_borrow<py::object>(value); }
 inline bool is_none(PyObject* value) { return !value || value == Py_None; }
