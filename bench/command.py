@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from pyconv import _core
-from pyconv.terminal import Progress, above, check_outputs
+from pyconv.terminal import Progress, above, add_threads, check_outputs
 
 from . import files, regret, report
 from .measure import Peaks, Row, Truths, measure
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--backward", action="store_true", help="add a row of forward and backward to each")
     add("--batch", type=batches, metavar="N,M", help="other batch sizes, a row for each")
     add("--mode", choices=[*MODES, "both"], default="plain", help=MODE_HELP)
-    add("--threads", type=above(0, int), metavar="N", help="default: all cores of the process")
+    add_threads(parser)
     add("--isa", metavar="NAME", help="an instruction set: " + ", ".join(_core.available_isas()))
     add("--algorithm", metavar="NAME", help="force it, and leave out ops without it")
     add("--regret", action="store_true", help="time every algorithm, and compare the one chosen")
@@ -78,10 +78,10 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args.json, args.csv, args.markdown, plot=args.plot)
     threads = args.threads or _core.get_num_threads()
     with ExitStack() as processes:
-        workers = [Worker("numpy", threads), Worker("pyconv", threads, args.isa, args.algorithm)]
-        workers += [Worker(peer, threads) for peer in peers]
-        for worker in workers:
-            processes.callback(worker.close)
+        settings = args.isa, args.algorithm
+        workers = [start(processes, "numpy", threads)]
+        workers += [start(processes, "pyconv", threads, *settings)]
+        workers += [start(processes, peer, threads) for peer in peers]
         about = describe(workers[1], threads, peers)
         libraries = [v for worker in workers for v in worker.variants if v != "pyconv"]
         print(report.preamble(about, libraries))
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 def run_regret(problems: list[tuple[Problem, str]], args: argparse.Namespace) -> int:
     """Print the table of `--regret`."""
-    if args.csv or args.markdown or args.plot or args.algorithm:
+    if any(given is not None for given in (args.csv, args.markdown, args.plot, args.algorithm)):
         raise ValueError("--regret goes with neither --algorithm nor --csv, --markdown or --plot")
     check_outputs(args.json, plot=None)
     gradients = ["backward_input", "backward_weight"]
@@ -107,8 +107,7 @@ def run_regret(problems: list[tuple[Problem, str]], args: argparse.Namespace) ->
     threads = args.threads or _core.get_num_threads()
     names = [regret.Regret(problem, way).name for problem, way in split]
     with ExitStack() as processes:
-        worker = Worker("algorithms", threads, args.isa, None)
-        processes.callback(worker.close)
+        worker = start(processes, "algorithms", threads, args.isa, None)
         about = describe(worker, threads, [])
         table = regret.Table(names, worker.variants)
 
@@ -121,6 +120,13 @@ def run_regret(problems: list[tuple[Problem, str]], args: argparse.Namespace) ->
     if args.json:
         files.write_json(args.json, about, rows)
     return 0
+
+
+def start(processes: ExitStack, peer: str, threads: int, *settings: Any) -> Worker:
+    """Start the process of a library, which ends with the others."""
+    worker = Worker(peer, threads, *settings)
+    processes.callback(worker.close)
+    return worker
 
 
 def save(

@@ -14,6 +14,7 @@ import numpy as np
 
 import pyconv
 from pyconv import _core
+from pyconv.terminal import writing
 
 from . import report
 from .measure import Peaks, Row
@@ -51,7 +52,8 @@ def _cpu() -> str:
 def write_json(path: str, about: dict[str, Any], rows: Sequence[Row | Regret]) -> None:
     """Write everything, the raw rounds included."""
     result = {"schema": 1, "machine": about, "rows": [row.as_dict() for row in rows]}
-    Path(path).write_text(json.dumps(result, indent=1) + "\n")
+    with writing(path) as file:
+        file.write(json.dumps(result, indent=1) + "\n")
 
 
 def write_csv(path: str, rows: Sequence[Row], libraries: Sequence[str]) -> None:
@@ -68,7 +70,7 @@ def write_csv(path: str, rows: Sequence[Row], libraries: Sequence[str]) -> None:
         "gflops",
     ]
     plain += ["gbytes_per_second", "share_of_peak", "bound", "error", "algorithm", "best"]
-    with open(path, "w", newline="") as file:
+    with writing(path) as file:
         writer = csv.writer(file)
         writer.writerow([*plain, *(f"speedup_{library}" for library in libraries)])
         for row in rows:
@@ -97,7 +99,8 @@ def write_markdown(
         "",
         *(f"- {line}" for line in report.remarks(rows)),
     ]
-    Path(path).write_text("\n".join(lines) + "\n")
+    with writing(path) as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def _markdown_line(cells: Sequence[str]) -> str:

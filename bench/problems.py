@@ -24,6 +24,9 @@ from typing import Any
 
 import numpy as np
 
+from pyconv.arguments import integer, shape_of
+from pyconv.nn.conv import ints_at_least
+
 FOLDER = Path(__file__).parent / "shapes"
 
 MODES = ("plain", "carried")
@@ -31,10 +34,13 @@ IMAGES = ("input", "other", "indices", "grad_output")
 CONVS = {f"conv{rank}d": rank for rank in (1, 2, 3)}
 TRANSPOSED = {f"conv_transpose{rank}d": rank for rank in (1, 2, 3)}
 CONV_OPTIONS = {"stride", "padding", "dilation", "groups", "bias"}
+TRANSPOSED_OPTIONS = CONV_OPTIONS | {"output_padding"}
 DIFFERENCES = ("mse_loss", "l1_loss", "smooth_l1_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 MEANS = (*DIFFERENCES, *BINARY)  # over two arrays of one shape
 WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
+LP_WINDOWS = {"norm_type", "kernel_size", "stride"}
+POOL_OPTIONS = {"max": WINDOWS, "avg": WINDOWS - {"dilation"}, "lp": LP_WINDOWS}
 RANKS = (1, 2, 3)
 POOLS = {f"{kind}_pool{n}d": n for kind in ("max", "avg", "lp") for n in RANKS}
 ADAPTIVE = {f"adaptive_{kind}_pool{n}d": n for kind in ("max", "avg") for n in RANKS}
@@ -58,10 +64,7 @@ ARITHMETIC = {"add": 4, "sub": 4, "mul": 3, "div": 3}  # dimensions of the secon
 # The arrays whose sizes a line gives, how many dimensions each has, and the options it may have.
 OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     **{op: ({"input": n + 2, "weight": n + 2}, CONV_OPTIONS) for op, n in CONVS.items()},
-    **{
-        op: ({"input": n + 2, "weight": n + 2}, CONV_OPTIONS | {"output_padding"})
-        for op, n in TRANSPOSED.items()
-    },
+    **{op: ({"input": n + 2, "weight": n + 2}, TRANSPOSED_OPTIONS) for op, n in TRANSPOSED.items()},
     "unfold": ({"input": 4}, WINDOWS),
     "fold": ({"input": 3}, WINDOWS | {"output_size"}),
     "pad": ({"input": 4}, {"pad", "mode"}),
@@ -69,18 +72,15 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     **{op: ({"input": 4}, options) for op, options in ELEMENTS.items()},
     **{op: ({"input": 4, "other": rank}, set()) for op, rank in ARITHMETIC.items()},
-    "sum": ({"input": 4}, {"dim"}),
-    "mean": ({"input": 4}, {"dim"}),
-    "var": ({"input": 4}, {"dim"}),
-    "softmax": ({"input": 2}, {"dim"}),
-    "log_softmax": ({"input": 2}, {"dim"}),
+    **{op: ({"input": 4}, {"dim"}) for op in ("sum", "mean", "var")},
+    **{op: ({"input": 2}, {"dim"}) for op in ("softmax", "log_softmax")},
     **{op: ({"input": 4}, set()) for op in ("batch_norm", "batch_norm_relu", "instance_norm")},
     "group_norm": ({"input": 4}, {"num_groups"}),
     "layer_norm": ({"input": 2}, set()),
     "local_response_norm": ({"input": 4}, {"size"}),
     **{op: ({"input": 2, "target": 2}, set()) for op in MEANS},
     "embedding": ({"input": 1, "weight": 2}, set()),
-    **{op: ({"input": n + 2}, WINDOWS | {"norm_type"}) for op, n in POOLS.items()},
+    **{op: ({"input": n + 2}, POOL_OPTIONS[op.split("_")[0]]) for op, n in POOLS.items()},
     **{op: ({"input": n + 2}, {"output_size"}) for op, n in ADAPTIVE.items()},
     **{op: ({"input": n + 2}, {"kernel_size"}) for op, n in UNPOOLS.items()},
     "interpolate": ({"input": 4}, {"scale_factor", "mode"}),
@@ -88,22 +88,22 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "pixel_unshuffle": ({"input": 4}, {"downscale_factor"}),
     "cross_entropy": ({"input": 2}, set()),
     **{op: ({"input": 3, "weight_ih": 2, "weight_hh": 2}, set()) for op in RECURRENT},
-    "adam": ({"param": 1}, {"weight_decay"}),
-    "adamw": ({"param": 1}, {"weight_decay"}),
-    "rmsprop": ({"param": 1}, {"momentum", "weight_decay"}),
-    "sgd": ({"param": 1}, {"momentum", "weight_decay"}),
+    **{op: ({"param": 1}, {"weight_decay"}) for op in ("adam", "adamw")},
+    **{op: ({"param": 1}, {"momentum", "weight_decay"}) for op in ("rmsprop", "sgd")},
 }
 STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
 ROWS = {"cross_entropy", "softmax", "log_softmax"}
 BATCHED = set(OPS) - {"matmul", "embedding", *MEANS, *STEPS, *RECURRENT}
 REQUIRED = {
-    **dict.fromkeys((*POOLS, *UNPOOLS), ("kernel_size",)),
+    **dict.fromkeys((*POOLS, *UNPOOLS, "unfold"), ("kernel_size",)),
+    **{f"lp_pool{n}d": ("norm_type", "kernel_size") for n in RANKS},
     **dict.fromkeys(ADAPTIVE, ("output_size",)),
+    **dict.fromkeys(("softmax", "log_softmax"), ("dim",)),
+    "pow": ("exponent",),
     "interpolate": ("scale_factor",),
     "pixel_shuffle": ("upscale_factor",),
     "pixel_unshuffle": ("downscale_factor",),
-    "unfold": ("kernel_size",),
     "fold": ("output_size", "kernel_size"),
     "pad": ("pad",),
     "group_norm": ("num_groups",),
@@ -122,6 +122,10 @@ class Problem:
     options: dict[str, Any] = field(default_factory=dict)
     quick: bool = False
     mode: str = "plain"
+
+    def __post_init__(self) -> None:
+        for shape in self.shapes:
+            shape_of(shape)  # raises if it is too large
 
     @property
     def rank(self) -> int:
@@ -175,17 +179,17 @@ class Problem:
         if self.op in ("log", "sqrt", "div"):
             arrays = {name: np.abs(array) + 0.5 for name, array in arrays.items()}
         if self.options.get("bias"):
-            arrays["bias"] = rng.standard_normal(self.output_shape[1], np.float32)
+            arrays["bias"] = rng.standard_normal(self._filters(), np.float32)
         if self.op == "cross_entropy":
             batch, classes = self.shapes[0]
-            arrays["target"] = rng.integers(0, classes, batch)
+            arrays["target"] = rng.integers(0, max(classes, 1), batch)
         elif self.op in BINARY:
             arrays = {name: 1 / (1 + np.exp(-array)) for name, array in arrays.items()}
         elif self.op in RECURRENT:  # gates that are neither open nor shut
             for name in ("weight_ih", "weight_hh"):
                 arrays[name] /= np.float32(np.sqrt(arrays[name].shape[1]))
         elif self.op == "embedding":
-            arrays["input"] = rng.integers(0, self.shapes[1][0], self.shapes[0])
+            arrays["input"] = rng.integers(0, max(self.shapes[1][0], 1), self.shapes[0])
         elif self.op in UNPOOLS:  # the first element of each window
             arrays["indices"] = self._places()
         elif self.op in STEPS:
@@ -200,10 +204,9 @@ class Problem:
     def output_shape(self) -> tuple[int, ...]:
         first = self.shapes[0]
         if self.op in TRANSPOSED:
-            channels = self.shapes[1][1] * self.options.get("groups", 1)
-            return (first[0], channels, *self._transposed_positions())
+            return (first[0], self._filters(), *self._transposed_positions())
         if self.op in CONVS:
-            return (first[0], self.shapes[1][0], *self.positions(first[2:], self.shapes[1][2:]))
+            return (first[0], self._filters(), *self.positions(first[2:], self.shapes[1][2:]))
         if self.op in ADAPTIVE:
             return (*first[:2], *self.each("output_size"))
         if self.op == "pixel_shuffle":
@@ -259,22 +262,23 @@ class Problem:
         sizes = zip(image, kernel, steps, self.each("padding", 0), self.each("dilation", 1))
         return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
 
+    def _filters(self) -> int:
+        weight, groups = self.shapes[1], self.options.get("groups", 1)
+        count = integer(f"{self.op}: groups", groups, 1, max(1, self.shapes[0][1]))
+        return weight[1] * count if self.op in TRANSPOSED else weight[0]
+
     def _places(self) -> Any:
-        shape, sizes = self.shapes[0], self.output_shape[2:]
-        axes = (np.arange(n) * k for n, k in zip(shape[2:], self.each("kernel_size")))
+        kernel = ints_at_least(f"{self.op}: kernel_size", self.options["kernel_size"], self.rank, 1)
+        shape, sizes = self.shapes[0], shape_of(self.output_shape)[2:]
+        axes = (np.arange(n) * k for n, k in zip(shape[2:], kernel))
         places = np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), sizes)
         return np.broadcast_to(places, shape).copy()
 
     def _transposed_positions(self) -> list[int]:
         """Return the size of which `positions` would be that of the image."""
-        sizes = zip(
-            self.shapes[0][2:],
-            self.shapes[1][2:],
-            self.each("stride", 1),
-            self.each("padding", 0),
-            self.each("dilation", 1),
-            self.each("output_padding", 0),
-        )
+        defaults = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0}
+        options = (self.each(option, default) for option, default in defaults.items())
+        sizes = zip(self.shapes[0][2:], self.shapes[1][2:], *options)
         return [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, d, o in sizes]
 
     # ---- what it costs at least ----------------------------------------------------------------
@@ -328,12 +332,8 @@ class Problem:
             if self.op.endswith("_norm") or self.op in means:
                 return prod(self.shapes[0])  # of a mean: no more than that
             return self.shapes[0][-1] if self.op in ROWS else 3
-        groups, output, kernel = (
-            self.options.get("groups", 1),
-            self.output_shape,
-            self.shapes[1][2:],
-        )
-        transposed = self.op in TRANSPOSED
+        groups, output = self.options.get("groups", 1), self.output_shape
+        kernel, transposed = self.shapes[1][2:], self.op in TRANSPOSED
         if result == 0:
             steps = self.each("stride", 1) if transposed else (1,) * len(kernel)
             return self.shapes[0][1] // groups * prod(-(-k // s) for k, s in zip(kernel, steps))

@@ -43,14 +43,22 @@ class Worker:
 
     def __init__(self, peer: str, threads: int, *settings: Any) -> None:
         self.peer = peer
+        _open_streams()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         arguments = (theirs, peer, threads, settings)
         self._process = context.Process(target=serve, args=arguments, daemon=True)
-        with _environment(threads):
-            self._process.start()
-        theirs.close()
-        self.variants: tuple[str, ...] = self._receive()
+        try:
+            with _inherited(threads):
+                self._process.start()
+            theirs.close()
+            self.variants: tuple[str, ...] = self._receive()
+        except Exception as error:
+            self.close()
+            raise RuntimeError(f"{peer} does not start: {error}") from None
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
 
     def prepare(self, problem: Problem, direction: str, variant: str) -> tuple[Any, float, str]:
         """Compute the problem once: its arrays, the seconds it took, and the algorithm.
@@ -73,8 +81,9 @@ class Worker:
         return self._ask("call", function, *args)
 
     def close(self) -> None:
-        self._process.kill()  # a stopped process would not see a gentler signal
-        self._process.join()
+        if self._process.pid:  # it was started
+            self._process.kill()  # stopped, it would not see a gentler signal
+            self._process.join()
 
     def _ask(self, *request: Any) -> Any:
         assert self._process.pid
@@ -98,18 +107,27 @@ class Worker:
         raise (NotImplementedError if status == "refused" else RuntimeError)(value)
 
 
+def _open_streams() -> None:
+    """Open those of stdin, stdout and stderr that are closed, lest a pipe takes their place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+
+
 @contextmanager
-def _environment(threads: int) -> Iterator[None]:
-    """Set what a child process inherits."""
+def _inherited(threads: int) -> Iterator[None]:
+    """Set what a child process inherits: the environment, and that it does not see Ctrl-C."""
     before = dict(os.environ)
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
     for name in REMOVED:
         os.environ.pop(name, None)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 # ---- in the process of the library -------------------------------------------------------------
@@ -117,10 +135,9 @@ def _environment(threads: int) -> Iterator[None]:
 
 def serve(pipe: Connection, peer: str, threads: int, settings: tuple[Any, ...]) -> None:
     """Answer requests until the other end goes away."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":  # a stopped process would outlive a parent that was killed
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the table alone goes to stdout
+    os.dup2(2, 1)  # the table alone goes to stdout
     timed: dict[str, Callable[[], Any]] = {}
     took: dict[str, float] = {}  # seconds of a call, as far as known
     module: Any = None
@@ -168,8 +185,8 @@ def serve(pipe: Connection, peer: str, threads: int, settings: tuple[Any, ...]) 
 def _answer(pipe: Connection, function: Any, *args: Any) -> None:
     try:
         pipe.send(("done", function(*args)))
-    except (NotImplementedError, ValueError) as error:
-        pipe.send(("refused", str(error)))
+    except (NotImplementedError, ValueError, MemoryError) as error:
+        pipe.send(("refused", str(error) or "not enough memory"))
     except Exception as error:  # whatever else a library raises ends the run, in one line
         pipe.send(("failed", f"{type(error).__name__}: {error}"))
 

@@ -89,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
         "say which algorithm computes an op, which others could, and how fast it is",
         "For example: pyconv explain conv2d 8x64x56x56 64x64x3x3 padding=1",
     )
-    explain.add_argument("op", metavar="OP", help=", ".join(_bench("problems").OPS))
+    problems = _bench("problems")
+    functions = [op for op in problems.OPS if op not in problems.STEPS]
+    explain.add_argument("op", metavar="OP", help=", ".join(functions))
     explain.add_argument("shape", metavar="SHAPE", nargs="+", help="sizes, then option=value")
     train.add_commands(
         command("train", train.run, "train a network", "Each task says more: pyconv train TASK -h")
@@ -126,9 +128,10 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    problem = _bench("problems").parse(" ".join([args.op, "-", *args.shape]))
-    if problem.op == "sgd":
-        raise ValueError("explain: sgd is a step of an optimiser, not a function")
+    problems = _bench("problems")
+    problem = problems.parse(" ".join([args.op, "-", *args.shape]))
+    if problem.op in problems.STEPS:
+        raise ValueError(f"explain: {problem.op} is a step of an optimiser, not a function")
     tensors = {name: pyconv.from_numpy(a) for name, a in problem.make_arrays().items()}
     function, arguments = _bench("peers.pyconv").call(problem, tensors)
     print(pyconv.explain(function, *arguments, **problem.arguments))

@@ -108,7 +108,10 @@ def explain(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Explanation
         kind = "its twin in NumPy" if twin else kind
         return Explanation(f"{name}: {kind}, {_where()}", rows, milliseconds, None)
     title = f"{name} {problem.shapes}, {problem.dtype}, {_where()}"
-    result = Explanation(title, problem.rows, milliseconds, problem.flops)
+    rows = problem.rows
+    if not problem.flops:  # an estimate may divide by a size
+        rows = [{**row, "milliseconds": None} for row in rows]
+    result = Explanation(title, rows, milliseconds, problem.flops)
     if result.gflops is not None:
         result.share_of_peak = result.gflops / measured_peak(
             f"{problem.dtype}_flops", _core.isa(), _core.get_num_threads()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from pyconv import _core
+from pyconv.arguments import integer, one_of
 
 __all__ = ["WINOGRAD_SLACK", "assert_close", "force", "tolerance"]
 
@@ -39,7 +40,10 @@ def force(
     Raises
     ------
     ValueError
-        If a name does not exist, or cannot run on this machine.
+        If a name does not exist, or cannot run on this machine; if `threads` is below 1 or above
+        1024.
+    TypeError
+        If `algorithm` is no such mapping, or `threads` no integer.
 
     Examples
     --------
@@ -48,15 +52,20 @@ def force(
     ...     pyconv.get_num_threads()
     1
     """
+    choices = {} if algorithm is None else algorithm
+    if not isinstance(choices, Mapping) or not all(isinstance(op, str) for op in choices):
+        raise TypeError(f"force: algorithm is {algorithm!r}, expected a mapping of ops to names")
     with ExitStack() as restore:
         if isa is not None:
+            one_of("force: isa", isa, _core.available_isas())
             restore.callback(_core.set_isa, _core.isa())
             _core.set_isa(isa)
-        for op, name in (algorithm or {}).items():
+        for op, name in choices.items():
+            one_of(f"force: algorithm of {op}", name, _core.algorithm_names(op))
             restore.callback(_core.force_algorithm, op, _core.force_algorithm(op, name))
         if threads is not None:
             restore.callback(_core.set_num_threads, _core.get_num_threads())
-            _core.set_num_threads(threads)
+            _core.set_num_threads(integer("force: threads", threads, 1, 1024))
         yield
 
 

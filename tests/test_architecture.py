@@ -257,14 +257,23 @@ def test_op_has_a_benchmark_shape(op: str) -> None:
     assert op in measured, f"no line in bench/shapes begins with {op}"
 
 
+def functions_in(folder: str) -> Iterator[ast.FunctionDef]:
+    for path in python_files(folder):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                yield node
+
+
 def test_reference_exports_what_it_defines() -> None:
-    defined = {
-        node.name
-        for path in python_files("pyconv/reference")
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-    }
+    defined = {function.name for function in functions_in("pyconv/reference")}
     assert defined == set(reference.__all__)
+
+
+def test_functional_exports_what_has_an_example() -> None:
+    """Functions without one are for the package itself."""
+    functions = functions_in("pyconv/functional")
+    shown = {function.name for function in functions if ">>>" in str(ast.get_docstring(function))}
+    assert shown == set(pyconv.functional.__all__)
 
 
 def test_stubs_name_what_is_compiled() -> None:

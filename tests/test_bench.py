@@ -6,6 +6,7 @@ import argparse
 import csv
 import importlib
 import json
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from pyconv.cli import main
 from pyconv.testing import WINOGRAD_SLACK, tolerance
 
 problems, measure, report, command = map(cli._bench, ("problems", "measure", "report", "command"))
-compare, files, regret = map(cli._bench, ("compare", "files", "regret"))
+compare, files, regret, worker = map(cli._bench, ("compare", "files", "regret", "worker"))
 
 
 # ---- one row -----------------------------------------------------------------------------------
@@ -160,22 +161,28 @@ def test_table_fits_the_terminal() -> None:
 # ---- the command -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any], Path]:
-    """Run a small benchmark as a user does."""
-    folder = tmp_path_factory.mktemp("bench")
-    code = f"import sys; sys.path[:] = {sys.path!r}; from pyconv.cli import main; "
+def run_process(folder: Path, options: str, streams: str = "") -> Any:
+    """Run the command in a folder, of which it may import, as a user does."""
+    code = f"import sys; sys.path[:] = {[str(folder), *sys.path]!r}; from pyconv.cli import main; "
     code += "sys.exit(main(sys.argv[1:]))"
-    options = "--filter \\blenet --backward --batch 4 --seconds 0.02 --threads 1 --peers="
-    files = ["--json", "r.json", "--csv", "r.csv", "--markdown", "r.md"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, "bench", *options.split(), *files],
+    shell = ["sh", "-c", f'exec "$@" {streams}', "sh"]
+    return subprocess.run(
+        [*shell, sys.executable, "-c", code, "bench", *options.split()],
         check=False,
         capture_output=True,
         text=True,
         cwd=folder,
         timeout=100,
+        start_new_session=True,
     )
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any], Path]:
+    """Run a small benchmark."""
+    folder = tmp_path_factory.mktemp("bench")
+    options = "--filter \\blenet --backward --batch 4 --seconds 0.02 --threads 1 --peers="
+    done = run_process(folder, f"{options} --json r.json --csv r.csv --markdown r.md")
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout, json.loads((folder / "r.json").read_text()), folder
 
@@ -245,6 +252,56 @@ def test_wrong_result_is_exit_status_1(
     options = "--filter \\blenet.relu --batch 1 --seconds 0.01 --peers="
     assert main(["bench", *options.split()]) == 1
     assert "WRONG" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("module", "status", "said"),
+    [
+        ("raise ImportError('broken')", 2, "openvino does not start: ImportError: broken"),
+        ("import os, signal; os.killpg(0, signal.SIGINT); signal.pause()", 130, ""),
+    ],
+)
+def test_library_that_does_not_start(tmp_path: Path, module: str, status: int, said: str) -> None:
+    (tmp_path / "openvino.py").write_text(module)
+    done = run_process(tmp_path, "--filter lenet.parameters --peers openvino")
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr == (f"pyconv: error: {said}\n" if said else "")
+
+
+def test_interrupted_start_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker.Worker, "_receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.Worker("numpy", 1)
+    assert not multiprocessing.active_children()
+
+
+def test_closed_streams(tmp_path: Path) -> None:
+    options = "--filter lenet.parameters --seconds 0.01 --peers= --csv r.csv"
+    assert run_process(tmp_path, options, ">&- 2>&-").returncode == 0
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 2
+
+
+def test_lack_of_memory_is_no_wrong_result() -> None:
+    def lacking() -> None:
+        raise MemoryError
+
+    pipe, theirs = multiprocessing.Pipe()
+    worker._answer(theirs, lacking)
+    assert pipe.recv() == ("refused", "not enough memory")
+    numpy_ = Library("numpy", {"reference": NotImplementedError("not enough memory")})
+    row = row_of(numpy_, Library("pyconv", {"pyconv": RIGHT}))
+    assert not row.wrong
+    assert "skipped: reference: not enough memory" in report.Table(["a"], []).line(row)
+
+
+def test_full_disk_is_said_with_the_file() -> None:
+    with pytest.raises(OSError, match="cannot write /dev/full: No space left"):
+        files.write_json("/dev/full", {}, [])
+    with pytest.raises(OSError, match="cannot write /dev/full: No space left"):
+        files.write_csv("/dev/full", [], [])
 
 
 def _always_wrong(*args: Any, **options: Any) -> None:

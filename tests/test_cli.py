@@ -59,6 +59,7 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_is_the_same_in_every_run() -> None:
     texts = {run_process("explain", "-h", env={"PYTHONHASHSEED": seed}).stdout for seed in "01"}
     assert len(texts) == 1
+    assert "sgd" not in texts.pop()  # a step of an optimiser, not a function
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -81,12 +82,17 @@ MISTAKES = [
     "bench --algorithm bogus",
     "bench --peers bogus",
     "bench --threads 0",
+    "bench --threads 1025",
     "bench --seconds nan",
     "bench --batch -1",
     "bench --batch 1,x",
+    "bench --batch 99999999999999",
     "bench --mode bogus",
     "bench --regret --csv r.csv",
     "bench --regret --filter relu",
+    "bench --regret --csv=",
+    "bench --json=",
+    "bench --plot=",
     "bench --json no/such/folder/result.json",
     "explain bogus 8x3",
     "explain conv2d 8x3",
@@ -116,6 +122,9 @@ MISTAKES = [
     "train digits --epochs -1",
     "train digits --resume no-such-file.safetensors",
     "train digits --save no/such/folder/weights.safetensors",
+    "train digits --resume=",
+    "train digits --save=",
+    "train digits --log=",
 ]
 
 
@@ -132,6 +141,34 @@ def test_mistake_gives_one_line(command: str, capsys: pytest.CaptureFixture[str]
     assert status == 2
     assert captured.out == ""
     assert re.fullmatch(r"pyconv[a-z0-9 -]*: error: [^\n]+\n", captured.err)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("conv2d 8x3x8x8 4x3x3x3 bias=1 stride=0", "conv2d: stride is (0, 0), expected"),
+        ("conv2d 8x3x8x8 4x3x3x3 bias=1 stride=1.5", "conv2d: stride is 1.5, expected"),
+        ("conv2d 8x3x8x8 4x3x3x3 bias=1 padding=None", "conv2d: padding is None, expected"),
+        ("conv2d 8x3x8x8 4x3x3x3 bias=1 padding=foo", "conv2d: padding is 'foo', expected"),
+        ("conv_transpose2d 1x4x4x4 4x4x3x3 bias=1 groups=foo", "groups is 'foo', expected"),
+        ("cross_entropy 3x0", "cross_entropy: input has shape (3, 0), expected"),
+        ("embedding 5 0x3", "weight has 0 rows"),
+        ("max_unpool2d 1x1x2x2 kernel_size=foo", "max_unpool2d: kernel_size is 'foo', expected"),
+        ("max_unpool2d 1x1x2x2 kernel_size=0", "max_unpool2d: kernel_size is 0, must be"),
+        ("max_unpool2d 1x1x2x2 kernel_size=-2", "max_unpool2d: kernel_size is -2, must be"),
+        ("conv2d 99999999999999999999x3x8x8 4x3x3x3", "size is (99999999999999999999, 3, 8, 8)"),
+        ("pow 1x1x1x1", "pow needs exponent=..."),
+        ("softmax 2x2", "softmax needs dim=..."),
+        ("lp_pool2d 1x1x4x4 kernel_size=2", "lp_pool2d needs norm_type=..."),
+        ("avg_pool2d 1x1x4x4 kernel_size=2 dilation=2", "avg_pool2d has no option 'dilation'"),
+        ("adam 8", "explain: adam is a step of an optimiser, not a function"),
+    ],
+)
+def test_explain_says_what_is_wrong(
+    command: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", *command.split()]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_lack_of_memory_is_said(
@@ -154,6 +191,9 @@ def test_lack_of_memory_is_said(
         ("linear 8x5 7x5", "chosen"),
         ("max_pool2d 1x8x9x9 kernel_size=2", "max_pool2d"),
         ("cross_entropy 5x10", "cross_entropy"),
+        ("lstm 3x2x4 20x4 20x5", "lstm: timed as a whole"),
+        ("conv_transpose2d 1x4x4x4 4x3x3x3 bias=1 groups=2", "conv_transpose2d 1x4x4x4 * 4x3x3x3"),
+        ("matmul 0x3 3x0", "chosen\n"),
     ],
 )
 def test_explain(command: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:

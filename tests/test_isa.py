@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +106,21 @@ def test_unknown_algorithm_is_an_error() -> None:
     ):
         pass
     assert F.conv2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1))).shape == (1, 1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"isa": 1}, "force: isa is 1, expected one of 'baseline'"),
+        ({"isa": "avx9000"}, "force: isa is 'avx9000', expected one of 'baseline'"),
+        ({"threads": 1.5}, "force: threads is 1.5, expected an integer"),
+        ({"threads": True}, "force: threads is True, expected an integer"),
+        ({"threads": 10**30}, "force: threads is 10+, must be at most 1024"),
+        ({"algorithm": "im2col"}, "force: algorithm is 'im2col', expected a mapping"),
+        ({"algorithm": {1: 2}}, "force: algorithm is {1: 2}, expected a mapping"),
+        ({"algorithm": {"matmul": 2}}, "force: algorithm of matmul is 2, expected one of"),
+    ],
+)
+def test_what_cannot_be_forced(arguments: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message), force(**arguments):
+        pass

@@ -169,6 +169,7 @@ def test_checkpoints_that_were_tampered_with(change: Any, capsys: Any) -> None:
         ("--log .", "cannot write .: it is a folder"),
         ("--log none/log", "there is no such folder"),
         ("--log folder/log", "no permission"),
+        ("--log /dev/full", "cannot write /dev/full: No space left on device"),
     ],
 )
 def test_outputs_that_cannot_be(
@@ -205,6 +206,10 @@ def test_without_safetensors(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> No
     assert main([*prepare(TASKS["digits"]), "--epochs", "1"]) == 0
     assert "not saved: that needs pip install 'pyconv[weights]'" in capsys.readouterr().out
     assert not list(Path().glob("*.safetensors"))
+    assert main([*prepare(TASKS["digits"]), "--save", "kept"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "--save needs safetensors: pip install 'pyconv[weights]'" in shown.err
 
 
 # ---- the adding problem and the copy task ------------------------------------------------------

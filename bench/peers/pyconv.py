@@ -61,7 +61,12 @@ def call(problem: Problem, tensors: Arrays) -> tuple[Any, tuple[Any, ...]]:
 
 def _recurrent(op: str) -> Callable[..., Any]:
     config = Config("RNN_TANH" if op == "rnn" else op.upper())
-    return lambda input, *weights: recurrent(input, None, [*weights, None, None], config)[0]
+
+    def layer(input: Any, *weights: Any) -> Any:
+        return recurrent(input, None, [*weights, None, None], config)[0]
+
+    layer.__name__ = op  # which `pyconv explain` prints
+    return layer
 
 
 def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> Prepared:

@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
         if value == math.inf:
             raise ValueError(f"train: --{name.replace('_', '-')} is inf, expected a finite number")
     checkpoint = saved_as(args) if "save" in options else None
-    check_outputs(checkpoint, args.log, plot=args.plot)
     if checkpoint:
         regular_file("train", checkpoint)
+    check_outputs(checkpoint, args.log, plot=args.plot)
     if args.threads:
         set_num_threads(args.threads)
     manual_seed(args.seed)
