@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -17,9 +17,9 @@ from .arguments import one_of, quiet
 from .autograd.function import Function
 from .autograd.grad_mode import is_grad_enabled, no_grad
 from .creation import as_tensor, zeros
-from .exchange import Exchange
+from .exchange import exchanged, is_taken_by
 from .functional.arithmetic import tensors_of
-from .functional.rnn import Config, recurrent, stream_step
+from .functional.rnn import Config
 from .tensor import Tensor
 
 
@@ -57,26 +57,16 @@ def backend(name: str) -> Iterator[None]:
     if one_of("backend: name", name, ("cpu", "reference")) == "cpu":
         yield
         return
-    with _twins():
+    with exchanged(call_twin):
         yield
 
 
 def runs_twin(op: str) -> bool:
     """Return whether a function of `pyconv.functional` is computed by its twin now."""
-    return op in _twins()
-
-
-# Under the recurrent layers and cells, whose twins are for one layer in one direction.
-_RECURRENT: dict[str, Any] = {"recurrent": recurrent, "stream_step": stream_step}
+    return is_taken_by(call_twin) and _has_twin(op)
 
 
 @cache
-def _twins() -> Exchange:
-    """Return the functions that have a twin, and `call_twin` in their place."""
-    functions = {op: getattr(functional, op) for op in functional.__all__ if _has_twin(op)}
-    return Exchange(functions | _RECURRENT, "pyconv.backend:call_twin")
-
-
 def _has_twin(op: str) -> bool:
     """Return whether there is one; a twin that asks for more, such as a seed, is none."""
     twin = getattr(reference, op, None)
@@ -93,21 +83,21 @@ def _signature(op: str) -> inspect.Signature:
 # ---- running a twin ----------------------------------------------------------------------------
 
 
-def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_twin(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call the twin with the arguments of the public function, once that has taken them."""
     if op == "stream_step":  # is then taken by `recurrent`
         return None
-    if op == "recurrent":
+    if op == "recurrent":  # one layer in one direction, as the twins
         return _recurrent(*args)
-    if _checking.get():  # the function calls others on its way
-        return _twins().outside(op)(*args, **kwargs)
+    if _checking.get() or not _has_twin(op):  # the function calls others on its way
+        return function(*args, **kwargs)
     signature, twin = _signature(op), getattr(reference, op)
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     given = bound.arguments
     running = {n: as_tensor(given[n], n) for n in _RUNNING if given.get(n) is not None}
     before = {name: np.array(tensor._array) for name, tensor in running.items()}
-    dtype = _check(op, given)
+    dtype = _check(function, given)
     given |= before
     for name in ("other", "exponent"):
         if name in given:  # whose dtype a number is given
@@ -125,7 +115,7 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         or (name in _ARRAYS + _FIXED and not isinstance(value, (int, float, type(None))))
     }
     if not any(tensor.dtype.kind == "f" for tensor in arrays.values()):
-        return _twins().outside(op)(*args, **kwargs)
+        return function(*args, **kwargs)
     options = {name: _plain(value) for name, value in given.items() if name not in arrays}
     if running:
         _update_running(op, running, arrays, options)
@@ -135,12 +125,12 @@ def call_twin(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 _checking = ContextVar("_checking", default=False)
 
 
-def _check(op: str, given: dict[str, Any]) -> Any:
+def _check(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     """Run the kernel: twins do not check what they are given. Return the dtype of its result."""
     token = _checking.set(True)
     try:
         with no_grad():
-            result = _twins().outside(op)(**given)
+            result = function(**given)
     finally:
         _checking.reset(token)
     return (result[0] if isinstance(result, tuple) else result).dtype

@@ -1,79 +1,98 @@
-"""Functions that run something else for a while.
+"""Public functions that are called in another way for a while.
 
-A public function may be held anywhere: by a layer, another function, a user's module. So it is its
-code that is exchanged, which costs nothing while it is not.
+A function may be held anywhere: by a layer, another function, a user's module. So it is its code
+that is exchanged, which costs nothing while it is not.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any
 
+from . import functional
+from .functional import rnn
+from .methods import Operations
+from .tensor import Tensor
 
-class Exchange:
-    """Functions, and what is called in their place while ``with exchange:`` lasts, for all threads.
+# Methods by which the elements of a Tensor reach Python.
+LEAVING = ("item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__index__")
 
-    Parameters
-    ----------
-    functions : mapping of str to function
-        Without closures, by the names that they are called by here.
-    instead : str
-        ``"module:function"``; called as ``function(name, args, kwargs)``.
-    """
+_FUNCTIONS: dict[str, Any] = {
+    **{name: getattr(functional, name) for name in functional.__all__},  # type: ignore[has-type]
+    "recurrent": rnn.recurrent,
+    "stream_step": rnn.stream_step,
+    "clone": Operations.clone,
+    "_replace": Tensor._replace,
+    **{name: getattr(Tensor, name) for name in LEAVING},
+}
 
-    def __init__(self, functions: Mapping[str, Any], instead: str) -> None:
-        self._functions = functions
-        self._callers = {name: _caller(name, instead) for name in functions}
-        self._outside: dict[str, FunctionType] = {}  # the functions as they were
-        self._depth = 0
-        self._lock = threading.Lock()
+# ``take(name, function, *args, **kwargs)`` is called in place of ``function(*args, **kwargs)``.
+Taker = Callable[..., Any]
 
-    def __contains__(self, name: object) -> bool:
-        """Return whether a function is exchanged now."""
-        return self._depth > 0 and name in self._functions
-
-    def outside(self, name: str) -> FunctionType:
-        """Return the function as it is outside."""
-        return self._outside[name]
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._depth += 1
-            if self._depth > 1:
-                return
-            for name, function in self._functions.items():
-                code, defaults = function.__code__, function.__defaults__
-                outside = FunctionType(code, function.__globals__, name, defaults)
-                outside.__kwdefaults__ = function.__kwdefaults__
-                outside.__dict__.update(function.__dict__)
-                self._outside[name] = function.__wrapped__ = outside  # so its signature stays
-                function.__defaults__ = function.__kwdefaults__ = None  # before the code needs none
-                function.__code__ = self._callers[name]
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth:
-                return
-            for name, function in self._functions.items():
-                outside = self._outside[name]
-                function.__code__ = outside.__code__
-                function.__defaults__ = outside.__defaults__
-                function.__kwdefaults__ = outside.__kwdefaults__
-                del function.__wrapped__
-                function.__dict__.update(outside.__dict__)
+_lock = threading.Lock()
+_takers: dict[Taker, int] = {}  # and how often each was asked for; the last is called first
+_outside: dict[str, FunctionType] = {}  # the functions as they were
 
 
-def _caller(name: str, instead: str) -> CodeType:
-    module, function = instead.split(":")
+@contextmanager
+def exchanged(take: Taker) -> Iterator[None]:
+    """Let `take` be called in place of every public function, in all threads."""
+    with _lock:
+        if not _takers:
+            _exchange()
+        _takers[take] = _takers.get(take, 0) + 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _takers[take] -= 1
+            if not _takers[take]:
+                del _takers[take]
+            if not _takers:
+                _exchange_back()
+
+
+def is_taken_by(take: Taker) -> bool:
+    """Return whether `take` is called now."""
+    return take in _takers
+
+
+def call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call those who take a function's place, or the function."""
+    function: Callable[..., Any] = _outside[name]
+    for take in list(_takers):
+        function = partial(take, name, function)
+    return function(*args, **kwargs)
+
+
+def _exchange() -> None:
+    for name, function in _FUNCTIONS.items():
+        outside = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
+        outside.__kwdefaults__ = function.__kwdefaults__
+        _outside[name] = function.__wrapped__ = outside  # so its signature stays
+        function.__code__ = _CALLERS[name]  # which takes no notice of defaults
+
+
+def _exchange_back() -> None:
+    for name, function in _FUNCTIONS.items():
+        function.__code__ = _outside[name].__code__
+        del function.__wrapped__
+
+
+def _caller(name: str) -> CodeType:
     names: dict[str, Any] = {}
     exec(
         f"def {name}(*args, **kwargs):\n"
-        f"    from {module} import {function}\n"
-        f"    return {function}({name!r}, args, kwargs)",
+        "    from pyconv.exchange import call\n"
+        f"    return call({name!r}, args, kwargs)",
         names,
     )
     code: CodeType = names[name].__code__
     return code
+
+
+_CALLERS = {name: _caller(name) for name in _FUNCTIONS}

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"nn", "functional", "tensor", "autograd"},
     "check": {"config", "nn", "autograd", "rehearsal", "summary", "tensor"},
     "design": {"models", "random"},
-    "exchange": set(),
+    "exchange": {"functional", "methods", "tensor"},
     "rehearsal": {"_core", "nn", "random", "tensor"},
     "summary": {"_core", "nn", "autograd", "rehearsal", "tensor"},
     "terminal": set(),

@@ -18,7 +18,7 @@ from ..arguments import MOST_ELEMENTS, dtype_of, integer, size_of
 from ..serialization import load, save
 from ..tensor import Tensor
 from .plan import Kind, Plan
-from .steps import FUNCTIONS, Constant, Step, Value, signature_of
+from .steps import FUNCTIONS, Constant, Step, Value, leaves, signature_of
 
 CALLS = "plan"  # the name of the tensor
 VERSION = 1
@@ -90,9 +90,15 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
 
 def _read(text: Tensor, tensors: dict[str, Tensor]) -> Plan:
     calls = json.loads(text._array.tobytes())
-    if not isinstance(calls, dict) or calls.get("version") != VERSION:
+    if not isinstance(calls, dict) or calls.keys() != {"version", "inputs", "steps", "result"}:
+        raise ValueError("expected its version, inputs, steps and result")
+    if type(calls["version"]) is not int or calls["version"] != VERSION:
         raise ValueError(f"expected version {VERSION} of the format")
     constants = {int(name): tensor for name, tensor in tensors.items()}
+    if [str(number) for number in constants] != list(tensors):
+        raise ValueError(f"its tensors are {list(tensors)}, expected numbers")
+    for tensor in constants.values():
+        tensor._array.flags.writeable = False
     inputs: list[Kind] = []
     for shape, dtype in calls["inputs"]:
         shape = size_of(tuple(shape), "the shape of an input")
@@ -101,7 +107,10 @@ def _read(text: Tensor, tensors: dict[str, Tensor]) -> Plan:
         inputs.append((shape, dtype_of("the dtype of an input", dtype).name))
     reader = _Reader(set(range(len(inputs))), constants)
     steps = [reader.step(**entry) for entry in calls["steps"]]
-    return Plan(inputs, steps, constants, reader.decoded(calls["result"]))
+    result = reader.decoded(calls["result"])
+    if any(type(leaf) is Constant for leaf in leaves(result)):
+        raise ValueError("its result is a constant")
+    return Plan(inputs, steps, constants, result)
 
 
 def _encoded(part: Any) -> Any:
@@ -117,7 +126,7 @@ def _encoded(part: Any) -> Any:
     if isinstance(part, dict):
         return {"dict": {name: _encoded(inner) for name, inner in part.items()}}
     if isinstance(part, slice):
-        return {"slice": [part.start, part.stop, part.step]}
+        return {"slice": [_encoded(x) for x in (part.start, part.stop, part.step)]}
     return {"ellipsis": 0} if part is ... else part
 
 
@@ -128,18 +137,19 @@ class _Reader:
         self.values, self.constants = values, constants
 
     def step(self, op: Any, args: Any, kwargs: Any, results: Any, merged: Any) -> Step:
-        if op not in FUNCTIONS:
-            raise ValueError(f"there is no function {op!r}")
+        for name in (op, *merged):
+            if not isinstance(name, str) or name not in FUNCTIONS:
+                raise ValueError(f"there is no function {name!r}")
         args, kwargs = self.decoded(args), self.decoded(kwargs)
         signature_of(op).bind(*args, **kwargs)
-        made = [size_of(tuple(entry), "a result") for entry in results]
-        numbers = [integer("the number of a result", entry[0]) for entry in made]
+        numbers, shapes = [], []
+        for number, *shape in results:
+            numbers.append(integer("the number of a result", number, 0))
+            shapes.append(size_of(tuple(shape), "the shape of a result"))
         if not numbers or self.values.intersection(numbers) or len({*numbers}) < len(numbers):
             raise ValueError(f"{op} makes {numbers}, of which one is there already")
         self.values.update(numbers)
-        return Step(
-            op, args, kwargs, numbers, [entry[1:] for entry in made], list(map(str, merged))
-        )
+        return Step(op, args, kwargs, numbers, shapes, list(merged))
 
     def decoded(self, part: Any) -> Any:
         """Return what `_encoded` was given."""
@@ -153,12 +163,12 @@ class _Reader:
             if type(inner) is not int or inner not in known:
                 raise ValueError(f"there is no {kind} {inner!r}")
             return Value(inner) if kind == "value" else Constant(inner)
-        if kind == "tuple":
+        if kind == "tuple" and isinstance(inner, list):
             return tuple(map(self.decoded, inner))
-        if kind == "dict":
+        if kind == "dict" and isinstance(inner, dict):
             return {name: self.decoded(value) for name, value in inner.items()}
-        if kind == "slice":
-            return slice(*inner)
+        if kind == "slice" and isinstance(inner, list) and len(inner) == 3:
+            return slice(*map(self.decoded, inner))
         if kind == "ellipsis":
             return ...
         raise ValueError(f"there is no {kind!r}")

@@ -43,7 +43,8 @@ def fold_norms(steps: list[Step], constants: list[Tensor], result: Any) -> None:
         statistics = [options[name] for name in ("running_mean", "running_var", "weight", "bias")]
         parts = [own["weight"], own["bias"], *statistics]
         learnt = all(part is None or type(part) is Constant for part in parts)
-        if options["training"] or not learnt or statistics[0] is None:
+        numbers = [options["eps"], own.get("groups", 1)]
+        if options["training"] or not learnt or statistics[0] is None or any(leaves(numbers)):
             continue
         weight, *others = (None if part is None else constants[part.number] for part in parts)
         if weight is None or len(before.shapes[0]) != weight.ndim:

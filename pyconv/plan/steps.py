@@ -9,9 +9,11 @@ from functools import cache
 from typing import Any
 
 from .. import functional
-from ..functional.rnn import Config, recurrent
+from ..arguments import flag, one_of
+from ..creation import as_tensor
+from ..functional.rnn import CELLS, Config, recurrent
 from ..functional.shape import Clone
-from ..tensor import Array, Tensor
+from ..tensor import Tensor
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,29 @@ class Step:
         self.merged = [*self.merged, merged]
 
 
-def clone(input: Tensor) -> Tensor:
+def clone(input: Any) -> Tensor:
     """Return a copy."""
-    return Clone.apply(input)
+    return Clone.apply(as_tensor(input, "clone: input"))
 
 
 def run_layer(
-    input: Tensor, states: Any, weights: Any, mode: str, lengths: Array | None, reverse: bool
+    input: Any, states: Any, weights: Any, mode: str, lengths: Any, reverse: bool
 ) -> tuple[Tensor, ...]:
     """Run one recurrent layer in one direction; see `pyconv.functional.rnn.recurrent`."""
-    return recurrent(input, states, weights, Config(mode, lengths, reverse))
+    one_of("recurrent: mode", mode, list(CELLS))
+    for name, value, count in (
+        ("states", states or [None] * (1 + (mode == "LSTM")), 1 + (mode == "LSTM")),
+        ("weights", weights, 4),
+    ):
+        if not isinstance(value, (tuple, list)) or len(value) != count:
+            raise TypeError(f"recurrent: {name} is {value!r}, expected a list of {count}")
+    tensors = [as_tensor(part, "recurrent: an argument") for part in (input, *weights[:2])]
+    biases = [part if part is None else as_tensor(part, "recurrent: bias") for part in weights[2:]]
+    begin = states and [as_tensor(state, "recurrent: a state") for state in states]
+    if lengths is not None:
+        lengths = as_tensor(lengths, "recurrent: lengths")._array
+    config = Config(mode, lengths, flag("recurrent: reverse", reverse))
+    return recurrent(tensors[0], begin, tensors[1:] + biases, config)
 
 
 # All that a plan can call, also one from a file.
@@ -99,6 +114,8 @@ def leaves(part: Any) -> Iterator[Value | Constant]:
             yield from leaves(inner)
     elif isinstance(part, dict):
         yield from leaves(list(part.values()))
+    elif isinstance(part, slice):
+        yield from leaves([part.start, part.stop, part.step])
 
 
 def filled(part: Any, tensors: dict[int, Tensor], kind: Any = Value) -> Any:
@@ -106,7 +123,10 @@ def filled(part: Any, tensors: dict[int, Tensor], kind: Any = Value) -> Any:
     if isinstance(part, kind):
         return tensors[part.number]
     if isinstance(part, (tuple, list)):
-        return type(part)([filled(inner, tensors, kind) for inner in part])
+        inner = [filled(inner, tensors, kind) for inner in part]
+        return type(part)(*inner) if hasattr(part, "_fields") else type(part)(inner)
+    if isinstance(part, slice):
+        return slice(*filled([part.start, part.stop, part.step], tensors, kind))
     if isinstance(part, dict):
         return {name: filled(inner, tensors, kind) for name, inner in part.items()}
     return part

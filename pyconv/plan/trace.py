@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from functools import cache
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..arguments import dtype_of
-from ..exchange import Exchange
-from ..functional import rnn
-from ..methods import Operations
-from ..rehearsal import tensors_in
+from ..exchange import LEAVING, exchanged
+from ..rehearsal import parts_of, tensors_in
 from ..tensor import Array, Tensor
-from .steps import FUNCTIONS, Constant, Step, Value, signature_of
+from .steps import Constant, Step, Value, signature_of
 
 # What a plan may hold of a call, besides Tensors.
 PLAIN = (bool, int, float, str, type(None), type(...))
@@ -37,23 +35,31 @@ class Trace:
         self._of_tensor: dict[int, Value | Constant] = {}
         self._of_array: dict[int, Value | Constant] = {}  # the same memory by another Tensor
         self._kept: list[Any] = []  # so that their ids stay theirs
+        self._equal: dict[Any, list[Constant]] = {}  # by shape, dtype and checksum
         self._count = 0
+        self._thread = threading.get_ident()
         self._inside = False
         for tensor in inputs:
             self._make(tensor)
 
     def run(self, function: Any, *args: Any) -> Any:
-        """Call a function, and write down what it calls in this thread."""
-        _now.trace = self
-        try:
-            with _functions():
-                return function(*args)
-        finally:
-            del _now.trace
+        """Call a function, write down what it calls in this thread, and return its result so."""
+        take = self._call
+        with exchanged(take):
+            result = function(*args)
+        written = self._result(result)
+        self._kept.clear()
+        return written
 
-    def call(self, op: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call one of `_functions`."""
-        if self._inside:  # it is part of another
+    def _call(self, op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._inside or threading.get_ident() != self._thread:  # it is part of another
+            return function(*args, **kwargs)
+        if op in LEAVING:
+            if type(self._find(args[0])) is Value:
+                raise NotImplementedError(
+                    f"compile: the model calls {op} of a tensor that depends on the input: what "
+                    "depends on its elements is no list of calls"
+                )
             return function(*args, **kwargs)
         if op == "stream_step":
             return None  # it is left to `recurrent`
@@ -71,17 +77,18 @@ class Trace:
             self._write(op, args, kwargs, list(tensors_in(result)))
         return result
 
-    def take(self, part: Any) -> Any:
+    def _take(self, part: Any) -> Any:
         """Return an argument, or the model's result, as the plan keeps it."""
         kind = type(part)
         if isinstance(part, (Tensor, np.ndarray)):
             return self._find(part) or self._keep(part)
         if isinstance(part, (tuple, list)):
-            return (list if kind is list else tuple)(map(self.take, part))
+            inner = [self._take(x) for x in part]
+            return kind(*inner) if hasattr(part, "_fields") else kind(inner)
         if kind is slice:
-            return slice(*map(self.take, (part.start, part.stop, part.step)))
+            return slice(*map(self._take, (part.start, part.stop, part.step)))
         if isinstance(part, dict) and all(type(name) is str for name in part):
-            return {name: self.take(inner) for name, inner in part.items()}
+            return {name: self._take(inner) for name, inner in part.items()}
         if isinstance(part, np.generic):
             return part.item()
         if isinstance(part, (np.dtype, type)):
@@ -90,12 +97,14 @@ class Trace:
             return part
         raise NotImplementedError(f"compile: a plan cannot hold {part!r}")
 
-    def result(self, part: Any) -> Any:
+    def _result(self, part: Any) -> Any:
         """Return what the model returned as the plan keeps it; constants are copied each time."""
+        if any(isinstance(inner, np.ndarray) for inner in parts_of(part)):
+            raise NotImplementedError("compile: the model returns an array of NumPy, not a Tensor")
         for tensor in tensors_in(part):
             if type(self._find(tensor)) is not Value:
                 self._write("clone", (tensor,), {}, [tensor])
-        return self.take(part)
+        return self._take(part)
 
     # ---- which tensor is which ---------------------------------------------------------------
 
@@ -119,8 +128,18 @@ class Trace:
         return self._count - 1
 
     def _keep(self, tensor: Tensor | Array) -> Constant:
-        constant = Constant(len(self.constants))
-        self.constants.append(Tensor(np.array(getattr(tensor, "_array", tensor))))
+        """Copy what is no constant yet, as it will come from a file."""
+        array = np.array(getattr(tensor, "_array", tensor), order="C")
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        array.flags.writeable = False
+        known = self._equal.setdefault((array.shape, array.dtype, zlib.crc32(array.tobytes())), [])
+        for constant in known:
+            if self.constants[constant.number]._array.tobytes() == array.tobytes():
+                break
+        else:
+            constant = Constant(len(self.constants))
+            known.append(constant)
+            self.constants.append(Tensor(array))
         self._name(tensor, constant)
         return constant
 
@@ -130,7 +149,7 @@ class Trace:
         if all(type(self._find(result)) is Value for result in results):
             return  # it returned what it was given, such as dropout in evaluation
         bound = signature_of(op).bind(*args, **kwargs)
-        given = self.take(bound.args), self.take(bound.kwargs)
+        given = self._take(bound.args), self._take(bound.kwargs)
         made = [self._make(result) for result in results]
         self.steps.append(Step(op, *given, made, [result.shape for result in results]))
 
@@ -149,21 +168,3 @@ class Trace:
     def _forget(self, tensor: Tensor) -> None:
         self._of_tensor.pop(id(tensor), None)
         self._of_array.pop(id(tensor._array), None)
-
-
-_now = threading.local()
-
-
-@cache
-def _functions() -> Exchange:
-    """Return all that is written down."""
-    inner = {"recurrent": rnn.recurrent, "stream_step": rnn.stream_step}
-    methods = {"clone": Operations.clone, "_replace": Tensor._replace}
-    return Exchange(FUNCTIONS | inner | methods, "pyconv.plan.trace:call")
-
-
-def call(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a function in a thread that may be traced."""
-    function = _functions().outside(op)
-    trace: Trace | None = getattr(_now, "trace", None)
-    return trace.call(op, function, args, kwargs) if trace else function(*args, **kwargs)

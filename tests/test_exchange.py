@@ -1,0 +1,90 @@
+"""Functions that are called in another way for a while: by several at once, in several threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from test_plan import Calls, same
+
+import pyconv
+import pyconv.functional as F
+from pyconv import nn
+
+
+def test_functions_are_themselves_afterwards() -> None:
+    before = F.relu.__code__, F.relu.__defaults__, dict(F.relu.__dict__)
+    with pytest.raises(ValueError, match="linear"):
+        pyconv.compile(nn.Linear(3, 2), (4, 5))
+    pyconv.compile(nn.ReLU(), (4, 5))
+    assert before == (F.relu.__code__, F.relu.__defaults__, dict(F.relu.__dict__))
+
+
+def test_under_the_reference_and_in_threads() -> None:
+    pyconv.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    x = pyconv.randn(2, 3, 6, 6)
+    with pyconv.backend("reference"):
+        plan = pyconv.compile(model, x)
+        same(plan, model, x, rtol=0)
+    same(plan, model, x, rtol=0)
+    expected = plan(x).numpy()
+    failures = []
+
+    def work() -> None:
+        for _ in range(20):
+            own = pyconv.compile(model, x)
+            if (own(x).numpy() != expected).any() or (plan(x).numpy() != expected).any():
+                failures.append("differs")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_the_reference_may_end_while_a_model_is_compiled() -> None:
+    begun, may_end, ended = (threading.Event() for _ in range(3))
+
+    def reference() -> None:
+        with pyconv.backend("reference"):
+            begun.set()
+            may_end.wait()
+        ended.set()
+
+    def slow(x: Any) -> Any:
+        may_end.set()
+        ended.wait()
+        return F.relu(x) * 2
+
+    thread = threading.Thread(target=reference)
+    thread.start()
+    begun.wait()
+    plan = pyconv.compile(Calls(slow), (2, 3))
+    thread.join()
+    assert "# 2 calls" in str(plan)
+    assert F.abs(pyconv.tensor([-1.0])).item() == 1
+    assert not hasattr(F.abs, "__wrapped__")
+
+
+def test_the_first_use_may_be_in_several_threads() -> None:
+    barrier = threading.Barrier(4)
+    failures: list[str] = []
+
+    def work() -> None:
+        barrier.wait()
+        for _ in range(50):
+            with pyconv.backend("reference"):
+                if F.relu(pyconv.tensor([-1.0])).item() != 0:
+                    failures.append("differs")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert not hasattr(F.relu, "__wrapped__")
