@@ -21,6 +21,7 @@ from .tensor import Array, Tensor
 _KINDS = "fiub"  # of NumPy's dtypes
 REST = "pyconv.rest"  # the name of that tensor
 _RESERVED = {"__metadata__", REST}
+ARRAYS = (Tensor, np.ndarray)
 _NEEDS = "save and load need safetensors: pip install 'pyconv[weights]'"
 
 
@@ -30,10 +31,10 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     obj : mapping of str to Tensor or array_like
-        For example ``model.state_dict()``. Or a checkpoint, of which some value is a mapping, such
-        as ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}``: then
-        mappings by texts or integers, lists and tuples may hold Tensors, arrays, numbers, texts,
-        bools and None.
+        For example ``model.state_dict()``. Or a checkpoint, such as ``{"model":
+        model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}``, of which some value
+        is a mapping or none is an array: then mappings by texts or integers, lists and tuples may
+        hold Tensors, arrays, numbers, texts, bools and None.
     path : str or path-like
         The file, or a link to it; it is replaced only when the new one is complete.
 
@@ -68,7 +69,9 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         from safetensors.numpy import save_file
     except ImportError as error:
         raise ImportError(_NEEDS) from error
-    arrays = {name: as_tensor(value, f"obj[{name!r}]")._array for name, value in _flat(obj).items()}
+    arrays = {
+        name: as_tensor(value, f"save: obj[{name!r}]")._array for name, value in _flat(obj).items()
+    }
     for name, array in arrays.items():
         if array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
             raise TypeError(f"save: {name} has dtype {array.dtype}, expected numbers or bool")
@@ -152,7 +155,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _flat(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what is to be written: `obj` itself, or the tensors in it and the rest."""
-    if not any(isinstance(value, Mapping) for value in obj.values()):
+    nested = any(isinstance(value, Mapping) for value in obj.values())
+    if not nested and (any(isinstance(value, ARRAYS) for value in obj.values()) or not obj):
         for name in _RESERVED.intersection(obj):
             raise ValueError(f"save: obj has the name {name!r}, which the format keeps for itself")
         return obj
@@ -161,11 +165,13 @@ def _flat(obj: Mapping[str, Any]) -> Mapping[str, Any]:
         rest = json.dumps(_without_tensors(obj, "", tensors))  # keeps every bit of a float
     except RecursionError:
         raise ValueError("save: obj holds itself, or is nested too deeply") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise ValueError(f"save: obj holds what cannot be written: {error}") from None
     return {**tensors, REST: np.frombuffer(rest.encode(), np.uint8)}
 
 
 def _without_tensors(part: Any, place: str, tensors: dict[str, Any]) -> Any:
-    if isinstance(part, (Tensor, np.ndarray)):
+    if isinstance(part, ARRAYS):
         while place in tensors or place in _RESERVED:  # of names with dots
             place += "_"
         tensors[place] = part
@@ -181,7 +187,7 @@ def _without_tensors(part: Any, place: str, tensors: dict[str, Any]) -> Any:
         return dict(items) if by_text else {REST: items}
     if isinstance(part, (list, tuple)):
         return [_without_tensors(v, f"{place}.{i}", tensors) for i, v in enumerate(part)]
-    if isinstance(part, np.generic):
+    if isinstance(part, np.generic) and part.dtype.kind in _KINDS:
         part = part.item()
     if not isinstance(part, (bool, int, float, str, type(None))):
         raise TypeError(
@@ -200,7 +206,12 @@ def _whole(rest: Any, tensors: Mapping[str, Tensor]) -> Any:
     if set(rest) != {REST}:
         return {key: _whole(part, tensors) for key, part in rest.items()}
     kept = rest[REST]
-    return tensors[kept] if isinstance(kept, str) else {k: _whole(v, tensors) for k, v in kept}
+    if isinstance(kept, str):
+        return tensors[kept]
+    whole = {key: _whole(value, tensors) for key, value in kept}
+    if any(type(key) not in (str, int) for key, _ in kept) or len(whole) < len(kept):
+        raise ValueError(f"what {REST!r} describes has a key twice, or one that is no text")
+    return whole
 
 
 def _check_names(path: str) -> None:

@@ -79,7 +79,8 @@ def test_model(path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        [1.0], 3, None, {1: np.ones(2)}, {"a": {"b": object()}}, {"a": None}, {"a": "text"},
+        [1.0], 3, None, {1: np.ones(2)}, {"a": {"b": object()}},
+        {"a": None, "b": np.ones(1)}, {"a": "text", "b": np.ones(1)}, {"a": object()},
         {"a": np.ones(2, complex)}, {"a": np.array([None])}, {"a": np.ones(2, np.longdouble)},
     ],
 )  # fmt: skip
@@ -212,6 +213,14 @@ def test_a_checkpoint(path):
         np.testing.assert_array_equal(p.detach().numpy(), truth)
 
 
+def test_the_state_of_a_schedule(path):
+    optimizer = pyconv.optim.SGD([pyconv.nn.Parameter(pyconv.ones(2))], lr=0.1)
+    schedule = pyconv.optim.lr_scheduler.StepLR(optimizer, 2)
+    pyconv.save(schedule.state_dict(), path)
+    schedule.load_state_dict(pyconv.load(path))
+    assert pyconv.load(path) == schedule.state_dict()
+
+
 def test_nested_names_that_look_alike(path):
     one, two, three = (np.full(1, float(n)) for n in (1, 2, 3))
     numbers = [1, 2.5, float("inf"), True, None, np.float32(0.5), ("x",)]
@@ -235,12 +244,26 @@ def test_checkpoints_that_cannot_be_saved(path):
     with pytest.raises(TypeError, match=r"save: obj has the keys \[2.5\], expected texts or integ"):
         pyconv.save({"a": {2.5: 1}}, path)
     with pytest.raises(TypeError, match=r"obj\['a'\] is a NoneType"):
-        pyconv.save({"a": None}, path)
+        pyconv.save({"a": None, "b": np.ones(1)}, path)
+    with pytest.raises(ValueError, match="holds what cannot be written"):
+        pyconv.save({"a": {"b": 10**5000}}, path)
+    with pytest.raises(TypeError, match=r"save: a.b is a datetime64"):
+        pyconv.save({"a": {"b": np.datetime64("2020-01-01", "ns")}}, path)
     assert not path.exists()
 
 
 @pytest.mark.parametrize(
-    "rest", [b"[" * 10**5, b"[1]", b"x", b'{"pyconv.rest": "b"}', b'{"pyconv.rest": [[[], 1]]}']
+    "rest",
+    [
+        b"[" * 10**5,
+        b"[1]",
+        b"x",
+        b'{"pyconv.rest": "b"}',
+        b'{"pyconv.rest": [[[], 1]]}',
+        b'{"pyconv.rest": [["a", 1], ["a", 2]]}',
+        b'{"pyconv.rest": [[null, 1]]}',
+        b'{"pyconv.rest": 3}',
+    ],
 )
 def test_damaged_checkpoints(path, rest):
     from safetensors.numpy import save_file
