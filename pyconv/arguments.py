@@ -87,8 +87,8 @@ def broadcast(op: str, function: Callable[..., Any], **arrays: Any) -> Any:
     try:
         if most <= MOST_ELEMENTS or np.broadcast(*arrays.values()).size <= MOST_ELEMENTS:
             return function(*arrays.values())
-    except ValueError:
-        if most <= MOST_ELEMENTS:
+    except ValueError as error:
+        if "too large" not in str(error):
             raise unfit(op, "which do not broadcast together", **arrays) from None
     raise unfit(op, "expected shapes that broadcast to at most 2**40 elements", **arrays)
 

@@ -369,9 +369,7 @@ def zeros_like(
     >>> pyconv.zeros_like(pyconv.arange(2))
     tensor([0, 0])
     """
-    array = as_tensor(input, "input")._array
-    dtype = new_dtype("zeros_like", dtype, device, array.dtype)
-    return _make(np.zeros_like(array, dtype), requires_grad)
+    return _like("zeros_like", input, dtype, device, requires_grad)
 
 
 def ones_like(
@@ -385,9 +383,13 @@ def ones_like(
     >>> pyconv.ones_like(pyconv.arange(2))
     tensor([1, 1])
     """
+    return _like("ones_like", input, dtype, device, requires_grad)
+
+
+def _like(name: str, input: Any, dtype: DType, device: Any, requires_grad: bool) -> Tensor:
     array = as_tensor(input, "input")._array
-    dtype = new_dtype("ones_like", dtype, device, array.dtype)
-    return _make(np.ones_like(array, dtype), requires_grad)
+    dtype = new_dtype(name, dtype, device, array.dtype)
+    return _make(getattr(np, name)(array, dtype), requires_grad)
 
 
 def _make(array: Array, requires_grad: bool) -> Tensor:

@@ -132,15 +132,18 @@ class Operations:
         if not isinstance(src, pyconv.Tensor):
             src = pyconv.Tensor(value_of(src, self.dtype, "copy_: src"))
         try:
-            wide = pyconv.functional.expand(src, self.shape).to(self.dtype)
+            wide = pyconv.functional.expand(src, self.shape)
         except ValueError:
             raise ValueError(
                 f"copy_: src has shape {src.shape}, expected one that broadcasts to {self.shape}"
             ) from None
+        result: Tensor = self
+        if pyconv.creation.makes_only_shapes() and not self._array.flags.writeable:
+            return result
+        wide = wide.to(self.dtype)
         if self._requires_grad and pyconv.is_grad_enabled():  # its old elements get gradients of 0
             wide = pyconv.functional.where(True, wide, self)
-        result: Tensor = self._replace(wide)
-        return result
+        return result._replace(wide)
 
     def fill_(self: Any, value: Any) -> Tensor:
         """Set all elements to one number; return the tensor."""
@@ -148,11 +151,13 @@ class Operations:
             value = pyconv.Tensor(value_of(value, self.dtype, "fill_: value"))
         if value.ndim:
             raise ValueError(f"fill_: value has shape {value.shape}, expected a number")
-        return Operations.copy_(self, value)
+        result: Tensor = self.copy_(value)
+        return result
 
     def zero_(self: Any) -> Tensor:
         """Set all elements to 0; return the tensor."""
-        return Operations.copy_(self, pyconv.Tensor(np.zeros((), self.dtype)))
+        result: Tensor = self.copy_(pyconv.Tensor(np.zeros((), self.dtype)))
+        return result
 
     def squeeze(self, dim: int | Sequence[int] | None = None) -> Tensor:
         """Drop those dimensions of `dim` whose size is 1, or all dimensions of size 1."""
@@ -248,3 +253,4 @@ class Operations:
 for _name, _method in vars(Operations).items():
     if isinstance(_method, FunctionType) and _method.__name__ == _name:
         _method.__qualname__, _method.__module__ = f"Tensor.{_name}", "pyconv.tensor"
+del _name, _method

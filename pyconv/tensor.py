@@ -151,8 +151,8 @@ class Tensor(TensorBase, Operations):
     def data(self, value: Any) -> None:
         value = pyconv.as_tensor(value, "data")
         self._check_alike("data", value)
-        before, version = version_of(self), version_of(value)
-        version[0] = max(before[0], version[0]) + 1  # those who saved the tensor must see a change
+        version, before = version_of(value), self._version or [-1]
+        version[0] = max(version[0], before[0] + 1)  # those who saved the tensor must see a change
         self._array, self._version, self._recorded = value._array, version, version[1]
 
     def _check_alike(self, name: str, value: Tensor) -> None:
@@ -287,7 +287,7 @@ class Tensor(TensorBase, Operations):
         return view_of(self, self._array)
 
     def detach_(self) -> Tensor:
-        """Cut this tensor off from the graph; return it."""
+        """Cut off from the graph; ``backward(create_graph=True)`` to where it was is an error."""
         self._node, self._requires_grad = None, False
         return self
 

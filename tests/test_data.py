@@ -194,10 +194,15 @@ def test_workers_begin_with_their_number():
         def __getitem__(self, index):
             return numbers[0]
 
+    def begin(number):
+        numbers.append(number)
+        all_begun.wait(60)
+
     numbers = []
-    for workers, known in ((1, {0}), (2, {0, 1})):
-        loader = DataLoader(Begun(), 4, num_workers=workers, worker_init_fn=numbers.append)
-        assert {n for batch in loader for n in batch.tolist()} <= known
+    for workers in (1, 2):
+        all_begun = multiprocessing.get_context("fork").Barrier(workers)
+        loader = DataLoader(Begun(), 1, num_workers=workers, worker_init_fn=begin)
+        assert {n for batch in loader for n in batch.tolist()} == set(range(workers))
     with pytest.raises(LookupError, match="sample 5"):
         list(DataLoader(range(5), num_workers=1, worker_init_fn=lambda number: raise_error()))
     assert not numbers
@@ -310,6 +315,8 @@ def test_samples_that_are_none(workers):
         list(DataLoader(Answer(lambda: None), 2, num_workers=workers))
     with pytest.raises(RuntimeError, match="DataLoader: Answer raised StopIteration"):
         list(DataLoader(Answer(lambda: next(iter(()))), 2, num_workers=workers))
+    with pytest.raises(RuntimeError, match="DataLoader: range or collate_fn raised StopIteration"):
+        list(DataLoader(range(3), num_workers=workers, collate_fn=lambda batch: next(iter(()))))
 
 
 KILLED = """

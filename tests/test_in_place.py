@@ -220,12 +220,47 @@ def test_steps_by_hand():
     (x * x).sum().backward()
     x.data -= 0.25 * x.grad
     x.data[:] -= 0.25 * x.grad
-    assert x.grad.zero_().tolist() == x.data.fill_(0).tolist() == x.tolist() == [0, 0]
+    assert x.grad.zero_().tolist() == [0, 0]
+    assert x.data.fill_(5).tolist() == x.tolist() == [5, 5]
     state = x * 2
     assert state.detach_() is state
     assert state.is_leaf
     assert not state.requires_grad
     assert x.is_leaf
+
+
+def test_second_derivatives_need_what_was_cut_off():
+    x = pyconv.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    z = (y * y * y).sum()
+    y.detach_()
+    with pytest.raises(RuntimeError, match=r"Mul saved .* cut off by detach_\(\)"):
+        pyconv.autograd.grad(z, x, create_graph=True)
+    assert pyconv.autograd.grad(z, x)[0].tolist() == [24, 96]
+    w = pyconv.tensor([1.0, 2.0], requires_grad=True)
+    y = x * w
+    z = (y * w).sum()
+    y.detach_()
+    with pytest.raises(RuntimeError, match="Mul saved"):
+        pyconv.autograd.grad(z, w, create_graph=True)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_steps_through_time_are_cut_in_place(create_graph):
+    x, state, before = pyconv.tensor(3.0, requires_grad=True), pyconv.tensor(1.0), 1.0
+    for _ in range(3):
+        state = state * x
+        (gradient,) = pyconv.autograd.grad(state * state, x, create_graph=create_graph)
+        assert gradient.item() == 2 * before**2 * 3
+        before = state.detach_().item()
+
+
+def test_data_of_others_is_not_spoiled():
+    x, a, b = drawn(2), drawn(2, seed=1).detach(), pyconv.zeros(2, dtype="float64")
+    y = (a * x).sum()
+    b.data = a
+    y.backward()
+    assert x.grad.tolist() == a.tolist()
 
 
 def test_data_is_held():
@@ -274,6 +309,15 @@ def test_read_only_memory():
     same = copy.expand(1, 3)  # repeats nothing
     same[0, 0] = 5
     assert copy.tolist() == [5, 2, 2]
+
+
+def test_nothing_is_written_where_there_are_only_shapes():
+    with pyconv.shapes_only():
+        weight = pyconv.nn.Linear(2, 3).weight
+        assert weight.data.zero_().fill_(1).copy_(pyconv.tensor(2)).shape == (3, 2)
+        with pytest.raises(ValueError, match="copy_: src has shape"):
+            weight.data.copy_([1, 2, 3])
+        assert pyconv.tensor([1.0]).fill_(2).item() == 2
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,15 @@ def test_the_parts_of_a_layer_in_a_row_are_the_layer(layer: nn.Module) -> None:
 @pytest.mark.parametrize("name", [*NORMED, "googlenet", "densenet_cifar"])
 def test_norms_may_be_others(name: str) -> None:
     make, shape, expected = SMALL[name]
-    model = make().eval()
+    model, image = make().eval(), pyconv.randn(*shape)
     for module in list(model.modules()):
         for key, child in list(module.named_children()):
             if isinstance(child, nn.BatchNorm2d):
                 module.add_module(key, nn.GroupNorm(1, child.num_features))
-    assert model(pyconv.randn(*shape)).shape == expected
+    result = model(image)
+    assert result.shape == expected
+    if name in NORMED:
+        assert_same(result, in_a_row(model, image))
 
 
 def test_norms_and_activations_that_change() -> None:
@@ -85,6 +88,14 @@ def test_hooks_see_norm_and_relu_apart() -> None:
             handle.remove()
     assert seen[0] < 0
     assert seen[1] == 0
+
+
+def test_a_forward_of_its_own_is_called() -> None:
+    norm, relu, x = nn.BatchNorm2d(2).eval(), nn.ReLU(), pyconv.ones(1, 2, 3, 3)
+    norm.forward = lambda input: input + 1  # type: ignore[method-assign]
+    assert models.parts.norm_relu(norm, x).max().item() == 2
+    relu.forward = lambda input: input + 2  # type: ignore[method-assign]
+    assert models.parts.norm_relu(nn.BatchNorm2d(2).eval(), x, relu).max().item() > 2.9
 
 
 def test_what_residual_networks_tell_of_themselves() -> None:

@@ -156,9 +156,10 @@ def test_forward_hooks_with_arguments_by_name():
     net.register_forward_hook(lambda m, args, y: y * 2, prepend=True)
     assert net(x).item() == (1 * 10 + 1) * 2 + 1
     assert copy.deepcopy(net)(x).item() == 23
-    net.register_forward_pre_hook(lambda m, args, kwargs: args, with_kwargs=True)
-    with pytest.raises(TypeError, match=r"a hook of Scale returned .*, expected \(args, kwargs\)"):
-        net(x)
+    for wrong in ((x,), ((x,), None), (x, {})):
+        hook = net.register_forward_pre_hook(lambda *_, wrong=wrong: wrong, with_kwargs=True)
+        with hook, pytest.raises(TypeError, match=r"Scale returned .*, expected \(args, kwargs\)"):
+            net(x)
 
 
 def test_module_without_forward():

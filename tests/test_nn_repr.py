@@ -52,6 +52,7 @@ FORMS: list[tuple[Callable[[Any], Any], str]] = [
         lambda lib: with_lines(lib, "a\nb", c=with_lines(lib, "d\ne"), f=lib.nn.ReLU()),
         "Net(\n  a\n  b\n  (c): Net(\n    d\n    e\n  )\n  (f): ReLU()\n)",
     ),
+    (lambda lib: lib.nn.ELU(0.5, True), "ELU(alpha=0.5, inplace=True)"),
     (loaded, "<All keys matched successfully>"),
 ]
 
@@ -66,6 +67,18 @@ def test_printed_form(make: Callable[[Any], Any], text: str) -> None:
 def test_printed_form_is_that_of_pytorch(make: Callable[[Any], Any], text: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     assert repr(make(torch)) == text
+
+
+def test_activations_take_their_own_arguments() -> None:
+    class Own(pyconv.nn.Tanh):
+        def __init__(self) -> None:
+            pyconv.nn.Module.__init__(self)
+
+    assert Own()(pyconv.zeros(1)).item() == 0
+    assert repr(Own()) == "Own()"
+    for layer in (pyconv.nn.Sigmoid, pyconv.nn.Tanh):
+        with pytest.raises(TypeError, match="argument"):
+            layer(inplace=True)
 
 
 def test_keys_that_do_not_match_are_printed() -> None:

@@ -83,6 +83,14 @@ def test_shapes_that_do_not_broadcast(name, dtype):
         pyconv.where(a > 0, b, 0)
 
 
+def test_large_shapes_that_do_not_broadcast():
+    a = pyconv.ones(1).expand(2**21)
+    with pytest.raises(ValueError, match="which do not broadcast"):
+        operator.lt(a, a[: 2**20])
+    with pytest.raises(ValueError, match=r"at most 2\*\*40 elements"):
+        operator.lt(pyconv.ones(1).expand(2**40), pyconv.ones(1).expand(2**40, 1))
+
+
 def test_bools_are_no_numbers():
     x = pyconv.tensor([True])
     for name, call in {"sub": lambda: x - x, "pow": lambda: x**x, "neg": lambda: -x}.items():

@@ -197,6 +197,7 @@ def test_steps_are_not_recorded():
         (lambda: SGD([]), ValueError, "params is empty"),
         (lambda: SGD(param(1.0)), TypeError, "iterable"),
         (lambda: SGD([1.0]), TypeError, "float"),
+        (lambda: SGD([(param(1.0), param(2.0))]), TypeError, "params holds a tuple"),
         (lambda: SGD([param(1.0) * 2]), ValueError, "leaves"),
         (lambda: SGD([param(1.0)] * 2 + [param(2.0)]), ValueError, "twice"),
         (lambda: SGD([(p := param(1.0)), p]), ValueError, "twice"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -210,6 +211,26 @@ def test_matmul_of_many_matrices_without_elements():
     sums = pyconv.matmul(pyconv.ones(2**10, 1, 2, 0), pyconv.ones(2**10, 0, 1))
     assert sums.shape == (2**10, 2**10, 2, 1)
     assert not sums.numpy().any()
+    with pytest.raises(ValueError, match=r"matmul: input has shape \(1024, 1024, 0\) and other"):
+        pyconv.matmul(pyconv.ones(2**10, 2**10, 0), pyconv.ones(0, 2**25))
+
+
+@pytest.mark.parametrize("other", [(256,), (256, 2)])
+def test_matmul_of_a_matrix_that_repeats(other):
+    stack = pyconv.ones(1, 256, 256).expand(64, 256, 256)
+    tracemalloc.start()
+    try:
+        product = stack @ pyconv.ones(*other)
+        assert tracemalloc.get_traced_memory()[1] < 2**20  # 16 MiB if the matrix is copied
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(product.numpy(), np.full((64, 256, *other[1:]), 256))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 2, 3), (2, 0, 3)])
+def test_products_are_of_native_byte_order(shape):
+    matrix = pyconv.tensor(np.ones((2, 3, 2)), dtype=">f4")
+    assert (pyconv.ones(*shape, dtype=">f4") @ matrix).dtype.isnative
 
 
 def test_shapes():

@@ -28,9 +28,9 @@ py::object edge_of(py::handle tensor) {
 // Another tensor of the same memory, cut off from the graph.
 py::object detach(py::handle tensor) { return new_view(tensor, borrow(tensor_of(tensor)->array)); }
 
-// Turns what was saved into (tensor, None or its number as an output, version) entries. An output
-// is replaced by a twin without graph: it would hold this node, and this node it, and such a cycle
-// keeps its memory until the garbage collector runs.
+// Turns what was saved into entries of a tensor, its number as an output of this node (else True,
+// None for a leaf) and its version. An output is replaced by a twin without graph: it would hold
+// this node, and this node it, and such a cycle keeps its memory until the garbage collector runs.
 void pack(NodeObject* node) {
   const Py_ssize_t count = PyTuple_GET_SIZE(node->to_save);
   py::tuple entries(count);
@@ -40,6 +40,7 @@ void pack(NodeObject* node) {
       entries[i] = tensor;
       continue;
     }
+    if (!is_none(tensor_of(tensor)->node)) output = py::bool_(true);
     if (tensor_of(tensor)->node == reinterpret_cast<PyObject*>(node)) {
       output = own(PyLong_FromSsize_t(tensor_of(tensor)->index));
       tensor = detach(tensor);

@@ -150,7 +150,7 @@ PyObject* save_for_backward(PyObject* self, PyObject* const* args, Py_ssize_t co
   });
 }
 
-// A saved tensor, whose entry is (tensor, None or its number as an output, version).
+// A saved tensor, from the entry that pack() of bind_autograd.cc made.
 py::object unpack(NodeObject* node, py::handle entry) {
   if (entry.is_none()) return py::none();
   const py::handle tensor = PyTuple_GET_ITEM(entry.ptr(), 0);
@@ -163,7 +163,15 @@ py::object unpack(NodeObject* node, py::handle entry) {
                  tensor.attr("shape").ptr(), name_of(node->function).ptr());
     throw py::error_already_set();
   }
-  if (output.is_none()) return borrow(tensor);
+  const bool inner = output.ptr() == Py_True;  // not a leaf
+  if (inner && is_none(tensor_of(tensor)->node) && GraphState::enabled) {
+    PyErr_Format(PyExc_RuntimeError,
+                 "a tensor of shape %S that %S saved for backward was cut off by detach_() "
+                 "afterwards, so backward cannot be recorded; use x = x.detach() there",
+                 tensor.attr("shape").ptr(), name_of(node->function).ptr());
+    throw py::error_already_set();
+  }
+  if (inner || output.is_none()) return borrow(tensor);
   py::object result = new_view(tensor, borrow(tensor_of(tensor)->array));
   TensorObject* const made = tensor_of(result);
   made->requires_grad = 1;

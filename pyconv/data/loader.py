@@ -134,10 +134,10 @@ def _load(source: Any, indices: Sequence[int]) -> Any:
     if collate is None and type(dataset) is TensorDataset:  # a batch is one indexing
         return [t[np.asarray(indices)] for t in dataset.tensors]
     try:
-        samples = [dataset[i] for i in indices]
-    except StopIteration:  # which would end the loop over the batches
-        raise RuntimeError(f"DataLoader: {type(dataset).__name__} raised StopIteration") from None
-    return (collate or _collate)(samples)
+        return (collate or _collate)([dataset[i] for i in indices])
+    except StopIteration:  # Python would turn it into a RuntimeError about a generator
+        source = type(dataset).__name__ + (" or collate_fn" if collate else "")
+        raise RuntimeError(f"DataLoader: {source} raised StopIteration") from None
 
 
 _KINDS: Any = dict, (tuple, list), (str, bytes)

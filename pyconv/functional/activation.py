@@ -74,7 +74,8 @@ def clamp(input: Any, min: float | None = None, max: float | None = None) -> Ten
     Returns
     -------
     Tensor
-        Same shape and dtype, for bools int64; float32 if a bound of integers or bools is none.
+        Same shape and dtype, for bools int64; float32 if a bound of integers or bools is no
+        integer.
 
     Raises
     ------

@@ -103,6 +103,11 @@ def _check_dtypes(op: str, first: str, a: Array, second: str, b: Array) -> None:
         )
 
 
+def _check_size(shape: tuple[int, ...], a: Array, b: Array) -> None:
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise unfit("matmul", "expected a result of at most 2**40 elements", input=a, other=b)
+
+
 def _stacks(a: Array, b: Array) -> Array:
     """Multiply stacks of matrices, one pair at a time."""
     try:
@@ -110,11 +115,11 @@ def _stacks(a: Array, b: Array) -> Array:
     except ValueError:
         raise unfit("matmul", "which do not broadcast together", input=a, other=b) from None
     shape = (*stack, a.shape[-2], b.shape[-1])
-    if math.prod(shape) > MOST_ELEMENTS:
-        raise unfit("matmul", "expected a result of at most 2**40 elements", input=a, other=b)
+    _check_size(shape, a, b)
+    dtype = a.dtype.newbyteorder("=")
     if not math.prod(shape) or not b.shape[-2]:
-        return np.zeros(shape, a.dtype)
-    result = np.empty(shape, a.dtype)
+        return np.zeros(shape, dtype)
+    result = np.empty(shape, dtype)
     a = np.broadcast_to(a, stack + a.shape[-2:])
     b = np.broadcast_to(b, stack + b.shape[-2:])
     for i in np.ndindex(stack):
@@ -181,10 +186,13 @@ def matmul(input: Any, other: Any) -> Tensor:
             f"{columns}, expected the same"
         )
     _check_dtypes("matmul", "input", a._array, "other", b._array)
-    if a.ndim > 2 >= b.ndim:  # all rows at once
+    repeats = any(n > 1 and not stride for n, stride in zip(x.shape, x.strides))
+    if a.ndim > 2 >= b.ndim and not repeats:  # all rows at once
+        shape = a.shape[:-1] + b.shape[1:]
+        _check_size(shape, x, y)
         flat = Reshape.apply(a, (math.prod(a.shape[:-1]), rows))
         product = Matmul.apply(flat, b if b.ndim == 2 else b.unsqueeze(1))
-        return Reshape.apply(product, a.shape[:-1] + b.shape[1:])
+        return Reshape.apply(product, shape)
     if a.ndim > 1 and b.ndim > 1:
         return Matmul.apply(a, b)
     product = Matmul.apply(a if a.ndim > 1 else a.unsqueeze(0), b if b.ndim > 1 else b.unsqueeze(1))

@@ -6,15 +6,16 @@ from typing import Any
 
 from .. import nn
 from ..arguments import array_of
+from ..nn.state import kind_of
 from ..tensor import Tensor
 
 RELU = nn.ReLU()
 
 
 def norm_relu(norm: nn.Module, x: Any, relu: nn.Module = RELU) -> Tensor:
-    """Compute ``relu(norm(x))``: in one call for a batch norm and a ReLU without hooks."""
+    """Compute ``relu(norm(x))``: in one call for a plain batch norm and a plain ReLU."""
     plain = type(norm) is nn.BatchNorm2d and type(relu) is nn.ReLU
-    together = plain and not (_has_hooks(norm) or _has_hooks(relu))
+    together = plain and not (_is_changed(norm) or _is_changed(relu))
     result: Tensor = norm(x, relu=True) if together else relu(norm(x))
     return result
 
@@ -43,14 +44,15 @@ class ConvNorm(nn.Sequential):
         return result
 
 
-def _has_hooks(layer: nn.Module) -> bool:
-    return bool(layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks)
+def _is_changed(layer: nn.Module) -> bool:
+    hooks = layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks
+    return bool(hooks) or "forward" in vars(layer)
 
 
 def checked_layer(what: str, value: Any, optional: bool = False) -> Any:
     """Return a Module or a function, or None if it is optional; TypeError for all else."""
-    if not callable(value) and not (optional and value is None):
-        raise TypeError(f"{what} is {value!r}, expected a Module")
+    if isinstance(value, type) or not (callable(value) or (optional and value is None)):
+        raise TypeError(f"{what} is {kind_of(value)}, expected a Module")
     return value
 
 

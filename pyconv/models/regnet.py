@@ -31,8 +31,8 @@ class SqueezeExcitation(nn.Module):
         super().__init__()
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = nn.Conv2d(input_channels, squeeze_channels, 1)
-        self.activation = nn.ReLU()
         self.fc2 = nn.Conv2d(squeeze_channels, input_channels, 1)
+        self.activation = nn.ReLU()
         self.scale_activation = nn.Sigmoid()
 
     def forward(self, x: Any) -> Tensor:

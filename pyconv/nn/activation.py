@@ -12,38 +12,31 @@ from .module import Module
 
 
 class _Activation(Module):
-    """A function of `pyconv.functional` whose options are attributes of the layer.
-
-    Layers take ``inplace`` where PyTorch's do, so that existing models run; the result is a new
-    tensor in any case.
-    """
+    """A function of `pyconv.functional` whose options are attributes of the layer."""
 
     _function: Callable[..., Tensor]
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self._options = tuple(options)
-        if "inplace" in options:
-            options["inplace"] = flag(f"{type(self).__name__}: inplace", options["inplace"])
-        for name, value in options.items():
-            setattr(self, name, value)
+    _passed: tuple[str, ...] = ()  # to it, in its order
+    inplace = False
 
     def forward(self, input: Any) -> Tensor:
         """Apply the function."""
-        options = [getattr(self, name) for name in self._options if name != "inplace"]
-        return type(self)._function(input, *options)
+        return type(self)._function(input, *[getattr(self, name) for name in self._passed])
 
     def extra_repr(self) -> str:
         """Return the arguments."""
-        values = {name: getattr(self, name) for name in self._options}
-        return ", ".join(
-            f"{name}={value!r}"
-            for name, value in values.items()
-            if (name, value) != ("inplace", False)
-        )
+        shown = [f"{name}={getattr(self, name)!r}" for name in self._passed]
+        return ", ".join([*shown, "inplace=True"] if self.inplace else shown)
 
 
-class ELU(_Activation):
+class _InPlace(_Activation):
+    """One that takes ``inplace``, so that existing models run; the result is a new tensor."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = flag(f"{type(self).__name__}: inplace", inplace)
+
+
+class ELU(_InPlace):
     """Applies `pyconv.functional.elu`.
 
     Parameters
@@ -61,9 +54,11 @@ class ELU(_Activation):
     """
 
     _function = staticmethod(F.elu)
+    _passed = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
-        super().__init__(alpha=alpha, inplace=inplace)
+        super().__init__(inplace)
+        self.alpha = alpha
 
 
 class GELU(_Activation):
@@ -82,12 +77,14 @@ class GELU(_Activation):
     """
 
     _function = staticmethod(F.gelu)
+    _passed = ("approximate",)
 
     def __init__(self, approximate: str = "none") -> None:
-        super().__init__(approximate=approximate)
+        super().__init__()
+        self.approximate = approximate
 
 
-class Hardsigmoid(_Activation):
+class Hardsigmoid(_InPlace):
     """Applies `pyconv.functional.hardsigmoid`.
 
     Parameters
@@ -104,11 +101,8 @@ class Hardsigmoid(_Activation):
 
     _function = staticmethod(F.hardsigmoid)
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__(inplace=inplace)
 
-
-class Hardswish(_Activation):
+class Hardswish(_InPlace):
     """Applies `pyconv.functional.hardswish`.
 
     Parameters
@@ -125,11 +119,8 @@ class Hardswish(_Activation):
 
     _function = staticmethod(F.hardswish)
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__(inplace=inplace)
 
-
-class LeakyReLU(_Activation):
+class LeakyReLU(_InPlace):
     """Applies `pyconv.functional.leaky_relu`.
 
     Parameters
@@ -147,9 +138,11 @@ class LeakyReLU(_Activation):
     """
 
     _function = staticmethod(F.leaky_relu)
+    _passed = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
-        super().__init__(negative_slope=negative_slope, inplace=inplace)
+        super().__init__(inplace)
+        self.negative_slope = negative_slope
 
 
 class LogSoftmax(_Activation):
@@ -168,12 +161,14 @@ class LogSoftmax(_Activation):
     """
 
     _function = staticmethod(F.log_softmax)
+    _passed = ("dim",)
 
     def __init__(self, dim: int) -> None:
-        super().__init__(dim=dim)
+        super().__init__()
+        self.dim = dim
 
 
-class ReLU(_Activation):
+class ReLU(_InPlace):
     """Applies `pyconv.functional.relu`.
 
     Parameters
@@ -190,11 +185,8 @@ class ReLU(_Activation):
 
     _function = staticmethod(F.relu)
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__(inplace=inplace)
 
-
-class ReLU6(_Activation):
+class ReLU6(_InPlace):
     """Applies `pyconv.functional.relu6`.
 
     Parameters
@@ -211,11 +203,8 @@ class ReLU6(_Activation):
 
     _function = staticmethod(F.relu6)
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__(inplace=inplace)
 
-
-class SiLU(_Activation):
+class SiLU(_InPlace):
     """Applies `pyconv.functional.silu`.
 
     Parameters
@@ -231,9 +220,6 @@ class SiLU(_Activation):
     """
 
     _function = staticmethod(F.silu)
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__(inplace=inplace)
 
 
 class Sigmoid(_Activation):
@@ -265,9 +251,11 @@ class Softmax(_Activation):
     """
 
     _function = staticmethod(F.softmax)
+    _passed = ("dim",)
 
     def __init__(self, dim: int) -> None:
-        super().__init__(dim=dim)
+        super().__init__()
+        self.dim = dim
 
 
 class Softplus(_Activation):
@@ -288,9 +276,12 @@ class Softplus(_Activation):
     """
 
     _function = staticmethod(F.softplus)
+    _passed = ("beta", "threshold")
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
-        super().__init__(beta=beta, threshold=threshold)
+        super().__init__()
+        self.beta = beta
+        self.threshold = threshold
 
 
 class Tanh(_Activation):

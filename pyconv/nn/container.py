@@ -274,8 +274,8 @@ class Residual(Module):
 
     def __init__(self, f: Module) -> None:
         super().__init__()
-        if not callable(f):
-            raise TypeError(f"Residual: f is {f!r}, expected a Module")
+        if not callable(f) or isinstance(f, type):
+            raise TypeError(f"Residual: f is {kind_of(f)}, expected a Module")
         self.f = f
 
     def forward(self, input: Any) -> Tensor:

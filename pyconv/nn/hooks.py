@@ -22,7 +22,12 @@ def call_pre_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
             continue
         changed = hook(module, args, kwargs)
         if changed is not None:
-            if not isinstance(changed, tuple) or len(changed) != 2:
+            if not (
+                isinstance(changed, tuple)
+                and len(changed) == 2
+                and isinstance(changed[0], (tuple, list))
+                and isinstance(changed[1], dict)
+            ):
                 name = type(module).__name__
                 raise TypeError(f"a hook of {name} returned {changed!r}, expected (args, kwargs)")
             args, kwargs = changed

@@ -8,7 +8,7 @@ from typing import Any
 from .. import _core
 from ..arguments import number
 from ..tensor import Tensor
-from .optimizer import Optimizer, check_flags, check_memory, check_not_negative, run
+from .optimizer import Optimizer, check_flags, check_not_negative, run
 
 
 class Adam(Optimizer):
@@ -94,7 +94,6 @@ class Adam(Optimizer):
 
     def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
         """Change the parameters of a group that have gradients."""
-        check_memory(params)
         # The corrections depend on a parameter's own number of steps; as a rule it is one for all.
         by_step: dict[int, list[Tensor]] = {}
         for param in params:

@@ -130,6 +130,7 @@ class Optimizer:
         with no_grad():
             for group in self.param_groups:
                 params = [param for param in group["params"] if param.grad is not None]
+                check_memory(params)
                 self.update_all(params, group)
                 for param in params:
                     changed(param)
@@ -280,7 +281,8 @@ def check_memory(params: list[Tensor]) -> None:
 
 def _unnamed(param: Any) -> Any:
     """Return the parameter of a pair such as `Module.named_parameters` yields."""
-    return param[1] if isinstance(param, tuple) and len(param) == 2 else param
+    pair = isinstance(param, tuple) and len(param) == 2 and isinstance(param[0], str)
+    return param[1] if pair else param
 
 
 def _plain(value: Any) -> Any:

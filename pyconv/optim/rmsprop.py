@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import _core
 from ..tensor import Tensor
-from .optimizer import Optimizer, check_flags, check_memory, check_not_negative, run
+from .optimizer import Optimizer, check_flags, check_not_negative, run
 
 
 class RMSprop(Optimizer):
@@ -88,7 +88,6 @@ class RMSprop(Optimizer):
 
     def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
         """Change the parameters of a group that have gradients."""
-        check_memory(params)
         names = ["square_avg"]
         names += ["momentum_buffer"] if group["momentum"] > 0 else []
         names += ["grad_avg"] if group["centered"] else []

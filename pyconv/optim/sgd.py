@@ -8,7 +8,7 @@ from typing import Any
 from .. import _core
 from ..arguments import number
 from ..tensor import Tensor
-from .optimizer import Optimizer, check_flags, check_memory, check_not_negative, run
+from .optimizer import Optimizer, check_flags, check_not_negative, run
 
 
 class SGD(Optimizer):
@@ -91,7 +91,6 @@ class SGD(Optimizer):
 
     def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
         """Change the parameters of a group that have gradients."""
-        check_memory(params)
         if group["momentum"] == 0:
             self._step(params, group, False)
             return
