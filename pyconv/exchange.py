@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -74,7 +74,7 @@ def _exchange() -> None:
         outside = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
         outside.__kwdefaults__ = function.__kwdefaults__
         _outside[name] = function.__wrapped__ = outside  # so its signature stays
-        function.__code__ = _CALLERS[name]  # which takes no notice of defaults
+        function.__code__ = _caller(name)  # which takes no notice of defaults
 
 
 def _exchange_back() -> None:
@@ -83,6 +83,7 @@ def _exchange_back() -> None:
         del function.__wrapped__
 
 
+@cache
 def _caller(name: str) -> CodeType:
     names: dict[str, Any] = {}
     exec(
@@ -93,6 +94,3 @@ def _caller(name: str) -> CodeType:
     )
     code: CodeType = names[name].__code__
     return code
-
-
-_CALLERS = {name: _caller(name) for name in _FUNCTIONS}

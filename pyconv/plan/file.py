@@ -149,7 +149,7 @@ class _Reader:
         if not numbers or self.values.intersection(numbers) or len({*numbers}) < len(numbers):
             raise ValueError(f"{op} makes {numbers}, of which one is there already")
         self.values.update(numbers)
-        return Step(op, args, kwargs, numbers, shapes, list(merged))
+        return Step(op, args, kwargs, numbers, shapes, merged)
 
     def decoded(self, part: Any) -> Any:
         """Return what `_encoded` was given."""

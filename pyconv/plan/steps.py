@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,21 +15,25 @@ from ..functional.shape import Clone
 from ..tensor import Tensor
 
 
-@dataclass(frozen=True)
-class Value:
+class _Numbered:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.number == self.number
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.number))
+
+
+class Value(_Numbered):
     """An input of the plan, or a result of one of its steps."""
 
-    number: int
 
-
-@dataclass(frozen=True)
-class Constant:
+class Constant(_Numbered):
     """A tensor that the plan holds, such as a parameter."""
 
-    number: int
 
-
-@dataclass(eq=False)
 class Step:
     """A call of a function.
 
@@ -46,12 +49,17 @@ class Step:
         Ops that were steps of their own, and are part of this one now.
     """
 
-    op: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    results: list[int]
-    shapes: list[tuple[int, ...]]
-    merged: list[str] = field(default_factory=list)
+    def __init__(
+        self,
+        op: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        results: list[int],
+        shapes: list[tuple[int, ...]],
+        merged: Sequence[str] = (),
+    ) -> None:
+        self.op, self.args, self.kwargs = op, args, kwargs
+        self.results, self.shapes, self.merged = results, shapes, list(merged)
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments by name, with defaults."""
@@ -63,7 +71,7 @@ class Step:
         """Become another op, or one with other arguments."""
         bound = signature_of(op).bind(**arguments)
         self.op, self.args, self.kwargs = op, bound.args, bound.kwargs
-        self.merged = [*self.merged, merged]
+        self.merged.append(merged)
 
 
 def clone(input: Any) -> Tensor:
