@@ -59,6 +59,50 @@ def test_a_plan_computes_what_its_model_does(name: str) -> None:
     same(plan, model, pyconv.randn(*MODELS[name]))
 
 
+@pytest.mark.parametrize("name", ["lenet", "resnet18", "densenet121", "unet"])
+def test_networks_take_any_batch(name: str) -> None:
+    pyconv.manual_seed(0)
+    model = settled(getattr(pyconv.models, name)())
+    shape = MODELS[name]
+    plan = pyconv.compile(model, (1, *shape[1:]))
+    assert plan.any_batch
+    for batch in (3, 1):
+        same(plan, model, pyconv.randn(batch, *shape[1:]))
+    with pytest.raises(ValueError, match="plan: input has shape"):
+        plan(pyconv.randn(2, *shape[1:-1], shape[-1] + 1))
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "any_batch"),
+    [
+        (lambda x: x.view(x.size(0), -1) * 2, [(2, 3, 4)], True),
+        (lambda x: x.reshape(-1, 4), [(2, 3, 4)], True),
+        (lambda x: x / x.shape[0], [(2, 3)], False),
+        (lambda x: x + pyconv.ones(x.shape[0], 1), [(2, 3)], False),
+        (lambda x: x.sum(0), [(2, 3)], True),
+        (lambda x: x[1], [(2, 3)], True),
+        (lambda x: x.chunk(2), [(2, 3)], True),
+        (lambda x, y: x + y, [(2, 3), (2, 1)], True),
+        (lambda x, y: x + y, [(2, 3), (1, 3)], False),
+        (lambda x: x * 2, [(0, 3)], False),
+    ],
+)
+def test_when_a_plan_takes_any_batch(function: Any, shapes: Any, any_batch: bool) -> None:
+    model = Calls(function)
+    plan = pyconv.compile(model, tuple(shapes))
+    assert plan.any_batch == any_batch
+    same(plan, model, *(pyconv.randn(*shape) for shape in shapes))
+    more = [pyconv.randn(shape[0] + 3, *shape[1:]) for shape in shapes]
+    if any_batch:
+        same(plan, model, *more)
+    else:
+        with pytest.raises(ValueError, match="plan: input"):
+            plan(*more)
+    if any_batch and len(shapes) > 1:
+        with pytest.raises(ValueError, match="plan: input 1 has shape"):
+            plan(more[0], pyconv.randn(7, *shapes[1][1:]))
+
+
 class Block(nn.Module):
     """What models write: sums in place, numbers, views, indices, several results."""
 
@@ -348,7 +392,7 @@ def test_wrong_arguments() -> None:
     assert model.training
     assert pyconv.is_grad_enabled()
     plan = pyconv.compile(model, np.zeros((4, 3), np.float32))
-    with pytest.raises(ValueError, match=r"plan: input has shape \(5, 3\), expected \(4, 3\)"):
-        plan(np.zeros((5, 3), np.float32))
+    with pytest.raises(ValueError, match=r"plan: input has shape \(4, 5\), expected \(4, 3\)"):
+        plan(np.zeros((4, 5), np.float32))
     with pytest.raises(TypeError, match="plan: input has dtype float64, expected float32"):
         plan(np.zeros((4, 3)))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import MOST_ELEMENTS, dtype_of, integer, size_of
+from ..arguments import MOST_ELEMENTS, dtype_of, flag, integer, size_of
 from ..serialization import load, save
 from ..tensor import Tensor
 from .plan import Kind, Plan
@@ -22,6 +22,7 @@ from .steps import FUNCTIONS, Constant, Step, Value, leaves, signature_of
 
 CALLS = "plan"  # the name of the tensor
 VERSION = 1
+PARTS = {"version", "inputs", "steps", "result", "any_batch"}
 
 
 def write(
@@ -30,6 +31,7 @@ def write(
     steps: list[Step],
     constants: dict[int, Tensor],
     result: Any,
+    any_batch: bool,
 ) -> None:
     """Write the parts of a plan."""
     calls = {
@@ -46,6 +48,7 @@ def write(
             for step in steps
         ],
         "result": _encoded(result),
+        "any_batch": any_batch,
     }
     text = np.frombuffer(json.dumps(calls).encode(), np.uint8)
     save({CALLS: text} | {str(number): tensor for number, tensor in constants.items()}, path)
@@ -90,8 +93,8 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
 
 def _read(text: Tensor, tensors: dict[str, Tensor]) -> Plan:
     calls = json.loads(text._array.tobytes())
-    if not isinstance(calls, dict) or calls.keys() != {"version", "inputs", "steps", "result"}:
-        raise ValueError("expected its version, inputs, steps and result")
+    if not isinstance(calls, dict) or set(calls) != PARTS:
+        raise ValueError(f"expected its {', '.join(sorted(PARTS))}")
     if type(calls["version"]) is not int or calls["version"] != VERSION:
         raise ValueError(f"expected version {VERSION} of the format")
     constants = {int(name): tensor for name, tensor in tensors.items()}
@@ -110,7 +113,10 @@ def _read(text: Tensor, tensors: dict[str, Tensor]) -> Plan:
     result = reader.decoded(calls["result"])
     if any(type(leaf) is Constant for leaf in leaves(result)):
         raise ValueError("its result is a constant")
-    return Plan(inputs, steps, constants, result)
+    any_batch = flag("any_batch", calls["any_batch"])
+    if any_batch and (not inputs or not all(shape for shape, _ in inputs)):
+        raise ValueError("an input has no batch")
+    return Plan(inputs, steps, constants, result, any_batch)
 
 
 def _encoded(part: Any) -> Any:

@@ -13,6 +13,7 @@ from .. import nn
 from ..arguments import array_of
 from ..autograd import no_grad
 from ..creation import as_tensor
+from ..functional import cat
 from ..random import default_generator, randn
 from ..rehearsal import left_as_it_was, tensors_in
 from ..summary import in_mode
@@ -34,12 +35,23 @@ class Plan:
     ``plan(x)`` returns what ``model(x)`` would, without gradients; ``print(plan)`` shows each call.
     It holds copies of what it needs of the model, and nothing else of it. Several threads may call
     it at once.
+
+    Attributes
+    ----------
+    any_batch : bool
+        Whether inputs may have another first size than the example's, all of them the same.
     """
 
     def __init__(
-        self, inputs: Sequence[Kind], steps: list[Step], constants: Any, result: Any
+        self,
+        inputs: Sequence[Kind],
+        steps: list[Step],
+        constants: Any,
+        result: Any,
+        any_batch: bool = False,
     ) -> None:
         self._inputs, self._steps, self._result = list(inputs), steps, result
+        self.any_batch = any_batch
         used = dict.fromkeys(
             leaf.number
             for leaf in leaves([[step.args, step.kwargs] for step in steps])
@@ -54,7 +66,7 @@ class Plan:
         Parameters
         ----------
         *inputs : Tensor or array_like
-            Of the shapes and dtypes of the example.
+            Of the shapes and dtypes of the example, but for the batch if `any_batch`.
 
         Returns
         -------
@@ -67,6 +79,7 @@ class Plan:
             If the inputs are not like the example.
         """
         values: dict[int, Any] = dict(enumerate(self._taken(inputs)))
+        as_example = [x.shape for x in values.values()] == [shape for shape, _ in self._inputs]
         with no_grad():
             for step, args, places, kwargs, last in self._calls:
                 given = args.copy()
@@ -78,8 +91,8 @@ class Plan:
                 named = filled(kwargs, values) if kwargs else kwargs
                 made = FUNCTIONS[step.op](*given, **named)
                 tensors = [made] if type(made) is Tensor else list(tensors_in(made))
-                if [x._array.shape for x in tensors] != step.shapes:
-                    shapes = [x.shape for x in tensors]
+                shapes = [x._array.shape for x in tensors]
+                if shapes != step.shapes and (as_example or not _same_ranks(shapes, step.shapes)):
                     raise ValueError(f"plan: {step.op} made {shapes}, expected {step.shapes}")
                 values.update(zip(step.results, tensors))
                 for number in last:
@@ -89,11 +102,12 @@ class Plan:
     def _taken(self, inputs: tuple[Any, ...]) -> list[Tensor]:
         if len(inputs) != len(self._inputs):
             raise TypeError(f"plan: {len(inputs)} inputs, expected {len(self._inputs)}")
-        tensors = []
+        tensors: list[Tensor] = []
         for i, (given, (shape, dtype)) in enumerate(zip(inputs, self._inputs)):
             name = "input" if len(inputs) == 1 else f"input {i}"
             tensor = as_tensor(given, name)
-            if tensor.shape != shape:
+            wanted = tensors[0].shape[:1] if tensors else tensor.shape[:1]
+            if tensor.shape != ((*wanted, *shape[1:]) if self.any_batch else shape):
                 raise ValueError(f"plan: {name} has shape {tensor.shape}, expected {shape}")
             if tensor.dtype != np.dtype(dtype):
                 raise TypeError(f"plan: {name} has dtype {tensor.dtype}, expected {dtype}")
@@ -108,7 +122,8 @@ class Plan:
         lines = [f"v{i} = {_shape(shape)} {dtype}" for i, (shape, dtype) in enumerate(self._inputs)]
         lines += [self._line(step) for step in self._steps]
         lines.append(f"return {self._shown(self._result)}")
-        lines.append(f"# {len(self._steps)} calls, {size:,} bytes of constants")
+        batch = "any" if self.any_batch else "this"
+        lines.append(f"# {len(self._steps)} calls, {size:,} bytes of constants, {batch} batch")
         return "\n".join(lines)
 
     def _line(self, step: Step) -> str:
@@ -147,7 +162,8 @@ class Plan:
         """
         from .file import write  # which makes Plans
 
-        write(path, self._inputs, self._steps, self._constants, self._result)
+        parts = self._inputs, self._steps, self._constants, self._result, self.any_batch
+        write(path, *parts)
 
 
 def _calls(steps: list[Step], constants: dict[int, Tensor], result: Any) -> list[tuple[Any, ...]]:
@@ -161,6 +177,10 @@ def _calls(steps: list[Step], constants: dict[int, Tensor], result: Any) -> list
         needed |= last
         calls.append((step, args, places, kwargs, sorted(last)))
     return calls[::-1]
+
+
+def _same_ranks(shapes: list[tuple[int, ...]], others: list[tuple[int, ...]]) -> bool:
+    return [len(shape) for shape in shapes] == [len(shape) for shape in others]
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -183,7 +203,7 @@ def compile(model: Any, example: Any) -> Plan:
     Parameters
     ----------
     model : Module
-        Is called three times, in evaluation and without gradients, and left as it was.
+        Is called four times, in evaluation and without gradients, and left as it was.
     example : Tensor, array, or tuple of them
         An input, or several. A tuple of integers is the shape of one of float32.
 
@@ -214,7 +234,7 @@ def compile(model: Any, example: Any) -> Plan:
     v2 = conv2d(v0, [8x3x3x3], [8])  # 1x8x14x14; with batch_norm
     v3 = relu(v2)  # 1x8x14x14
     return v3
-    # 2 calls, 896 bytes of constants
+    # 2 calls, 896 bytes of constants, any batch
     >>> plan(pyconv.ones(1, 3, 16, 16)).shape
     (1, 8, 14, 14)
     """
@@ -231,29 +251,44 @@ def compile(model: Any, example: Any) -> Plan:
                 result = trace.run(model, *inputs)
             plan = Plan(kinds, trace.steps, trace.constants, result)
             for others in zip(*map(_others, inputs)):
-                _try(plan, model, others)
+                if not _agrees(plan, model, others):
+                    raise NotImplementedError(_NO_PLAN)
+            any_batch = trace.batch is not None and _takes_any_batch(plan, model, others)
     finally:
         random.state = before
     improve(trace.steps, trace.constants, result)
-    return Plan(kinds, trace.steps, trace.constants, result)
+    return Plan(kinds, trace.steps, trace.constants, result, any_batch)
 
 
 _compiling = threading.RLock()  # evaluation is a state of the model
 
 
-def _try(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> None:
+_NO_PLAN = (
+    "compile: on another input of this shape the model computes what the plan does not: it draws "
+    "random numbers, or leaves the functions of pyconv, as with a Function of one's own, x[key] = "
+    "value, or & and | of masks"
+)
+
+
+def _agrees(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> bool:
     """Compare a plan with its model; what this cannot take says nothing."""
     with left_as_it_was(model):
         try:
             expected = model(*inputs)
         except (ValueError, ArithmeticError):
-            return
-    if not _alike(plan(*inputs), expected):
-        raise NotImplementedError(
-            "compile: on another input of this shape the model computes what the plan does not: it "
-            "draws random numbers, or leaves the functions of pyconv, as with a Function of one's "
-            "own, x[key] = value, or & and | of masks"
-        )
+            return True
+    return _alike(plan(*inputs), expected)
+
+
+def _takes_any_batch(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> bool:
+    """Compare them on one sample more."""
+    more = [cat([x, x[:1]]) for x in inputs]
+    plan.any_batch = True
+    with left_as_it_was(model):
+        try:
+            return _alike(plan(*more), model(*more))
+        except Exception:  # one of them needs this batch
+            return False
 
 
 def _examples(example: Any) -> list[Tensor]:

@@ -39,6 +39,9 @@ class Trace:
         self._count = 0
         self._thread = threading.get_ident()
         self._inside = False
+        # The first size of all inputs, if that is the batch.
+        firsts = {x.shape[0] if x.ndim else 0 for x in inputs}
+        self.batch = firsts.pop() or None if len(firsts) == 1 else None
         for tensor in inputs:
             self._make(tensor)
 
@@ -149,6 +152,10 @@ class Trace:
         if all(type(self._find(result)) is Value for result in results):
             return  # it returned what it was given, such as dropout in evaluation
         bound = signature_of(op).bind(*args, **kwargs)
+        if op == "reshape":
+            shape = results[0].shape
+            if shape[:1] == bound.arguments["input"].shape[:1] == (self.batch,) and all(shape):
+                bound.arguments["shape"] = (-1, *shape[1:])  # as any batch
         given = self._take(bound.args), self._take(bound.kwargs)
         made = [self._make(result) for result in results]
         self.steps.append(Step(op, *given, made, [result.shape for result in results]))
