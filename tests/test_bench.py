@@ -164,6 +164,8 @@ def test_table_fits_the_terminal() -> None:
 def run_process(folder: Path, options: str, streams: str = "") -> Any:
     """Run the command in a folder, of which it may import, as a user does."""
     code = f"import sys; sys.path[:] = {[str(folder), *sys.path]!r}; from pyconv.cli import main; "
+    # Where a shell started the tests in the background, they ignore Ctrl-C, and so would this.
+    code += "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "sys.exit(main(sys.argv[1:]))"
     shell = ["sh", "-c", f'exec "$@" {streams}', "sh"]
     return subprocess.run(
