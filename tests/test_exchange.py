@@ -88,3 +88,8 @@ def test_the_first_use_may_be_in_several_threads() -> None:
         thread.join()
     assert not failures
     assert not hasattr(F.relu, "__wrapped__")
+
+
+def test_compile_within_compile() -> None:
+    model = Calls(lambda x: pyconv.compile(nn.Tanh(), (2, 3))(x) + 1)
+    same(pyconv.compile(model, (2, 3)), model, pyconv.randn(2, 3))

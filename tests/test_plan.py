@@ -373,8 +373,8 @@ def test_examples_of_any_range() -> None:
     assert plan(half, pyconv.zeros(3)).shape == (2, 3)
 
 
-def test_compile_within_compile() -> None:
-    model = Calls(lambda x: pyconv.compile(nn.Tanh(), (2, 3))(x) + 1)
+def test_keywords() -> None:
+    model = Calls(lambda x: x.var(1, correction=0, keepdim=True) + F.clamp(input=x, max=0.5))
     same(pyconv.compile(model, (2, 3)), model, pyconv.randn(2, 3))
 
 

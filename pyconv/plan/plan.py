@@ -81,23 +81,29 @@ class Plan:
         values: dict[int, Any] = dict(enumerate(self._taken(inputs)))
         as_example = [x.shape for x in values.values()] == [shape for shape, _ in self._inputs]
         with no_grad():
-            for step, args, places, kwargs, last in self._calls:
+            for function, args, plain, nested, kwargs, step, last in self._calls:
                 given = args.copy()
-                for place in places:
-                    part = given[place]
-                    given[place] = (
-                        values[part.number] if type(part) is Value else filled(part, values)
-                    )
-                named = filled(kwargs, values) if kwargs else kwargs
-                made = FUNCTIONS[step.op](*given, **named)
-                tensors = [made] if type(made) is Tensor else list(tensors_in(made))
-                shapes = [x._array.shape for x in tensors]
-                if shapes != step.shapes and (as_example or not _same_ranks(shapes, step.shapes)):
-                    raise ValueError(f"plan: {step.op} made {shapes}, expected {step.shapes}")
-                values.update(zip(step.results, tensors))
+                for place, number in plain:
+                    given[place] = values[number]
+                for place in nested:
+                    given[place] = filled(given[place], values)
+                made = function(*given, **(filled(kwargs, values) if kwargs else kwargs))
+                if type(made) is not Tensor or (made._array.shape,) != step.shapes:
+                    self._check(step, made, as_example)
+                    values.update(zip(step.results, tensors_in(made)))
+                else:
+                    values[step.results[0]] = made
                 for number in last:
                     del values[number]
         return filled(self._result, values)
+
+    def _check(self, step: Step, made: Any, as_example: bool) -> None:
+        """Raise ValueError unless a step made tensors as for the example, but for the batch."""
+        shapes = tuple(x.shape for x in tensors_in(made))
+        ranks, wanted = ([len(shape) for shape in all_] for all_ in (shapes, step.shapes))
+        if ranks != wanted or (as_example and shapes != step.shapes):
+            made, expected = list(shapes), list(step.shapes)
+            raise ValueError(f"plan: {step.op} made {made}, expected {expected}")
 
     def _taken(self, inputs: tuple[Any, ...]) -> list[Tensor]:
         if len(inputs) != len(self._inputs):
@@ -172,15 +178,13 @@ def _calls(steps: list[Step], constants: dict[int, Tensor], result: Any) -> list
     calls = []
     for step in reversed(steps):
         args, kwargs = filled([[*step.args], step.kwargs], constants, Constant)
-        places = [i for i, part in enumerate(args) if any(leaves(part))]
-        last = {leaf.number for leaf in leaves([args, kwargs])}.union(step.results) - needed
+        plain = [(i, part.number) for i, part in enumerate(args) if type(part) is Value]
+        nested = [i for i, part in enumerate(args) if type(part) is not Value and any(leaves(part))]
+        given = [leaf for leaf in leaves([args, kwargs]) if type(leaf) is Value]
+        last = {leaf.number for leaf in given}.union(step.results) - needed
         needed |= last
-        calls.append((step, args, places, kwargs, sorted(last)))
+        calls.append((FUNCTIONS[step.op], args, plain, nested, kwargs, step, sorted(last)))
     return calls[::-1]
-
-
-def _same_ranks(shapes: list[tuple[int, ...]], others: list[tuple[int, ...]]) -> bool:
-    return [len(shape) for shape in shapes] == [len(shape) for shape in others]
 
 
 def _shape(shape: tuple[int, ...]) -> str:

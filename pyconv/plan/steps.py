@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -55,11 +55,11 @@ class Step:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         results: list[int],
-        shapes: list[tuple[int, ...]],
+        shapes: Iterable[tuple[int, ...]],
         merged: Sequence[str] = (),
     ) -> None:
         self.op, self.args, self.kwargs = op, args, kwargs
-        self.results, self.shapes, self.merged = results, shapes, list(merged)
+        self.results, self.shapes, self.merged = results, tuple(shapes), list(merged)
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments by name, with defaults."""
