@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 DType = DTypeLike | None  # of a new tensor; None stands for the default
+
+# Containers that can be changed; a kind before those that it is a kind of.
+HOLDERS: tuple[Any, ...] = (OrderedDict, dict, list, set, deque)
 
 # Around casts: what a dtype cannot hold is infinite in it, as in PyTorch, and nothing to warn of.
 quiet = partial(np.errstate, over="ignore", invalid="ignore")
@@ -25,6 +29,19 @@ MOST_ELEMENTS = 2**40
 
 # The numbers of the dtypes for which there are kernels, in any byte order.
 KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
+
+
+def parts_of(value: Any) -> Iterator[Any]:
+    """Yield a value, and all that its dicts, lists, tuples, sets and deques hold."""
+    waiting: list[Any] = [value]
+    seen: set[int] = set()
+    while waiting:
+        part = waiting.pop()
+        yield part
+        inner = part.values() if isinstance(part, Mapping) else part
+        if isinstance(part, (Mapping, tuple, *HOLDERS)) and id(part) not in seen:
+            seen.add(id(part))
+            waiting += reversed(list(inner))
 
 
 def flag(what: str, value: Any) -> bool:

@@ -21,8 +21,13 @@ from .tensor import Tensor
 # Methods by which the elements of a Tensor reach Python.
 LEAVING = ("item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__index__")
 
+# Those of `pyconv.functional`.
+PUBLIC: dict[str, Any] = {
+    name: getattr(functional, name)
+    for name in functional.__all__  # type: ignore[has-type]
+}
 _FUNCTIONS: dict[str, Any] = {
-    **{name: getattr(functional, name) for name in functional.__all__},  # type: ignore[has-type]
+    **PUBLIC,
     "recurrent": rnn.recurrent,
     "stream_step": rnn.stream_step,
     "clone": Operations.clone,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from . import _core, nn
+from .arguments import HOLDERS, parts_of
 from .random import default_generator
 from .tensor import Array, Tensor
 
 # What a run may change of a Tensor.
 FIELDS = ("_array", "_grad", "_requires_grad", "_node", "_index", "_version", "_recorded")
-# What of a module's attributes a run may change, and is given back.
-HOLDERS: tuple[Any, ...] = (OrderedDict, dict, list, set, deque)
 
 
 def peak_bytes(model: nn.Module, run: Callable[[], Any]) -> int | None:
@@ -97,19 +95,6 @@ def left_as_it_was(
         for kind, part, copy in kept:  # whatever the methods of a class of its own do
             kind.clear(part)
             (kind.update if hasattr(kind, "update") else kind.extend)(part, copy)
-
-
-def parts_of(value: Any) -> Iterator[Any]:
-    """Yield a value, and all that its dicts, lists, tuples, sets and deques hold."""
-    waiting: list[Any] = [value]
-    seen: set[int] = set()
-    while waiting:
-        part = waiting.pop()
-        yield part
-        inner = part.values() if isinstance(part, Mapping) else part
-        if isinstance(part, (Mapping, tuple, *HOLDERS)) and id(part) not in seen:
-            seen.add(id(part))
-            waiting += reversed(list(inner))
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

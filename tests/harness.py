@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import pickle
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -188,3 +189,13 @@ def refused(op: str, name: str, arrays: Arrays, options: dict[str, Any]) -> list
         for row in _core.conv_explain(shape, direction, arrays["input"].dtype)
     ]
     return [bool(row["refused"]) for row in rows if row["algorithm"] == name]
+
+
+def in_threads(work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:
+    """Call a function with each of these arguments, all at once; all have to end."""
+    threads = [threading.Thread(target=work, args=args) for args in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+        assert not thread.is_alive()

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from harness import in_threads
 from test_plan import Calls, same
 
 import pyconv
@@ -38,11 +39,7 @@ def test_under_the_reference_and_in_threads() -> None:
             if (own(x).numpy() != expected).any() or (plan(x).numpy() != expected).any():
                 failures.append("differs")
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, [()] * 4)
     assert not failures
 
 
@@ -81,11 +78,7 @@ def test_the_first_use_may_be_in_several_threads() -> None:
                 if F.relu(pyconv.tensor([-1.0])).item() != 0:
                     failures.append("differs")
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, [()] * 4)
     assert not failures
     assert not hasattr(F.relu, "__wrapped__")
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from harness import in_threads
 
 import pyconv
 import pyconv.functional as F
@@ -205,11 +206,7 @@ def test_backward_in_several_threads():
             (x * x).sum().backward()
         results.append(np.array_equal(x.grad.numpy(), 2 * x.detach().numpy()))
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, [(i,) for i in range(4)])
     assert results == [True] * 4
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fresh import printed, python
+from harness import in_threads
 
 import pyconv
 import pyconv.functional as F
@@ -58,13 +59,8 @@ def test_python_threads_may_call_at_once() -> None:
             if not same_bits(results[caller], expected):
                 return
 
-    callers = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join(timeout=120)
-        assert not caller.is_alive()
-    assert len(results) == len(callers)
+    in_threads(work, [(i,) for i in range(8)])
+    assert len(results) == 8
     assert all(same_bits(result, expected) for result in results.values())
 
 
@@ -112,11 +108,7 @@ def test_two_threads_may_ask_one_graph_for_different_gradients() -> None:
         found = [gradient(of) for _ in range(40)]
         wrong.extend(g for g in found if not np.array_equal(g, expected[id(of)]))
 
-    workers = [threading.Thread(target=work, args=(of,)) for of in (a, b, a, b)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(work, [(a,), (b,), (a,), (b,)])
     assert not wrong
 
 
@@ -127,11 +119,7 @@ def test_threads_may_add_to_one_gradient() -> None:
         for _ in range(20):
             (p * 1.0).sum().backward()
 
-    workers = [threading.Thread(target=work) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(work, [()] * 3)
     assert p.grad is not None
     np.testing.assert_array_equal(p.grad.numpy(), 60)
 

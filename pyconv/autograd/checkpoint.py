@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._core import version_of
-from ..arguments import number
+from ..arguments import number, parts_of
 from ..creation import as_tensor
 from ..random import default_generator
 from ..tensor import Tensor
@@ -146,8 +146,8 @@ class _Segment:
 
     def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
         self.function, self.args, self.kwargs = function, args, kwargs
-        counters = map(version_of, _tensors_in((args, kwargs)))
-        self.versions = [(counter, counter[0]) for counter in counters]
+        tensors = [x for x in parts_of((args, kwargs)) if isinstance(x, Tensor)]
+        self.versions = [(version_of(tensor), version_of(tensor)[0]) for tensor in tensors]
         self.random = default_generator().bit_generator.state
         self.nodes: list[Node] = []
         self.count = 0
@@ -201,18 +201,6 @@ class _Segment:
         known = {id(_memory(x._array)) for x in outside if isinstance(x, Tensor)}
         arrays = {id(m): m for t in kept if not _is_parameter(t) for m in [_memory(t._array)]}
         return sum(array.nbytes for key, array in arrays.items() if key not in known)
-
-
-def _tensors_in(value: Any) -> Iterator[Tensor]:
-    """Yield the Tensors of nested tuples, lists and dicts."""
-    waiting, seen = [value], set()
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Tensor):
-            yield part
-        elif isinstance(part, (tuple, list, dict)) and id(part) not in seen:
-            seen.add(id(part))
-            waiting += part.values() if isinstance(part, dict) else part
 
 
 def _is_parameter(tensor: Tensor) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from .. import functional
 from ..arguments import flag, one_of
 from ..creation import as_tensor
+from ..exchange import PUBLIC
 from ..functional.rnn import CELLS, Config, recurrent
 from ..functional.shape import Clone
 from ..tensor import Tensor
@@ -101,7 +101,7 @@ def run_layer(
 
 # All that a plan can call, also one from a file.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(functional, name) for name in functional.__all__},  # type: ignore[has-type]
+    **PUBLIC,
     "clone": clone,
     "recurrent": run_layer,
 }

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import dtype_of
+from ..arguments import dtype_of, parts_of
 from ..exchange import LEAVING, exchanged
-from ..rehearsal import parts_of, tensors_in
+from ..rehearsal import tensors_in
 from ..tensor import Array, Tensor
 from .steps import Constant, Step, Value, signature_of
 
