@@ -166,6 +166,8 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
       five_dimensional(from.view, s.ndim);
   problem.weight = weight.view.data;
   problem.bias = bias;
+  const std::shared_ptr<Kept> kept = Kept::of(problem.weight);
+  problem.kept = kept.get();
   const ConvAlgorithm& chosen = conv_choose(problem);
   py::array result = new_result(chosen.leaves_channels_last(problem), from.view.dtype, s,
                                 from.view.ndim == s.ndim + 2, result_side);

@@ -10,6 +10,7 @@
 #include "core/algorithm.h"
 #include "core/copy.h"
 #include "core/isa.h"
+#include "core/kept.h"
 #include "core/roofline.h"
 #include "core/threads.h"
 #include "gemm/gemm.h"
@@ -114,6 +115,13 @@ py::array cat(const std::vector<py::object>& arrays, int dim) {
   return result;
 }
 
+// An array that stays as it is while this lives.
+struct Unchanging {
+  py::array array;
+  std::shared_ptr<Kept> kept;
+  explicit Unchanging(const py::array& a) : array(a), kept(Kept::keep(a.data())) {}
+};
+
 std::vector<std::string> algorithm_names(const std::string& op) {
   if (op == "matmul") return gemm_algorithms();
   std::string known = "matmul";
@@ -168,6 +176,7 @@ void bind_core(py::module_& module) {
   module.def("begin_rehearsal", &begin_rehearsal);
   module.def("end_rehearsal", &end_rehearsal);
   module.def("empty", &empty);
+  py::class_<Unchanging>(module, "Unchanging").def(py::init<const py::array&>());
   module.def("in_c_order", &in_c_order);
   module.def("copy", &copy_of);
   if (PyModule_AddFunctions(module.ptr(), core_functions) < 0) throw py::error_already_set();

@@ -34,6 +34,13 @@ void grouped_weight(const ConvProblem& problem);  // its part for backward_weigh
 bool depthwise_refuses(const ConvProblem& problem, std::string* why);
 bool grouped_refuses(const ConvProblem& problem, std::string* why);
 
+// Tells what is kept of a weight apart from what other methods keep, or other shapes of it.
+inline std::vector<int64_t> key_of_weight(const ConvProblem& p, int64_t method) {
+  const ConvShape& s = *p.shape;
+  return {method,   int64_t(p.direction), int64_t(p.dtype), s.in_channels, s.out_channels,
+          s.groups, s.kernel[0],          s.kernel[1],      s.kernel[2]};
+}
+
 // Of a result that is an image.
 inline bool result_past_caches(const ConvProblem& p) {
   const ConvShape& s = *p.shape;

@@ -59,11 +59,13 @@ void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Wei
     block->form(part, panel, panel + 1);
   });
   parallel_for(n, [&](int64_t i) {
-    const Scratch own(size_t(all.panel()) * sizeof(T));
-    all.pack(group, i, own.as<T>());
+    const Scratch own(all.kept ? 0 : size_t(all.panel()) * sizeof(T));
+    if (!all.kept) all.pack(group, i, own.as<T>());
+    const T* const panel =
+        all.kept ? all.kept + (group * n + i) * all.kept_panel : own.template as<T>();
     for (size_t b = 0; b < blocks.size(); ++b) {
       for (int64_t k = 0; k < blocks[b].parts(); ++k)
-        blocks[b].multiply(k, group, i, own.as<T>() + of_block[b], nullptr);
+        blocks[b].multiply(k, group, i, panel + of_block[b], nullptr);
       blocks[b].finish(group, i);
     }
   });
@@ -176,6 +178,17 @@ int64_t read_rows_in_place(int64_t batch, int64_t channels, int64_t outputs,
   return panel;
 }
 
+// Packs all weights, if they do not change: once for all calls.
+template <class T>
+void pack_to_keep(const ConvProblem& p, Weights<T>& weights) {
+  if (!p.kept) return;
+  std::vector<int64_t> key = key_of_weight(p, 'c');
+  key.insert(key.end(), weights.taps.begin(), weights.taps.end());
+  weights.kept_panel = weights.panel();
+  weights.kept = p.kept->made<T>(key, p.shape->groups * weights.panels() * weights.panel(),
+                                 [&](T* packed) { weights.pack(packed); });
+}
+
 // A product by strips of columns that meet the same taps of a row.
 template <class T>
 void multiply(const ConvShape& s, const PixelProduct<T>& product) {
@@ -223,7 +236,8 @@ void forward(const ConvProblem& p) {
   const Columns<T> pixels = columns.group(0);
   if (s.groups == 1 && s.out_channels <= few_outputs && in_place(pixels))
     return inner_products(p, pixels.source, pixels.stride[2]);
-  const Weights<T> weights{s, static_cast<const T*>(p.weight), false, {}};
+  Weights<T> weights{s, static_cast<const T*>(p.weight), false, {}};
+  pack_to_keep(p, weights);
   PixelTarget<T> output{static_cast<T*>(p.result), s.out_group(), result_past_caches(p), {}};
   output.places = {
       s.out_pixels() * s.out_channels,
@@ -277,6 +291,7 @@ void backward_input(const ConvProblem& p) {
     all.taps.insert(all.taps.end(), one.weights.taps.begin(), one.weights.taps.end());
   });
   if (phases.empty()) return;
+  pack_to_keep(p, all);
   std::vector<PixelProduct<T>> products;
   bool few = true;
   for (const Phase<T>& one : phases) {
@@ -284,12 +299,12 @@ void backward_input(const ConvProblem& p) {
     few = few && products.back().few_pixels();
   }
   if (few) return multiply_few_pixels(products, all);
-  const bool keep = phases.size() > 1;
-  const Scratch packed(keep ? size_t(s.groups * all.panels() * all.panel()) * sizeof(T) : 0);
-  if (keep) all.pack(packed.as<T>());
-  const T* kept = packed.as<T>();
+  const bool several = phases.size() > 1, pack = several && !all.kept;
+  const Scratch packed(pack ? size_t(s.groups * all.panels() * all.panel()) * sizeof(T) : 0);
+  if (pack) all.pack(packed.as<T>());
+  const T* kept = all.kept ? all.kept : packed.as<T>();
   for (size_t i = 0; i < products.size(); ++i) {
-    if (keep) {
+    if (kept) {
       phases[i].weights.kept = kept;
       phases[i].weights.kept_panel = all.panel();
       kept += phases[i].weights.panel();

@@ -9,6 +9,7 @@
 
 #include "conv/shape.h"
 #include "core/algorithm.h"
+#include "core/kept.h"
 #include "core/tensor_view.h"
 
 namespace pyconv {
@@ -23,6 +24,7 @@ struct ConvProblem {
   TensorView output;             // the output's gradient; unused in forward
   const void* weight = nullptr;  // forward, backward_input
   const void* bias = nullptr;    // one per channel of an image that is the result; may be null
+  Kept* kept = nullptr;          // of the weight, if that does not change
   void* result = nullptr;
 };
 

@@ -25,6 +25,7 @@ constexpr double near_layout_cycles = 0.7, layout_cycles = 1.7, near_bytes = 4 <
 constexpr double copied_back = 0.5;                         // of results
 constexpr double read_cycles = 0.35;                        // per weight, where it lies
 constexpr double repack_cycles = 0.3, gather_cycles = 0.6;  // per weight: of 1x1, of several taps
+constexpr double kept_cycles = 0.15;                        // per weight that was packed before
 // Per weight of a gradient that is put between those of other taps, and one after the other.
 constexpr double weight_scatter_cycles = 4, weight_write_cycles = 1;
 constexpr double window_cycles = 2;  // direct: per element copied
@@ -36,7 +37,7 @@ constexpr double tiny_cycles = 100;  // gradient of weights of a part of one til
 // Winograd, per vector of a tile and of filters, and per tile of one of several groups, whose
 // pixels lie further apart.
 constexpr double transform_cycles = 350, group_tile_cycles = 650;
-constexpr double filter_cycles = 200, filter_gradient_cycles = 700;
+constexpr double filter_cycles = 200, kept_filter_cycles = 100, filter_gradient_cycles = 700;
 
 double lanes(const ConvProblem& p) {
   return (p.dtype == DType::float32 ? gemm_table().f32.nr : gemm_table().f64.nr) / 2.0;
@@ -108,6 +109,11 @@ double share_inside(const ConvShape& s) {
   return share;
 }
 
+// Of packing a weight, or of reading it.
+double weight_cycles(const ConvProblem& p) {
+  return p.kept ? kept_cycles : p.shape->taps() > 1 ? gather_cycles : repack_cycles;
+}
+
 // Of writing a gradient of weights of several taps, so many cycles for each.
 double writing_cycles(const ConvShape& s, double cycles) {
   return s.taps() > 1 ? cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
@@ -144,9 +150,8 @@ double channels_last_cost(const ConvProblem& p) {
   const double start = joined ? row_stretch_cycles / double(s.kernel[2]) : tap_stretch_cycles;
   double form = r.pixels * groups * r.depth * (copy_cycles + start / r.channels);
   if (is_pointwise(s) && !weight) form = 0;
-  const double weights =
-      weight ? writing_cycles(s, weight_scatter_cycles)
-             : (s.taps() > 1 ? gather_cycles : repack_cycles) * groups * r.outputs * r.depth;
+  const double weights = weight ? writing_cycles(s, weight_scatter_cycles)
+                                : weight_cycles(p) * groups * r.outputs * r.depth;
   const double narrow =
       weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr / 2);
   return ((weight ? 1.2 : 1.05) * multiply + form + weights + narrow + conversion_cycles(p) +
@@ -239,7 +244,10 @@ double winograd_cost(const ConvProblem& p) {
   const double multiply = winograd_points * tiles * products / (2 * lane);
   const double transforms = tiles * (transform_cycles * (depth + outputs) / lane +
                                      (s.groups > 1 ? group_tile_cycles : 0));
-  const double filters = (weight ? filter_gradient_cycles : filter_cycles) * depth * outputs / lane;
+  const double filter = weight   ? filter_gradient_cycles
+                        : p.kept ? kept_filter_cycles
+                                 : filter_cycles;
+  const double filters = filter * depth * outputs / lane;
   return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
           6000) /
          hertz;

@@ -17,7 +17,7 @@ struct Weights {
   const T* data;
   bool back;                  // of backward_input: the channels' roles are exchanged
   std::vector<int64_t> taps;  // backward_input: those that the phase meets, in order
-  const T* kept = nullptr;    // its part of the first panel, if those of all phases were packed
+  const T* kept = nullptr;    // its part of the first panel, if all panels were packed before
   int64_t kept_panel = 0;     // from there to the next panel
 
   int64_t outputs() const { return back ? s.in_group() : s.out_group(); }

@@ -70,6 +70,11 @@ struct Filters {
   int64_t size() const { return width * width; }
 
   int64_t depth() const { return inputs * taps; }
+  int64_t panels() const { return ceil_div(outputs, gemm_table().of<T>().nr); }
+
+  // Of the values of `rows` rows of panels, from one point to the next.
+  static int64_t plane(int64_t rows) { return rows * gemm_table().of<T>().nr + 5 * cache_line<T>; }
+  int64_t plane_of_all() const { return plane(panels() * depth()); }
 
   // Values of the rows [k, k + count) of panel n, (tap, input channel) counted together: per point
   // a part of the product's right operand, [count][nr].
@@ -84,35 +89,51 @@ struct Filters {
       done += some;
     }
   }
+
+  // Those of all rows of all panels, one panel after the other.
+  void all_values(T* to) const {
+    const int64_t nr = gemm_table().of<T>().nr, parts = ceil_div(depth(), rows_at_once);
+    parallel_for(panels() * parts, [&](int64_t task) {
+      const int64_t n = task / parts, k = task % parts * rows_at_once;
+      values(n, k, std::min(rows_at_once, depth() - k), to + (n * depth() + k) * nr,
+             plane_of_all());
+    });
+  }
 };
 
-// Panels of the filters' values, [depth][nr] each per point: all of them if there are many blocks
-// of tiles, else none, and whoever multiplies makes the few that it needs.
+// Panels of the filters' values, [depth][nr] each per point: all of them if they were made before,
+// or if there are many blocks of tiles; else none, and whoever multiplies makes the few that it
+// needs.
 template <class T>
 struct FilterValues {
   const Filters<T>& filters;
   int64_t nr, panels, plane;
-  bool kept, far;  // far: each part is asked for during the one before
+  bool far;  // each part is asked for during the one before
   Scratch scratch;
+  const T* kept;  // or null
 
-  FilterValues(const Filters<T>& of, bool keep)
+  FilterValues(const Filters<T>& of, bool keep, const T* before)
       : filters(of),
         nr(gemm_table().of<T>().nr),
-        panels(ceil_div(of.outputs, nr)),
-        plane((keep ? panels * of.depth() : rows_at_once) * nr + 5 * cache_line<T>),
-        kept(keep),
+        panels(of.panels()),
+        plane(keep ? of.plane_of_all() : of.plane(rows_at_once)),
         far(keep && points * plane * int64_t{sizeof(T)} > far_bytes),
-        scratch(keep ? size_t(points * plane) * sizeof(T) : 0) {
-    if (!keep) return;
-    T* const values = scratch.template as<T>();
-    const int64_t parts = ceil_div(of.depth(), rows_at_once);
-    parallel_for(panels * parts, [&](int64_t task) {
-      const int64_t n = task / parts, k = task % parts * rows_at_once;
-      of.values(n, k, std::min(rows_at_once, of.depth() - k), values + (n * of.depth() + k) * nr,
-                plane);
-    });
+        scratch(keep && !before ? size_t(points * plane) * sizeof(T) : 0),
+        kept(before ? before : scratch.template as<T>()) {
+    if (keep && !before) of.all_values(scratch.template as<T>());
   }
 };
+
+// The values of the filters of all groups, made before, if the weights do not change; else null.
+template <class T>
+const T* kept_values(const ConvProblem& p, const ConvShape& s, const T* weight, bool back) {
+  if (!p.kept) return nullptr;
+  const int64_t of_group = points * Filters<T>(s, weight, 0, back).plane_of_all();
+  return p.kept->made<T>(key_of_weight(p, 'w'), s.groups * of_group, [&](T* values) {
+    for (int64_t g = 0; g < s.groups; ++g)
+      Filters<T>(s, weight, g, back).all_values(values + g * of_group);
+  });
+}
 
 // Multiplies the values of tiles by those of a panel of filters, at the points [p0, p1). `met`:
 // of each tap of the depth, the tiles that meet it; the values of others are not there.
@@ -145,7 +166,7 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
     if (rows.count == 0) continue;
     const T* b = own.as<T>();
     if (filters.kept)
-      b = filters.scratch.template as<T>() + (panel * depth + k) * nr;
+      b = filters.kept + (panel * depth + k) * nr;
     else
       filters.filters.values(panel, k, tile.depth, own.as<T>(), filters.plane);
     for (int point = p0; point < p1; ++point) {
@@ -168,10 +189,11 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
   }
 }
 
-// Some tiles of the result's images from those of the source.
+// Some tiles of the result's images from those of the source. `before`: the filters' values, or
+// null.
 template <class T>
-void convolve(const Source& from, const Filters<T>& filters, const T* bias, const TensorView& to,
-              const Tiles& tiles, const Range& some) {
+void convolve(const Source& from, const Filters<T>& filters, const T* before, const T* bias,
+              const TensorView& to, const Tiles& tiles, const Range& some) {
   const int64_t depth = filters.depth(), outputs = filters.outputs;
   if (some.first == some.end) return;
   const int64_t at_once =
@@ -179,8 +201,8 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
   // As it decides how sums are cut, it depends on all tiles, not on the part of this thread.
   const bool many =
       tiles.total > at_once || (few_filters<T>(depth, outputs) && tiles.total >= least_own_tiles);
-  const bool keep = many || ceil_div(outputs, gemm_table().of<T>().nr) < enough_panels;
-  const FilterValues<T> values(filters, keep);
+  const bool keep = before || many || filters.panels() < enough_panels;
+  const FilterValues<T> values(filters, keep, before);
   const std::vector<T> zeros(size_t(filters.inputs), T(0));
   const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(filters.width);
   const bool past = past_caches(to.size() * int64_t{sizeof(T)});
@@ -215,8 +237,12 @@ void convolve(const Source& from, const Filters<T>& filters, const T* bias, cons
 // filters are few, parts of the tiles, each by one thread with filters' values of its own. (Of
 // several taps of the depth, what a block of tiles meets decides on the order of the sum.)
 template <class T>
-void convolve_groups(const ConvShape& s, const T* weight, const T* bias, bool back,
-                     const Source& from, const TensorView& to) {
+void convolve_groups(const ConvProblem& p, const Squares<T>& squares, bool back, const Source& from,
+                     const TensorView& to) {
+  const ConvShape& s = squares.shape();
+  const T* const weight = squares.from(static_cast<const T*>(p.weight));
+  const T* const bias = static_cast<const T*>(p.bias);
+  const T* const before = kept_values(p, s, weight, back);
   const int64_t groups = s.groups, threads = get_num_threads();
   const Tiles tiles(s, winograd_outputs(s.kernel[2]), {to.shape[2], to.shape[3], to.shape[4]});
   const bool small =
@@ -226,9 +252,10 @@ void convolve_groups(const ConvShape& s, const T* weight, const T* bias, bool ba
   parallel_for(groups * parts, [&](int64_t task) {
     const int64_t g = task / parts, part = task % parts;
     const Filters<T> filters(s, weight, g, back);
+    const T* const values = before ? before + g * points * filters.plane_of_all() : nullptr;
     Source of = from;
     of.view = of_group(from.view, g, filters.inputs);
-    convolve<T>(of, filters, bias ? bias + g * filters.outputs : bias,
+    convolve<T>(of, filters, values, bias ? bias + g * filters.outputs : bias,
                 of_group(to, g, filters.outputs), tiles,
                 {tiles.total * part / parts, tiles.total * (part + 1) / parts});
   });
@@ -239,9 +266,7 @@ void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast input(p.input);
   const Squares<T> squares(s);
-  convolve_groups<T>(squares.shape(), squares.from(static_cast<const T*>(p.weight)),
-                     static_cast<const T*>(p.bias), false,
-                     source_of_forward(s, squares, input.view()),
+  convolve_groups<T>(p, squares, false, source_of_forward(s, squares, input.view()),
                      channels_last_view(p.result, p.dtype, s.batch, s.out_channels, s.output));
 }
 
@@ -258,8 +283,7 @@ void backward_input(const ConvProblem& p) {
                     squares.taps(depths, s.pad_before[1] - last * s.dilation[1],
                                  s.pad_before[2] - last * s.dilation[2], -1),
                     1};
-  convolve_groups<T>(squares.shape(), squares.from(static_cast<const T*>(p.weight)),
-                     static_cast<const T*>(p.bias), true, from,
+  convolve_groups<T>(p, squares, true, from,
                      channels_last_view(p.result, p.dtype, s.batch, s.in_channels, s.input));
 }
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import nn
-from ..arguments import array_of
+from .. import _core, nn
+from ..arguments import KERNELS, array_of
 from ..autograd import no_grad
 from ..creation import as_tensor
 from ..functional import cat
@@ -58,7 +58,19 @@ class Plan:
             if type(leaf) is Constant
         )
         self._constants = {number: constants[number] for number in used}
+        # Convolutions keep what they make of weights, such as Winograd's values, while these live.
+        self._kept = [
+            _core.Unchanging(tensor._array)
+            for tensor in self._constants.values()
+            if tensor.dtype.num in KERNELS and tensor.ndim > 2
+        ]
         self._calls = _calls(steps, self._constants, result)
+
+    def __reduce__(self) -> Any:
+        return Plan, self._parts()
+
+    def _parts(self) -> tuple[Any, ...]:
+        return self._inputs, self._steps, self._constants, self._result, self.any_batch
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute.
@@ -168,8 +180,7 @@ class Plan:
         """
         from .file import write  # which makes Plans
 
-        parts = self._inputs, self._steps, self._constants, self._result, self.any_batch
-        write(path, *parts)
+        write(path, *self._parts())
 
 
 def _calls(steps: list[Step], constants: dict[int, Tensor], result: Any) -> list[tuple[Any, ...]]:
