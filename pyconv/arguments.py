@@ -27,6 +27,9 @@ quiet = partial(np.errstate, over="ignore", invalid="ignore")
 # its end.
 MOST_ELEMENTS = 2**40
 
+# As PyTorch names them; there is the first.
+DEVICES = ("cpu", "cuda", "meta", "mps", "xpu")
+
 # The numbers of the dtypes for which there are kernels, in any byte order.
 KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 
@@ -120,7 +123,7 @@ def dtype_of(what: str, value: DTypeLike) -> np.dtype[Any]:
     """Return a dtype of numbers; TypeError for what is none."""
     try:
         dtype = np.dtype(value if value is not None else "None")  # NumPy's None is float64
-    except (TypeError, ValueError):
+    except Exception:  # SyntaxError for "(1,", OverflowError for a dict, and others
         raise TypeError(f"{what} is {value!r}, expected a dtype of NumPy's") from None
     if dtype.kind not in "biuf":
         raise TypeError(f"{what} is {dtype}, expected one of numbers")
@@ -133,6 +136,37 @@ def new_dtype(op: str, dtype: DType, device: Any, default: DType = np.float32) -
         raise NotImplementedError(f"{op}: device is {device!r}, only 'cpu' is supported")
     wanted = default if dtype is None else dtype
     return None if wanted is None else dtype_of(f"{op}: dtype", wanted)
+
+
+def placement_of(
+    what: str, args: Sequence[Any], dtype: DType, device: Any, non_blocking: Any = False
+) -> Any:
+    """Return the dtype that the arguments of `to` ask for, None if they ask for none.
+
+    `args` are those without a name: a device, a dtype or both, in this order, and `non_blocking`;
+    a tensor stands for its dtype.
+    """
+    rest = list(args)
+    if rest and hasattr(rest[0], "_array"):
+        rest[0] = rest[0]._array.dtype
+    first = rest[0] if rest else ...
+    named = isinstance(first, str) and first.partition(":")[0] in DEVICES
+    if named or (first is None and (len(rest) > 1 or dtype is not None)):
+        if device is not None:
+            raise TypeError(f"{what}: device is {first!r} and {device!r}, expected one of them")
+        device = rest.pop(0)
+    if device is not None and (not isinstance(device, str) or device != "cpu"):
+        raise ValueError(f"{what}: device is {device!r}, the only one is 'cpu'")
+    if rest and (len(rest) == len(args) or not isinstance(rest[0], bool)):
+        given = dtype_of(f"{what}: dtype", rest.pop(0))
+        if dtype is not None:
+            raise TypeError(f"{what}: dtype is {given} and {dtype!r}, expected one of them")
+        dtype = given
+    if len(rest) > 1:
+        raise TypeError(f"{what}: {tuple(args)} are given, expected a device, a dtype or both")
+    for value in (*rest, non_blocking):
+        flag(f"{what}: non_blocking", value)
+    return None if dtype is None else dtype_of(f"{what}: dtype", dtype)
 
 
 def one_size(name: str, sizes: tuple[Any, ...], named: Any) -> Any:
@@ -167,18 +201,16 @@ def shape_of(*size: Any) -> tuple[int, ...]:
 
 def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> NDArray[Any]:
     """Return `data` as an array of numbers, without a copy if possible."""
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise ValueError(f"{name} holds lists of unequal lengths, expected equal ones") from None
+    array = _as_array(data, name)
     objects = array.dtype.kind == "O"
     integers = objects and all(isinstance(n, int) for n in array.flat)
     if dtype is None and (integers or array.dtype.char in "LQ") and not _has_dtype(data):
         raise ValueError(f"{name} holds an integer beyond int64; give a dtype that holds it")
     numbers = objects and dtype is not None and all(hasattr(n, "__float__") for n in array.flat)
     if array.dtype.kind not in "biuf" and not numbers:
-        kind = f"{array.dtype.type.__name__} ({array.dtype})"
-        raise TypeError(f"{name} is a {type(data).__name__} of {kind}, expected numbers")
+        kind = f" of {array.dtype.type.__name__} ({array.dtype})"
+        kind = kind if array.ndim or _has_dtype(data) else ""
+        raise TypeError(f"{name} is a {type(data).__name__}{kind}, expected numbers")
     if array.ndim > 32:
         raise ValueError(f"{name} has {array.ndim} dimensions, expected at most 32")
     if array.size > MOST_ELEMENTS:
@@ -186,15 +218,32 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> N
     if dtype is None and (array.dtype != np.float64 or (_has_dtype(data) and _has_float64(data))):
         return array
     wanted = np.dtype(np.float32 if dtype is None else dtype)
-    possible = not array.size or _has_dtype(data) or holds(wanted, array.min(), array.max())
     try:
         with quiet():
             result = np.asarray(array, wanted)
-    except (ValueError, OverflowError):
+        # Bools have no order with large integers, and fit everywhere.
+        free = not array.size or array.dtype.kind == "b" or _has_dtype(data)
+        possible = free or holds(wanted, array.min(), array.max())
+    except (ArithmeticError, TypeError, ValueError):
         possible = False
     if not possible:
         raise ValueError(f"{name} holds a number that is not possible in {wanted}")
     return result
+
+
+def _as_array(data: Any, name: str) -> NDArray[Any]:
+    """Return what NumPy makes of `data`; others' arrays may raise anything on the way."""
+    try:
+        return np.asarray(data)
+    except (MemoryError, NotImplementedError):  # the latter of `compile`
+        raise
+    except Exception as error:
+        if "inhomogeneous" in str(error):
+            raise ValueError(f"{name} holds lists of unequal lengths, not equal ones") from None
+        why = f"is a {type(data).__name__} that does not become an array: {error}"
+        if any(getattr(part, "_requires_grad", False) for part in parts_of(data)):
+            why = "holds Tensors that require grad: join them with pyconv.stack, or detach them"
+        raise TypeError(f"{name} {why}") from None
 
 
 def holds(dtype: np.dtype[Any], least: Any, most: Any) -> bool:

@@ -114,6 +114,9 @@ def call_twin(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) 
         if name == "input"
         or (name in _ARRAYS + _FIXED and not isinstance(value, (int, float, type(None))))
     }
+    bounds = [given[name] for name in ("min", "max") if name in given]
+    if any(isinstance(bound, (Tensor, np.ndarray)) for bound in bounds):
+        return function(*args, **kwargs)  # the twin's are numbers
     if not any(tensor.dtype.kind == "f" for tensor in arrays.values()):
         return function(*args, **kwargs)
     options = {name: _plain(value) for name, value in given.items() if name not in arrays}
@@ -178,7 +181,8 @@ def _recurrent(
 ) -> tuple[Tensor, ...]:
     """One layer in one direction, or a step of it, as `functional.rnn.recurrent` is called."""
     op, _, nonlinearity = config.mode.lower().partition("_")
-    options: dict[str, Any] = {"lengths": config.lengths, "reverse": config.reverse}
+    lengths = None if config.lengths is None else config.lengths._array
+    options: dict[str, Any] = {"lengths": lengths, "reverse": config.reverse}
     if nonlinearity:
         options["nonlinearity"] = nonlinearity
     step = x.ndim == 2

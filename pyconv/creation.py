@@ -1,4 +1,4 @@
-"""Functions that make tensors from data or from a size."""
+"""Functions that make tensors from a size; those of data are in conversion.py."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .arguments import (
     DType,
     array_of,
     flag,
+    holds,
     integer,
     new_dtype,
     number,
@@ -59,60 +60,26 @@ def makes_only_shapes() -> bool:
 
 
 def as_tensor(data: Any, name: str = "data") -> Tensor:
-    """Return `data` itself if it is a Tensor, or a Tensor of it that shares memory if possible."""
+    """Return `data` itself if it is a Tensor, or a Tensor of it that shares memory if possible.
+
+    For the package itself; errors call the argument by its name. Users have `pyconv.as_tensor`.
+    """
     if isinstance(data, Tensor):
         return data
-    if isinstance(data, tuple) and data and isinstance(data[0], Tensor):  # as layers return
-        raise TypeError(f"{name} is a tuple that holds Tensors, expected a Tensor")
+    if isinstance(data, tuple) and data and isinstance(data[0], Tensor):
+        raise TypeError(
+            f"{name} is a tuple that holds Tensors, expected a Tensor; recurrent layers return "
+            "(output, state)"
+        )
     return Tensor(array_of(data, None, name))
 
 
 def kernel_float(op: str, data: Any, name: str = "input") -> Tensor:
     """Make a Tensor that the kernels take, or raise a TypeError that names the argument."""
-    x = as_tensor(data, name)
+    x = data if isinstance(data, Tensor) else as_tensor(data, f"{op}: {name}")
     if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
         raise TypeError(f"{op}: {name}.dtype is {x.dtype}, expected float32 or float64")
     return x
-
-
-def tensor(
-    data: Any, dtype: DType = None, requires_grad: bool = False, device: str | None = None
-) -> Tensor:
-    """Make a tensor with a copy of `data`.
-
-    Parameters
-    ----------
-    data : array_like
-        A number, a nested list of numbers, a NumPy array or a Tensor.
-    dtype : numpy.dtype, optional
-        Type of the elements. Default: the type of `data` if it has one; else float32 for Python
-        floats, int64 for Python integers, bool for booleans.
-    requires_grad : bool
-        Whether operations on the tensor are recorded for `backward`.
-    device : str, optional
-        ``"cpu"``, the only one.
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    TypeError
-        If `data` does not hold numbers.
-    ValueError
-        If nested lists have unequal lengths, or `requires_grad` is set for integers.
-
-    Examples
-    --------
-    >>> import pyconv
-    >>> pyconv.tensor([[1.0, 2.0], [3.0, 4.0]])
-    tensor([[1., 2.],
-            [3., 4.]])
-    """
-    dtype = new_dtype("tensor", dtype, device, None)
-    array = data._array if isinstance(data, Tensor) else array_of(data, dtype)
-    return _make(np.array(array, dtype), requires_grad)
 
 
 def from_numpy(array: Array) -> Tensor:
@@ -145,39 +112,6 @@ def from_numpy(array: Array) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}")
     return Tensor(array_of(array, None, "array"))
-
-
-def from_dlpack(x: Any) -> Tensor:
-    """Make a tensor that shares the memory of another library's, through the DLPack protocol.
-
-    Parameters
-    ----------
-    x : object
-        Anything with ``__dlpack__``, on the CPU.
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    TypeError
-        If `x` does not have the protocol, or does not hold numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pyconv
-    >>> pyconv.from_dlpack(np.ones(2, np.float32))
-    tensor([1., 1.])
-    """
-    if not hasattr(x, "__dlpack__"):
-        raise TypeError(f"from_dlpack: x is a {type(x).__name__}, expected one with __dlpack__")
-    try:
-        array = np.from_dlpack(x)
-    except (BufferError, RuntimeError) as error:  # another device; a dtype that NumPy lacks
-        raise TypeError(f"from_dlpack: x cannot be shared: {error}") from None
-    return Tensor(array_of(array, None, "x"))
 
 
 def zeros(
@@ -238,8 +172,8 @@ def full(
     if value.ndim:
         raise ValueError(f"fill_value has shape {value.shape}, expected a number")
     if _only_shapes.get():
-        return _make(np.broadcast_to(value, size_of((size,), "size")), requires_grad)
-    return _make(np.full(shape_of(size), value), requires_grad)
+        return make(np.broadcast_to(value, size_of((size,), "size")), requires_grad)
+    return make(np.full(shape_of(size), value), requires_grad)
 
 
 def empty(
@@ -260,7 +194,7 @@ def empty(
     given, kind = one_size("empty: size", sizes, size), new_dtype("empty", dtype, device)
     if _only_shapes.get():
         return zeros(given, dtype=kind, requires_grad=requires_grad)
-    return _make(_core.empty(shape_of(given), kind), requires_grad)
+    return make(_core.empty(shape_of(given), kind), requires_grad)
 
 
 def arange(
@@ -274,6 +208,13 @@ def arange(
 ) -> Tensor:
     """Make the numbers from `start` (0 if `end` is left out) up to, not including, `end`.
 
+    For a dtype of integers, what follows the point of the arguments is cut off.
+
+    Raises
+    ------
+    ValueError
+        If `step` is 0, or does not lead from `start` to `end`.
+
     Examples
     --------
     >>> import pyconv
@@ -282,24 +223,31 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    values = [
-        number(f"arange: {n}", v) for n, v in zip(("start", "end", "step"), (start, end, step))
-    ]
-    if step == 0:
-        raise ValueError("arange: step is 0")
+    given = {"start": start, "end": end, "step": step}
+    floats = any(isinstance(value, (float, np.floating)) for value in given.values())
+    kind = new_dtype("arange", dtype, device, np.float32 if floats else np.int64)
+    values = _numbers("arange", given, kind.kind in "iu" or not floats)
+    if values[2] == 0:
+        raise ValueError(f"arange: step is {step}, expected one that is not 0 in {kind}")
     count = (values[1] - values[0]) / values[2]
-    if not -math.inf < count <= MOST_ELEMENTS:  # also where it is NaN
+    if not 0 <= count <= MOST_ELEMENTS:  # also where it is NaN
         raise ValueError(
             f"arange: start is {start}, end is {end} and step is {step}, "
-            "expected at most 2**40 elements"
+            "expected a step that leads to the end, and at most 2**40 elements"
         )
-    integers = not any(isinstance(v, (float, np.floating)) for v in (start, end, step))
-    if integers:
-        for name, value in zip(("start", "end", "step"), (start, end, step)):
-            integer(f"arange: {name}", value)
-    dtype = new_dtype("arange", dtype, device, np.int64 if integers else np.float32)
     with quiet():
-        return _make(np.arange(start, end, step).astype(dtype), requires_grad)
+        return make(np.arange(*values).astype(kind), requires_grad)
+
+
+def _numbers(op: str, given: dict[str, Any], whole: bool) -> list[Any]:
+    """Return floats, or integers: then, as in PyTorch, what follows the point is cut off."""
+    values: list[Any] = [number(f"{op}: {name}", value) for name, value in given.items()]
+    if not whole:
+        return values
+    return [
+        integer(f"{op}: {name}", int(value) if math.isfinite(value) else value)
+        for name, value in given.items()
+    ]
 
 
 def linspace(
@@ -313,10 +261,12 @@ def linspace(
 ) -> Tensor:
     """Make `steps` numbers at equal distances, from `start` to `end`, both included.
 
+    For a dtype of integers, what follows the point is cut off, of `start` and `end` beforehand.
+
     Raises
     ------
     ValueError
-        If `steps` is negative.
+        If `steps` is negative, or the dtype does not hold `start` or `end`.
 
     Examples
     --------
@@ -325,10 +275,12 @@ def linspace(
     tensor([0. , 0.5, 1. ])
     """
     count = integer("linspace: steps", steps, 0, MOST_ELEMENTS)
-    ends = number("linspace: start", start), number("linspace: end", end)
-    dtype = new_dtype("linspace", dtype, device)
+    kind = new_dtype("linspace", dtype, device)
+    first, last = _numbers("linspace", {"start": start, "end": end}, kind.kind in "iu")
+    if not holds(kind, min(first, last), max(first, last)):
+        raise ValueError(f"linspace: start is {start} and end is {end}, beyond what {kind} holds")
     with quiet():
-        return _make(np.linspace(*ends, count).astype(dtype), requires_grad)
+        return make(np.linspace(first, last, count).astype(kind), requires_grad)
 
 
 def eye(
@@ -353,9 +305,10 @@ def eye(
     tensor([[1., 0.],
             [0., 1.]])
     """
-    rows, columns = integer("eye: n", n), integer("eye: m", n if m is None else m)
+    rows = integer("eye: n", n, 0)
+    columns = rows if m is None else integer("eye: m", m, 0)
     shape = shape_of(rows, columns)
-    return _make(np.eye(*shape, dtype=new_dtype("eye", dtype, device)), requires_grad)
+    return make(np.eye(*shape, dtype=new_dtype("eye", dtype, device)), requires_grad)
 
 
 def zeros_like(
@@ -389,11 +342,12 @@ def ones_like(
 def _like(name: str, input: Any, dtype: DType, device: Any, requires_grad: bool) -> Tensor:
     array = as_tensor(input, "input")._array
     dtype = new_dtype(name, dtype, device, array.dtype)
-    return _make(getattr(np, name)(array, dtype), requires_grad)
+    return make(getattr(np, name)(array, dtype), requires_grad)
 
 
-def _make(array: Array, requires_grad: bool) -> Tensor:
+def make(array: Array, requires_grad: bool) -> Tensor:
+    """Make a Tensor that may require grad; ValueError if it holds integers then."""
     result = Tensor(array)
     if flag("requires_grad", requires_grad):
-        result.requires_grad = True  # refuses integers
+        result.requires_grad = True
     return result

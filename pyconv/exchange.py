@@ -13,13 +13,15 @@ from functools import cache, partial
 from types import CodeType, FunctionType
 from typing import Any
 
-from . import functional
+from . import functional, methods, random
 from .functional import rnn
-from .methods import Operations
 from .tensor import Tensor
 
 # Methods by which the elements of a Tensor reach Python.
-LEAVING = ("item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__index__")
+LEAVING = (
+    *("item", "tolist", "numpy", "__array__", "__contains__"),
+    *("__bool__", "__int__", "__float__", "__index__"),
+)
 
 # Those of `pyconv.functional`.
 PUBLIC: dict[str, Any] = {
@@ -30,9 +32,11 @@ _FUNCTIONS: dict[str, Any] = {
     **PUBLIC,
     "recurrent": rnn.recurrent,
     "stream_step": rnn.stream_step,
-    "clone": Operations.clone,
-    "_replace": Tensor._replace,
-    **{name: getattr(Tensor, name) for name in LEAVING},
+    "lengths_of": rnn.lengths_of,
+    "of_masks": methods.of_masks,
+    "clone": methods.Operations.clone,
+    **{name: getattr(Tensor, name) for name in ("_replace", "__setitem__", *LEAVING)},
+    "default_generator": random.default_generator,
 }
 
 # ``take(name, function, *args, **kwargs)`` is called in place of ``function(*args, **kwargs)``.
@@ -40,15 +44,21 @@ Taker = Callable[..., Any]
 
 _lock = threading.Lock()
 _takers: dict[Taker, int] = {}  # and how often each was asked for; the last is called first
+_before: set[Taker] = set()  # of these, those that are called before the others
 _outside: dict[str, FunctionType] = {}  # the functions as they were
 
 
 @contextmanager
-def exchanged(take: Taker) -> Iterator[None]:
-    """Let `take` be called in place of every public function, in all threads."""
+def exchanged(take: Taker, before_others: bool = False) -> Iterator[None]:
+    """Let `take` be called in place of every public function, in all threads.
+
+    With `before_others`, it is what calls those who came, or will come, without.
+    """
     with _lock:
         if not _takers:
             _exchange()
+        if before_others:
+            _before.add(take)
         _takers[take] = _takers.get(take, 0) + 1
     try:
         yield
@@ -57,6 +67,7 @@ def exchanged(take: Taker) -> Iterator[None]:
             _takers[take] -= 1
             if not _takers[take]:
                 del _takers[take]
+                _before.discard(take)
             if not _takers:
                 _exchange_back()
 
@@ -69,7 +80,7 @@ def is_taken_by(take: Taker) -> bool:
 def call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call those who take a function's place, or the function."""
     function: Callable[..., Any] = _outside[name]
-    for take in list(_takers):
+    for take in sorted(_takers, key=_before.__contains__):
         function = partial(take, name, function)
     return function(*args, **kwargs)
 

@@ -14,10 +14,12 @@ import numpy as np
 
 import pyconv
 
-from .arguments import broadcast, one_size, value_of
+from .arguments import DType, broadcast, flag, one_size, placement_of, value_of
 
 if TYPE_CHECKING:
     from .tensor import Tensor
+
+Dims = int | Sequence[int] | None
 
 
 def operator_method(name: str) -> Callable[[Tensor, Any], Tensor]:
@@ -27,6 +29,8 @@ def operator_method(name: str) -> Callable[[Tensor, Any], Tensor]:
         result: Tensor = getattr(pyconv.functional, name)(self, other)
         return result
 
+    method.__name__ = name
+    method.__doc__ = f"Return what `pyconv.functional.{name}` does of the tensor and another."
     return method
 
 
@@ -47,43 +51,69 @@ def _or_not_equal(name: str) -> Callable[[Tensor, Any], Any]:
     return method
 
 
+def of_masks(name: str, *operands: Any) -> Tensor:
+    """Compute a function of NumPy's of one or two tensors of bools or integers."""
+    if len(operands) == 2:
+        operands = pyconv.functional.arithmetic.tensors_of(*operands)
+    arrays = [operand._array for operand in operands]
+    for array in arrays:
+        if array.dtype.kind == "f":
+            raise TypeError(f"{name}: a dtype is {array.dtype}, expected bools or integers")
+    named = dict(zip(("input", "other"), arrays))
+    return pyconv.from_numpy(np.asarray(broadcast(name, getattr(np, name), **named)))
+
+
 def _of_masks(name: str) -> Callable[..., Tensor]:
-    operation = getattr(np, name)
-
-    def method(*operands: Any) -> Tensor:
-        if len(operands) == 2:
-            operands = pyconv.functional.arithmetic.tensors_of(*operands)
-        arrays = [operand._array for operand in operands]
-        for array in arrays:
-            if array.dtype.kind == "f":
-                raise TypeError(f"{name}: a dtype is {array.dtype}, expected bools or integers")
-        named = dict(zip(("input", "other"), arrays))
-        return pyconv.from_numpy(np.asarray(broadcast(name, operation, **named)))
-
-    return method
+    return lambda *operands: of_masks(name, *operands)
 
 
-class Operations:
+class Conversions:
+    """Methods named as types of Python, which annotations beside them would take for these."""
+
+    __slots__ = ()
+
+    def float(self: Any) -> Any:
+        """Return the tensor in float32."""
+        return self.to(np.float32)
+
+    def double(self: Any) -> Any:
+        """Return the tensor in float64."""
+        return self.to(np.float64)
+
+    def int(self: Any) -> Any:
+        """Return the tensor in int32."""
+        return self.to(np.int32)
+
+    def long(self: Any) -> Any:
+        """Return the tensor in int64."""
+        return self.to(np.int64)
+
+    def bool(self: Any) -> Any:
+        """Return whether each element is other than 0."""
+        return self.to(np.bool_)
+
+
+class Operations(Conversions):
     """What Tensor inherits."""
 
     __slots__ = ()
 
-    __add__ = __radd__ = operator_method("add")
-    __mul__ = __rmul__ = operator_method("mul")
-    __sub__ = operator_method("sub")
+    add = __add__ = __radd__ = operator_method("add")
+    mul = __mul__ = __rmul__ = operator_method("mul")
+    sub = __sub__ = operator_method("sub")
     __rsub__ = _reflected("sub")
-    __truediv__ = operator_method("div")
+    div = __truediv__ = operator_method("div")
     __rtruediv__ = _reflected("div")
-    __pow__ = operator_method("pow")
+    pow = __pow__ = operator_method("pow")
     __rpow__ = _reflected("pow")
-    __matmul__ = operator_method("matmul")
+    matmul = __matmul__ = operator_method("matmul")
     __rmatmul__ = _reflected("matmul")
-    __lt__ = operator_method("lt")
-    __le__ = operator_method("le")
-    __gt__ = operator_method("gt")
-    __ge__ = operator_method("ge")
-    __eq__ = _or_not_equal("eq")
-    __ne__ = _or_not_equal("ne")
+    lt = __lt__ = operator_method("lt")
+    le = __le__ = operator_method("le")
+    gt = __gt__ = operator_method("gt")
+    ge = __ge__ = operator_method("ge")
+    eq, __eq__ = operator_method("eq"), _or_not_equal("eq")
+    ne, __ne__ = operator_method("ne"), _or_not_equal("ne")
     __getitem__ = operator_method("index")
     __and__ = __rand__ = _of_masks("bitwise_and")
     __or__ = __ror__ = _of_masks("bitwise_or")
@@ -105,7 +135,16 @@ class Operations:
         """Return the elements in another shape; one entry may be -1."""
         return pyconv.functional.reshape(self, one_size("reshape: shape", sizes, shape))
 
-    view = reshape
+    def view(self, *sizes: Any, shape: Any = None) -> Tensor:
+        """Do what `reshape` does."""
+        try:
+            return self.reshape(*sizes, shape=shape)
+        except (TypeError, ValueError) as error:
+            raise type(error)(str(error).replace("reshape", "view", 1)) from None
+
+    def view_as(self, other: Any) -> Tensor:
+        """Return the elements in the shape of another tensor."""
+        return self.view(other.shape)
 
     def expand(self, *sizes: Any, size: Any = None) -> Tensor:
         """Repeat dimensions of size 1 without copying; -1 keeps a dimension."""
@@ -119,13 +158,48 @@ class Operations:
         """Exchange two dimensions."""
         return pyconv.functional.transpose(self, dim0, dim1)
 
+    def t(self: Any) -> Any:
+        """Return the transpose of a matrix; with fewer dimensions, what there is."""
+        if self.ndim > 2:
+            raise ValueError(f"t: the tensor has shape {self.shape}, expected at most 2 dimensions")
+        return self.transpose(0, -1)
+
     def permute(self, *order: Any, dims: Any = None) -> Tensor:
         """Reorder the dimensions."""
         return pyconv.functional.permute(self, one_size("permute: dims", order, dims))
 
+    def to(
+        self: Any,
+        *args: Any,
+        dtype: DType = None,
+        device: str | None = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+    ) -> Tensor:
+        """Return the tensor with elements of a dtype; itself if it has that, unless `copy`.
+
+        Call it as ``to(dtype)``, ``to(device, dtype)`` or ``to(other)``, for the dtype of another
+        tensor. There is one device, ``"cpu"``, and nothing that `non_blocking` could change.
+        """
+        wanted = placement_of("to", args, dtype, device, non_blocking)
+        result: Tensor = self if wanted is None else pyconv.functional.cast(self, wanted)
+        return result.clone() if flag("to: copy", copy) and result is self else result
+
+    def cpu(self: Any) -> Any:
+        """Return the tensor, which is on the CPU."""
+        return self
+
     def clone(self) -> Tensor:
         """Return a copy; gradients flow back through it."""
         return pyconv.functional.shape.Clone.apply(self)
+
+    def contiguous(self: Any) -> Any:
+        """Return the tensor if its elements lie in C order, else a copy of which they do."""
+        return self if self._array.flags.c_contiguous else self.reshape(-1).reshape(self.shape)
+
+    def new_zeros(self: Any, *sizes: Any, dtype: DType = None, **options: Any) -> Tensor:
+        """Return what `pyconv.zeros` does, in the dtype of the tensor unless one is given."""
+        return pyconv.zeros(*sizes, dtype=self.dtype if dtype is None else dtype, **options)
 
     def copy_(self: Any, src: Any) -> Tensor:
         """Take over the elements of `src`, which broadcasts; return the tensor."""
@@ -154,6 +228,11 @@ class Operations:
         result: Tensor = self.copy_(value)
         return result
 
+    def masked_fill(self: Any, mask: Any, value: Any) -> Tensor:
+        """Return the elements with one number in place of those where `mask` holds."""
+        number = pyconv.zeros((), dtype=self.dtype).fill_(value)
+        return pyconv.functional.where(mask, number, self)
+
     def zero_(self: Any) -> Tensor:
         """Set all elements to 0; return the tensor."""
         result: Tensor = self.copy_(pyconv.Tensor(np.zeros((), self.dtype)))
@@ -167,42 +246,59 @@ class Operations:
         """Insert a dimension of size 1 at `dim`."""
         return pyconv.functional.unsqueeze(self, dim)
 
-    def sum(self, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
-        """Sum over `dim`, or over everything."""
-        return pyconv.functional.sum(self, dim, keepdim)
+    def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> Tensor:
+        """Sum over `dim`, or over everything; in `dtype` if that is given."""
+        return pyconv.functional.sum(self, dim, keepdim, dtype=dtype)
 
-    def mean(self, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
-        """Average over `dim`, or over everything."""
-        return pyconv.functional.mean(self, dim, keepdim)
+    def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> Tensor:
+        """Average over `dim`, or over everything; in `dtype` if that is given."""
+        return pyconv.functional.mean(self, dim, keepdim, dtype=dtype)
 
-    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """Return the largest element, or with `dim` the pair (values, indices) along it."""
+    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
+        """Return the largest element, or with `dim` the pair (values, indices) along it.
+
+        With a tensor in place of `dim`, return the larger of each two elements.
+        """
         return pyconv.functional.max(self, dim, keepdim)
 
-    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """Return the smallest element, or with `dim` the pair (values, indices) along it."""
+    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
+        """Return the smallest element, or with `dim` the pair (values, indices) along it.
+
+        With a tensor in place of `dim`, return the smaller of each two elements.
+        """
         return pyconv.functional.min(self, dim, keepdim)
 
     def var(
         self,
-        dim: int | Sequence[int] | None = None,
+        dim: Dims = None,
         unbiased: bool = True,
         keepdim: bool = False,
         *,
         correction: float | None = None,
     ) -> Tensor:
-        """Return the variance over `dim`, or over everything."""
+        """Return the variance over `dim`, or over everything; `unbiased` may come first."""
         return pyconv.functional.var(self, dim, unbiased, keepdim, correction=correction)
 
-    def softmax(self, dim: int) -> Tensor:
+    def std(
+        self,
+        dim: Dims = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> Tensor:
+        """Return the square root of `var`."""
+        return self.var(dim, unbiased, keepdim, correction=correction).sqrt()
+
+    def softmax(self, dim: int, dtype: DType = None) -> Tensor:
         """Scale exponentials so that they sum to 1 along a dimension."""
-        return pyconv.functional.softmax(self, dim)
+        return pyconv.functional.softmax(self, dim, dtype=dtype)
 
-    def log_softmax(self, dim: int) -> Tensor:
+    def log_softmax(self, dim: int, dtype: DType = None) -> Tensor:
         """Return the logarithm of `softmax`."""
-        return pyconv.functional.log_softmax(self, dim)
+        return pyconv.functional.log_softmax(self, dim, dtype=dtype)
 
-    def clamp(self, min: float | None = None, max: float | None = None) -> Tensor:
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
         """Replace elements below `min` by `min` and those above `max` by `max`."""
         return pyconv.functional.clamp(self, min, max)
 
@@ -250,7 +346,7 @@ class Operations:
 
 
 # As errors name them.
-for _name, _method in vars(Operations).items():
+for _name, _method in (vars(Operations) | vars(Conversions)).items():
     if isinstance(_method, FunctionType) and _method.__name__ == _name:
         _method.__qualname__, _method.__module__ = f"Tensor.{_name}", "pyconv.tensor"
 del _name, _method

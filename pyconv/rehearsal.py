@@ -72,18 +72,23 @@ def without_memory(array: Array) -> Array:
 
 @contextmanager
 def left_as_it_was(
-    model: nn.Module, stand_in: Callable[[Array], Array] = lambda array: array
+    model: nn.Module, stand_in: Callable[[Array], Array] | None = None
 ) -> Iterator[None]:
-    """Run with other arrays in a model's Tensors; give its modules back all that they held."""
+    """Run with other arrays in a model's Tensors, or these; give its modules back all they held."""
     parts = [part for module in model.modules() for part in parts_of(module.__dict__)]
     held = [x for x in parts if isinstance(x, HOLDERS)]
     kinds = [next(kind for kind in HOLDERS if isinstance(x, kind)) for x in held]
     kept = [(kind, x, kind(x)) for kind, x in zip(kinds, held)]
     tensors = dict.fromkeys(x for x in parts if isinstance(x, Tensor))
     fields = [(tensor, [getattr(tensor, name) for name in FIELDS]) for tensor in tensors]
+    arrays = [x for x in parts if isinstance(x, np.ndarray) and not x.dtype.hasobject]
+    arrays += [] if stand_in else [tensor._array for tensor in tensors]
+    contents = [(array, array.copy()) for array in arrays if array.flags.writeable]
     try:
         for tensor in tensors:
-            tensor._array, tensor._grad, tensor._version = stand_in(tensor._array), None, None
+            tensor._grad, tensor._version = None, None
+            if stand_in:
+                tensor._array = stand_in(tensor._array)
             if tensor._node is not None:  # kept from an earlier run, whose graph is not this one's
                 tensor._node, tensor._requires_grad = None, False
         with np.errstate(all="ignore"):  # a network of zeros
@@ -92,6 +97,9 @@ def left_as_it_was(
         for tensor, values in fields:
             for name, value in zip(FIELDS, values):
                 setattr(tensor, name, value)
+        for array, before in contents:
+            if not np.array_equal(array, before):
+                array[...] = before
         for kind, part, copy in kept:  # whatever the methods of a class of its own do
             kind.clear(part)
             (kind.update if hasattr(kind, "update") else kind.extend)(part, copy)

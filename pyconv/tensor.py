@@ -14,7 +14,7 @@ import pyconv
 
 from ._core import TensorBase, edge_of, in_c_order, set_tensor_class, view_of
 from ._core import version_of as version_of
-from .arguments import dtype_of, flag, value_of
+from .arguments import flag, value_of
 from .methods import Operations, operator_method
 
 Array = NDArray[Any]
@@ -149,7 +149,7 @@ class Tensor(TensorBase, Operations):
 
     @data.setter
     def data(self, value: Any) -> None:
-        value = pyconv.as_tensor(value, "data")
+        value = pyconv.creation.as_tensor(value, "data")
         self._check_alike("data", value)
         version, before = version_of(value), self._version or [-1]
         version[0] = max(version[0], before[0] + 1)  # those who saved the tensor must see a change
@@ -186,12 +186,16 @@ class Tensor(TensorBase, Operations):
         """Return the number of elements."""
         return self._array.size
 
+    nelement = numel
+
     def __len__(self) -> int:
         if not self._array.ndim:
             raise TypeError("len() of a tensor without dimensions")
         return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.ndim:
+            raise TypeError("iteration over a tensor without dimensions")
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, element: Any) -> bool:
@@ -291,17 +295,12 @@ class Tensor(TensorBase, Operations):
         self._node, self._requires_grad = None, False
         return self
 
-    def to(self, dtype: DTypeLike) -> Tensor:
-        """Return the tensor with elements of `dtype`; itself if it has it already, or for "cpu"."""
-        if isinstance(dtype, str) and dtype == "cpu":
-            return self
-        return pyconv.functional.cast(self, dtype_of("to: dtype", dtype))
-
     def backward(
         self,
         gradient: Any = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
+        inputs: Any = None,
     ) -> None:
         """Add the gradient of this tensor to the ``.grad`` of the leaves it was computed from.
 
@@ -313,10 +312,12 @@ class Tensor(TensorBase, Operations):
             Keep what the graph saved, so that it can be used again. Default: `create_graph`.
         create_graph : bool
             Record the computation of the gradients too, for derivatives of higher order.
+        inputs : Tensor or iterable of Tensor, optional
+            Add to the ``.grad`` of these only, which need not be leaves.
 
         Errors are those of `pyconv.autograd.backward`.
         """
-        pyconv.autograd.backward(self, gradient, retain_graph, create_graph)
+        pyconv.autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> Any:
         """Call ``hook(grad)`` in backward; what it returns, unless None, replaces the gradient.

@@ -48,4 +48,8 @@ LOSS: list[Bad] = [
     ("nll_loss", {"ignore_index": 1.5}, "ignore_index", "1.5"),
     ("nll_loss", {"ignore_index": 2**63}, "ignore_index", str(2**63)),
     ("nll_loss", {"input": np.float32(1)}, "input", "()"),
+    *[
+        ("cross_entropy", {"target": ones(5, 4), "ignore_index": n}, "ignore_index", str(n))
+        for n in (0, 7)
+    ],
 ]

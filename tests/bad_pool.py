@@ -120,6 +120,7 @@ RESIZE: list[Bad] = [
         "True",
     ),
     ("interpolate", {"align_corners": True}, "align_corners", "True"),
+    ("interpolate", {"antialias": True}, "antialias", "True"),
     *[
         ("interpolate", {"mode": mode}, "mode", str(mode))
         for mode in ("linear", "trilinear", "cubic", "", None, 3)

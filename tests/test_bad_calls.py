@@ -105,10 +105,11 @@ REFUSED = {
     "x.softmax()": r"^Tensor.softmax\(\) missing",
     "x.__setitem__(0, 'a')": "value is a str",
     "pyconv.cat([number])": r"tensors\[0\] has shape \(\)",
-    "pyconv.cat(x)": "tensors is tensor",
+    "pyconv.cat(x)": "cat: tensors is a Tensor, expected a tuple or list of tensors",
     "pyconv.cat([x, pyconv.ones(3, 4)], 1)": r"tensors\[1\] has shape \(3, 4\)",
     "number.split(1)": r"input has shape \(\)",
     "number.chunk(1)": r"input has shape \(\)",
+    "F.chunk(pyconv.ones(0, 3), 2**40)": "chunks is 1099511627776, must be at most 1048576",
     # words and flags
     "F.pad(x, (1, 1), mode=words)": "mode is",
     "F.interpolate(image, 2, mode=words)": "mode is",
@@ -197,7 +198,7 @@ REFUSED = {
     "setattr(x, 'requires_grad', 'a')": "requires_grad is 'a'",
     "pyconv.autograd.grad(3, p)": "outputs is a int",
     "pyconv.autograd.grad(p.sum(), [3])": "inputs is a list",
-    "pyconv.autograd.backward([p.sum()], 3)": "gradients is a int",
+    "pyconv.autograd.backward([p.sum()], 3)": "backward: grad_tensors is a int, expected one",
     "p.sum().backward(create_graph=words)": "create_graph is",
     # optimizers
     "optim.SGD(None)": "params is a NoneType",

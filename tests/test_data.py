@@ -114,7 +114,8 @@ def test_samples_of_one_batch_that_differ(samples, message):
     ("wrong", "error"),
     [
         ({"batch_size": 0}, ValueError),
-        ({"batch_size": None}, TypeError),
+        ({"sampler": 3}, TypeError),
+        ({"batch_sampler": 3}, TypeError),
         ({"batch_size": 1.5}, TypeError),
         ({"batch_size": True}, TypeError),
         ({"shuffle": "x"}, TypeError),

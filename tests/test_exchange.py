@@ -67,6 +67,31 @@ def test_the_reference_may_end_while_a_model_is_compiled() -> None:
     assert not hasattr(F.abs, "__wrapped__")
 
 
+def test_the_reference_may_begin_while_a_model_is_compiled() -> None:
+    begun, may_begin, may_end = (threading.Event() for _ in range(3))
+
+    def reference() -> None:
+        may_begin.wait()
+        with pyconv.backend("reference"):
+            begun.set()
+            may_end.wait()
+
+    def forward(x: Any) -> Any:
+        with pyconv.backend("reference"):
+            y = F.tanh(x)
+        may_begin.set()
+        begun.wait()
+        return F.relu(y) * 2
+
+    thread = threading.Thread(target=reference)
+    thread.start()
+    plan = pyconv.compile(Calls(forward), (2, 3))
+    may_end.set()
+    thread.join()
+    assert "# 3 calls" in str(plan)
+    same(plan, Calls(forward), pyconv.randn(2, 3))
+
+
 def test_the_first_use_may_be_in_several_threads() -> None:
     barrier = threading.Barrier(4)
     failures: list[str] = []
@@ -85,4 +110,11 @@ def test_the_first_use_may_be_in_several_threads() -> None:
 
 def test_compile_within_compile() -> None:
     model = Calls(lambda x: pyconv.compile(nn.Tanh(), (2, 3))(x) + 1)
+    same(pyconv.compile(model, (2, 3)), model, pyconv.randn(2, 3))
+
+
+def test_a_plan_within_a_model() -> None:
+    table = pyconv.randn(2, 3)
+    inner = pyconv.compile(Calls(lambda x: (x.clone() * ~(x > 0), table)), (2, 3))
+    model = Calls(lambda x: tuple(y + 1 for y in inner(x)))
     same(pyconv.compile(model, (2, 3)), model, pyconv.randn(2, 3))

@@ -113,7 +113,7 @@ def test_what_is_replaced_keeps_its_place():
         (lambda m: m.get_buffer("encode.weight"), AttributeError),
         (lambda m: m.to(device="cuda"), ValueError),
         (lambda m: m.to("int32"), TypeError),
-        (lambda m: m.to("cuda"), TypeError),
+        (lambda m: m.to("cuda"), ValueError),
     ],
 )
 def test_what_cannot_be_registered_or_found(register, error):

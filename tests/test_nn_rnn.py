@@ -353,6 +353,8 @@ def test_an_lstm_needs_both_states(module: Any) -> None:
         (lambda: nn.LSTM(3, 5, proj_size=5), "5"),
         (lambda: nn.LSTM(3, 5, proj_size=-1), "-1"),
         (lambda: nn.GRUCell(3, 0), "hidden_size"),
+        (lambda: nn.GRU(3, 5)(X, (pyconv.zeros(1, 2, 5),)), "GRU: hx is a tuple that holds"),
+        (lambda: nn.RNNCell(3, 5)(X[0], (pyconv.zeros(2, 5),)), "RNNCell: hx is a tuple that"),
         (lambda: nn.GRUCell(3, 5)(X), "(4, 2, 3)"),
         (lambda: nn.GRUCell(3, 5)(X[0], np.ones((2, 4), np.float32)), "(2, 4)"),
         (lambda: nn.GRUCell(3, 5)(X[0], np.ones((2, 5))), "float64"),

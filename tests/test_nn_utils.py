@@ -72,6 +72,73 @@ def test_init_of_little_and_wrong():
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("mean", "std", "a", "b"),
+    [
+        (0, 1, -2, 2),
+        (0, 0.02, -2, 2),
+        (1, 2, 0, 1.5),
+        (0, 1, 0.5, 0.6),
+        (0, 1, 3, 9),
+        (0, 1, -1e30, -5),
+        (7, 1e-20, 7, 7),
+    ],
+)
+def test_truncated_normal_numbers(mean, std, a, b, dtype):
+    pyconv.manual_seed(0)
+    drawn = init.trunc_normal_(pyconv.empty(200, 100, dtype=dtype), mean, std, a, b).numpy()
+    assert a <= drawn.min()
+    assert drawn.max() <= b
+    x = np.linspace(max(a, mean - 12 * std), min(b, mean + 12 * std), 10**5)
+    density = np.exp(-(((x - mean) / std) ** 2) / 2)
+    centre = np.average(x, weights=density)
+    width = math.sqrt(np.average((x - centre) ** 2, weights=density))
+    error = width / math.sqrt(drawn.size)
+    assert drawn.mean(dtype="float64") == pytest.approx(centre, abs=4 * error, rel=1e-6)
+    assert drawn.std(dtype="float64") == pytest.approx(width, abs=6 * error, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"std": 0}, {"a": 3}, {"a": 5000, "b": 6000}, {"b": math.inf}, {"std": 1e-50}]
+)
+def test_truncated_normal_numbers_that_there_are_not(wrong):
+    options = {"mean": 3.0, **wrong}
+    with pytest.raises(ValueError, match="trunc_normal_"):
+        init.trunc_normal_(pyconv.empty(3), **options)
+
+
+@pytest.mark.parametrize(("conv", "size"), [(nn.Conv1d, 1), (nn.Conv2d, 2), (nn.Conv3d, 3)])
+def test_dirac_hands_on_its_input(conv, size):
+    layer = conv(6, 6, 3, padding=1, groups=3, bias=False)
+    assert init.dirac_(layer.weight, 3) is layer.weight
+    x = pyconv.rand(2, 6, *[4] * size)
+    np.testing.assert_allclose(layer(x).detach().numpy(), x.numpy(), atol=1e-6)
+
+
+@pytest.mark.torch
+def test_fixed_values_are_those_of_pytorch():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    shapes = [(6, 2, 3), (4, 9, 2, 5), (3, 5, 1, 2, 3), (9, 1, 2)]
+    for shape, groups in [*((shape, 1) for shape in shapes), ((6, 4, 3), 3), ((8, 2, 3, 2), 2)]:
+        theirs = torch.nn.init.dirac_(torch.empty(*shape), groups)
+        np.testing.assert_array_equal(init.dirac_(pyconv.empty(*shape), groups), theirs)
+    np.testing.assert_array_equal(init.eye_(pyconv.empty(3, 5)), np.eye(3, 5))
+
+
+@pytest.mark.parametrize(
+    ("fill", "arguments"),
+    [
+        (init.dirac_, [pyconv.empty(3, 5)]),
+        (init.dirac_, [pyconv.empty(3, 5, 1), 2]),
+        (init.eye_, [pyconv.empty(3)]),
+    ],
+)
+def test_shapes_that_have_no_fixed_values(fill, arguments):
+    with pytest.raises(ValueError, match="tensor has shape"):
+        fill(*arguments)
+
+
 # ---- clipping ----------------------------------------------------------------------------------
 
 

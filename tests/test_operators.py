@@ -163,7 +163,7 @@ def test_masks_of_small_integers_keep_their_dtype():
 def test_numbers_that_are_no_float_become_one_of_a_dtype():
     for value in ([1.0, 10**30], Fraction(1, 2), [0.5, 2**64]):
         assert pyconv.tensor(value, dtype=np.float32).dtype == np.float32
-    with pytest.raises(TypeError, match="NoneType of object_"):
+    with pytest.raises(TypeError, match="data is a NoneType, expected numbers"):
         pyconv.tensor(None, dtype=np.float32)
 
 
@@ -184,3 +184,137 @@ def test_einsum_of_integers_knows_dots():
 def test_numbers_that_nothing_compares_with_are_named():
     with pytest.raises(ValueError, match="other is an integer beyond float32"):
         pyconv.ones(1) < 10**400  # noqa: B015
+
+
+SMALL = np.array([[-5, 4, -1], [1, 2, -2], [3, 0, 1]])
+OTHER = np.array([[-1, -2, -3], [-1, -1, 3], [2, -1, -2]])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64"])
+def test_products_of_integers(dtype):
+    a, b = SMALL.astype(dtype), OTHER.astype(dtype)
+    x, y = pyconv.from_numpy(a), pyconv.from_numpy(b)
+    stack = x[None].expand(2, 3, 3)
+    for result, truth in [
+        (x @ y, a @ b),
+        (x[0] @ y, a[0] @ b),
+        (x @ y[0], a @ b[0]),
+        (x[0] @ y[0], a[0] @ b[0]),
+        (stack @ y, np.stack([a @ b] * 2)),
+        (pyconv.einsum("nij,jk->nik", stack, y), np.stack([a @ b] * 2)),
+    ]:
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result.numpy(), truth)
+    with pytest.raises(TypeError, match=f"matmul: input.dtype is {dtype} and other.dtype is float"):
+        x @ pyconv.ones(3, 3)
+    with pytest.raises(ValueError, match=r"matmul: input has shape \(2, 3, 3\) and other"):
+        stack @ y[None].expand(3, 3, 3)
+    with pytest.raises(ValueError, match=r"at most 2\*\*40 elements"):
+        x[:, :1].reshape(-1)[:1].expand(2**21, 1) @ y[:1, :1].expand(1, 2**21)
+
+
+@pytest.mark.torch
+def test_negative_powers_of_integers():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    for dtypes in [("int64",) * 2, ("int8",) * 2, ("uint8", "int64")]:
+        a, b = SMALL.astype(dtypes[0]), OTHER.astype(dtypes[1])
+        truth = torch.from_numpy(a) ** torch.from_numpy(b)
+        np.testing.assert_array_equal((pyconv.from_numpy(a) ** b).numpy(), truth.numpy())
+    assert (2 ** pyconv.tensor([-1, 2])).tolist() == (2 ** torch.tensor([-1, 2])).tolist()
+    assert (pyconv.tensor([2, -1]) ** pyconv.tensor(-1)).tolist() == [0, -1]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, low, high: x.clamp(low, high),
+        lambda x, low, high: x.clamp(min=low),
+        lambda x, low, high: x.clamp(max=high),
+        lambda x, low, high: x.max(low),
+        lambda x, low, high: x.min(high[0]),
+        lambda x, low, high: x.max(x * 1) * low,
+        lambda x, low, high: x.var(False) * low,
+        lambda x, low, high: x.std(0) * x.std(True),
+    ],
+)
+def test_bounds_and_spreads_are_pytorchs(call):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(-4, 5, (4, 5)) / 2, rng.integers(-4, 5, 5) / 2, rng.random((4, 1))]
+    ours, theirs = (
+        [lib.tensor(array, requires_grad=True) for array in arrays] for lib in (pyconv, torch)
+    )
+    results = [call(*ours), call(*theirs)]
+    for result in results:
+        (result * result).sum().backward()
+    np.testing.assert_allclose(*(result.detach().numpy() for result in results))
+    for x, y in zip(ours, theirs):
+        assert (x.grad is None) == (y.grad is None)
+        if x.grad is not None:
+            np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), atol=1e-12)
+
+
+def test_bounds_that_are_tensors():
+    x = pyconv.tensor([1.0, np.nan, 3.0])
+    bound = pyconv.tensor([2.0, 2.0, np.nan])
+    for result in (x.clamp(min=bound), x.max(bound), F.clamp(x, bound.numpy(), 5)):
+        np.testing.assert_array_equal(result.numpy(), [2, np.nan, np.nan])
+    assert pyconv.tensor([1, 5]).clamp(min=pyconv.tensor(2.5)).tolist() == [2.5, 5]
+    with pyconv.backend("reference"):
+        assert x[:1].clamp(bound[:1], bound[:1]).tolist() == [2]
+    for call, name in [
+        (x.clamp, "clamp: input has shape .* and min"),
+        (x.max, "max: input .*other"),
+    ]:
+        with pytest.raises(ValueError, match=f"{name} has shape .*, which do not broadcast"):
+            call(pyconv.ones(2))
+    with pytest.raises(TypeError, match="clamp: max is a str"):
+        x.clamp(bound, "a")
+    half = pyconv.ones(2, dtype="float16", requires_grad=True)
+    half.max(pyconv.tensor([1.0, 0.0], dtype="float16")).sum().backward()
+    assert half.grad.tolist() == [0.5, 1]
+    a, b = (pyconv.tensor([n], dtype="float64", requires_grad=True) for n in (1.0, 2.0))
+    assert pyconv.autograd.gradgradcheck(lambda a, b: a.max(b) ** 2 + a.clamp(b) ** 2, (a, b))
+
+
+def test_dtype_of_what_is_reduced():
+    x = pyconv.tensor([[1, 2], [3, 5]], dtype="uint8")
+    for call in (x.sum, x.mean):
+        assert call(0, dtype="float32").dtype == np.float32
+    assert x.sum(dtype="uint8").dtype == np.uint8
+    assert pyconv.tensor([1.7, 1.7]).sum(dtype="int64").item() == 2
+    assert x.mean(dtype="float64").item() == 2.75
+    for name in ("softmax", "log_softmax"):
+        truth = getattr(F, name)(x.to("float64"), 1)
+        np.testing.assert_array_equal(getattr(x, name)(1, "float64").numpy(), truth.numpy())
+        np.testing.assert_array_equal(getattr(F, name)(x, 1, dtype="f8").numpy(), truth.numpy())
+        with pytest.raises(TypeError, match=f"{name}: dtype is int64, expected a floating one"):
+            getattr(F, name)(x, 1, dtype="int64")
+    with pytest.raises(TypeError, match="mean: dtype is int64, expected a floating one"):
+        x.mean(dtype="int64")
+
+
+def test_names_of_the_function_and_the_argument():
+    x = pyconv.ones(2, 3)
+    for call, error, message in [
+        (lambda: x.view(4), ValueError, r"view: shape is \(4,\) and input has shape \(2, 3\)"),
+        (lambda: x.view("a"), TypeError, "view: shape is 'a'"),
+        (lambda: x.view(2, shape=(6,)), TypeError, "view: shape is .* are given too"),
+        (
+            lambda: pyconv.cat([x, None]),
+            TypeError,
+            r"cat: tensors\[1\] is a NoneType, expected num",
+        ),
+        (lambda: pyconv.stack(x), TypeError, "stack: tensors is a Tensor, expected a tuple or"),
+        (
+            lambda: F.linear((x, x), x),
+            TypeError,
+            r"linear: input is .*layers return \(output, state",
+        ),
+        (lambda: F.dropout((x, x)), TypeError, "dropout: input is a tuple that holds Tensors"),
+        (lambda: F.exp("a"), TypeError, "exp: input is a str, expected numbers"),
+    ]:
+        with pytest.raises(error, match=message):
+            call()
+    assert x.view(shape=(3, 2)).shape == (3, 2)

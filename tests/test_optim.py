@@ -67,14 +67,27 @@ def test_printed_as_pytorch_does():
     settings = "    dampening: 0\n    lr: {}\n    maximize: False\n    momentum: 0\n"
     settings += "    nesterov: False\n    weight_decay: 0\n"
     groups = [f"Parameter Group {i}\n{settings.format(lr)}" for i, lr in enumerate((0.1, 0.5))]
-    assert repr(optimizer) == f"SGD (\n{''.join(groups)})"
+    assert repr(optimizer) == "SGD (\n" + "\n".join(groups) + ")"
 
 
 def test_named_parameters():
     net = nn.Linear(2, 3)
     for given in (net.named_parameters(), [{"params": net.named_parameters()}]):
-        (group,) = SGD(given, lr=0.1).param_groups
+        optimizer = SGD(given, lr=0.1)
+        (group,) = optimizer.param_groups
         assert group["params"] == [net.weight, net.bias]
+        assert group["param_names"] == ["weight", "bias"]
+        assert "    param_names: ['weight', 'bias']\n" in repr(optimizer)
+
+
+def test_states_with_and_without_names():
+    p, q = param(1.0), param(2.0)
+    named, plain = (lambda: SGD([("p", p), ("q", q)])), (lambda: SGD([p, q]))
+    for make, state in ((named, plain()), (plain, named()), (named, SGD([("a", p), ("b", q)]))):
+        optimizer = make()
+        optimizer.load_state_dict(state.state_dict())
+        names = (state if "param_names" in state.param_groups[0] else make()).param_groups[0]
+        assert optimizer.param_groups[0]["param_names"] == names["param_names"]
 
 
 def test_parameters_without_gradient_stay():
@@ -155,6 +168,20 @@ def test_numbers_of_arrays():
     lr, betas = pyconv.tensor(0.5), np.array([0.5, 0.75])
     (group,) = pyconv.optim.Adam([param(1.0)], lr=lr, betas=betas).param_groups
     assert (group["lr"], group["betas"]) == (0.5, [0.5, 0.75])
+    betas = pyconv.tensor(0.5), pyconv.tensor([0.75])
+    (group,) = Adam([param(1.0)], lr=pyconv.tensor([0.25]), betas=betas).param_groups
+    assert (group["lr"], group["betas"]) == (0.25, (0.5, 0.75))
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, RMSprop])
+def test_state_of_another_dtype_than_the_parameter(kind):
+    net = nn.Linear(1, 1)
+    optimizer = kind(net.parameters(), **({"momentum": 0.9} if kind is SGD else {}))
+    net(pyconv.ones(1, 1)).backward()
+    optimizer.step()
+    net.double()
+    with pytest.raises(TypeError, match="is float32 and that of its parameter is float64"):
+        optimizer.step()
 
 
 def test_loaded_settings_are_copies():
@@ -201,6 +228,12 @@ def test_steps_are_not_recorded():
         (lambda: SGD([param(1.0) * 2]), ValueError, "leaves"),
         (lambda: SGD([param(1.0)] * 2 + [param(2.0)]), ValueError, "twice"),
         (lambda: SGD([(p := param(1.0)), p]), ValueError, "twice"),
+        (lambda: SGD([("p", param(1.0)), param(2.0)]), ValueError, "some with names"),
+        (
+            lambda: SGD([{"params": [("p", param(1.0))]}, {"params": [param(2.0)]}]),
+            ValueError,
+            "some with names",
+        ),
         (lambda: SGD([param(1.0)], lr=-1), ValueError, "lr is -1"),
         (lambda: SGD([param(1.0)], lr=float("nan")), ValueError, "lr is nan"),
         (lambda: SGD([param(1.0)], momentum=-0.1), ValueError, "momentum is -0.1"),

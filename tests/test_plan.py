@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -212,6 +214,17 @@ def test_norms_are_folded(layers: Any, shape: Any, calls: int, dtype: Any) -> No
     same(plan, model, x, rtol=1e-5 if dtype == np.float32 else 1e-13)
 
 
+@pytest.mark.parametrize(("scale", "variance"), [(1.0, 0.0), (1e30, 1e-20)])
+def test_a_norm_stays_if_weights_would_be_infinite(scale: float, variance: float) -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, eps=0.0))
+    model[0].weight.data *= scale
+    model[1].running_var.fill_(variance)
+    x = pyconv.randn(4, 3) / scale
+    plan = pyconv.compile(model, x)
+    assert "# 2 calls" in str(plan)
+    np.testing.assert_array_equal(plan(x).numpy(), model.eval()(x).detach().numpy())
+
+
 def test_a_norm_whose_input_is_used_twice_stays() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
@@ -249,57 +262,6 @@ class Calls(nn.Module):
         return self.function(*inputs)
 
 
-def put(x: Any) -> Any:
-    y = x * 1
-    y[0] = 0.0
-    return y
-
-
-def through_a_view(x: Any) -> Any:
-    y = x * 1
-    y.view(-1).__iadd__(1)
-    return y
-
-
-COUNTER = iter(range(10))
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        F.dropout,
-        lambda x: F.where((x > 0) & (x < 1), x, 0.0),
-        lambda x: x + next(COUNTER),
-        lambda x: (x, next(COUNTER)),
-        put,
-        through_a_view,
-    ],
-)
-def test_what_no_list_of_calls_computes_is_refused(function: Any) -> None:
-    with pytest.raises(NotImplementedError, match="compile: on another input"):
-        pyconv.compile(Calls(function), (4, 3))
-
-
-@pytest.mark.parametrize(
-    ("function", "method"),
-    [
-        (lambda x: x if x.sum() > 1e9 else -x, "__bool__"),
-        (lambda x: (x, float(x.sum())), "__float__"),
-        (lambda x: x * int(x[0, 0]), "__int__"),
-        (lambda x: pyconv.ones(5)[x.argmax().item()], "item"),
-        (lambda x: pyconv.tensor(x.numpy() * 2), "numpy"),
-        (lambda x: pyconv.tensor(x.tolist()), "tolist"),
-        (np.exp, "__array__"),
-        (lambda x: list(range(10))[x.argmax()], "__index__"),
-    ],
-)
-def test_elements_that_leave_are_refused(function: Any, method: str) -> None:
-    with pytest.raises(NotImplementedError, match=f"calls {method} of a tensor that depends"):
-        pyconv.compile(Calls(function), (4, 3))
-    with pytest.raises(NotImplementedError, match="returns an array of NumPy"):
-        pyconv.compile(Calls(lambda x: {"y": x, "n": np.arange(3)}), (4, 3))
-
-
 class Pair(NamedTuple):
     a: Any
     b: Any
@@ -325,8 +287,9 @@ def test_structures_of_results() -> None:
 def test_constants_are_kept_once_and_cannot_be_changed() -> None:
     table = pyconv.randn(5, 3)
     plan = pyconv.compile(Calls(lambda i: table[i]), pyconv.tensor(3))
-    with pytest.raises(ValueError, match="read-only"):
-        plan(pyconv.tensor(2)).zero_()
+    for copy in (plan, deepcopy(plan), pickle.loads(pickle.dumps(plan))):
+        with pytest.raises(ValueError, match="read-only"):
+            copy(pyconv.tensor(2)).zero_()
 
     weight = pyconv.randn(3, 3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,13 @@ def edited(path: Path, edit: Any) -> None:
     pyconv.save({"plan": np.frombuffer(data, np.uint8)} | tensors, path)
 
 
+def nested(depth: int) -> Any:
+    part: list[Any] = []
+    for _ in range(depth):
+        part = [part]
+    return part
+
+
 def step(**changes: Any) -> Any:
     return lambda calls, tensors: calls["steps"][0].update(changes)
 
@@ -51,6 +59,7 @@ EDITS = {
     "floats": lambda calls, tensors: tensors.update(plan=pyconv.ones(4)),
     "no text": lambda calls, tensors: b"\xff\x00",
     "deep": lambda calls, tensors: b"[" * 100_000,
+    "deep parts": lambda calls, tensors: calls.update(result=nested(700)),
     "a list": lambda calls, tensors: b"[1]",
     "version": lambda calls, tensors: calls.update(version=2),
     "missing": lambda calls, tensors: calls.pop("result"),
@@ -78,6 +87,19 @@ EDITS = {
     "extra": step(more=1),
     "inputs": lambda calls, tensors: calls.update(inputs=[[[-1], "float32"]]),
     "dtype": lambda calls, tensors: calls.update(inputs=[[[1], "object"]]),
+    "a dtype's text": lambda calls, tensors: calls.update(inputs=[[[1], "(1,"]]),
+    "a dtype's parts": lambda calls, tensors: calls.update(
+        inputs=[[[1], {"names": ["a"], "formats": ["f4"], "offsets": [2**70]}]]
+    ),
+    "short input": lambda calls, tensors: calls.update(inputs=[[[1]]]),
+    "no inputs": lambda calls, tensors: calls.update(inputs=None),
+    "no shape": lambda calls, tensors: calls.update(inputs=[[2, "float32"]]),
+    "no steps": lambda calls, tensors: calls.update(steps=5),
+    "no step": lambda calls, tensors: calls.update(steps=[[]]),
+    "no kwargs": step(kwargs=[]),
+    "no merged": step(merged=None),
+    "numbers as results": step(results=[1]),
+    "nothing as result": lambda calls, tensors: calls.update(result={}),
     "huge": lambda calls, tensors: calls.update(inputs=[[[2**62, 2**62], "float32"]]),
 }
 
@@ -85,8 +107,10 @@ EDITS = {
 @pytest.mark.parametrize("name", EDITS)
 def test_damaged_files_are_refused(saved: Path, name: str) -> None:
     edited(saved, EDITS[name])
-    with pytest.raises(ValueError, match="load_plan: .* is no good plan"):
+    with pytest.raises(ValueError, match="load_plan: .* is no good plan") as caught:
         pyconv.load_plan(saved)
+    words = "argument after|unpack|iterable|recursion|codec|JSON array|required|literal"
+    assert not re.search(words, str(caught.value)), "Python's words"
 
 
 V = {"value": 0}
@@ -102,6 +126,8 @@ V = {"value": 0}
         ("recurrent", [V, None, [], "GRU", None, False]),
         ("recurrent", [V, None, 5, "GRU", None, False]),
         ("recurrent", [V, [None], [V] * 4, "LSTM", None, False]),
+        ("lengths_of", ["GRU", [4], V]), ("lengths_of", ["GRU", [1, 9], V]), ("invert", [V]),
+        ("lengths_of", [V, [1], [2]]), ("bitwise_and", [V, V]), ("bitwise_or", [V, [1, 2]]),
         ("relu", [V]), ("split", [V, 1]), ("index", [V, {"slice": [V, None, None]}]),
     ],
 )  # fmt: skip
@@ -116,7 +142,7 @@ def test_calls_that_make_no_sense(saved: Path, op: str, args: Any) -> None:
     edited(saved, edit)
     plan = pyconv.load_plan(saved)
     assert op in str(plan)
-    with pytest.raises((ValueError, TypeError), match=f"{op}|rnn: input"):
+    with pytest.raises((ValueError, TypeError), match=f"{op}|rnn: input|GRU: lengths"):
         plan(pyconv.randn(2, 4, 6, 6))
 
 

@@ -217,7 +217,7 @@ def test_einsum_of_more_dimensions(equation: str, shapes: list[tuple[int, ...]])
         (lambda x: pyconv.ones(0, 2).max(0), "no maximum"),
         (lambda x: pyconv.ones(0, 2).argmax(0), "no maximum"),
         (lambda x: pyconv.linspace(0, 1, -1), "steps is"),
-        (lambda x: pyconv.eye(-1), "size is"),
+        (lambda x: pyconv.eye(-1), "eye: n is -1"),
         (lambda x: pyconv.from_dlpack([1.0]), "x is a list"),
     ],
 )

@@ -43,7 +43,7 @@ def config_of(op: str, options: dict[str, Any]) -> Config:
     lengths = options.get("lengths")
     return Config(
         mode,
-        None if lengths is None else np.asarray(lengths),
+        None if lengths is None else pyconv.tensor(lengths),
         options.get("reverse", False),
         options.get("reset_after", True),
     )

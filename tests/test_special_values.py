@@ -356,3 +356,21 @@ def test_gradients_of_sure_logits_keep_their_digits(isa: str, create_graph: bool
         np.testing.assert_allclose(grad.detach().numpy(), truth, rtol=1e-5)
         twin = reference.binary_cross_entropy_with_logits_backward(1, z, t, reduction="sum")
         np.testing.assert_allclose(twin[0], truth, rtol=1e-14)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_no_loss_is_minus_0(reduction: str) -> None:
+    for loss in (
+        F.nll_loss([[0.0, -1.0]], [0], reduction=reduction),
+        F.binary_cross_entropy([1.0, 0.0], [1.0, 0.0], reduction=reduction),
+        F.cross_entropy([[1.0]], [[1.0]], reduction=reduction),
+        F.cross_entropy([[1e9, 0.0]], [0], reduction=reduction),
+    ):
+        assert str(loss) == "tensor(0.)"
+
+
+def test_classes_of_probabilities_are_not_ignored() -> None:
+    loss = pyconv.nn.CrossEntropyLoss(ignore_index=1)
+    with pytest.raises(ValueError, match="cross_entropy: ignore_index is 1, expected none"):
+        loss(pyconv.zeros(1, 2), pyconv.ones(1, 2))
+    assert loss(pyconv.zeros(1, 2), [0]).item() > 0

@@ -104,7 +104,7 @@ def test_length_and_iteration():
     assert x.size(1) == 2
     with pytest.raises(TypeError, match="len"):
         len(pyconv.tensor(1))
-    with pytest.raises(TypeError, match="len"):
+    with pytest.raises(TypeError, match="iteration over a tensor without dimensions"):
         iter(pyconv.tensor(1))
 
 
@@ -352,9 +352,8 @@ def test_to_dtype():
     assert x.to("float64").dtype == np.float64
     assert x.to(np.int64) is x
     assert x.to("cpu") is x.to(x.device) is x
-    for wrong in (object, "cuda"):
-        with pytest.raises(TypeError, match="to: dtype is"):
-            x.to(wrong)
+    with pytest.raises(TypeError, match="to: dtype is"):
+        x.to(object)
 
 
 def test_softmax_of_integers():

@@ -5,7 +5,7 @@ from .anomaly import detect_anomaly
 from .checkpoint import checkpoint, checkpoint_sequential
 from .engine import backward, grad
 from .function import Function
-from .grad_mode import enable_grad, is_grad_enabled, no_grad
+from .grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .gradcheck import gradcheck, gradgradcheck
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "hooks",
     "is_grad_enabled",
     "no_grad",
+    "set_grad_enabled",
 ]

@@ -6,7 +6,7 @@ That loop is `_core.walk`, in csrc/bind/bind_autograd.cc.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    *,
+    inputs: Tensor | Iterable[Tensor] | None = None,
 ) -> None:
     """Add the gradients of `tensors` to the ``.grad`` of the leaves they were computed from.
 
@@ -37,7 +39,7 @@ def backward(
     grad_tensors : array_like or sequence of array_like, optional
         The gradient of the final result with respect to each of `tensors`; 1 for a tensor of one
         element if left out.
-    retain_graph, create_graph
+    retain_graph, create_graph, inputs
         As in `Tensor.backward`.
 
     Raises
@@ -45,7 +47,7 @@ def backward(
     RuntimeError
         If a tensor does not require grad, or its graph was freed.
     ValueError
-        If a gradient is missing or has a wrong shape.
+        If a gradient is missing or has a wrong shape, or `inputs` is empty.
 
     Examples
     --------
@@ -55,7 +57,17 @@ def backward(
     >>> x.grad
     tensor([1., 1.])
     """
-    _Run(retain_graph, create_graph).start("backward: tensors", tensors, grad_tensors)
+    run = _Run("backward", retain_graph, create_graph)
+    if inputs is not None:
+        run.receivers = {edge_of(tensor): tensor for tensor in _inputs("backward", inputs)}
+        run.wanted = set(run.receivers)
+        if not run.wanted:
+            raise ValueError("backward: inputs is empty, expected a Tensor or several")
+    names = "the tensor", "gradient"
+    run.start(tensors, grad_tensors, *(names if isinstance(tensors, Tensor) else _NAMES))
+
+
+_NAMES = "tensors", "grad_tensors"
 
 
 def grad(
@@ -64,7 +76,10 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """Compute the gradients of `outputs` with respect to `inputs`, leaving every ``.grad`` alone.
 
@@ -80,8 +95,15 @@ def grad(
         The gradient with respect to each of `outputs`; 1 for one element if left out.
     retain_graph, create_graph
         As in `Tensor.backward`.
-    allow_unused : bool
-        Return None for an input that `outputs` do not depend on, instead of raising.
+    only_inputs : bool
+        True.
+    allow_unused : bool, optional
+        Return None for an input that `outputs` do not depend on, instead of raising. Default:
+        `materialize_grads`.
+    is_grads_batched : bool
+        False.
+    materialize_grads : bool
+        Return zeros in place of None.
 
     Returns
     -------
@@ -93,7 +115,9 @@ def grad(
     RuntimeError
         If an input does not require grad, or was not used.
     ValueError
-        If a gradient is missing or has a wrong shape.
+        If a gradient is missing or has a wrong shape, or a flag cannot be as it is.
+    NotImplementedError
+        If `is_grads_batched` is set.
 
     Examples
     --------
@@ -103,18 +127,36 @@ def grad(
     >>> pyconv.autograd.grad(first, x)
     (tensor(12.),)
     """
-    inputs = _tensors("grad: inputs", inputs)
-    allow_unused = flag("grad: allow_unused", allow_unused)
-    for i, tensor in enumerate(inputs):
+    fill = flag("grad: materialize_grads", materialize_grads)
+    unused = fill if allow_unused is None else flag("grad: allow_unused", allow_unused)
+    if fill and not unused:
+        raise ValueError("grad: allow_unused is False, expected True with materialize_grads")
+    if not flag("grad: only_inputs", only_inputs):
+        raise ValueError("grad: only_inputs is False, expected True; see backward")
+    if flag("grad: is_grads_batched", is_grads_batched):
+        raise NotImplementedError("grad: is_grads_batched is True, only False is supported")
+    tensors = _inputs("grad", inputs)
+    wanted = [edge_of(tensor) for tensor in tensors]
+    run = _Run("grad", retain_graph, create_graph)
+    run.wanted = set(wanted)
+    run.start(outputs, grad_outputs, "outputs", "grad_outputs")
+    result: list[Any] = [run.captured.get(edge) for edge in wanted]
+    for i, gradient in enumerate(result):
+        if gradient is None and not unused:
+            raise RuntimeError(
+                f"grad: inputs[{i}] was not used to compute outputs; see allow_unused"
+            )
+        if gradient is None and fill:
+            result[i] = Tensor(np.zeros_like(tensors[i]._array))
+    return tuple(result)
+
+
+def _inputs(op: str, inputs: Any) -> tuple[Tensor, ...]:
+    tensors = _tensors(f"{op}: inputs", inputs)
+    for i, tensor in enumerate(tensors):
         if not tensor._requires_grad:
-            raise RuntimeError(f"grad: inputs[{i}] does not require grad")
-    wanted = [edge_of(tensor) for tensor in inputs]
-    run = _Run(retain_graph, create_graph, wanted)
-    run.start("grad: outputs", outputs, grad_outputs)
-    result = tuple(run.captured.get(edge) for edge in wanted)
-    if not allow_unused and any(g is None for g in result):
-        raise RuntimeError("grad: an input was not used to compute outputs; see allow_unused")
-    return result
+            raise RuntimeError(f"{op}: inputs[{i}] does not require grad")
+    return tensors
 
 
 def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
@@ -131,37 +173,68 @@ def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
 class _Run:
     """One backward pass; with `wanted`, it captures the gradients at these edges only.
 
+    It adds them to the ``.grad`` of the `receivers`, which are tensors by edge.
+
     The loop calls the methods below that have no underscore, for what is not each node's business.
     """
 
     observed = staticmethod(observed)
 
-    def __init__(
-        self, retain_graph: bool | None, create_graph: bool, wanted: Sequence[Edge] | None = None
-    ) -> None:
-        self.create_graph = flag("backward: create_graph", create_graph)
+    def __init__(self, op: str, retain_graph: bool | None, create_graph: bool) -> None:
+        self.op = op
+        self.create_graph = flag(f"{op}: create_graph", create_graph)
         keep = create_graph if retain_graph is None else retain_graph
-        self.retain_graph = flag("backward: retain_graph", keep)
-        self.wanted = None if wanted is None else set(wanted)
+        self.retain_graph = flag(f"{op}: retain_graph", keep)
+        self.wanted: set[Edge] | None = None
+        self.receivers: dict[Edge, Tensor] = {}
         self.useful: set[Node] = set()
         self.captured: dict[Edge, Tensor] = {}
         self.hooked: dict[Tensor, Tensor] = {}  # leaves with hooks: what arrived there
 
-    def start(self, what: str, tensors: Tensor | Iterable[Tensor], gradients: Any) -> None:
-        roots = _tensors(what, tensors)
+    def start(self, tensors: Any, gradients: Any, name: str, gradient_name: str) -> None:
+        roots = _tensors(f"{self.op}: {name}", tensors)
         one = isinstance(gradients, (tuple, list)) and len(gradients) == 1
         listed = one and isinstance(gradients[0], Tensor)  # else a number of an array_like
         if gradients is None or (isinstance(tensors, Tensor) and not listed):
             gradients = (gradients,) * len(roots)
         if not isinstance(gradients, (tuple, list)):
             kind = type(gradients).__name__
-            raise TypeError(f"backward: gradients is a {kind}, expected one for each tensor")
+            raise TypeError(
+                f"{self.op}: {gradient_name} is a {kind}, expected one for each of {name}"
+            )
         if len(gradients) != len(roots):
-            raise ValueError(f"backward: {len(gradients)} gradients for {len(roots)} tensors")
-        starts = [(edge_of(t), _first_gradient(t, g)) for t, g in zip(roots, gradients)]
+            raise ValueError(
+                f"{self.op}: {gradient_name} has {len(gradients)} entries and {name} {len(roots)}, "
+                "expected as many"
+            )
+        starts = []
+        for i, (tensor, gradient) in enumerate(zip(roots, gradients)):
+            at = "" if isinstance(tensors, Tensor) else f"[{i}]"
+            first = self._first_gradient(tensor, gradient, name + at, gradient_name + at)
+            starts.append((edge_of(tensor), first))
         if self.wanted is not None:
             self.useful = _leading_to(self.wanted, [edge[0] for edge, _ in starts])
         _core.walk(self, starts, bool(self.retain_graph), bool(self.create_graph))
+
+    def _first_gradient(self, tensor: Tensor, gradient: Any, name: str, given: str) -> Tensor:
+        if not tensor._requires_grad:
+            raise RuntimeError(f"{self.op}: {name} does not require grad: nothing was recorded")
+        array = tensor._array
+        if gradient is None:
+            if array.size != 1:
+                raise ValueError(
+                    f"{self.op}: {name} of shape {array.shape} needs a gradient: {given} is None"
+                )
+            return Tensor(np.ones_like(array))
+        first = as_tensor(gradient, f"{self.op}: {given}")
+        if first.shape != array.shape:
+            raise ValueError(
+                f"{self.op}: {given} has shape {first.shape}, expected that of {name}, "
+                f"{array.shape}"
+            )
+        # Functions such as a sum hand gradients on as they are: in the machine's own byte order.
+        native = first.dtype.num == array.dtype.num and first.dtype.isnative
+        return first if native else first.to(array.dtype.newbyteorder("="))
 
     def run_hooks(self, node: Node, gradients: list[Tensor | None]) -> None:
         """Show the gradients of a node's outputs, now complete, to those who asked."""
@@ -187,6 +260,9 @@ class _Run:
                 self.captured[edge] = call_hooks(hooks, gradient) if hooks else gradient
         for leaf, gradient in self.hooked.items():
             self._add_to_leaf(leaf, call_hooks(hooks_of(leaf), gradient))
+        for edge, tensor in self.receivers.items():
+            if edge in self.captured:
+                self._add_to_leaf(tensor, self.captured[edge])
 
     def capture(self, edge: Edge, gradient: Tensor) -> None:
         """Add what arrived at an edge that was asked for."""
@@ -225,22 +301,6 @@ def _tensors(what: str, value: Any) -> tuple[Tensor, ...]:
         kind = type(value).__name__
         raise TypeError(f"{what} is a {kind}, expected a Tensor or several")
     return tensors
-
-
-def _first_gradient(tensor: Tensor, gradient: Any) -> Tensor:
-    if not tensor._requires_grad:
-        raise RuntimeError("backward: the tensor does not require grad: nothing was recorded")
-    array = tensor._array
-    if gradient is None:
-        if array.size != 1:
-            raise ValueError(f"backward: a tensor of shape {array.shape} needs a gradient argument")
-        return Tensor(np.ones_like(array))
-    first = as_tensor(gradient, "backward: gradient")
-    if first.shape != array.shape:
-        raise ValueError(f"backward: gradient has shape {first.shape}, tensor {array.shape}")
-    # Functions such as a sum hand gradients on as they are: in the machine's own byte order.
-    native = first.dtype.num == array.dtype.num and first.dtype.isnative
-    return first if native else first.to(array.dtype.newbyteorder("="))
 
 
 def _leading_to(wanted: set[Edge], roots: list[Any]) -> set[Node]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._core import GraphState
+from ..arguments import flag
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -79,6 +80,35 @@ class _GradMode:
                 return function(*args, **kwargs)
 
         return wrapper  # type: ignore[return-value]
+
+
+class set_grad_enabled:
+    """Switch the recording of operations on or off; as a context manager, until its end.
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> x = pyconv.ones(2, requires_grad=True)
+    >>> with pyconv.set_grad_enabled(False):
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self._previous, self._mode = state.enabled, flag("set_grad_enabled: mode", mode)
+        state.enabled = self._mode
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        state.enabled = self._previous
+
+    def __call__(self, function: _F) -> _F:
+        state.enabled = self._previous  # as a decorator it is for the function alone
+        decorated: _F = (enable_grad if self._mode else no_grad)()(function)
+        return decorated
 
 
 class no_grad(_GradMode):

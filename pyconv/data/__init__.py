@@ -2,7 +2,14 @@
 
 from . import transforms
 from .chars import Chars, chars
-from .dataset import Dataset, Subset, TensorDataset, TransformedDataset, random_split
+from .dataset import (
+    ConcatDataset,
+    Dataset,
+    Subset,
+    TensorDataset,
+    TransformedDataset,
+    random_split,
+)
 from .digits import digits
 from .fashion_mnist import fashion_mnist
 from .loader import DataLoader
@@ -12,6 +19,7 @@ from .shapes import shapes_segmentation
 
 __all__ = [
     "Chars",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
     "Subset",

@@ -10,7 +10,7 @@ import numpy as np
 from ..arguments import integer
 from ..creation import as_tensor, from_numpy
 from ..tensor import Tensor
-from .dataset import Dataset
+from .dataset import Dataset, place_of
 from .files import regular_file
 
 
@@ -40,10 +40,7 @@ class Chars(Dataset):
         return (len(self.text) - 1) // self.length
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        index = integer("Chars: index", index)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index is {index}, there are {len(self)} samples")
-        start = index % len(self) * self.length
+        start = place_of("Chars", index, len(self)) * self.length
         end = start + self.length
         return self.text[start:end], self.text[start + 1 : end + 1]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from ..arguments import number
+from ..arguments import integer, number
 from ..creation import as_tensor
 from ..random import generator_of
 
@@ -103,10 +105,64 @@ class Subset(Dataset):
         self.indices = indices
 
     def __getitem__(self, index: int) -> Any:
-        return self.dataset[self.indices[index]]
+        try:
+            place = self.indices[index]
+        except IndexError:
+            raise IndexError(f"Subset: index is {index}, there are {len(self)} samples") from None
+        return self.dataset[place]
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class ConcatDataset(Dataset):
+    """Datasets one after the other.
+
+    Parameters
+    ----------
+    datasets : iterable of Dataset
+
+    Attributes
+    ----------
+    datasets : list of Dataset
+    cumulative_sizes : list of int
+        The number of samples up to the end of each.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    TypeError
+        If one has no length.
+
+    Examples
+    --------
+    >>> from pyconv.data import ConcatDataset
+    >>> both = ConcatDataset([["a", "b"], ["c"]])
+    >>> len(both), both[2], both[-3]
+    (3, 'c', 'a')
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        if not isinstance(datasets, Iterable):
+            raise TypeError(f"ConcatDataset: datasets is {datasets!r}, expected a list of datasets")
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("ConcatDataset: datasets is empty")
+        for i, dataset in enumerate(self.datasets):
+            if not hasattr(dataset, "__len__"):
+                kind = type(dataset).__name__
+                raise TypeError(f"ConcatDataset: datasets[{i}] is a {kind}, which has no length")
+        self.cumulative_sizes = list(accumulate(map(len, self.datasets)))
+
+    def __getitem__(self, index: int) -> Any:
+        place = place_of("ConcatDataset", index, len(self))
+        number = bisect_right(self.cumulative_sizes, place)
+        before = self.cumulative_sizes[number - 1] if number else 0
+        return self.datasets[number][place - before]
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
 
 
 class TransformedDataset(Dataset):
@@ -200,3 +256,11 @@ def random_split(
     order = generator_of(generator).permutation(count).tolist()
     ends = np.cumsum(sizes).astype(int)
     return [Subset(dataset, order[end - int(n) : end]) for n, end in zip(sizes, ends)]
+
+
+def place_of(owner: str, index: Any, count: int) -> int:
+    """Return an index that counts from the beginning; IndexError if there is no such sample."""
+    place = integer(f"{owner}: index", index)
+    if not -count <= place < count:
+        raise IndexError(f"{owner}: index is {place}, there are {count} samples")
+    return place % count

@@ -10,13 +10,15 @@ import time
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ..arguments import flag, integer
+from ..creation import as_tensor
 from ..functional import stack
 from ..random import generator_of, manual_seed
 from .dataset import TensorDataset
@@ -35,34 +37,41 @@ class DataLoader:
     ----------
     dataset : Dataset
         Anything with ``__len__`` and ``__getitem__``.
-    batch_size : int
-        Samples per batch.
+    batch_size : int, optional
+        Samples per batch. None makes no batches: samples come one by one, and only their arrays
+        become Tensors.
     shuffle : bool
         Whether to draw a new order for each pass.
-    drop_last : bool
-        Whether to leave out a last batch that is smaller.
+    sampler : iterable, optional
+        Gives the indices of the samples, in the place of `shuffle`.
+    batch_sampler : iterable, optional
+        Gives a list of indices for each batch, in the place of `batch_size`, `shuffle`, `sampler`
+        and `drop_last`.
     num_workers : int
         Processes that load batches ahead; 0 loads in this one. They are forked, so the dataset is
         not copied, and they draw other random numbers for each batch: the same ones in each run
         after the same seed, whichever process loads it. The order does not depend on them.
-    generator : numpy.random.Generator, optional
-        Source of the order; that of `pyconv.manual_seed` if left out.
     collate_fn : callable, optional
-        Makes a batch of a list of samples, instead of stacking them.
-    worker_init_fn : callable, optional
-        Is called in each worker, with its number from 0 on, before it loads anything.
+        Makes a batch of a list of samples, instead of stacking them; without batches, of a sample.
     pin_memory : bool
         Accepted and ignored.
+    drop_last : bool
+        Whether to leave out a last batch that is smaller.
+    worker_init_fn : callable, optional
+        Is called in each worker, with its number from 0 on, before it loads anything.
+    generator : numpy.random.Generator, optional
+        Source of the order; that of `pyconv.manual_seed` if left out.
 
     Raises
     ------
     ValueError
-        If `batch_size` or `num_workers` is out of range. While iterating, if samples of one batch
-        have different numbers of parts, or different keys.
+        If `batch_size` or `num_workers` is out of range, or an argument takes the place of another
+        that is given too. While iterating, if samples of one batch have different numbers of parts,
+        or different keys.
     TypeError
         If `batch_size` or `num_workers` is no integer, `shuffle`, `drop_last` or `pin_memory` no
-        bool, `dataset` has no length, `generator` is none, or `collate_fn` or `worker_init_fn` is
-        no function.
+        bool, `dataset` has no length, a sampler is no iterable, `generator` is none, or
+        `collate_fn` or `worker_init_fn` is no function.
     RuntimeError
         While iterating, if a worker died, or a batch of it cannot be pickled. An error that the
         dataset raises in a worker is raised here, with the worker's traceback as its cause; one
@@ -80,24 +89,26 @@ class DataLoader:
     def __init__(
         self,
         dataset: Any,
-        batch_size: int = 1,
+        batch_size: int | None = 1,
         shuffle: bool = False,
-        drop_last: bool = False,
+        sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[Iterable[Any]] | None = None,
         num_workers: int = 0,
-        generator: np.random.Generator | None = None,
-        collate_fn: Callable[[list[Any]], Any] | None = None,
-        worker_init_fn: Callable[[int], Any] | None = None,
+        collate_fn: Callable[[Any], Any] | None = None,
         pin_memory: bool = False,
+        drop_last: bool = False,
+        *,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        generator: np.random.Generator | None = None,
     ) -> None:
-        if not hasattr(dataset, "__len__"):
-            kind = type(dataset).__name__
-            raise TypeError(f"DataLoader: dataset is a {kind}, expected one that has a length")
         for name, value in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
             if not (value is None or callable(value)):
                 raise TypeError(f"DataLoader: {name} is {value!r}, expected a function")
         generator_of(generator)  # raises for what is none
         self.dataset = dataset
-        self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
+        self.batch_size = batch_size
+        if batch_size is not None:
+            self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
         self.shuffle = flag("DataLoader: shuffle", shuffle)
         self.drop_last = flag("DataLoader: drop_last", drop_last)
         self.num_workers = integer("DataLoader: num_workers", num_workers, 0)
@@ -105,35 +116,84 @@ class DataLoader:
         self.collate_fn = collate_fn
         self.worker_init_fn = worker_init_fn
         self.pin_memory = flag("DataLoader: pin_memory", pin_memory)
+        self.sampler: Any = sampler
+        self.batch_sampler: Any = batch_sampler
+        self._check_order()
+
+    def _check_order(self) -> None:
+        """Check the arguments that say which samples come when."""
+        for name in ("sampler", "batch_sampler"):
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, Iterable)):
+                raise TypeError(f"DataLoader: {name} is {value!r}, expected an iterable of indices")
+        given = {
+            "batch_size": self.batch_size != 1,
+            "shuffle": self.shuffle,
+            "sampler": self.sampler is not None,
+            "drop_last": self.drop_last,
+        }
+        if self.batch_sampler is not None and any(given.values()):
+            others = ", ".join(name for name, is_given in given.items() if is_given)
+            raise ValueError(f"DataLoader: batch_sampler and {others} are given, expected only one")
+        if self.sampler is not None and self.shuffle:
+            raise ValueError("DataLoader: sampler and shuffle are given, expected only one")
+        if self.batch_size is None and self.drop_last:
+            raise ValueError("DataLoader: drop_last is True, expected a batch_size")
+        if self.batch_sampler is self.sampler is None and not hasattr(self.dataset, "__len__"):
+            kind = type(self.dataset).__name__
+            raise TypeError(f"DataLoader: dataset is a {kind}, expected one that has a length")
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.dataset), self.batch_size)
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)
+        count = len(self.dataset if self.sampler is None else self.sampler)
+        whole, rest = divmod(count, self.batch_size or 1)
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
-        batches = self._batches()
-        source = self.dataset, self.collate_fn
+        batches = self._batches(self._order())
+        batched = self.batch_sampler is not None or self.batch_size is not None
+        source = self.dataset, self.collate_fn, batched
         # Drawn in any case, so that the next order is the same without workers.
         seed = int(generator_of(self.generator).integers(2**31))
         if self.num_workers:
             return _from_workers(source, batches, self.num_workers, seed, self.worker_init_fn)
         return (_load(source, batch) for batch in batches)
 
-    def _batches(self) -> Iterator[Sequence[int]]:
-        """Draw the order, and return the indices of each batch."""
+    def _order(self) -> Any:
+        """Return the indices of all samples, or of all batches; draw them if need be."""
+        given = self.sampler if self.batch_sampler is None else self.batch_sampler
+        if given is not None:
+            return given
         count = len(self.dataset)
-        order: Any = range(count)
         if self.shuffle:
-            order = generator_of(self.generator).permutation(count).tolist()
-        starts = (i * self.batch_size for i in range(len(self)))
-        return (order[start : start + self.batch_size] for start in starts)
+            return generator_of(self.generator).permutation(count).tolist()
+        return range(count)
+
+    def _batches(self, order: Iterable[Any]) -> Iterator[Any]:
+        """Yield the indices of each batch, or without batches that of each sample."""
+        if self.batch_sampler is not None:
+            for indices in order:
+                if not isinstance(indices, Iterable):
+                    what = f"batch_sampler gives {indices!r}"
+                    raise TypeError(f"DataLoader: {what}, expected a list of indices")
+                yield list(indices)
+        elif self.batch_size is None:
+            yield from order
+        else:
+            left = iter(order)
+            while batch := list(islice(left, self.batch_size)):
+                if len(batch) == self.batch_size or not self.drop_last:
+                    yield batch
 
 
-def _load(source: Any, indices: Sequence[int]) -> Any:
-    dataset, collate = source
-    if collate is None and type(dataset) is TensorDataset:  # a batch is one indexing
+def _load(source: Any, indices: Any) -> Any:
+    dataset, collate, batched = source
+    if collate is None and batched and type(dataset) is TensorDataset:  # a batch is one indexing
         return [t[np.asarray(indices)] for t in dataset.tensors]
     try:
+        if not batched:
+            return (collate or _convert)(dataset[indices])
         return (collate or _collate)([dataset[i] for i in indices])
     except StopIteration:  # Python would turn it into a RuntimeError about a generator
         source = type(dataset).__name__ + (" or collate_fn" if collate else "")
@@ -159,11 +219,24 @@ def _collate(samples: list[Any]) -> Any:
         if any(len(sample) != len(first) for sample in samples):
             lengths = sorted({len(sample) for sample in samples})
             raise ValueError(f"DataLoader: samples of one batch have {lengths} parts")
-        parts = [_collate(list(part)) for part in zip(*samples)]
-        return type(first)(*parts) if hasattr(first, "_fields") else parts
+        return _like(first, [_collate(list(part)) for part in zip(*samples)])
     if first is None:
         raise TypeError("DataLoader: a sample is None, expected arrays, numbers, or tuples of them")
     return samples if isinstance(first, (str, bytes)) else stack(samples)
+
+
+def _convert(sample: Any) -> Any:
+    """Make Tensors of the arrays of a sample; look into tuples, lists and dicts."""
+    if isinstance(sample, dict):
+        return {key: _convert(part) for key, part in sample.items()}
+    if isinstance(sample, (tuple, list)):
+        return _like(sample, [_convert(part) for part in sample])
+    arrays = isinstance(sample, (np.ndarray, np.generic)) and sample.dtype.kind in "biuf"
+    return as_tensor(sample) if arrays else sample
+
+
+def _like(sample: Any, parts: list[Any]) -> Any:
+    return type(sample)(*parts) if hasattr(sample, "_fields") else parts
 
 
 # ---- workers -----------------------------------------------------------------------------------
@@ -185,7 +258,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _load_in_worker(indices: Sequence[int], seed: int) -> bytes:
+def _load_in_worker(indices: Any, seed: int) -> bytes:
     global _begin
     try:
         if _begin:
@@ -216,7 +289,7 @@ def _can_be_sent(error: Exception) -> bool:
 
 
 def _from_workers(
-    source: Any, batches: Iterator[Sequence[int]], num_workers: int, seed: int, begin: Any
+    source: Any, batches: Iterator[Any], num_workers: int, seed: int, begin: Any
 ) -> Iterator[Any]:
     import multiprocessing
     from concurrent.futures import Future, ProcessPoolExecutor

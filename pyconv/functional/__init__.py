@@ -4,7 +4,6 @@ Each takes Tensors, or anything that `numpy.asarray` takes, and returns a Tensor
 """
 
 from .activation import (
-    clamp,
     elu,
     gelu,
     hardsigmoid,
@@ -27,6 +26,7 @@ from .avg_pool import (
     lp_pool2d,
     lp_pool3d,
 )
+from .bounds import clamp
 from .comparison import eq, ge, gt, le, lt, ne
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d

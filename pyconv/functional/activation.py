@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ..arguments import number, one_of
 from ..creation import as_tensor
 from ..tensor import Tensor
-from .arithmetic import clip_integers, where
-from .elementwise import Erf, Exp, Sigmoid, Tanh, floating, unary
+from .arithmetic import where
+from .elementwise import Erf, Exp, Sigmoid, Tanh, unary
 
 # ---- the kernels, and their gradients in recorded operations -----------------------------------
 
@@ -45,7 +43,6 @@ def _softplus_gradient(g: Any, x: Any, beta: float, threshold: float) -> Any:
     return where(x * beta > threshold, g, g * Sigmoid.apply(x * beta))
 
 
-Clamp = unary("clamp", lambda g, x, low, high: where(x >= low, where(x <= high, g, 0), 0))
 Elu = unary("elu", _elu_gradient)
 Gelu = unary("gelu", _gelu_gradient)
 GeluTanh = unary("gelu_tanh", _gelu_tanh_gradient)
@@ -59,46 +56,6 @@ Softplus = unary("softplus", _softplus_gradient)
 
 
 # ---- the functions -----------------------------------------------------------------------------
-
-
-def clamp(input: Any, min: float | None = None, max: float | None = None) -> Tensor:
-    """Replace elements below `min` by `min`, then those above `max` by `max`; NaN stays NaN.
-
-    Parameters
-    ----------
-    input : array_like
-        Any shape; numbers of any dtype.
-    min, max : float, optional
-        The bounds, of which at least one is needed.
-
-    Returns
-    -------
-    Tensor
-        Same shape and dtype, for bools int64; float32 if a bound of integers or bools is no
-        integer.
-
-    Raises
-    ------
-    TypeError
-        If a bound is no number.
-    ValueError
-        If both bounds are missing, or one is NaN or beyond a dtype of integers.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.clamp([-1.0, 2.0], min=0)
-    tensor([0., 2.])
-    """
-    x = as_tensor(input, "input")
-    if min is None and max is None:
-        raise ValueError("clamp: min and max are None, expected at least one number")
-    low = -math.inf if min is None else number("clamp: min", min)
-    high = math.inf if max is None else number("clamp: max", max)
-    whole = not any(isinstance(bound, (float, np.floating)) for bound in (min, max))
-    if x.dtype.kind in "biu" and whole:
-        return Tensor(clip_integers(x._array, min, max))
-    return Clamp.apply(floating(x), low, high)
 
 
 def elu(input: Any, alpha: float = 1.0) -> Tensor:
@@ -134,7 +91,7 @@ def elu(input: Any, alpha: float = 1.0) -> Tensor:
     >>> F.elu([-1.0, 2.0])
     tensor([-0.6321,  2.    ])
     """
-    return Elu.apply(as_tensor(input, "input"), number("elu: alpha", alpha), 0.0)
+    return Elu.apply(as_tensor(input, "elu: input"), number("elu: alpha", alpha), 0.0)
 
 
 def gelu(input: Any, approximate: str = "none") -> Tensor:
@@ -169,7 +126,7 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
     >>> F.gelu([-1.0, 2.0])
     tensor([-0.1587,  1.9545])
     """
-    x = as_tensor(input, "input")
+    x = as_tensor(input, "gelu: input")
     kind = one_of("gelu: approximate", approximate, ("none", "tanh"))
     return (Gelu if kind == "none" else GeluTanh).apply(x)
 
@@ -202,7 +159,7 @@ def hardsigmoid(input: Any) -> Tensor:
     >>> F.hardsigmoid([-4.0, 0.0, 1.5])
     tensor([0.  , 0.5 , 0.75])
     """
-    return Hardsigmoid.apply(as_tensor(input, "input"))
+    return Hardsigmoid.apply(as_tensor(input, "hardsigmoid: input"))
 
 
 def hardswish(input: Any) -> Tensor:
@@ -233,7 +190,7 @@ def hardswish(input: Any) -> Tensor:
     >>> F.hardswish([-4.0, 1.0])
     tensor([-0.    ,  0.6667])
     """
-    return Hardswish.apply(as_tensor(input, "input"))
+    return Hardswish.apply(as_tensor(input, "hardswish: input"))
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
@@ -269,7 +226,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     tensor([-0.1,  2. ])
     """
     slope = number("leaky_relu: negative_slope", negative_slope)
-    return LeakyRelu.apply(as_tensor(input, "input"), slope, 0.0)
+    return LeakyRelu.apply(as_tensor(input, "leaky_relu: input"), slope, 0.0)
 
 
 def relu(input: Any) -> Tensor:
@@ -296,7 +253,7 @@ def relu(input: Any) -> Tensor:
     >>> F.relu([-1.0, 2.0])
     tensor([0., 2.])
     """
-    return Relu.apply(as_tensor(input, "input"))
+    return Relu.apply(as_tensor(input, "relu: input"))
 
 
 def relu6(input: Any) -> Tensor:
@@ -328,7 +285,7 @@ def relu6(input: Any) -> Tensor:
     >>> F.relu6([-1.0, 2.0, 7.0])
     tensor([0., 2., 6.])
     """
-    return Relu6.apply(as_tensor(input, "input"))
+    return Relu6.apply(as_tensor(input, "relu6: input"))
 
 
 def silu(input: Any) -> Tensor:
@@ -359,7 +316,7 @@ def silu(input: Any) -> Tensor:
     >>> F.silu([-1.0, 2.0])
     tensor([-0.2689,  1.7616])
     """
-    return Silu.apply(as_tensor(input, "input"))
+    return Silu.apply(as_tensor(input, "silu: input"))
 
 
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -397,4 +354,4 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     tensor([0.3133, 2.1269])
     """
     scale, limit = number("softplus: beta", beta), number("softplus: threshold", threshold)
-    return Softplus.apply(as_tensor(input, "input"), scale, limit)
+    return Softplus.apply(as_tensor(input, "softplus: input"), scale, limit)

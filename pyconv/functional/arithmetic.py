@@ -14,7 +14,7 @@ from ..arguments import KERNELS, broadcast, dtype_of, holds, integer, quiet
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
-from .elementwise import Sqrt, Square, log
+from .elementwise import Sqrt, Square, abs, log
 from .shape import sum_to
 
 # ---- two operands: dtypes, broadcasting --------------------------------------------------------
@@ -102,7 +102,7 @@ def cast(input: Any, dtype: DTypeLike) -> Tensor:
     >>> F.cast([1, 2], "float32")
     tensor([1., 2.])
     """
-    x, dtype = as_tensor(input, "input"), dtype_of("cast: dtype", dtype)
+    x, dtype = as_tensor(input, "cast: input"), dtype_of("cast: dtype", dtype)
     return x if x._array.dtype == dtype else Cast.apply(x, dtype)
 
 
@@ -294,13 +294,13 @@ def neg(input: Any) -> Tensor:
     >>> F.neg([1.0, -2.0])
     tensor([-1.,  2.])
     """
-    x = as_tensor(input, "input")
+    x = as_tensor(input, "neg: input")
     _refuse_bools("neg", x._array)
     return Neg.apply(x)
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
-    """Raise to a power, with broadcasting.
+    """Raise to a power, with broadcasting; a power of integers is cut off to an integer.
 
     Examples
     --------
@@ -308,8 +308,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> F.pow([1.0, 2.0], 2)
     tensor([1., 4.])
     """
-    if type(exponent) in _NUMBERS:
-        input = as_tensor(input, "input")
+    is_number = type(exponent) in _NUMBERS
+    if is_number:
+        input = as_tensor(input, "pow: input")
         if input._array.dtype.num in KERNELS:
             if exponent == 0.5:
                 return Sqrt.apply(input)
@@ -317,10 +318,16 @@ def pow(input: Any, exponent: Any) -> Tensor:
                 square = Square.apply(input)
                 return square if exponent == 2 else mul(square, input)
         exponent = _operand(exponent, input, "exponent")
-    a, b = tensors_of(input, as_tensor(exponent, "exponent"))
+    a, b = tensors_of(input, as_tensor(exponent, "pow: exponent"))
     _refuse_bools("pow", a._array)
     if a._array.dtype.kind == "i" and (b._array < 0).any():
-        raise ValueError(f"pow: exponent is negative and input.dtype is {a.dtype}, expected floats")
+        if is_number:
+            raise ValueError(
+                f"pow: exponent is negative and input.dtype is {a.dtype}, expected floats"
+            )
+        # 1 and -1 stay, but for their sign; all else is a fraction, cut off to 0.
+        power = Pow.apply(a, where(b < 0, Tensor(b._array & 1), b))
+        return where((b < 0) & (abs(a) != 1), 0, power)
     return Pow.apply(a, b)
 
 
@@ -369,4 +376,4 @@ def where(condition: Any, input: Any, other: Any) -> Tensor:
     >>> pyconv.where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.])
     """
-    return Where.apply(as_tensor(condition, "condition"), *tensors_of(input, other))
+    return Where.apply(as_tensor(condition, "where: condition"), *tensors_of(input, other))

@@ -60,7 +60,7 @@ def exp(input: Any) -> Tensor:
     >>> F.exp([0.0])
     tensor([1.])
     """
-    return Exp.apply(floating(input))
+    return Exp.apply(floating(input, "exp: input"))
 
 
 def log(input: Any) -> Tensor:
@@ -72,7 +72,7 @@ def log(input: Any) -> Tensor:
     >>> F.log([1.0])
     tensor([0.])
     """
-    return Log.apply(floating(input))
+    return Log.apply(floating(input, "log: input"))
 
 
 def sqrt(input: Any) -> Tensor:
@@ -84,7 +84,7 @@ def sqrt(input: Any) -> Tensor:
     >>> F.sqrt([4.0])
     tensor([2.])
     """
-    return Sqrt.apply(floating(input))
+    return Sqrt.apply(floating(input, "sqrt: input"))
 
 
 def abs(input: Any) -> Tensor:
@@ -96,7 +96,7 @@ def abs(input: Any) -> Tensor:
     >>> F.abs([-1.0, 2.0])
     tensor([1., 2.])
     """
-    x = as_tensor(input, "input")
+    x = as_tensor(input, "abs: input")
     return Abs.apply(x) if x._array.dtype.kind == "f" else Tensor(np.asarray(np.abs(x._array)))
 
 
@@ -124,7 +124,7 @@ def sigmoid(input: Any) -> Tensor:
     >>> F.sigmoid([0.0, 2.0])
     tensor([0.5   , 0.8808])
     """
-    return Sigmoid.apply(floating(input))
+    return Sigmoid.apply(floating(input, "sigmoid: input"))
 
 
 def tanh(input: Any) -> Tensor:
@@ -151,10 +151,10 @@ def tanh(input: Any) -> Tensor:
     >>> F.tanh([0.0, 1.0])
     tensor([0.    , 0.7616])
     """
-    return Tanh.apply(floating(input))
+    return Tanh.apply(floating(input, "tanh: input"))
 
 
-def floating(input: Any) -> Tensor:
+def floating(input: Any, name: str) -> Tensor:
     """Return a Tensor of floats; integers become float32."""
-    x = as_tensor(input, "input")
+    x = as_tensor(input, name)
     return x if x._array.dtype.kind == "f" else Tensor(x._array.astype(np.float32))

@@ -112,8 +112,12 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
 
 def _tensors(op: str, tensors: Any) -> list[Tensor]:
     if not isinstance(tensors, (tuple, list)):
-        raise TypeError(f"{op}: tensors is {tensors!r}, expected a tuple or list of tensors")
-    parts = [as_tensor(t, f"tensors[{i}]") for i, t in enumerate(tensors)]
+        shown = "a Tensor" if isinstance(tensors, Tensor) else repr(tensors)
+        raise TypeError(f"{op}: tensors is {shown}, expected a tuple or list of tensors")
+    parts = [
+        t if isinstance(t, Tensor) else as_tensor(t, f"{op}: tensors[{i}]")
+        for i, t in enumerate(tensors)
+    ]
     if not parts:
         raise ValueError(f"{op}: tensors is empty")
     dtypes = {part.dtype for part in parts}
@@ -153,7 +157,7 @@ def split(
     >>> F.split([1, 2, 3], 2)
     (tensor([1, 2]), tensor([3]))
     """
-    x = as_tensor(input, "input")
+    x = as_tensor(input, "split: input")
     dim = _dim_to_cut("split", x, dim)
     total, split_size = x.shape[dim], split_size_or_sections
     if isinstance(split_size, (tuple, list)):
@@ -174,7 +178,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     Raises
     ------
     ValueError
-        If `chunks` is below 1.
+        If `chunks` is below 1, or above 2**20 where there is nothing to cut.
 
     Examples
     --------
@@ -182,13 +186,13 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     >>> F.chunk([1, 2, 3], 2)
     (tensor([1, 2]), tensor([3]))
     """
-    x = as_tensor(input, "input")
+    x = as_tensor(input, "chunk: input")
     dim = _dim_to_cut("chunk", x, dim)
     count = integer("chunk: chunks", chunks)
     if count < 1:
         raise ValueError(f"chunk: chunks is {chunks}, expected 1 or more")
-    if not x.shape[dim]:
-        return split(x, [0] * count, dim)
+    if not x.shape[dim]:  # as many as are asked for
+        return split(x, [0] * integer("chunk: chunks", count, 1, 2**20), dim)
     return split(x, -(-x.shape[dim] // count), dim)
 
 
@@ -236,7 +240,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     listed = operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else ()
     if listed and all(isinstance(x, Tensor) for x in listed):
         operands = tuple(listed)
-    tensors = [as_tensor(x, f"operands[{i}]") for i, x in enumerate(operands)]
+    tensors = [as_tensor(x, f"einsum: operands[{i}]") for i, x in enumerate(operands)]
     terms, result = _letters(equation, tensors)
     if not any(x.dtype.kind == "f" for x in tensors):
         return _einsum_of_integers(equation, tensors, terms, result)

@@ -13,8 +13,9 @@ from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
-from .activation import clamp, softplus
+from .activation import softplus
 from .arithmetic import where
+from .bounds import clamp
 from .elementwise import log, sigmoid
 from .loss import check_reduction
 
@@ -91,7 +92,7 @@ def nll_loss(
     tensor(1.)
     """
     check_reduction("nll_loss", reduction)
-    x, t = kernel_float("nll_loss", input), as_tensor(target, "target")
+    x, t = kernel_float("nll_loss", input), as_tensor(target, "nll_loss: target")
     ignored = integer("nll_loss: ignore_index", ignore_index)
     if not x.ndim:
         raise ValueError("nll_loss: input has shape (), expected (C,), (N, C) or (N, C, ...)")
@@ -122,8 +123,11 @@ def nll_loss(
         losses = where(kept, -Pick.apply(rows, Tensor(index)) * counts, 0)
     if reduction == "none":
         return losses.reshape(expected)
-    total = float(counts.sum()) if reduction == "mean" else 1.0
-    return losses.sum() / total if total else losses.sum() * 0 + math.nan
+    loss = losses.sum() + 0.0  # no loss is -0.0
+    if reduction == "sum":
+        return loss
+    total = float(counts.sum())
+    return loss / total if total else loss * 0 + math.nan
 
 
 class BinaryCrossEntropy(Function):
@@ -298,4 +302,4 @@ def _reduced(op: str, losses: Tensor, weight: Any, reduction: str) -> Tensor:
         losses = losses * w
     if reduction == "none":
         return losses
-    return losses.sum() if reduction == "sum" else losses.mean()
+    return (losses.sum() if reduction == "sum" else losses.mean()) + 0.0  # no loss is -0.0

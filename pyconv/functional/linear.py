@@ -71,8 +71,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     >>> F.linear([[1.0, 2.0]], [[3.0, 4.0]], [5.0])
     tensor([[16.]])
     """
-    x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
-    b = None if bias is None else as_tensor(bias, "bias")
+    x, w = as_tensor(input, "linear: input"), as_tensor(weight, "linear: weight")
+    b = None if bias is None else as_tensor(bias, "linear: bias")
     _check_linear(x._array, w._array, None if b is None else b._array)
     return Linear.apply(x, w, b)
 
@@ -108,14 +108,21 @@ def _check_size(shape: tuple[int, ...], a: Array, b: Array) -> None:
         raise unfit("matmul", "expected a result of at most 2**40 elements", input=a, other=b)
 
 
-def _stacks(a: Array, b: Array) -> Array:
-    """Multiply stacks of matrices, one pair at a time."""
+def _stack_of(a: Array, b: Array) -> tuple[int, ...]:
+    """Return the dimensions before the last two of a product, once it is known to be possible."""
     try:
         stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise unfit("matmul", "which do not broadcast together", input=a, other=b) from None
+    columns = b.shape[-1:] if b.ndim > 1 else ()
+    _check_size((*stack, *a.shape[-2:-1], *columns), a, b)
+    return stack
+
+
+def _stacks(a: Array, b: Array) -> Array:
+    """Multiply stacks of matrices, one pair at a time."""
+    stack = _stack_of(a, b)
     shape = (*stack, a.shape[-2], b.shape[-1])
-    _check_size(shape, a, b)
     dtype = a.dtype.newbyteorder("=")
     if not math.prod(shape) or not b.shape[-2]:
         return np.zeros(shape, dtype)
@@ -148,7 +155,7 @@ def matmul(input: Any, other: Any) -> Tensor:
     Parameters
     ----------
     input : array_like of shape (..., M, K) or (K,)
-        float32 or float64.
+        float32 or float64; or both of integers.
     other : array_like of shape (..., K, N) or (K,)
 
     Returns
@@ -169,10 +176,10 @@ def matmul(input: Any, other: Any) -> Tensor:
     >>> pyconv.matmul([[1.0, 2.0]], [[3.0], [4.0]])
     tensor([[11.]])
     """
-    a, b = as_tensor(input, "input"), as_tensor(other, "other")
+    a, b = as_tensor(input, "matmul: input"), as_tensor(other, "matmul: other")
     x, y = a._array, b._array
-    if x.ndim == 2 and y.ndim == 2 and x.shape[1] == y.shape[0]:  # the common case, without delay
-        _check_dtypes("matmul", "input", x, "other", y)
+    fits = x.ndim == 2 and y.ndim == 2 and x.shape[1] == y.shape[0]
+    if fits and x.dtype.num == y.dtype.num in KERNELS:  # the common case, without delay
         return Matmul.apply(a, b)
     if not a.ndim or not b.ndim:
         raise ValueError(
@@ -185,7 +192,10 @@ def matmul(input: Any, other: Any) -> Tensor:
             f"matmul: input.shape[-1] is {rows} and other.shape[{-2 if b.ndim > 1 else 0}] is "
             f"{columns}, expected the same"
         )
-    _check_dtypes("matmul", "input", a._array, "other", b._array)
+    if x.dtype.kind in "biu" and y.dtype.kind in "biu":
+        _stack_of(x, y)
+        return Tensor(np.asarray(np.matmul(x, y)))
+    _check_dtypes("matmul", "input", x, "other", y)
     repeats = any(n > 1 and not stride for n, stride in zip(x.shape, x.strides))
     if a.ndim > 2 >= b.ndim and not repeats:  # all rows at once
         shape = a.shape[:-1] + b.shape[1:]

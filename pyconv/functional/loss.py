@@ -88,7 +88,7 @@ def cross_entropy(
     weight : array_like of shape (C,), optional
         What each class counts.
     ignore_index : int
-        Samples of this class count nothing; not for probabilities.
+        Samples of this class count nothing; not for probabilities, with which it must be negative.
     reduction : {"mean", "sum", "none"}
         The mean of class indices divides by the sum of the weights of the targets, that of
         probabilities by the number of samples.
@@ -118,8 +118,8 @@ def cross_entropy(
     >>> F.cross_entropy([[0.0, 0.0]], [1])
     tensor(0.6931)
     """
-    x, t = as_tensor(input, "input"), as_tensor(target, "target")
-    w = None if weight is None else as_tensor(weight, "weight")
+    x, t = as_tensor(input, "cross_entropy: input"), as_tensor(target, "cross_entropy: target")
+    w = None if weight is None else as_tensor(weight, "cross_entropy: weight")
     shape_of_samples = _samples(x, w)
     check_reduction("cross_entropy", reduction)
     smoothing = probability("cross_entropy: label_smoothing", label_smoothing)
@@ -129,10 +129,14 @@ def cross_entropy(
         _check_classes(x, t, shape_of_samples)
         loss = CrossEntropy.apply(logits, t, w, index, smoothing, reduction)
         return Reshape.apply(loss, shape_of_samples) if reduction == "none" else loss
+    if index >= 0:
+        raise ValueError(
+            f"cross_entropy: ignore_index is {index}, expected none with targets of probabilities"
+        )
     losses = _of_probabilities(logits, x, t, w, smoothing)
     if reduction == "none":
         return Reshape.apply(losses, shape_of_samples)
-    loss = losses.sum()
+    loss = losses.sum() + 0.0  # no loss is -0.0
     if reduction == "sum":
         return loss
     # The mean of nothing is NaN and passes no gradient.

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from ..arguments import KERNELS, flag, number, quiet
+from ..arguments import KERNELS, DType, dtype_of, flag, number, quiet
 from ..autograd.function import Function
 from ..autograd.grad_mode import state
 from ..creation import as_tensor
 from ..tensor import Tensor
+from .arithmetic import tensors_of
+from .bounds import ExtremeOfTwo
 from .shape import Clone, Expand, Index, IndexBackward, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
@@ -40,8 +42,10 @@ class Sum(Function):
         return Tensor(_core.expand(grad_output._array.reshape(kept), ctx.shape)), None, None
 
 
-def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+def sum(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> Tensor:
     """Sum over dimensions, or over everything; integers and bools give int64.
+
+    With `dtype`, the elements are converted to that first.
 
     Examples
     --------
@@ -49,13 +53,18 @@ def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> F.sum([[1.0, 2.0], [3.0, 4.0]], dim=0)
     tensor([4., 6.])
     """
-    x = as_tensor(input, "input")
+    x = as_tensor(input, "sum: input")
     dims = _dims(dim, x.ndim, "sum: dim")
+    if dtype is not None:
+        kind = dtype_of("sum: dtype", dtype)
+        return sum(x.to(kind), dim, keepdim).to(kind)
     return Sum.apply(x, dims, flag("sum: keepdim", keepdim))
 
 
-def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
+def mean(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: DType = None) -> Tensor:
     """Average over dimensions, or over everything; integers and bools give float32.
+
+    With `dtype`, the elements are converted to that first.
 
     Examples
     --------
@@ -63,7 +72,7 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> F.mean([[1.0, 2.0], [3.0, 4.0]], dim=1)
     tensor([1.5, 3.5])
     """
-    x = as_tensor(input, "input")
+    x = _converted("mean", input, dtype)
     count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "mean: dim"))
     if x._array.dtype.char == "e":  # float16: the sum or the count may be beyond it
         return mean(x.to(np.float32), dim, keepdim).to(np.float16)
@@ -72,7 +81,7 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 def var(
     input: Any,
-    dim: Dims = None,
+    dim: Any = None,
     unbiased: bool = True,
     keepdim: bool = False,
     *,
@@ -85,7 +94,7 @@ def var(
     input : array_like
         Floating point, any shape.
     dim : int or sequence of int, optional
-        The dimensions that are averaged over.
+        The dimensions that are averaged over. True or False stands for `unbiased`.
     unbiased : bool
         Divide by the number of elements less 1.
     keepdim : bool
@@ -112,6 +121,8 @@ def var(
     tensor(1.)
     """
     x = _floating(input, "var")
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
     count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "var: dim"))
     distance = x - mean(x, dim, keepdim=True)
     less = float(flag("var: unbiased", unbiased))
@@ -127,11 +138,11 @@ class Extreme(NamedTuple):
     indices: Tensor
 
 
-def max(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Return the largest element, or the pair (values, indices) along a dimension.
 
     The gradient goes to the first largest element along `dim`; without `dim` it is shared evenly
-    by all largest elements.
+    by all largest elements. A tensor in place of `dim` gives the larger of each two elements.
 
     Raises
     ------
@@ -144,14 +155,14 @@ def max(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     >>> F.max([[1, 5], [7, 3]], dim=1).indices
     tensor([1, 0])
     """
-    return _extreme("max", np.max, np.argmax, as_tensor(input, "input"), dim, keepdim)
+    return _extreme("max", np.max, np.argmax, as_tensor(input, "max: input"), dim, keepdim)
 
 
-def min(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Return the smallest element, or the pair (values, indices) along a dimension.
 
     The gradient goes to the first smallest element along `dim`; without `dim` it is shared evenly
-    by all smallest elements.
+    by all smallest elements. A tensor in place of `dim` gives the smaller of each two elements.
 
     Raises
     ------
@@ -164,15 +175,17 @@ def min(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     >>> F.min([[1, 5], [7, 3]], dim=1).indices
     tensor([0, 1])
     """
-    return _extreme("min", np.min, np.argmin, as_tensor(input, "input"), dim, keepdim)
+    return _extreme("min", np.min, np.argmin, as_tensor(input, "min: input"), dim, keepdim)
 
 
-def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: int | None, keepdim: bool) -> Any:
+def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: Any, keepdim: bool) -> Any:
     keepdim = flag(f"{op}: keepdim", keepdim)
     if dim is None:
         if not x._array.size:
             raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum")
         return ExtremeOfAll.apply(x, reduce)
+    if isinstance(dim, (Tensor, np.ndarray)):
+        return ExtremeOfTwo.apply(*tensors_of(x, dim), op)
     axis = dim_of(dim, x.ndim, f"{op}: dim")
     if not x.ndim:
         return Extreme(Clone.apply(x), Tensor(np.asarray(0)))
@@ -220,7 +233,7 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     >>> F.argmax([[1, 5], [7, 3]], dim=1)
     tensor([1, 0])
     """
-    array = as_tensor(input, "input")._array
+    array = as_tensor(input, "argmax: input")._array
     axis = None if dim is None else dim_of(dim, array.ndim, "argmax: dim")
     if not (array.size if axis is None or not array.ndim else array.shape[axis]):
         raise ValueError(f"argmax: input has shape {array.shape} and no maximum")
@@ -246,7 +259,7 @@ class LogSoftmax(Function):
         return grad_output - output.exp() * grad_output.sum(ctx.dim, keepdim=True), None
 
 
-def log_softmax(input: Any, dim: int) -> Tensor:
+def log_softmax(input: Any, dim: int, *, dtype: DType = None) -> Tensor:
     """Return the logarithm of `softmax`, computed without overflow.
 
     Parameters
@@ -255,6 +268,8 @@ def log_softmax(input: Any, dim: int) -> Tensor:
         Floating point, any shape.
     dim : int
         Dimension along which the exponentials sum to 1.
+    dtype : numpy.dtype, optional
+        What `input` is converted to first.
 
     Returns
     -------
@@ -274,11 +289,11 @@ def log_softmax(input: Any, dim: int) -> Tensor:
     >>> F.log_softmax([0.0, 0.0], dim=0)
     tensor([-0.6931, -0.6931])
     """
-    return _along(LogSoftmax, "log_softmax", input, dim)
+    return _along(LogSoftmax, "log_softmax", input, dim, dtype)
 
 
-def _along(function: type[Function], op: str, input: Any, dim: int) -> Tensor:
-    x = _floating(input, op)
+def _along(function: type[Function], op: str, input: Any, dim: int, dtype: DType) -> Tensor:
+    x = _floating(_converted(op, input, dtype), op)
     dim = dim_of(dim, x.ndim, f"{op}: dim")
     if x.ndim:
         return function.apply(x, dim)
@@ -305,7 +320,7 @@ class Softmax(Function):
         return product - output * product.sum(ctx.dim, keepdim=True), None
 
 
-def softmax(input: Any, dim: int) -> Tensor:
+def softmax(input: Any, dim: int, *, dtype: DType = None) -> Tensor:
     """Scale exponentials so that they sum to 1 along a dimension.
 
     Parameters
@@ -314,6 +329,8 @@ def softmax(input: Any, dim: int) -> Tensor:
         Floating point, any shape.
     dim : int
         Dimension along which the result sums to 1.
+    dtype : numpy.dtype, optional
+        What `input` is converted to first.
 
     Returns
     -------
@@ -333,11 +350,21 @@ def softmax(input: Any, dim: int) -> Tensor:
     >>> F.softmax([0.0, 0.0], dim=0)
     tensor([0.5, 0.5])
     """
-    return _along(Softmax, "softmax", input, dim)
+    return _along(Softmax, "softmax", input, dim, dtype)
+
+
+def _converted(op: str, input: Any, dtype: DType) -> Tensor:
+    x = input if isinstance(input, Tensor) else as_tensor(input, f"{op}: input")
+    if dtype is None:
+        return x
+    kind = dtype_of(f"{op}: dtype", dtype)
+    if kind.kind in "biu":
+        raise TypeError(f"{op}: dtype is {kind}, expected a floating one")
+    return x.to(kind)
 
 
 def _floating(input: Any, name: str) -> Tensor:
-    x = as_tensor(input, "input")
+    x = input if isinstance(input, Tensor) else as_tensor(input, f"{name}: input")
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: input has dtype {x.dtype}, expected a floating one")
     return x

@@ -36,6 +36,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Resize images to `size`, or by `scale_factor`.
 
@@ -56,6 +57,8 @@ def interpolate(
         places, rather than the edges.
     recompute_scale_factor : bool, optional
         Whether elements lie as the sizes say, even if `scale_factor` is given and says otherwise.
+    antialias : bool
+        Only False is supported.
 
     Returns
     -------
@@ -76,6 +79,8 @@ def interpolate(
     >>> F.interpolate([[[1.0, 2.0]]], size=3, mode="linear", align_corners=True)
     tensor([[[1. , 1.5, 2. ]]])
     """
+    if flag("interpolate: antialias", antialias):
+        raise ValueError("interpolate: antialias is True, which is not supported, expected False")
     x = as_tensor(input, "input")
     ndim = x.ndim - 2
     if not isinstance(mode, str) or ndim not in MODES.get(mode, ()):

@@ -15,6 +15,7 @@ from ..autograd.grad_mode import state as graph
 from ..tensor import Array, Tensor
 from .activation import relu
 from .arithmetic import where
+from .comparison import lt
 from .elementwise import sigmoid, tanh
 from .joining import chunk, split, stack
 from .linear import linear
@@ -27,7 +28,7 @@ class Config(NamedTuple):
     """What a layer does, besides its arrays."""
 
     mode: str  # a key of CELLS
-    lengths: Array | None = None  # int64, one per sequence; None: all steps
+    lengths: Tensor | None = None  # int64, one per sequence; None: all steps
     reverse: bool = False
     reset_after: bool = True  # GRU
 
@@ -56,7 +57,7 @@ class Recurrent(Function):
             weight_hh._array,
             _array(bias_ih),
             _array(bias_hh),
-            config.lengths,
+            _array(config.lengths),
             config.reverse,
             any(ctx.needs_input_grad),
         )
@@ -84,7 +85,7 @@ class Recurrent(Function):
             _array(cx),
             weight_ih._array,
             weight_hh._array,
-            ctx.config.lengths,
+            _array(ctx.config.lengths),
             ctx.config.reverse,
             output._array,
             gates._array,
@@ -206,8 +207,9 @@ def recurrent_steps(
         cell = _gru_reset_before
     times = range(x.shape[0])
     if config.lengths is not None:
+        active = lt(np.arange(len(times))[:, None, None], config.lengths.unsqueeze(1))  # (T, B, 1)
         # What lies behind a length may be NaN, and 0 * NaN would enter the gradients.
-        x = where((np.arange(len(times))[:, None] < config.lengths)[:, :, None], x, 0.0)
+        x = where(active, x, 0.0)
     inputs = split(linear(x, weight_ih, bias_ih), 1)  # not x[t], whose gradient has all steps
     outputs, gates = [], []
     for t in reversed(times) if config.reverse else times:
@@ -216,10 +218,10 @@ def recurrent_steps(
             new[0] = linear(new[0], weight_hr)
         output = new[0]
         if config.lengths is not None:
-            active = (t < config.lengths)[:, None]
-            output = where(active, output, 0.0)
-            gate = where(active[:, None], gate, 0.0)
-            new = [where(active, n, s) for n, s in zip(new, states)]
+            now = active[t]
+            output = where(now, output, 0.0)
+            gate = where(now.unsqueeze(1), gate, 0.0)
+            new = [where(now, n, s) for n, s in zip(new, states)]
         states = new
         outputs.append(output)
         gates.append(gate)
@@ -273,10 +275,9 @@ _STEPS: dict[str, Step] = {
 }
 
 
-def lengths_of(op: str, lengths: Any, steps: int, batch: int) -> Array | None:
-    """Check lengths: an integer from 1 to `steps` for each sequence."""
-    if lengths is None:
-        return None
+def lengths_of(op: str, lengths: Any, x: Tensor) -> Tensor:
+    """Check lengths and copy them: for each sequence of `x`, (T, B, input), from 1 to T."""
+    steps, batch = x.shape[:2]
     expected = "expected integers, one per sequence"
     try:
         array = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
@@ -293,4 +294,4 @@ def lengths_of(op: str, lengths: Any, steps: int, batch: int) -> Array | None:
             raise ValueError(
                 f"{op}: lengths[{i}] is {n}, expected 1 to {steps}, the steps of input"
             )
-    return array.astype(np.int64)
+    return Tensor(array.astype(np.int64))

@@ -1,6 +1,6 @@
 """Layers, and what makes a network of them."""
 
-from . import init, utils
+from . import functional, init, utils
 from .activation import (
     ELU,
     GELU,
@@ -189,6 +189,7 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "functional",
     "init",
     "utils",
 ]

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..arguments import number, one_of, quiet, value_of
-from ..creation import makes_only_shapes
+from ..arguments import number, one_of, quiet
 from ..random import generator_of
-from ..tensor import Array, Tensor, changed
+from ..tensor import Array, Tensor
+from .init_fixed import (
+    check_dtype,
+    check_tensor,
+    constant_,
+    dirac_,
+    eye_,
+    fill,
+    ones_,
+    zeros_,
+)
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "dirac_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
 
 
 def uniform_(
@@ -38,7 +63,7 @@ def uniform_(
     if low > high:
         raise ValueError(f"uniform_: a is {a!r}, expected at most b, which is {b!r}")
     _finite("uniform_: b - a", high - low, tensor)
-    return _fill(tensor, lambda: low + (high - low) * draw(tensor.shape, tensor.dtype))
+    return fill(tensor, lambda: low + (high - low) * draw(tensor.shape, tensor.dtype))
 
 
 def normal_(
@@ -67,47 +92,66 @@ def normal_(
     centre, width = _finite("normal_: mean", mean, tensor), _finite("normal_: std", std, tensor)
     if width < 0:
         raise ValueError(f"normal_: std is {std!r}, must not be negative")
-    return _fill(tensor, lambda: centre + width * draw(tensor.shape, tensor.dtype))
+    return fill(tensor, lambda: centre + width * draw(tensor.shape, tensor.dtype))
 
 
-def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with one value; ValueError for one that the dtype of `tensor` cannot hold.
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: np.random.Generator | None = None,
+) -> Tensor:
+    """Fill with normal numbers, each drawn again until it lies in [a, b].
 
-    Examples
-    --------
-    >>> import pyconv
-    >>> pyconv.nn.init.constant_(pyconv.empty(2), 3)
-    tensor([3., 3.])
-    """
-    number("constant_: val", val, nan=True)
-    check_tensor(tensor)
-    plain = val.item() if isinstance(val, np.generic) else val
-    value = value_of(plain, tensor.dtype, "constant_: val")
-    return _fill(tensor, lambda: value)
-
-
-def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with zeros.
-
-    Examples
-    --------
-    >>> import pyconv
-    >>> pyconv.nn.init.zeros_(pyconv.empty(2))
-    tensor([0., 0.])
-    """
-    return _fill(tensor, lambda: 0)
-
-
-def ones_(tensor: Tensor) -> Tensor:
-    """Fill with ones.
+    Raises
+    ------
+    TypeError
+        If `tensor` is not a Tensor of float32 or float64.
+    ValueError
+        If `std` is not positive, `a` is above `b`, `mean` is over 1000 `std` from both, a number is
+        not finite in the dtype of `tensor`, or `tensor` is read-only.
 
     Examples
     --------
     >>> import pyconv
-    >>> pyconv.nn.init.ones_(pyconv.empty(2))
-    tensor([1., 1.])
+    >>> w = pyconv.nn.init.trunc_normal_(pyconv.empty(8, 16), std=0.5, a=-1, b=1)
+    >>> bool(w.abs().max() <= 1)
+    True
     """
-    return _fill(tensor, lambda: 1)
+    given = {"mean": mean, "std": std, "a": a, "b": b}
+    centre, width, low, high = (
+        _finite(f"trunc_normal_: {name}", value, tensor) for name, value in given.items()
+    )
+    near = min(max(low, centre), high)  # where they are most likely
+    if not (width > 0 and low <= high and abs(near - centre) <= 1000 * width):
+        raise ValueError(
+            f"trunc_normal_: mean, std, a and b are {mean!r}, {std!r}, {a!r} and {b!r}, expected "
+            "std above 0, a at most b, and mean within 1000 std of them"
+        )
+    draw: Any = generator_of(generator)
+    ends = [math.erf((end - centre) / (width * math.sqrt(2))) / 2 for end in (low, high)]
+    rare = ends[1] - ends[0] <= 0.3
+    if rare:  # beyond the reach, exp(-50) is left of what is most likely
+        reach = math.hypot(near - centre, 10 * width)
+        low, high = max(low, centre - reach), min(high, centre + reach)
+
+    def values() -> Array:
+        result, left = np.empty(tensor.numel(), tensor.dtype), np.arange(tensor.numel())
+        while left.size:
+            if rare:  # most would lie outside: draw within, and take them as often as they should
+                drawn = low + (high - low) * draw.random(left.size)
+                less = (((drawn - centre) / width) ** 2 - ((near - centre) / width) ** 2) / 2
+                good = draw.standard_exponential(left.size) >= less
+            else:
+                drawn = centre + width * draw.standard_normal(left.size, tensor.dtype)
+                good = (low <= drawn) & (drawn <= high)
+            result[left] = drawn
+            left = left[~good]
+        return result.reshape(tensor.shape)
+
+    return fill(tensor, values)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -317,7 +361,7 @@ def orthogonal_(
         q = q * np.where(np.diag(r) < 0, -1, 1)  # else not every such matrix is as likely
         return scale * (q if rows >= columns else q.T).reshape(tensor.shape)
 
-    return _fill(tensor, values)
+    return fill(tensor, values)
 
 
 def fan_of(tensor: Tensor, mode: str = "fan_in") -> int:
@@ -350,32 +394,3 @@ def _finite(what: str, value: Any, tensor: Any) -> float:
         if not np.isfinite(tensor.dtype.type(result)):
             raise ValueError(f"{what} is {value!r}, expected a finite number of {tensor.dtype}")
     return result
-
-
-def check_tensor(tensor: Any) -> None:
-    """Raise TypeError unless it is a Tensor."""
-    if not isinstance(tensor, Tensor):
-        raise TypeError(f"tensor is a {type(tensor).__name__}, expected a Tensor")
-
-
-def check_dtype(tensor: Any) -> None:
-    """Raise TypeError unless it is a Tensor for which numbers can be drawn."""
-    check_tensor(tensor)
-    if tensor.dtype not in (np.float32, np.float64):
-        raise TypeError(f"tensor has dtype {tensor.dtype}, expected float32 or float64")
-
-
-def check_writable(what: str, tensor: Tensor) -> None:
-    """Raise ValueError if the elements cannot be changed."""
-    if not tensor._array.flags.writeable:
-        raise ValueError(f"{what} is read-only, expected an array that can be changed")
-
-
-def _fill(tensor: Tensor, values: Callable[[], Array | float]) -> Tensor:
-    check_tensor(tensor)
-    if not makes_only_shapes():
-        check_writable("tensor", tensor)
-        with quiet():
-            tensor._array[...] = values()
-        changed(tensor)
-    return tensor

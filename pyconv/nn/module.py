@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, TypeVar
 
-from numpy.typing import DTypeLike
-
-from ..arguments import flag
+from ..arguments import flag, placement_of
 from ..autograd.engine import clear_grad
 from ..autograd.hooks import Hooks, RemovableHandle
 from ..tensor import Tensor
@@ -361,17 +359,16 @@ class Module:
         for param in self.parameters():
             clear_grad(param, set_to_none)
 
-    def to(self: _M, *args: Any, dtype: DTypeLike | None = None, device: str = "cpu") -> _M:
+    def to(
+        self: _M, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False
+    ) -> _M:
         """Convert parameters, gradients and buffers of floating dtype to a dtype, in place.
 
-        The device may be named as well, with or before the dtype; there is one, ``"cpu"``.
+        Call it as ``to(dtype)``, ``to(device, dtype)`` or ``to(other)``, as `Tensor.to`.
         """
-        for arg in args:
-            dtype = dtype if isinstance(arg, str) and arg == "cpu" else arg
-        if device != "cpu":
-            raise ValueError(f"to: device is {device!r}, there is only 'cpu'")
-        if dtype is not None:
-            convert((*self.parameters(), *self.buffers()), dtype)
+        wanted = placement_of("to", args, dtype, device, non_blocking)
+        if wanted is not None:
+            convert((*self.parameters(), *self.buffers()), wanted)
         return self
 
     def float(self: _M) -> _M:

@@ -125,7 +125,7 @@ class RNNBase(Module):
             x = x.transpose(0, 1)
         states = states_of(self, hx, x, batched)
         if lengths is not None:
-            lengths = lengths_of(self._name, lengths, *x.shape[:2])
+            lengths = lengths_of(self._name, lengths, x)
         output, last = self._layers(x, states, lengths, gates)
         if not batched:
             if gates is not None:
@@ -205,7 +205,7 @@ def states_of(rnn: Any, hx: Any, x: Tensor, batched: bool = True) -> list[Tensor
         sizes, names = [*sizes, rnn.hidden_size], ["hx[0]", "hx[1]"]
     states = []
     for name, size, value in zip(names, sizes, hx if len(sizes) == 2 else (hx,)):
-        state = as_tensor(value, name)
+        state = as_tensor(value, f"{rnn._name}: {name}")
         shape = (rnn.num_layers * (1 + rnn.bidirectional), x._array.shape[1], size)
         if state._array.shape != (shape if batched else (shape[0], size)):
             raise ValueError(

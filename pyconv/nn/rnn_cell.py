@@ -51,7 +51,7 @@ class RNNCellBase(Module):
                 f"({self.input_size},)"
             )
         if states is not None:
-            states = [as_tensor(state, "hx") for state in states]
+            states = [as_tensor(state, f"{name}: hx") for state in states]
             expected = (*x.shape[:-1], self.hidden_size)
             for state in states:
                 if state.shape != expected:

@@ -53,18 +53,22 @@ def load(owner: str, own: dict[str, Tensor], state_dict: Any, strict: bool) -> L
     if not isinstance(state_dict, Mapping) or not all(isinstance(k, str) for k in state_dict):
         kind = type(state_dict).__name__
         raise TypeError(f"load_state_dict: state_dict is a {kind}, expected a mapping by names")
-    new = {name: as_tensor(value, name) for name, value in state_dict.items()}
-    result = LoadResult(
-        [name for name in own if name not in new and not _is_optional(name)],
-        [name for name in new if name not in own],
+    result = missing, unexpected = LoadResult(
+        [name for name in own if name not in state_dict and not _is_optional(name)],
+        [name for name in state_dict if name not in own],
     )
-    common = [name for name in own if name in new]
+    common = [name for name in own if name in state_dict]
+    new = {name: as_tensor(state_dict[name], f"load_state_dict: {name}") for name in common}
     problems = [text for name in common if (text := _misfit(name, own[name], new[name]))]
     if strict:
-        if result.unexpected_keys:
-            problems.append(f"unexpected keys: {', '.join(result.unexpected_keys)}")
-        if result.missing_keys:
-            problems.append(f"missing keys: {', '.join(result.missing_keys)}")
+        if unexpected:
+            problems.append(f"unexpected keys: {', '.join(unexpected)}")
+        if missing:
+            problems.append(f"missing keys: {', '.join(missing)}")
+            inner = [key for key in unexpected if _has(state_dict[key], missing)]
+            problems += [
+                f"state_dict[{key!r}] is a dict that has them; load that?" for key in inner
+            ]
     if problems:
         lines = "\n    ".join(problems)
         raise ValueError(f"load_state_dict for {owner}:\n    {lines}")
@@ -99,6 +103,10 @@ def kind_of(value: Any) -> str:
 def _is_optional(name: str) -> bool:
     """Tell whether old state dicts lack it: norm layers did not always count their batches."""
     return name.rpartition(".")[2] == "num_batches_tracked"
+
+
+def _has(value: Any, names: list[str]) -> bool:
+    return isinstance(value, Mapping) and value.keys() >= set(names)
 
 
 def _misfit(name: str, own: Tensor, new: Tensor) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import is_not
@@ -22,7 +23,8 @@ class Optimizer:
     Parameters
     ----------
     params : iterable of Tensor, of pairs of a name and a Tensor, or of dict
-        What to train. Each dict is a group: ``"params"`` and settings of its own.
+        What to train. Each dict is a group: ``"params"`` and settings of its own. Names stand in
+        the groups as ``"param_names"``; all parameters have one, or none has.
     defaults : dict
         Settings of groups that do not have their own.
 
@@ -36,7 +38,7 @@ class Optimizer:
     Raises
     ------
     ValueError
-        If there are no parameters, or one appears twice or cannot be changed.
+        If there are no parameters, one appears twice or cannot be changed, or only some have names.
     TypeError
         If something is not a Tensor.
     """
@@ -53,12 +55,11 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        groups: list[Any] = []
-        for one in map(_unnamed, params):
-            if not isinstance(one, (Tensor, Mapping)):
+        groups = list(params)
+        for one in groups:
+            if not isinstance(_unnamed(one), (Tensor, Mapping)):
                 kind = type(one).__name__
                 raise TypeError(f"params holds a {kind}, expected Tensors or dicts")
-            groups.append(one)
         if not groups:
             raise ValueError("params is empty")
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
@@ -71,9 +72,9 @@ class Optimizer:
         params = group["params"]
         if not isinstance(params, Iterable):
             raise TypeError(f"params is a {type(params).__name__}, expected Tensors")
-        given = [params] if isinstance(params, Tensor) else params
+        given = [params] if isinstance(params, Tensor) else list(params)
         known = set(chain.from_iterable(g["params"] for g in self.param_groups))
-        params = []
+        params, names = [], [pair[0] for pair in given if _unnamed(pair) is not pair]
         for param in map(_unnamed, given):
             if not isinstance(param, Tensor):
                 raise TypeError(f"params holds a {type(param).__name__}, expected Tensors")
@@ -89,6 +90,11 @@ class Optimizer:
             known.add(param)
             params.append(param)
         own = {**self.defaults, **group, "params": params}
+        if names:
+            own["param_names"] = names
+        named = {"param_names" in one for one in (own, *self.param_groups)}
+        if len(named) > 1 or 0 < len(names) < len(params):
+            raise ValueError("params holds some with names and some without, expected all or none")
         settings = {n: _plain(v) if n in self.defaults else v for n, v in own.items()}
         self.check(settings)
         self.param_groups.append(settings)
@@ -131,10 +137,26 @@ class Optimizer:
             for group in self.param_groups:
                 params = [param for param in group["params"] if param.grad is not None]
                 check_memory(params)
-                self.update_all(params, group)
+                try:
+                    self.update_all(params, group)
+                except TypeError:
+                    self._check_dtypes(params)
+                    raise
                 for param in params:
                     changed(param)
         return loss
+
+    def _check_dtypes(self, params: list[Tensor]) -> None:
+        """Raise TypeError for a parameter that was converted and its state was not."""
+        for param in params:
+            for name in self.arrays:
+                kept = self.state.get(param, {}).get(name, param)
+                if kept.dtype != param.dtype:
+                    raise TypeError(
+                        f"{type(self).__name__}: {name}.dtype is {kept.dtype} and that of its "
+                        f"parameter is {param.dtype}, expected the same: convert the model before "
+                        "making the optimizer"
+                    ) from None
 
     def _check_changes(self) -> None:
         """Check the settings again if one is not what it was at the last step."""
@@ -254,7 +276,7 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
+            lines += [""] * (i > 0) + [f"Parameter Group {i}"]
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
 
@@ -286,10 +308,10 @@ def _unnamed(param: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return the numbers of an array or a Tensor; of a list, a copy."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return list(value) if isinstance(value, list) else value
+    """Return the numbers of an array or a Tensor, alone or in a list or a tuple; one as such."""
+    if hasattr(value, "shape"):
+        return value.item() if math.prod(value.shape) == 1 else value.tolist()
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
 def check_not_negative(owner: str, group: Mapping[str, Any], *names: str) -> None:

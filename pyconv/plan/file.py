@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..arguments import MOST_ELEMENTS, dtype_of, flag, integer, size_of
+from ..arguments import MOST_ELEMENTS, flag, integer, one_of, size_of
 from ..serialization import load, save
 from ..tensor import Tensor
 from .plan import Kind, Plan
@@ -23,6 +24,8 @@ from .steps import FUNCTIONS, Constant, Step, Value, leaves, signature_of
 CALLS = "plan"  # the name of the tensor
 VERSION = 1
 PARTS = {"version", "inputs", "steps", "result", "any_batch"}
+STEP = {"op", "args", "kwargs", "results", "merged"}
+DTYPES = sorted({np.dtype(char).name for char in "?bhilqBHILQefdg"})
 
 
 def write(
@@ -64,7 +67,8 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
     Returns
     -------
     Plan
-        It gives the same bits as the one that was saved, on the same instruction set.
+        It gives the same bits as the one that was saved, on the same instruction set. Named tuples
+        are plain ones in its results.
 
     Raises
     ------
@@ -85,31 +89,34 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
         if not all(isinstance(x, Tensor) for x in everything) or text.dtype != np.uint8:
             raise ValueError("it holds tensors, but no calls")
         return _read(text, tensors)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        name = os.fspath(path)
-        reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(f"load_plan: {name!r} is no good plan: {reason}") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"load_plan: {os.fspath(path)!r} is no good plan: {reason}") from None
 
 
 def _read(text: Tensor, tensors: dict[str, Tensor]) -> Plan:
-    calls = json.loads(text._array.tobytes())
-    if not isinstance(calls, dict) or set(calls) != PARTS:
+    try:
+        calls = json.loads(text._array.tobytes())
+    except ValueError:  # in words of Python's
+        raise ValueError("its calls are no JSON") from None
+    _of_type(dict, "its calls", calls)
+    if set(calls) != PARTS:
         raise ValueError(f"expected its {', '.join(sorted(PARTS))}")
     if type(calls["version"]) is not int or calls["version"] != VERSION:
         raise ValueError(f"expected version {VERSION} of the format")
-    constants = {int(name): tensor for name, tensor in tensors.items()}
-    if [str(number) for number in constants] != list(tensors):
+    if not all(re.fullmatch("0|[1-9][0-9]{0,8}", name) for name in tensors):
         raise ValueError(f"its tensors are {list(tensors)}, expected numbers")
-    for tensor in constants.values():
-        tensor._array.flags.writeable = False
+    constants = {int(name): tensor for name, tensor in tensors.items()}
     inputs: list[Kind] = []
-    for shape, dtype in calls["inputs"]:
-        shape = size_of(tuple(shape), "the shape of an input")
+    for entry in _of_type(list, "inputs", calls["inputs"]):
+        if len(_of_type(list, "an input", entry)) != 2:
+            raise ValueError(f"an input is {entry!r}, expected its shape and dtype")
+        shape = size_of(tuple(_of_type(list, "the shape of an input", entry[0])), "an input")
         if math.prod(shape) > MOST_ELEMENTS:
             raise ValueError(f"an input has shape {shape}")
-        inputs.append((shape, dtype_of("the dtype of an input", dtype).name))
+        inputs.append((shape, one_of("the dtype of an input", entry[1], DTYPES)))
     reader = _Reader(set(range(len(inputs))), constants)
-    steps = [reader.step(**entry) for entry in calls["steps"]]
+    steps = [reader.step(entry) for entry in _of_type(list, "steps", calls["steps"])]
     result = reader.decoded(calls["result"])
     if any(type(leaf) is Constant for leaf in leaves(result)):
         raise ValueError("its result is a constant")
@@ -117,6 +124,12 @@ def _read(text: Tensor, tensors: dict[str, Tensor]) -> Plan:
     if any_batch and (not inputs or not all(shape for shape, _ in inputs)):
         raise ValueError("an input has no batch")
     return Plan(inputs, steps, constants, result, any_batch)
+
+
+def _of_type(kind: type, what: str, part: Any) -> Any:
+    if not isinstance(part, kind):
+        raise ValueError(f"{what} is {part!r}, expected a {kind.__name__}")
+    return part
 
 
 def _encoded(part: Any) -> Any:
@@ -142,16 +155,25 @@ class _Reader:
     def __init__(self, values: set[int], constants: dict[int, Tensor]) -> None:
         self.values, self.constants = values, constants
 
-    def step(self, op: Any, args: Any, kwargs: Any, results: Any, merged: Any) -> Step:
+    def step(self, entry: Any) -> Step:
+        if set(_of_type(dict, "a step", entry)) != STEP:
+            raise ValueError(f"a step has {list(entry)}, expected {', '.join(sorted(STEP))}")
+        op, merged = entry["op"], _of_type(list, "merged", entry["merged"])
         for name in (op, *merged):
             if not isinstance(name, str) or name not in FUNCTIONS:
                 raise ValueError(f"there is no function {name!r}")
-        args, kwargs = self.decoded(args), self.decoded(kwargs)
-        signature_of(op).bind(*args, **kwargs)
+        args = _of_type(tuple, f"{op}: args", self.decoded(entry["args"]))
+        kwargs = _of_type(dict, f"{op}: kwargs", self.decoded(entry["kwargs"]))
+        try:
+            signature_of(op).bind(*args, **kwargs)
+        except TypeError:
+            raise ValueError(f"{op} takes other arguments than it is given") from None
         numbers, shapes = [], []
-        for number, *shape in results:
-            numbers.append(integer("the number of a result", number, 0))
-            shapes.append(size_of(tuple(shape), "the shape of a result"))
+        for result in _of_type(list, f"{op}: results", entry["results"]):
+            if not _of_type(list, "a result", result):
+                raise ValueError("a result is [], expected its number and shape")
+            numbers.append(integer("the number of a result", result[0], 0))
+            shapes.append(size_of(tuple(result[1:]), "the shape of a result"))
         if not numbers or self.values.intersection(numbers) or len({*numbers}) < len(numbers):
             raise ValueError(f"{op} makes {numbers}, of which one is there already")
         self.values.update(numbers)
@@ -163,6 +185,8 @@ class _Reader:
             return [self.decoded(inner) for inner in part]
         if not isinstance(part, dict):
             return part
+        if len(part) != 1:
+            raise ValueError(f"{part!r} is in it, expected a dict of one kind")
         ((kind, inner),) = part.items()
         if kind in ("value", "constant"):
             known = self.values if kind == "value" else self.constants

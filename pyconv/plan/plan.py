@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -13,14 +14,14 @@ from .. import _core, nn
 from ..arguments import KERNELS, array_of
 from ..autograd import no_grad
 from ..creation import as_tensor
-from ..functional import cat
-from ..random import default_generator, randn
+from ..random import randn
 from ..rehearsal import left_as_it_was, tensors_in
 from ..summary import in_mode
 from ..tensor import Tensor
 from .rules import improve
 from .steps import FUNCTIONS, Constant, Step, Value, filled, leaves, signature_of
 from .trace import Trace
+from .trial import agrees, takes_any_batch
 
 if TYPE_CHECKING:
     import os
@@ -58,6 +59,8 @@ class Plan:
             if type(leaf) is Constant
         )
         self._constants = {number: constants[number] for number in used}
+        for tensor in self._constants.values():
+            tensor._array.flags.writeable = False  # unlike a copy's, or those from a file
         # Convolutions keep what they make of weights, such as Winograd's values, while these live.
         self._kept = [
             _core.Unchanging(tensor._array)
@@ -124,10 +127,11 @@ class Plan:
         for i, (given, (shape, dtype)) in enumerate(zip(inputs, self._inputs)):
             name = "input" if len(inputs) == 1 else f"input {i}"
             tensor = as_tensor(given, name)
-            wanted = tensors[0].shape[:1] if tensors else tensor.shape[:1]
-            if tensor.shape != ((*wanted, *shape[1:]) if self.any_batch else shape):
+            if self.any_batch and tensor.ndim:
+                shape = ((tensors or [tensor])[0].shape[0], *shape[1:])
+            if tensor.shape != shape:
                 raise ValueError(f"plan: {name} has shape {tensor.shape}, expected {shape}")
-            if tensor.dtype != np.dtype(dtype):
+            if tensor.dtype != dtype and tensor.dtype.newbyteorder("=") != dtype:
                 raise TypeError(f"plan: {name} has dtype {tensor.dtype}, expected {dtype}")
             tensors.append(tensor.detach() if tensor.requires_grad else tensor)
         return tensors
@@ -218,7 +222,7 @@ def compile(model: Any, example: Any) -> Plan:
     Parameters
     ----------
     model : Module
-        Is called four times, in evaluation and without gradients, and left as it was.
+        Is called several times, in evaluation and without gradients, and left as it was.
     example : Tensor, array, or tuple of them
         An input, or several. A tuple of integers is the shape of one of float32.
 
@@ -235,8 +239,8 @@ def compile(model: Any, example: Any) -> Plan:
     NotImplementedError
         If what the model computes is no list of calls of `pyconv.functional`: it looks at elements
         of what depends on the input, draws random numbers, or computes by other means, such as
-        ``x[key] = value``. This is also tried: the plan has to give the model's results for drawn
-        numbers.
+        ``x[key] = value``. This is also tried: the plan has to give the model's results for the
+        example and for drawn numbers.
 
     Examples
     --------
@@ -255,55 +259,38 @@ def compile(model: Any, example: Any) -> Plan:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"compile: model is {model!r}, expected a Module")
-    random = default_generator().bit_generator
-    before = random.state
     inputs = _examples(example)
-    kinds = [(x.shape, x.dtype.newbyteorder("=").name) for x in inputs]
-    try:
-        with _compiling, in_mode(model, training=False), no_grad():
-            with left_as_it_was(model):
-                trace = Trace(inputs)
-                result = trace.run(model, *inputs)
-            plan = Plan(kinds, trace.steps, trace.constants, result)
-            for others in zip(*map(_others, inputs)):
-                if not _agrees(plan, model, others):
-                    raise NotImplementedError(_NO_PLAN)
-            any_batch = trace.batch is not None and _takes_any_batch(plan, model, others)
-    finally:
-        random.state = before
+    kinds = [(x.shape, x.dtype.name) for x in inputs]
+    with _alone(model), in_mode(model, training=False), no_grad():
+        with left_as_it_was(model):
+            given = [x.clone() for x in inputs]  # which the model may change
+            trace = Trace(given)
+            result = trace.run(model, *given)
+        plan = Plan(kinds, trace.steps, trace.constants, result)
+        if not agrees(plan, model, inputs):
+            raise NotImplementedError(_NO_PLAN)
+        any_batch = trace.batch is not None and takes_any_batch(plan, model, inputs)
     improve(trace.steps, trace.constants, result)
     return Plan(kinds, trace.steps, trace.constants, result, any_batch)
 
 
-_compiling = threading.RLock()  # evaluation is a state of the model
+_locks: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
+
+
+@contextmanager
+def _alone(model: nn.Module) -> Iterator[None]:
+    """Let no other thread compile a model with a module of this one: evaluation is its state."""
+    with ExitStack() as held:
+        for module in sorted(model.modules(), key=id):  # all threads in one order
+            held.enter_context(_locks.setdefault(module, threading.RLock()))
+        yield
 
 
 _NO_PLAN = (
-    "compile: on another input of this shape the model computes what the plan does not: it draws "
-    "random numbers, or leaves the functions of pyconv, as with a Function of one's own, x[key] = "
-    "value, or & and | of masks"
+    "compile: on another input of this shape the model computes what the plan does not: it leaves "
+    "the functions of pyconv, as with a Function of one's own, numbers that NumPy draws, or a view "
+    "that is changed in place"
 )
-
-
-def _agrees(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> bool:
-    """Compare a plan with its model; what this cannot take says nothing."""
-    with left_as_it_was(model):
-        try:
-            expected = model(*inputs)
-        except (ValueError, ArithmeticError):
-            return True
-    return _alike(plan(*inputs), expected)
-
-
-def _takes_any_batch(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> bool:
-    """Compare them on one sample more."""
-    more = [cat([x, x[:1]]) for x in inputs]
-    plan.any_batch = True
-    with left_as_it_was(model):
-        try:
-            return _alike(plan(*more), model(*more))
-        except Exception:  # one of them needs this batch
-            return False
 
 
 def _examples(example: Any) -> list[Tensor]:
@@ -314,7 +301,7 @@ def _examples(example: Any) -> list[Tensor]:
     tensors = []
     for part in parts:
         if _is_shape(part):
-            part = randn(*part)
+            part = randn(*part, generator=np.random.default_rng(0))
         if not isinstance(part, (Tensor, np.ndarray)):
             kind = type(part).__name__
             raise TypeError(f"compile: example is a {kind}, expected a Tensor, an array or a tuple")
@@ -325,33 +312,3 @@ def _examples(example: Any) -> list[Tensor]:
 
 def _is_shape(part: Any) -> bool:
     return isinstance(part, tuple) and bool(part) and all(type(n) is int for n in part)
-
-
-def _others(tensor: Tensor) -> tuple[Tensor, Tensor]:
-    """Return other elements in the range of the example's; of equal ones, around them."""
-    array = tensor._array
-    if array.dtype.kind == "b":
-        return Tensor(~array), Tensor(np.roll(array, 1))
-    if array.dtype.kind in "iu" or not array.size:
-        return Tensor(np.roll(array, 1)), Tensor(np.flip(array))
-    low, high = float(array.min()), float(array.max())
-    if not low < high < math.inf:
-        low, high = -1.0, 1.0
-    drawn = default_generator().uniform(low, high, array.shape)
-    return Tensor(drawn.astype(array.dtype)), Tensor((low + high - drawn).astype(array.dtype))
-
-
-def _alike(made: Any, wanted: Any) -> bool:
-    """Compare results, but for the rounding of sums in another order."""
-    if isinstance(wanted, Tensor):
-        a, b = made._array, wanted._array
-        if a.shape != b.shape or a.dtype != b.dtype or a.dtype.kind != "f":
-            return np.array_equal(a, b)
-        sizes = np.abs(b[np.isfinite(b)])
-        near = math.sqrt(np.finfo(b.dtype).eps) * float(sizes.max(initial=0))
-        return np.allclose(a, b, rtol=0, atol=near, equal_nan=True)
-    if isinstance(wanted, (tuple, list)):
-        return len(made) == len(wanted) and all(map(_alike, made, wanted))
-    if isinstance(wanted, dict):
-        return made.keys() == wanted.keys() and all(_alike(made[n], wanted[n]) for n in wanted)
-    return bool(made == wanted)

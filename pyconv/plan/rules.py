@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ..nn.utils.fusion import fold_norm
 from ..tensor import Tensor
 from .steps import Constant, Step, Value, leaves
@@ -51,6 +53,8 @@ def fold_norms(steps: list[Step], constants: list[Tensor], result: Any) -> None:
             continue  # channels are not in the second place
         groups = own["groups"] if before.op in TRANSPOSED else None
         folded = fold_norm(weight, others, options["eps"], groups)
+        if not all(np.isfinite(array).all() for array in folded):
+            continue  # a variance is next to zero: what is infinite here may not be behind
         for name, array in zip(("weight", "bias"), folded):
             own[name] = Constant(len(constants))
             constants.append(Tensor(array))

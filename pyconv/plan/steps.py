@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 from ..arguments import flag, one_of
 from ..creation import as_tensor
 from ..exchange import PUBLIC
+from ..functional import rnn
 from ..functional.rnn import CELLS, Config, recurrent
-from ..functional.shape import Clone
 from ..tensor import Tensor
 
 
@@ -76,7 +77,24 @@ class Step:
 
 def clone(input: Any) -> Tensor:
     """Return a copy."""
-    return Clone.apply(as_tensor(input, "clone: input"))
+    return as_tensor(input, "clone: input").clone()
+
+
+def _of_masks(op: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda input, other: operation(as_tensor(input, f"{op}: input"), other)
+
+
+def invert(input: Any) -> Tensor:
+    """Return ``~input``."""
+    return ~as_tensor(input, "invert: input")
+
+
+def lengths_of(op: Any, lengths: Any, x: Any) -> Tensor:
+    """Check the lengths of the sequences of `x`."""
+    x = as_tensor(x, "lengths_of: x")
+    if x.ndim < 2:
+        raise ValueError(f"lengths_of: x has shape {x.shape}, expected (T, B, input)")
+    return rnn.lengths_of(str(op), lengths, x)
 
 
 def run_layer(
@@ -94,7 +112,7 @@ def run_layer(
     biases = [part if part is None else as_tensor(part, "recurrent: bias") for part in weights[2:]]
     begin = states and [as_tensor(state, "recurrent: a state") for state in states]
     if lengths is not None:
-        lengths = as_tensor(lengths, "recurrent: lengths")._array
+        lengths = as_tensor(lengths, "recurrent: lengths")
     config = Config(mode, lengths, flag("recurrent: reverse", reverse))
     return recurrent(tensors[0], begin, tensors[1:] + biases, config)
 
@@ -102,7 +120,12 @@ def run_layer(
 # All that a plan can call, also one from a file.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **PUBLIC,
+    "bitwise_and": _of_masks("bitwise_and", operator.and_),
+    "bitwise_or": _of_masks("bitwise_or", operator.or_),
+    "bitwise_xor": _of_masks("bitwise_xor", operator.xor),
+    "invert": invert,
     "clone": clone,
+    "lengths_of": lengths_of,
     "recurrent": run_layer,
 }
 

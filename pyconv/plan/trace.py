@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,24 +48,33 @@ class Trace:
     def run(self, function: Any, *args: Any) -> Any:
         """Call a function, write down what it calls in this thread, and return its result so."""
         take = self._call
-        with exchanged(take):
+        with exchanged(take, before_others=True):
             result = function(*args)
         written = self._result(result)
         self._kept.clear()
         return written
 
     def _call(self, op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if self._inside or threading.get_ident() != self._thread:  # it is part of another
+        if threading.get_ident() != self._thread:
             return function(*args, **kwargs)
-        if op in LEAVING:
-            if type(self._find(args[0])) is Value:
-                raise NotImplementedError(
-                    f"compile: the model calls {op} of a tensor that depends on the input: what "
-                    "depends on its elements is no list of calls"
-                )
+        if op == "default_generator":
+            raise NotImplementedError(
+                "compile: the model draws random numbers in evaluation, which a plan does not"
+            )
+        if self._inside:  # it is part of another
             return function(*args, **kwargs)
         if op == "stream_step":
             return None  # it is left to `recurrent`
+        # Of a layer's input, `lengths_of` wants the shape alone.
+        given = args[1] if op == "lengths_of" else (args, kwargs)
+        depends = any(type(self._find(x)) is Value for x in _tensors(given))
+        if depends:
+            self._refuse(op, args, kwargs)
+        if op in LEAVING:
+            return function(*args, **kwargs)
+        if op == "__setitem__":
+            self._forget(args[0])
+            return function(*args, **kwargs)
         self._inside = True
         try:
             result = function(*args, **kwargs)
@@ -73,12 +82,34 @@ class Trace:
             self._inside = False
         if op == "_replace":
             self._replace(*args)
-        elif any(type(self._find(x)) is Value for x in tensors_in((args, kwargs))):
+        elif depends:
             if op == "recurrent":
                 config = args[3]
                 args = (*args[:3], config.mode, config.lengths, config.reverse)
+            elif op == "of_masks":
+                op, args = args[0], args[1:]
             self._write(op, args, kwargs, list(tensors_in(result)))
         return result
+
+    def _refuse(self, op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise NotImplementedError if what depends on the input is used as no plan can."""
+        if op in LEAVING:
+            raise NotImplementedError(
+                f"compile: the model calls {op} of a tensor that depends on the input: what "
+                "depends on its elements is no list of calls"
+            )
+        if op == "__setitem__":
+            raise NotImplementedError(
+                "compile: the model does x[key] = value where one of them depends on the input, "
+                "which is no call of pyconv.functional; use where, cat or pad"
+            )
+        if op == "index":
+            key = signature_of(op).bind(*args, **kwargs).arguments["key"]
+            if any(type(self._find(x)) is Value and x.dtype == bool for x in _tensors(key)):
+                raise NotImplementedError(
+                    "compile: the model calls index with a mask that depends on the input: how "
+                    "many elements that takes is known in no list of calls; use where"
+                )
 
     def _take(self, part: Any) -> Any:
         """Return an argument, or the model's result, as the plan keeps it."""
@@ -88,6 +119,8 @@ class Trace:
         if isinstance(part, (tuple, list)):
             inner = [self._take(x) for x in part]
             return kind(*inner) if hasattr(part, "_fields") else kind(inner)
+        if kind is range:
+            return list(part)
         if kind is slice:
             return slice(*map(self._take, (part.start, part.stop, part.step)))
         if isinstance(part, dict) and all(type(name) is str for name in part):
@@ -162,16 +195,26 @@ class Trace:
 
     def _replace(self, tensor: Tensor, result: Tensor) -> None:
         """`tensor` holds the elements of `result` now."""
-        if result.dtype != tensor.dtype:
-            self._forget(tensor)
-            self._write("cast", (result, tensor.dtype), {}, [tensor])
-            return
         leaf = self._find(result)
-        if leaf is None:
-            self._forget(tensor)
-        else:
+        self._forget(tensor)
+        if result.dtype != tensor.dtype:
+            self._write("cast", (result, tensor.dtype), {}, [tensor])
+        elif leaf is not None:
             self._name(tensor, leaf)
 
     def _forget(self, tensor: Tensor) -> None:
-        self._of_tensor.pop(id(tensor), None)
-        self._of_array.pop(id(tensor._array), None)
+        """`tensor` changes; a constant perhaps with others that share its memory."""
+        constant = type(self._find(tensor)) is not Value
+        for known, own in ((self._of_tensor, tensor), (self._of_array, tensor._array)):
+            known.pop(id(own), None)
+            for key in [key for key in known if constant and type(known[key]) is Constant]:
+                del known[key]
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the Tensors in an argument, also in slices."""
+    for part in parts_of(value):
+        if isinstance(part, slice):
+            yield from tensors_in((part.start, part.stop, part.step))
+        elif isinstance(part, Tensor):
+            yield part

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...arguments import flag, number
 from ...tensor import Array, Tensor, changed
-from ..init import check_writable
+from ..init_fixed import check_writable
 
 
 def clip_grad_norm_(

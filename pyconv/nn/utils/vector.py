@@ -9,7 +9,7 @@ from ...arguments import quiet
 from ...creation import as_tensor
 from ...functional import cat, reshape
 from ...tensor import Tensor, changed
-from ..init import check_writable
+from ..init_fixed import check_writable
 from .clip import tensors_in
 
 

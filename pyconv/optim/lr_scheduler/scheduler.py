@@ -127,7 +127,10 @@ WORDS = {
 
 
 # Which PyTorch's schedules have besides.
-PASSED_OVER = {"_step_count", "_is_initial", "_get_lr_called_within_step", "verbose", "mode_worse"}
+PASSED_OVER = {
+    "_step_count", "_is_initial", "_get_lr_called_within_step", "verbose", "mode_worse",
+    "use_beta1",
+}  # fmt: skip
 
 
 def check_state(owner: Any, state_dict: Any) -> dict[str, Any]:
@@ -140,20 +143,30 @@ def check_state(owner: Any, state_dict: Any) -> dict[str, Any]:
     state = {key: value for key, value in state_dict.items() if key not in PASSED_OVER}
     if isinstance(state.get("milestones"), Counter):  # PyTorch's
         state["milestones"] = sorted(state["milestones"].elements())
+    if state.keys() >= {"_schedule_phases", "_anneal_func_type", "total_steps"}:
+        _name_phases(state)
     if state.keys() != own:
         raise ValueError(
             f"{name}.load_state_dict: state_dict has {list(state)}, expected {list(own)}"
         )
     for key, value in state.items():
-        if key == "schedulers":
-            count, what = len(owner.schedulers), f"{name}.load_state_dict: "
-            _check_list(f"{what}schedulers", value, count)
-            _check_list(f"{what}milestones", state["milestones"], count - 1)
-            for one, part in zip(owner.schedulers, value):
+        if key == "_schedulers":
+            count, what = len(owner._schedulers), f"{name}.load_state_dict: "
+            _check_list(f"{what}_schedulers", value, count)
+            _check_list(f"{what}_milestones", state["_milestones"], count - 1)
+            for one, part in zip(owner._schedulers, value):
                 check_state(one, part)
         else:
             _check_value(f"{name}.load_state_dict: {key}", key, value, getattr(owner, key))
     return state
+
+
+def _name_phases(state: dict[str, Any]) -> None:
+    """Put what `OneCycleLR` keeps in the place of what PyTorch's does."""
+    phases = state.pop("_schedule_phases")
+    state["three_phase"] = len(phases) == 3
+    state["pct_start"] = (phases[0]["end_step"] + 1) / state["total_steps"]
+    state["anneal_strategy"] = state.pop("_anneal_func_type")
 
 
 def _check_value(what: str, key: str, value: Any, present: Any) -> None:
@@ -162,7 +175,7 @@ def _check_value(what: str, key: str, value: Any, present: Any) -> None:
         return
     if key in LEAST:
         integer(what, value, LEAST[key])
-    elif key == "milestones":
+    elif key in ("milestones", "_milestones"):
         for time in _check_list(what, value):
             integer(f"an entry of {what}", time)
     elif isinstance(present, bool):

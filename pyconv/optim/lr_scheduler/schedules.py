@@ -56,6 +56,39 @@ class StepLR(LRScheduler):
         return [lr * self.gamma for lr in self.current()]
 
 
+class ExponentialLR(LRScheduler):
+    """Multiplies the rate by `gamma` in every step.
+
+    Parameters
+    ----------
+    optimizer, last_epoch
+        As in `LRScheduler`.
+    gamma : float
+
+    Examples
+    --------
+    >>> import pyconv
+    >>> optimizer = pyconv.optim.SGD([pyconv.nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = pyconv.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for _ in range(2):
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.25]
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        self.gamma = number("ExponentialLR: gamma", gamma)
+        super().__init__(optimizer, last_epoch)
+
+    def resumed_lr(self) -> list[float]:
+        """Compute the rates with which a schedule starts, or goes on after a restart."""
+        return self.current()
+
+    def get_lr(self) -> list[float]:
+        """Compute the rate of each group at ``last_epoch`` from the one before."""
+        return [lr * self.gamma for lr in self.current()]
+
+
 class MultiStepLR(LRScheduler):
     """Multiplies the rate by `gamma` at each of some steps.
 
@@ -272,8 +305,8 @@ class SequentialLR(LRScheduler):
             if not isinstance(one, LRScheduler) or one.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: schedulers[{i}] is no schedule of this optimizer")
         self.optimizer = optimizer
-        self.schedulers = list(schedulers)
-        self.milestones = milestones
+        self._schedulers = list(schedulers)
+        self._milestones = milestones
         self.last_epoch = integer("SequentialLR: last_epoch", last_epoch, -1)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"]
@@ -282,7 +315,7 @@ class SequentialLR(LRScheduler):
 
     def undo(self) -> None:
         """Take back the step that the schedules began with."""
-        for one in self.schedulers:
+        for one in self._schedulers:
             if isinstance(one, SequentialLR):
                 one.undo()
             else:
@@ -291,23 +324,23 @@ class SequentialLR(LRScheduler):
     def start(self) -> None:
         """Do the step that every schedule begins with."""
         self.last_epoch += 1
-        running = self.schedulers[bisect_right(self.milestones, 0)]
+        running = self._schedulers[bisect_right(self._milestones, 0)]
         running.start()
         self._last_lr = running.get_last_lr()
 
     def begin(self) -> None:
         """Begin as the next of a sequence, whatever was before."""
         self.last_epoch = 0
-        running = self.schedulers[bisect_right(self.milestones, 0)]
+        running = self._schedulers[bisect_right(self._milestones, 0)]
         running.begin()
         self._last_lr = running.get_last_lr()
 
     def step(self) -> None:
         """Give the optimizer its next rates."""
         self.last_epoch += 1
-        number = bisect_right(self.milestones, self.last_epoch)
-        running = self.schedulers[number]
-        if number > 0 and self.milestones[number - 1] == self.last_epoch:
+        number = bisect_right(self._milestones, self.last_epoch)
+        running = self._schedulers[number]
+        if number > 0 and self._milestones[number - 1] == self.last_epoch:
             running.begin()
         else:
             running.step()
@@ -315,15 +348,15 @@ class SequentialLR(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Return all but the optimizer, with the state of each schedule."""
-        schedulers = [one.state_dict() for one in self.schedulers]
-        return {**super().state_dict(), "schedulers": schedulers}
+        schedulers = [one.state_dict() for one in self._schedulers]
+        return {**super().state_dict(), "_schedulers": schedulers}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
         state = check_state(self, state_dict)
-        for one, part in zip(self.schedulers, state["schedulers"]):
+        for one, part in zip(self._schedulers, state["_schedulers"]):
             one.load_state_dict(part)
-        self.__dict__.update({**state, "schedulers": self.schedulers})
+        self.__dict__.update({**state, "_schedulers": self._schedulers})
 
 
 def _times(name: str, value: Any) -> list[int]:

@@ -1,0 +1,105 @@
+"""What `grad` and `backward` can be asked for, and where gradients go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyconv
+from pyconv.autograd import backward, grad
+
+
+def leaf(*numbers):
+    return pyconv.tensor(numbers, dtype="float64", requires_grad=True)
+
+
+def test_zeros_in_place_of_none():
+    x, unused = leaf(1.0, 2.0), pyconv.ones(2, 3, requires_grad=True)
+    found = grad((x * x).sum(), (x, unused), materialize_grads=True)
+    assert [g.tolist() for g in found] == [[2, 4], [[0, 0, 0], [0, 0, 0]]]
+    assert found[1].dtype == np.float32
+    assert grad((x * x).sum(), [unused], None, None, False, True, True) == (None,)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "options", "error", "message"),
+    [
+        ("sum", {"only_inputs": False}, ValueError, "only_inputs is False"),
+        ("sum", {"is_grads_batched": True}, NotImplementedError, "is_grads_batched is True"),
+        (
+            "sum",
+            {"materialize_grads": True, "allow_unused": False},
+            ValueError,
+            "allow_unused is False",
+        ),
+        ("sum", {"materialize_grads": "a"}, TypeError, "materialize_grads is 'a'"),
+        ("sum", {}, RuntimeError, r"inputs\[1\] was not used to compute outputs"),
+        ("each", {}, ValueError, r"outputs of shape \(2,\) needs a gradient: grad_outputs is None"),
+        ("each", {"grad_outputs": np.ones(3)}, ValueError, r"grad_outputs has shape \(3,\)"),
+        ("each", {"grad_outputs": "a"}, TypeError, "grad_outputs is a str"),
+        ("list", {"grad_outputs": 3}, TypeError, "grad_outputs is a int, expected one for each of"),
+        ("list", {"grad_outputs": [1, 2, 3]}, ValueError, "grad_outputs has 3 entries and outputs"),
+        ("list", {"grad_outputs": [1, "a"]}, TypeError, r"grad_outputs\[1\] is a str"),
+        ("ones", {}, RuntimeError, r"outputs\[0\] does not require grad"),
+        ("sum", {"retain_graph": "a"}, TypeError, "retain_graph is 'a'"),
+    ],
+)
+def test_errors_name_what_grad_was_given(outputs, options, error, message):
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    given = {"sum": y.sum(), "each": y, "list": [y.sum(), x.sum()], "ones": [pyconv.ones(1)]}
+    with pytest.raises(error, match=f"^grad: {message}"):
+        grad(given[outputs], [x, leaf(1.0)], **options)
+
+
+def test_gradients_for_some():
+    x, other = leaf(1.0, 2.0), leaf(3.0)
+    y = x * 2
+    z = (y * y).sum() * other
+    y.register_hook(lambda g: g + 1)
+    z.sum().backward(inputs=[y, other], retain_graph=True)
+    assert y.grad.tolist() == [13, 25]
+    assert other.grad.tolist() == [20]
+    assert x.grad is None
+    z.sum().backward(inputs=x, create_graph=True)
+    backward([z.sum()], inputs=(x, x))
+    assert x.grad.tolist() == [52, 100]
+    assert x.grad.requires_grad
+    (x * 1).sum().backward(inputs=[other])  # it was not used
+    assert other.grad.tolist() == [20]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        ([], ValueError, "inputs is empty"),
+        (3, TypeError, "inputs is a int"),
+        ([pyconv.ones(1)], RuntimeError, r"inputs\[0\] does not require grad"),
+    ],
+)
+def test_inputs_that_are_none(inputs, error, message):
+    with pytest.raises(error, match=f"backward: {message}"):
+        leaf(1.0).sum().backward(inputs=inputs)
+
+
+def test_recording_is_switched():
+    x = leaf(1.0)
+    with pyconv.set_grad_enabled(False):
+        assert not (x * 2).requires_grad
+        with pyconv.set_grad_enabled(True):
+            assert (x * 2).requires_grad
+        assert not pyconv.is_grad_enabled()
+
+    @pyconv.set_grad_enabled(False)
+    def double(x):
+        return x * 2
+
+    assert pyconv.is_grad_enabled()
+    assert not double(x).requires_grad
+    try:
+        pyconv.set_grad_enabled(False)
+        assert not (x * 2).requires_grad
+    finally:
+        pyconv.set_grad_enabled(True)
+    with pytest.raises(TypeError, match="set_grad_enabled: mode is 'a'"):
+        pyconv.set_grad_enabled("a")
