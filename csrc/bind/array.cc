@@ -57,7 +57,7 @@ void* allocate_result(int64_t bytes, const int64_t* shape, int ndim) {
     return allocate(static_cast<size_t>(bytes));
   } catch (const std::bad_alloc&) {
     PyErr_Format(PyExc_MemoryError, "no memory for %lld bytes, a result of shape %s",
-                 static_cast<long long>(bytes), shape_text(shape, ndim).c_str());
+                 static_cast<long long>(bytes), sentence(ShapeText{shape, ndim}).c_str());
     throw py::error_already_set();
   }
 }
@@ -73,9 +73,8 @@ py::array array_on_new_block(const py::dtype& dtype, const int64_t* shape, int n
   int64_t elements = 1, bytes = dtype.itemsize();
   for (int i = 0; i < ndim; ++i) {
     const bool over = __builtin_mul_overflow(elements, std::max<int64_t>(shape[i], 1), &elements);
-    check(
-        !over && elements <= most_elements, "the result would have shape ",
-        [&] { return shape_text(shape, ndim); }, ", expected at most 2**40 elements");
+    check(!over && elements <= most_elements, "the result would have shape ",
+          ShapeText{shape, ndim}, ", expected at most 2**40 elements");
     bytes *= shape[i];
   }
   int64_t step = dtype.itemsize();

@@ -28,8 +28,8 @@ py::array call_unary_backward(int index, py::handle grad_value, py::handle saved
                               double b) {
   const Argument saved = read_dense("backward", "saved", saved_value);
   const Argument grad = read("backward", "grad_output", grad_value, saved.view.dtype, "the input");
-  check(same_shape(grad.view, saved.view), "backward: grad_output has shape ", text(grad.view),
-        ", expected that of the output, ", text(saved.view));
+  check(same_shape(grad.view, saved.view), "backward: grad_output has shape ",
+        shape_text(grad.view), ", expected that of the output, ", shape_text(saved.view));
   py::array grad_input = new_array_like(saved.view);
   const TensorView to = view_of(grad_input);
   compute(to.dtype, [&](auto zero) {
@@ -167,7 +167,7 @@ py::array arithmetic(int op, py::handle a_value, py::handle b_value) {
   TensorView shape = a;  // C order, unless an operand has the shape of the result
   for (int i = 0; i < ndim; ++i) {
     check(a.shape[i] == b.shape[i] || a.shape[i] == 1 || b.shape[i] == 1, operator_names[op],
-          ": input has shape ", text(first.view), " and other ", text(second.view),
+          ": input has shape ", shape_text(first.view), " and other ", shape_text(second.view),
           ", which do not broadcast together");
     shape.shape[i] = a.shape[i] == 1 ? b.shape[i] : a.shape[i];
     shape.stride[i] = 0;

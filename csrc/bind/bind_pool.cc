@@ -114,12 +114,10 @@ struct Placed {
              (!values.batched || shape[0] == s.batch) &&
              std::equal(spatial + 3 - s.ndim, spatial + 3, shape + values.channel() + 1);
     };
-    check(
-        fits(values.view.ndim, values.view.shape, size) &&
-            fits(indices.ndim(), indices.shape(), s.output) && (values.batched || s.batch == 1),
-        op, ": ", name, " has shape ", [&] { return shape_text(values.view); },
-        " and indices has shape ", text_of(indices, "shape"),
-        ", expected those that belong to one pooling");
+    check(fits(values.view.ndim, values.view.shape, size) &&
+              fits(indices.ndim(), indices.shape(), s.output) && (values.batched || s.batch == 1),
+          op, ": ", name, " has shape ", shape_text(values.view), " and indices has shape ",
+          text_of(indices, "shape"), ", expected those that belong to one pooling");
     values = dense_image(values, s.channels_last);
     py::array dense = new_output(py::dtype::of<int64_t>(), s, values.batched);
     bool same = true;

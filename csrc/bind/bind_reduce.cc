@@ -111,8 +111,8 @@ py::array softmax_backward_of(bool log, py::handle grad_value, py::handle output
   const char* const op = log ? "log_softmax" : "softmax";
   const Argument output = read_dense(op, "output", output_value);
   const Argument grad = read(op, "grad_output", grad_value, output.view.dtype, "output");
-  check(same_shape(grad.view, output.view), op, ": grad_output has shape ", text(grad.view),
-        ", expected that of output, ", text(output.view));
+  check(same_shape(grad.view, output.view), op, ": grad_output has shape ", shape_text(grad.view),
+        ", expected that of output, ", shape_text(output.view));
   const Parts p = parts_of(output.view, dim);
   py::array grad_input = new_array_like(output.view);
   const TensorView to = view_of(grad_input);

@@ -29,9 +29,8 @@ py::tuple resize(py::handle input_value, py::handle size, const py::tuple& scale
   for (int i = 0; i < ndim; ++i) request.scale[3 - ndim + i] = scale[i].cast<double>();
   read_ints("interpolate", "size", size, ndim, 1, map.output);
   for (int i = 0; i < 3; ++i) {
-    check(
-        map.input[i] >= 1, "interpolate: input has shape ", [&] { return shape_text(input.view); },
-        ", expected a spatial size of 1 or more");
+    check(map.input[i] >= 1, "interpolate: input has shape ", shape_text(input.view),
+          ", expected a spatial size of 1 or more");
     check(map.output[i] >= 1 && map.output[i] <= largest, "interpolate: size is ", map.output[i],
           " along one dimension, expected from 1 to ", largest);
   }
@@ -45,11 +44,10 @@ py::array apply_again(const Separable& map, py::handle value, bool transposed) {
   const char* name = transposed ? "grad_output" : "input";
   const auto& size = transposed ? map.output : map.input;
   const Image x = read_image(map.op, name, value, map.ndim);
-  check(
-      x.batch() == map.batch && x.channels() == map.channels &&
-          std::equal(size + 3 - map.ndim, size + 3, x.size()),
-      map.op, ": ", name, " has shape ", [&] { return shape_text(x.view); },
-      ", expected that of the result of forward");
+  check(x.batch() == map.batch && x.channels() == map.channels &&
+            std::equal(size + 3 - map.ndim, size + 3, x.size()),
+        map.op, ": ", name, " has shape ", shape_text(x.view),
+        ", expected that of the result of forward");
   py::array y = new_image(x.array.dtype(), x.batched, map.batch, map.channels, map.ndim,
                           transposed ? map.input : map.output, map.channels_last);
   apply(map, transposed, x, y);

@@ -38,10 +38,8 @@ py::array new_image(const py::dtype& dtype, const std::vector<int64_t>& shape, i
 Image read_image(const std::string& op, const char* name, py::handle value, int ndim) {
   Image image{read(op.c_str(), name, value), ndim, false, false};
   const TensorView& view = image.view;
-  check(
-      view.ndim == ndim + 2 || view.ndim == ndim + 1, op, ": ", name, " has shape ",
-      [&] { return shape_text(view); }, ", expected ", ndim + 2, " dimensions, or ", ndim + 1,
-      " unbatched");
+  check(view.ndim == ndim + 2 || view.ndim == ndim + 1, op, ": ", name, " has shape ",
+        shape_text(view), ", expected ", ndim + 2, " dimensions, or ", ndim + 1, " unbatched");
   image.batched = view.ndim == ndim + 2;
   int64_t pixels = 1;
   for (int i = 0; i < ndim; ++i) pixels *= image.size()[i] > 1 ? 2 : 1;

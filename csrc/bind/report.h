@@ -22,16 +22,16 @@ inline py::list report_list(const std::vector<AlgorithmReport>& report) {
   return rows;
 }
 
-inline std::string shape_text(const int64_t* shape, int ndim) {
-  std::string text = "(";
-  for (int i = 0; i < ndim; ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + (ndim == 1 ? ",)" : ")");
-}
-inline std::string shape_text(const TensorView& view) { return shape_text(view.shape, view.ndim); }
-
-// For check(): the same, made only on failure.
-inline auto text(const TensorView& view) {
-  return [&view] { return shape_text(view); };
-}
+// A shape in the sentence of an error; text only there.
+struct ShapeText {
+  const int64_t* shape;
+  int ndim;
+  friend std::ostream& operator<<(std::ostream& out, const ShapeText& text) {
+    out << "(";
+    for (int i = 0; i < text.ndim; ++i) out << (i ? ", " : "") << text.shape[i];
+    return out << (text.ndim == 1 ? ",)" : ")");
+  }
+};
+inline ShapeText shape_text(const TensorView& view) { return {view.shape, view.ndim}; }
 
 }  // namespace pyconv

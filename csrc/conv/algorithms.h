@@ -163,7 +163,8 @@ struct ChannelsLast : Arranged {
   explicit ChannelsLast(const TensorView& view);
 };
 
-bool in_c_order(const TensorView& view);
+// Of the dimensions from `first` on; with 1, images may lie anywhere.
+bool in_c_order(const TensorView& view, int first = 0);
 struct COrder : Arranged {
   explicit COrder(const TensorView& view);
 };
@@ -171,6 +172,14 @@ struct COrder : Arranged {
 // Where it lies if the channels are neighbours, or else in C order.
 struct EitherOrder : Arranged {
   explicit EitherOrder(const TensorView& view);
+};
+
+inline bool pixels_are_neighbours(const TensorView& view) {
+  return view.stride[4] == 1 || view.shape[4] <= 1;
+}
+// Where it lies if the pixels of a row are neighbours, or else in C order.
+struct DenseRows : Arranged {
+  explicit DenseRows(const TensorView& view);
 };
 
 inline bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2] > 1; }

@@ -313,14 +313,17 @@ ChannelsLast::ChannelsLast(const TensorView& view)
                channels_last_view(nullptr, view.dtype, view.shape[0], view.shape[1],
                                   {view.shape[2], view.shape[3], view.shape[4]})) {}
 
-bool in_c_order(const TensorView& view) {
+bool in_c_order(const TensorView& view, int first) {
   const TensorView wanted = c_order_of(view);
-  for (int i = 0; i < view.ndim; ++i)
+  for (int i = first; i < view.ndim; ++i)
     if (view.shape[i] > 1 && view.stride[i] != wanted.stride[i]) return false;
   return true;
 }
 
 COrder::COrder(const TensorView& view) : Arranged(view, in_c_order(view), c_order_of(view)) {}
+
+DenseRows::DenseRows(const TensorView& view)
+    : Arranged(view, pixels_are_neighbours(view), c_order_of(view)) {}
 
 EitherOrder::EitherOrder(const TensorView& view)
     : Arranged(view, channels_are_neighbours(view) || in_c_order(view), c_order_of(view)) {}

@@ -29,14 +29,18 @@ constexpr double kept_cycles = 0.15;                        // per weight that w
 // Per weight of a gradient that is put between those of other taps, and one after the other.
 constexpr double weight_scatter_cycles = 4, weight_write_cycles = 1;
 constexpr double window_cycles = 2;  // direct: per element copied
+constexpr double widen_cycles = 1;   // grouped: per element of arrays with fewer channels
 constexpr double narrow_cycles = 1;  // per number written beside a tile that is not full
 // Of several groups, per element of columns. Per number that is put in its place afterwards: of a
 // broken panel or of several groups, and of a phase of the stride.
 constexpr double group_form_cycles = 0.7, scatter_cycles = 4, phase_cycles = 1;
+constexpr double panel_cycles = 300;          // of columns, to begin with
+constexpr double phase_start_cycles = 10000;  // of the stride, each a product of its own
 constexpr double tiny_cycles = 100;  // gradient of weights of a part of one tile: per pixel
 // Winograd, per vector of a tile and of filters, and per tile of one of several groups, whose
 // pixels lie further apart.
 constexpr double transform_cycles = 350, group_tile_cycles = 650;
+constexpr double cut_cycles = 3;  // per number of a filter that is cut into squares
 constexpr double filter_cycles = 200, kept_filter_cycles = 100, filter_gradient_cycles = 700;
 
 double lanes(const ConvProblem& p) {
@@ -114,6 +118,13 @@ double weight_cycles(const ConvProblem& p) {
   return p.kept ? kept_cycles : p.shape->taps() > 1 ? gather_cycles : repack_cycles;
 }
 
+// Of a product for each phase of the stride beyond the first.
+double phases_cycles(const ConvProblem& p) {
+  const int64_t (&stride)[3] = p.shape->stride;
+  const bool back = p.direction == ConvDirection::backward_input;
+  return back ? phase_start_cycles * double(stride[0] * stride[1] * stride[2] - 1) : 0;
+}
+
 // Of writing a gradient of weights of several taps, so many cycles for each.
 double writing_cycles(const ConvShape& s, double cycles) {
   return s.taps() > 1 ? cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
@@ -128,10 +139,9 @@ double tiny_gradient_cycles(const ConvProblem& p, const Roles& r) {
 }
 
 // Per element of columns that are copied by stretches along a row of the output.
-double form_cycles(const ConvProblem& p, const Roles& r) {
+double form_cycles(const ConvProblem& p, bool dense) {
   const bool forward = p.direction != ConvDirection::backward_input;
-  const bool neighbours = r.source.stride[4] == 1 || r.source.shape[4] <= 1;
-  if (!neighbours || (forward && p.shape->stride[2] > 2)) return strided_cycles;
+  if (!dense || (forward && p.shape->stride[2] > 2)) return strided_cycles;
   const int64_t row = is_pointwise(*p.shape) ? p.shape->out_pixels() : p.shape->output[2];
   return row_cycles + row_start_cycles / double(std::max<int64_t>(1, row));
 }
@@ -155,18 +165,19 @@ double channels_last_cost(const ConvProblem& p) {
   const double narrow =
       weight ? 0 : narrow_cycles * r.pixels * groups * std::fmod(r.outputs, nr / 2);
   return ((weight ? 1.2 : 1.05) * multiply + form + weights + narrow + conversion_cycles(p) +
-          tiny_gradient_cycles(p, r) + 3000) /
+          tiny_gradient_cycles(p, r) + phases_cycles(p) + 3000) /
          hertz;
 }
 
 double implicit_gemm_cost(const ConvProblem& p) {
   const Roles r(p);
   const double nr = 2 * lanes(p), groups = double(p.shape->groups);
-  double form = form_cycles(p, r) * r.pixels * groups * r.depth;
+  double form = form_cycles(p, pixels_are_neighbours(r.source)) * r.pixels * groups * r.depth;
   if (p.direction != ConvDirection::backward_weight) {
     const double of_image = r.pixels / double(p.shape->batch);  // its last panel is broken off
     form += read_cycles * groups * r.outputs * r.depth +
-            scatter_cycles * r.pixels * groups * r.outputs * std::min(1.0, nr / of_image);
+            scatter_cycles * r.pixels * groups * r.outputs * std::min(1.0, nr / of_image) +
+            panel_cycles * groups * std::ceil(r.pixels / nr) + phases_cycles(p);
   } else  // both operands
     form += transpose_cycles * r.pixels * groups * (r.depth + r.outputs) +
             writing_cycles(*p.shape, weight_scatter_cycles);
@@ -192,13 +203,15 @@ double im2col_cost(const ConvProblem& p) {
   const bool back = p.direction == ConvDirection::backward_input;
   const double added = s.stride[2] > 1 ? phase_cycles : row_cycles;
   double form = column_cycles +
-                (back ? added + row_start_cycles / double(s.output[2]) : form_cycles(p, Roles(p)));
-  const bool in_place = is_pointwise(s) && in_c_order(back ? p.output : p.input);
+                (back ? added + row_start_cycles / double(s.output[2]) : form_cycles(p, true));
+  const bool in_place = is_pointwise(s) && in_c_order(back ? p.output : p.input, 1);
   const bool few = in_place && Roles(p).outputs <= in_place_rows;
   if (in_place) form = few || weight ? 0 : read_cycles;
   const bool copied = p.direction != ConvDirection::forward && !in_c_order(p.output);
-  const double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
-                      double(s.out_group());
+  double copy = ((copied ? layout_cycles : 0) + (back ? row_cycles : 0)) * images * pixels *
+                double(s.out_group());
+  if (!back && !pixels_are_neighbours(p.input))
+    copy += copy_cycles_of(p, s.in_channels, s.in_pixels());
   // Of threads for each other, or the start of an image.
   const double wait = im2col_parts(p) > 1 ? 1500 : few ? 5000 : in_place ? 9000 : 15000;
   const double written = weight ? writing_cycles(s, weight_write_cycles) : 0;
@@ -247,7 +260,9 @@ double winograd_cost(const ConvProblem& p) {
   const double filter = weight   ? filter_gradient_cycles
                         : p.kept ? kept_filter_cycles
                                  : filter_cycles;
-  const double filters = filter * depth * outputs / lane;
+  const bool cut = !p.kept && (s.kernel[1] != grid.width || s.kernel[2] != grid.width);
+  const double filters =
+      filter * depth * outputs / lane + (cut ? cut_cycles * 9 * depth * outputs : 0);
   return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
           6000) /
          hertz;
@@ -265,9 +280,12 @@ double grouped_cost(const ConvProblem& p) {
   const double transposed = channels_are_neighbours(r.source) ? 0 : near_layout_cycles * elements;
   const double cycles = vectors.wide && weight ? 0.85 : s.in_group() >= lanes(p) ? 0.65 : 0.8;
   const double term = cycles * share_inside(s);
+  const double widened =  // to the channels of a vector
+      s.in_channels < lanes(p) ? widen_cycles * lanes(p) / double(s.in_channels) * elements : 0;
   const double packed =
       vectors.wide ? gather_cycles * double(s.out_channels * s.in_group() * s.taps()) : 0;
-  return (r.pixels * double(vectors.count()) * (term * r.depth + 2) + packed + transposed + 3000) /
+  return (r.pixels * double(vectors.count()) * (term * r.depth + 2) + packed + transposed +
+          widened + 3000) /
          hertz;
 }
 

@@ -57,7 +57,7 @@ TensorView part_of(TensorView view, int64_t image, int64_t group, int64_t channe
 // Whether the columns of the images are these themselves.
 bool columns_in_place(const ConvProblem& p) {
   return is_pointwise(*p.shape) &&
-         (p.direction == ConvDirection::backward_input || in_c_order(p.input));
+         (p.direction == ConvDirection::backward_input || in_c_order(p.input, 1));
 }
 
 // Elements of the columns of one image and group. As a double: of a problem that will be refused it
@@ -72,17 +72,21 @@ template <class T>
 class ColumnsMatrix {
  public:
   explicit ColumnsMatrix(const ConvProblem& p)
-      : shape_(*p.shape), input_(p.input), of_(shape_, input_), in_place_(columns_in_place(p)) {}
+      : shape_(*p.shape),
+        input_(p.input),
+        of_(shape_, input_.view()),
+        in_place_(columns_in_place(p)) {}
 
   const T* of(int64_t image, int64_t group, T* scratch) const {
-    if (in_place_) return part_of(input_, image, group, shape_.in_group()).template as<const T>();
+    if (in_place_)
+      return part_of(input_.view(), image, group, shape_.in_group()).template as<const T>();
     write_columns(of_, image, 1, group, scratch);
     return scratch;
   }
 
  private:
   const ConvShape& shape_;
-  const TensorView& input_;
+  const DenseRows input_;
   const ColumnsOf<T> of_;
   const bool in_place_;
 };

@@ -25,16 +25,10 @@ namespace {
 constexpr int64_t largest = 2147483647;
 constexpr int64_t most_elements = int64_t{1} << 58;
 
-std::string text(const int64_t (&values)[3], int ndim) {
-  std::string out = ndim > 1 ? "(" : "";
-  for (int i = 3 - ndim; i < 3; ++i) out += (i > 3 - ndim ? ", " : "") + std::to_string(values[i]);
-  return out + (ndim > 1 ? ")" : "");
-}
-
 void check_range(const char* op, const char* name, const int64_t (&values)[3], int ndim,
                  int64_t least) {
   for (int64_t value : values)
-    check(value >= least && value <= largest, op, ": ", name, " is ", text(values, ndim),
+    check(value >= least && value <= largest, op, ": ", name, " is ", SpatialText{values, ndim},
           ", expected from ", least, " to ", largest);
 }
 
@@ -77,20 +71,23 @@ void place_windows(const char* op, const ConvRequest& r, ConvShape& s) {
   for (int i = 0; i < 3; ++i) {
     const int64_t reach = r.dilation[i] * (r.kernel[i] - 1);  // the dilated kernel's size less one
     if (r.same) {
-      check(r.stride[i] == 1, op, ": padding is 'same' and stride is ", text(r.stride, r.ndim),
-            ", expected stride 1 with padding='same'");
+      check(r.stride[i] == 1, op, ": padding is 'same' and stride is ",
+            SpatialText{r.stride, r.ndim}, ", expected stride 1 with padding='same'");
       s.pad_before[i] = reach / 2;  // the odd one goes to the end
       s.pad_after[i] = reach - reach / 2;
     }
     const int64_t padded = r.input[i] + s.pad_before[i] + s.pad_after[i];
-    const auto padding = [&] { return r.same ? "'same'" : text(r.padding, r.ndim); };
+    const auto padding = [&] {
+      return r.same ? std::string("'same'") : sentence(SpatialText{r.padding, r.ndim});
+    };
     check(reach <= largest && padded <= largest, op, ": ", image_name(r.op), " ",
-          text(r.input, r.ndim), " with padding ", padding, ", dilation ", text(r.dilation, r.ndim),
-          " and kernel ", text(r.kernel, r.ndim), " spans more than ", largest, " positions");
-    check(padded > reach, op, ": ", kernel_name(r.op), " is ", text(r.kernel, r.ndim),
-          " with dilation ", text(r.dilation, r.ndim),
-          ", larger than the padded input: ", image_name(r.op), " is ", text(r.input, r.ndim),
-          ", padding is ", padding);
+          SpatialText{r.input, r.ndim}, " with padding ", padding, ", dilation ",
+          SpatialText{r.dilation, r.ndim}, " and kernel ", SpatialText{r.kernel, r.ndim},
+          " spans more than ", largest, " positions");
+    check(padded > reach, op, ": ", kernel_name(r.op), " is ", SpatialText{r.kernel, r.ndim},
+          " with dilation ", SpatialText{r.dilation, r.ndim},
+          ", larger than the padded input: ", image_name(r.op), " is ",
+          SpatialText{r.input, r.ndim}, ", padding is ", padding);
     s.output[i] = (padded - reach - 1) / r.stride[i] + 1;
   }
 }
@@ -101,7 +98,7 @@ void set_conv(const char* op, const ConvRequest& r, ConvShape& s) {
   place_windows(op, r, s);
   check(countable({r.batch, s.out_channels}, s.output), op,
         ": the output would have more elements than can be addressed: its spatial size is ",
-        text(s.output, s.ndim), ", padding is ", text(r.padding, r.ndim));
+        SpatialText{s.output, s.ndim}, ", padding is ", SpatialText{r.padding, r.ndim});
 }
 
 void set_conv_transpose(const char* op, const ConvRequest& r, ConvShape& s) {
@@ -110,22 +107,22 @@ void set_conv_transpose(const char* op, const ConvRequest& r, ConvShape& s) {
   check_range(op, "output_padding", r.output_padding, r.ndim, 0);
   for (int i = 0; i < 3; ++i) {
     check(r.output_padding[i] < std::max(r.stride[i], r.dilation[i]), op, ": output_padding is ",
-          text(r.output_padding, r.ndim), ", expected less than stride ", text(r.stride, r.ndim),
-          " or dilation ", text(r.dilation, r.ndim));
+          SpatialText{r.output_padding, r.ndim}, ", expected less than stride ",
+          SpatialText{r.stride, r.ndim}, " or dilation ", SpatialText{r.dilation, r.ndim});
     s.output[i] = r.input[i];
     const int64_t padded = (r.input[i] - 1) * r.stride[i] + r.dilation[i] * (r.kernel[i] - 1) + 1 +
                            r.output_padding[i];
     s.input[i] = padded - 2 * r.padding[i];
     check(padded <= largest && s.input[i] >= 1, op, ": the output's spatial size would be ",
           s.input[i], " along one dimension, expected from 1 to ", largest,
-          ": input's spatial size is ", text(r.input, r.ndim), ", kernel ", text(r.kernel, r.ndim),
-          ", stride ", text(r.stride, r.ndim), ", padding ", text(r.padding, r.ndim),
-          ", output_padding ", text(r.output_padding, r.ndim), ", dilation ",
-          text(r.dilation, r.ndim));
+          ": input's spatial size is ", SpatialText{r.input, r.ndim}, ", kernel ",
+          SpatialText{r.kernel, r.ndim}, ", stride ", SpatialText{r.stride, r.ndim}, ", padding ",
+          SpatialText{r.padding, r.ndim}, ", output_padding ",
+          SpatialText{r.output_padding, r.ndim}, ", dilation ", SpatialText{r.dilation, r.ndim});
   }
   check(countable({r.batch, s.in_channels}, s.input), op,
         ": the output would have more elements than can be addressed: its spatial size is ",
-        text(s.input, s.ndim));
+        SpatialText{s.input, s.ndim});
 }
 
 void set_unfold(const char* op, const ConvRequest& r, ConvShape& s) {
@@ -134,22 +131,24 @@ void set_unfold(const char* op, const ConvRequest& r, ConvShape& s) {
   place_windows(op, r, s);
   check(countable({r.batch, r.in_channels, r.kernel[0], r.kernel[1], r.kernel[2]}, s.output), op,
         ": the output would have more elements than can be addressed: kernel_size is ",
-        text(r.kernel, r.ndim), " at ", text(s.output, s.ndim), " positions");
+        SpatialText{r.kernel, r.ndim}, " at ", SpatialText{s.output, s.ndim}, " positions");
 }
 
 void set_fold(const char* op, const ConvRequest& r, ConvShape& s) {
   place_windows(op, r, s);
   check(countable({r.batch, r.in_channels}, s.input), op,
         ": the output would have more elements than can be addressed: output_size is ",
-        text(s.input, s.ndim));
+        SpatialText{s.input, s.ndim});
   check(r.in_channels >= 1 && r.in_channels % s.taps() == 0, op, ": input has ", r.in_channels,
-        " rows, expected a multiple of ", s.taps(), ", as kernel_size is ", text(r.kernel, r.ndim));
+        " rows, expected a multiple of ", s.taps(), ", as kernel_size is ",
+        SpatialText{r.kernel, r.ndim});
   s.in_channels = r.in_channels / s.taps();
   check(countable({}, s.output) && r.positions == s.out_pixels(), op, ": input has ", r.positions,
         " columns, expected one for each position of the window, which are ",
-        text(s.output, s.ndim), ": output_size is ", text(r.input, r.ndim), ", kernel_size ",
-        text(r.kernel, r.ndim), ", dilation ", text(r.dilation, r.ndim), ", padding ",
-        text(r.padding, r.ndim), ", stride ", text(r.stride, r.ndim));
+        SpatialText{s.output, s.ndim}, ": output_size is ", SpatialText{r.input, r.ndim},
+        ", kernel_size ", SpatialText{r.kernel, r.ndim}, ", dilation ",
+        SpatialText{r.dilation, r.ndim}, ", padding ", SpatialText{r.padding, r.ndim}, ", stride ",
+        SpatialText{r.stride, r.ndim});
 }
 
 }  // namespace

@@ -126,10 +126,13 @@ struct FilterValues {
 
 // The values of the filters of all groups, made before, if the weights do not change; else null.
 template <class T>
-const T* kept_values(const ConvProblem& p, const ConvShape& s, const T* weight, bool back) {
+const T* kept_values(const ConvProblem& p, const Squares<T>& squares, bool back) {
   if (!p.kept) return nullptr;
-  const int64_t of_group = points * Filters<T>(s, weight, 0, back).plane_of_all();
+  const ConvShape& s = squares.shape();
+  const T* const all = static_cast<const T*>(p.weight);
+  const int64_t of_group = points * Filters<T>(s, all, 0, back).plane_of_all();
   return p.kept->made<T>(key_of_weight(p, 'w'), s.groups * of_group, [&](T* values) {
+    const T* const weight = squares.from(all);
     for (int64_t g = 0; g < s.groups; ++g)
       Filters<T>(s, weight, g, back).all_values(values + g * of_group);
   });
@@ -240,9 +243,10 @@ template <class T>
 void convolve_groups(const ConvProblem& p, const Squares<T>& squares, bool back, const Source& from,
                      const TensorView& to) {
   const ConvShape& s = squares.shape();
-  const T* const weight = squares.from(static_cast<const T*>(p.weight));
+  const T* const before = kept_values(p, squares, back);
+  const T* weight = static_cast<const T*>(p.weight);
+  if (!before) weight = squares.from(weight);
   const T* const bias = static_cast<const T*>(p.bias);
-  const T* const before = kept_values(p, s, weight, back);
   const int64_t groups = s.groups, threads = get_num_threads();
   const Tiles tiles(s, winograd_outputs(s.kernel[2]), {to.shape[2], to.shape[3], to.shape[4]});
   const bool small =

@@ -1,5 +1,6 @@
 // The errors that cross into Python, and check(), which builds its sentence only on failure.
 #pragma once
+#include <cstdint>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -32,6 +33,18 @@ std::string sentence(const Parts&... parts) {
   (append(out, parts), ...);
   return out.str();
 }
+
+// An argument of three spatial dimensions as the user counts them; text only within a sentence.
+struct SpatialText {
+  const int64_t (&values)[3];
+  int ndim;
+  friend std::ostream& operator<<(std::ostream& out, const SpatialText& text) {
+    if (text.ndim == 1) return out << text.values[2];
+    for (int i = 3 - text.ndim; i < 3; ++i)
+      out << (i == 3 - text.ndim ? "(" : ", ") << text.values[i];
+    return out << ")";
+  }
+};
 
 template <class Error = InvalidArgument, class... Parts>
 inline void check(bool ok, const Parts&... parts) {

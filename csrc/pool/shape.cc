@@ -8,22 +8,10 @@
 namespace pyconv {
 namespace {
 
-// An argument as the user counts its dimensions; made into text only for a message.
-struct Text {
-  const int64_t (&values)[3];
-  int ndim;
-  friend std::ostream& operator<<(std::ostream& out, const Text& text) {
-    if (text.ndim == 1) return out << text.values[2];
-    for (int i = 3 - text.ndim; i < 3; ++i)
-      out << (i == 3 - text.ndim ? "(" : ", ") << text.values[i];
-    return out << ")";
-  }
-};
-
 void check_least(const PoolShape& s, const char* name, const int64_t (&values)[3], int64_t least) {
   for (int64_t value : values)
-    check(value >= least, s.op, s.ndim, "d: ", name, " is ", Text{values, s.ndim}, ", expected ",
-          least, " or more");
+    check(value >= least, s.op, s.ndim, "d: ", name, " is ", SpatialText{values, s.ndim},
+          ", expected ", least, " or more");
 }
 
 // What is left of the padded input beside one window; negative if that does not fit, and the least
@@ -49,7 +37,7 @@ void check_adaptive(const PoolShape& s) {
   check_least(s, "output_size", s.output, 0);
   for (int i = 0; i < 3; ++i)
     check(s.output[i] <= largest && s.input[i] <= largest, s.op, s.ndim, "d: output_size is ",
-          Text{s.output, s.ndim}, " and input's spatial size ", Text{s.input, s.ndim},
+          SpatialText{s.output, s.ndim}, " and input's spatial size ", SpatialText{s.input, s.ndim},
           ", expected at most ", largest);
 }
 
@@ -57,7 +45,7 @@ void check_adaptive(const PoolShape& s) {
 
 PoolShape make_pool_shape(const PoolShape& request, bool ceil_mode) {
   PoolShape s = request;
-  const auto text = [&](const int64_t (&values)[3]) { return Text{values, s.ndim}; };
+  const auto text = [&](const int64_t (&values)[3]) { return SpatialText{values, s.ndim}; };
   check_least(s, "input's spatial size", s.input, 1);
   if (s.adaptive) {
     check_adaptive(s);
