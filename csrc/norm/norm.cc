@@ -49,8 +49,9 @@ struct Part {
     channels = std::max<int64_t>(0, std::min(groups, s.groups - from)) * (s.channels / s.groups);
     if (s.channels_last) {
       const int64_t all = s.repeats * s.pixels;
-      const int64_t beside = channels > most_columns / 16 ? 16 / std::gcd<int64_t>(channels, 16)
-                                                          : most_columns / 16 / channels * 16;
+      int64_t beside = most_columns / 16 / channels * 16;
+      if (channels > most_columns / 16) beside = 16 / std::gcd<int64_t>(channels, 16);
+      if (beside * channels > 2 * most_columns) beside = 1;  // the last of many may be broken
       const int64_t pixels = std::max<int64_t>(1, std::min(beside, all));
       columns = channels * pixels;
       rows = all / pixels;
