@@ -9,6 +9,9 @@ namespace {
 
 constexpr int64_t chunk = 32768;  // elements of the result per task
 
+// For each element of an axis of the input the ones that come from it.
+using Taken = std::vector<std::vector<int64_t>>;
+
 // One axis of the result, of which all elements in [begin, end) come from neighbours.
 struct Axis {
   PadMode mode;
@@ -27,20 +30,19 @@ struct Axis {
     if (mode == PadMode::circular) return i < 0 ? i + in : i - in;
     return -1;
   }
-  // For each element of the input the ones that come from it.
-  std::vector<std::vector<int64_t>> taken() const {
-    std::vector<std::vector<int64_t>> result(static_cast<size_t>(in));
+  Taken taken() const {
+    Taken result(static_cast<size_t>(in));
     for (int64_t o = 0; o < out; ++o) result[from(o)].push_back(o);
     return result;
   }
 };
 
-// An array as rows along its last padded axis, with `run` neighbours at each place. Axes that stay
-// as they are count as one with their neighbours.
+// An array as planes of rows along its last two padded axes, with `run` neighbours at each place.
+// Axes that stay as they are count as one with their neighbours.
 struct Rows {
   std::vector<Axis> outer;
-  Axis row;
-  int64_t run, in, out;  // in, out: the numbers of rows
+  Axis column, row;
+  int64_t run, in, out;  // in, out: the numbers of planes
 
   static Rows of(PadMode mode, const std::vector<PadAxis>& axes) {
     std::vector<PadAxis> joined;
@@ -58,18 +60,18 @@ struct Rows {
       run = joined.back().in;
       joined.pop_back();
     }
-    if (joined.empty()) joined.push_back({1, 0, 0});
-    Rows rows{{}, Axis(mode, joined.back()), run, 1, 1};
-    joined.pop_back();
-    for (const PadAxis& a : joined) {
-      rows.outer.emplace_back(mode, a);
-      rows.in *= a.in;
+    while (joined.size() < 2) joined.insert(joined.begin(), {1, 0, 0});
+    const size_t last = joined.size() - 1;
+    Rows rows{{}, Axis(mode, joined[last - 1]), Axis(mode, joined[last]), run, 1, 1};
+    for (size_t i = 0; i + 1 < last; ++i) {
+      rows.outer.emplace_back(mode, joined[i]);
+      rows.in *= joined[i].in;
       rows.out *= rows.outer.back().out;
     }
     return rows;
   }
 
-  // The row of the input that is row o of the result, or -1.
+  // The plane of the input that plane o of the result is made of, or -1.
   int64_t from(int64_t o) const {
     int64_t at = 0, step = 1;
     for (size_t i = outer.size(); i-- > 0;) {
@@ -81,15 +83,34 @@ struct Rows {
     }
     return at;
   }
+
+  // The planes of the result that are made of plane i of the input; taken: of each outer axis.
+  std::vector<int64_t> to(int64_t i, const std::vector<Taken>& taken) const {
+    std::vector<int64_t> planes{0};
+    int64_t step = 1;
+    for (size_t k = outer.size(); k-- > 0; i /= outer[k].in) {
+      std::vector<int64_t> more;
+      for (int64_t place : taken[k][static_cast<size_t>(i % outer[k].in)])
+        for (int64_t plane : planes) more.push_back(place * step + plane);
+      planes = std::move(more);
+      step *= outer[k].out;
+    }
+    return planes;
+  }
 };
 
-// body(row) for all rows of `width` elements.
-template <class F>
-void for_rows(int64_t rows, int64_t width, const F& body) {
+// body(enter(plane), place in the plane, row) for all rows of `width` elements.
+template <class Enter, class F>
+void for_rows(int64_t planes, int64_t of_plane, int64_t width, const Enter& enter, const F& body) {
+  const int64_t rows = planes * of_plane;
   const int64_t per_task = std::max<int64_t>(1, chunk / std::max<int64_t>(1, width));
   parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
-    for (int64_t row = task * per_task; row < std::min(rows, (task + 1) * per_task); ++row)
-      body(row);
+    const int64_t end = std::min(rows, (task + 1) * per_task);
+    for (int64_t row = task * per_task; row < end;) {
+      const int64_t plane = row / of_plane, first = plane * of_plane;
+      const auto entered = enter(plane);
+      for (; row < std::min(end, first + of_plane); ++row) body(entered, row - first, row);
+    }
   });
 }
 
@@ -105,56 +126,54 @@ inline void at_borders(const Axis& row, const F& put) {
 template <class T>
 void pad_forward(PadMode mode, const std::vector<PadAxis>& axes, const T* x, T value, T* y) {
   const Rows rows = Rows::of(mode, axes);
-  const Axis& row = rows.row;
+  const Axis &column = rows.column, &row = rows.row;
   const int64_t run = rows.run;
-  for_rows(rows.out, row.out * run, [&](int64_t o) {
+  const auto from_plane = [&](int64_t plane) { return rows.from(plane); };
+  const auto make = [&](int64_t plane, int64_t h, int64_t o) {
     T* const to = y + o * row.out * run;
-    const int64_t at = rows.from(o);
-    if (at < 0) {
+    const int64_t line = plane < 0 ? -1 : column.from(h);
+    if (line < 0) {
       std::fill_n(to, row.out * run, value);
       return;
     }
-    const T* const from = x + at * row.in * run;
+    const T* const from = x + (plane * column.in + line) * row.in * run;
     if (row.begin < row.end)
       std::copy_n(from + row.from(row.begin) * run, (row.end - row.begin) * run,
                   to + row.begin * run);
     at_borders(row, [&](int64_t q, int64_t place) {
       for (int64_t r = 0; r < run; ++r) to[q * run + r] = place < 0 ? value : from[place * run + r];
     });
-  });
+  };
+  for_rows(rows.out, column.out, row.out * run, from_plane, make);
 }
 
 template <class T>
 void pad_backward(PadMode mode, const std::vector<PadAxis>& axes, const T* grad_y, T* grad_x) {
   const Rows rows = Rows::of(mode, axes);
-  const Axis& row = rows.row;
+  const Axis &column = rows.column, &row = rows.row;
   const int64_t run = rows.run, width = row.in * run;
-  std::vector<std::vector<std::vector<int64_t>>> taken;
+  const Taken lines = column.taken();
+  std::vector<Taken> taken;
   for (const Axis& axis : rows.outer) taken.push_back(axis.taken());
-  for_rows(rows.in, width, [&](int64_t i) {
+  const auto to_planes = [&](int64_t plane) { return rows.to(plane, taken); };
+  const auto add = [&](const std::vector<int64_t>& planes, int64_t h, int64_t i) {
     T* const to = grad_x + i * width;
-    std::fill_n(to, width, T(0));
-    // All combinations of the places along the outer axes, counted up.
-    int64_t combinations = 1, rest = i;
-    for (size_t k = rows.outer.size(); k-- > 0; rest /= rows.outer[k].in)
-      combinations *= static_cast<int64_t>(taken[k][rest % rows.outer[k].in].size());
-    for (int64_t c = 0; c < combinations; ++c) {
-      int64_t at = 0, step = 1, digits = c;
-      rest = i;
-      for (size_t k = rows.outer.size(); k-- > 0; rest /= rows.outer[k].in) {
-        const auto& places = taken[k][rest % rows.outer[k].in];
-        const auto count = static_cast<int64_t>(places.size());
-        at += places[digits % count] * step;
-        digits /= count;
-        step *= rows.outer[k].out;
+    bool first = true;
+    for (int64_t plane : planes)
+      for (int64_t line : lines[static_cast<size_t>(h)]) {
+        const T* const from = grad_y + (plane * column.out + line) * row.out * run;
+        const T* const inside = from + row.begin * run;
+        if (first)
+          std::copy_n(inside, width, to);
+        else
+          for (int64_t r = 0; r < width; ++r) to[r] += inside[r];
+        first = false;
+        at_borders(row, [&](int64_t q, int64_t place) {
+          for (int64_t r = 0; r < run; ++r) to[place * run + r] += from[q * run + r];
+        });
       }
-      const T* const from = grad_y + at * row.out * run;
-      for (int64_t r = 0; r < width; ++r) to[r] += from[row.begin * run + r];
-      at_borders(row, [&](int64_t q, int64_t place) {
-        for (int64_t r = 0; r < run; ++r) to[place * run + r] += from[q * run + r];
-      });
-    }
-  });
+  };
+  for_rows(rows.in, column.in, width, to_planes, add);
 }
 
 template void pad_forward(PadMode, const std::vector<PadAxis>&, const Wide*, Wide, Wide*);
