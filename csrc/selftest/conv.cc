@@ -227,6 +227,8 @@ struct Case {
     problem.output = output.view;
     problem.weight = w.data();
     problem.bias = direction == ConvDirection::forward ? b.data() : a.data();
+    const std::shared_ptr<Kept> kept = Kept::of(w.data());
+    problem.kept = kept.get();
     body(problem);
   }
 
@@ -311,16 +313,24 @@ void test_case(const Case<T>& drawn, const std::vector<int>& thread_counts,
       if (!drawn.possible(direction, algorithm)) continue;
       force_algorithm(op, algorithm);
       const std::string what = op + name_of(direction) + algorithm + ": " + where;
-      set_num_threads(1);
-      std::vector<T> alone;
-      const bool denormals = meets_denormals([&] { alone = drawn.run(direction); });
-      expect(!denormals, what + ": no memory is read that was not written");
-      expect_close(alone, drawn.truth(direction), factor * drawn.terms(direction), what);
-      for (int threads : thread_counts) {
-        set_num_threads(threads);
-        const std::vector<T> shared = drawn.run(direction);
-        expect(same_bits(shared, alone),
-               what + ": the same bits on " + std::to_string(threads) + " threads");
+      const std::vector<double> truth = drawn.truth(direction);
+      const auto test = [&](const std::string& how) {
+        set_num_threads(1);
+        std::vector<T> alone;
+        const bool denormals = meets_denormals([&] { alone = drawn.run(direction); });
+        expect(!denormals, how + ": no memory is read that was not written");
+        expect_close(alone, truth, factor * drawn.terms(direction), how);
+        for (int threads : thread_counts) {
+          set_num_threads(threads);
+          const std::vector<T> shared = drawn.run(direction);
+          expect(same_bits(shared, alone),
+                 how + ": the same bits on " + std::to_string(threads) + " threads");
+        }
+      };
+      test(what);
+      if (direction != ConvDirection::backward_weight) {
+        const std::shared_ptr<Kept> kept = Kept::keep(drawn.w.data());
+        test(what + ", with kept weights");
       }
       force_algorithm(op, "");
     }
