@@ -1,6 +1,10 @@
+#include <cstring>
+#include <utility>
+
 #include "bind/array.h"
 #include "bind/report.h"
 #include "conv/conv.h"
+#include "core/copy.h"
 
 namespace pyconv {
 namespace {
@@ -155,18 +159,28 @@ ConvDirection kernels_direction(const ConvShape& s, ConvDirection direction) {
                                              : ConvDirection::forward;
 }
 
+// The weights of a shape without some taps, dense.
+struct TrimmedWeight {
+  const Scratch scratch;
+  const TensorView view;
+  TrimmedWeight(const ConvShape& s, DType dtype, bool fewer)
+      : scratch(fewer ? size_t(s.out_channels * s.in_group() * s.taps() * bytes_of(dtype)) : 0),
+        view(c_order_view(scratch.as<void>(), dtype, s.out_channels, s.in_group(), s.kernel)) {}
+};
+
 // The image-like result of `from`, the op's input or the gradient of its output.
 py::array product(const ConvShape& s, ConvDirection direction, const Argument& from,
                   const Argument& weight, const void* bias, const Side& result_side) {
+  const Trimmed trimmed(s);
   ConvProblem problem{};
-  problem.shape = &s;
+  problem.shape = &trimmed.shape;
   problem.direction = kernels_direction(s, direction);
   problem.dtype = from.view.dtype;
   (problem.direction == ConvDirection::forward ? problem.input : problem.output) =
       five_dimensional(from.view, s.ndim);
   problem.weight = weight.view.data;
   problem.bias = bias;
-  const std::shared_ptr<Kept> kept = Kept::of(problem.weight);
+  const std::shared_ptr<Kept> kept = trimmed.fewer() ? nullptr : Kept::of(problem.weight);
   problem.kept = kept.get();
   const ConvAlgorithm& chosen = conv_choose(problem);
   py::array result = new_result(chosen.leaves_channels_last(problem), from.view.dtype, s,
@@ -174,6 +188,11 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
   problem.result = result.mutable_data();
   if (s.batch == 0) return result;
   const Unlocked unlocked;
+  const TrimmedWeight fewer(trimmed.shape, problem.dtype, trimmed.fewer());
+  if (trimmed.fewer()) {
+    copy(trimmed.kept(weight.view.data, problem.dtype), fewer.view);
+    problem.weight = fewer.view.data;
+  }
   chosen.run(problem);
   return result;
 }
@@ -233,8 +252,9 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
   int64_t sizes[5] = {s.out_channels, s.in_group()};
   std::copy(s.kernel + 3 - s.ndim, s.kernel + 3, sizes + 2);
   py::array result = new_array(g.view.dtype, sizes, s.ndim + 2);
+  const Trimmed trimmed(s);
   ConvProblem problem{};
-  problem.shape = &s;
+  problem.shape = &trimmed.shape;
   problem.direction = ConvDirection::backward_weight;
   problem.dtype = g.view.dtype;
   problem.input = five_dimensional((transposed(s) ? g : x).view, s.ndim);
@@ -242,7 +262,16 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
   problem.result = result.mutable_data();
   const ConvAlgorithm& chosen = conv_choose(problem);
   const Unlocked unlocked;
+  const TrimmedWeight fewer(trimmed.shape, problem.dtype, trimmed.fewer());
+  if (!trimmed.fewer()) {
+    chosen.run(problem);
+    return result;
+  }
+  std::memset(problem.result, 0, static_cast<size_t>(result.nbytes()));
+  const TensorView kept =
+      trimmed.kept(std::exchange(problem.result, fewer.view.data), problem.dtype);
   chosen.run(problem);
+  copy(fewer.view, kept);
   return result;
 }
 
@@ -294,8 +323,9 @@ py::array fold_columns(py::handle input, py::handle output_size, py::handle kern
 
 py::list explain_conv(const ConvShape& s, const std::string& direction, const py::object& dtype,
                       bool channels_last) {
+  const Trimmed trimmed(s);
   ConvProblem problem{};
-  problem.shape = &s;
+  problem.shape = &trimmed.shape;
   problem.dtype = py::dtype::from_args(dtype).itemsize() == 4 ? DType::float32 : DType::float64;
   const auto view = channels_last ? channels_last_view : c_order_view;  // without memory
   problem.input = view(nullptr, problem.dtype, s.batch, s.in_channels, s.input);

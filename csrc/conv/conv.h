@@ -61,6 +61,20 @@ TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t ch
 void unfold(const ConvShape& shape, const TensorView& input, void* result);
 void fold(const ConvShape& shape, DType dtype, const void* columns, void* result);
 
+// The shape without the taps that meet only padding; all of them where an algorithm is forced.
+class Trimmed {
+ public:
+  explicit Trimmed(const ConvShape& whole);
+
+  ConvShape shape;
+  bool fewer() const { return shape.taps() < whole_.taps(); }
+  TensorView kept(void* weight, DType dtype) const;  // of all weights, dense
+
+ private:
+  const ConvShape& whole_;
+  int64_t first_[3] = {};  // of those kept
+};
+
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& problem);
 std::vector<std::string> conv_algorithms();
 
