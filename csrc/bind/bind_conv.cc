@@ -1,10 +1,6 @@
-#include <cstring>
-#include <utility>
-
 #include "bind/array.h"
 #include "bind/report.h"
 #include "conv/conv.h"
-#include "core/copy.h"
 
 namespace pyconv {
 namespace {
@@ -159,15 +155,6 @@ ConvDirection kernels_direction(const ConvShape& s, ConvDirection direction) {
                                              : ConvDirection::forward;
 }
 
-// The weights of a shape without some taps, dense.
-struct TrimmedWeight {
-  const Scratch scratch;
-  const TensorView view;
-  TrimmedWeight(const ConvShape& s, DType dtype, bool fewer)
-      : scratch(fewer ? size_t(s.out_channels * s.in_group() * s.taps() * bytes_of(dtype)) : 0),
-        view(c_order_view(scratch.as<void>(), dtype, s.out_channels, s.in_group(), s.kernel)) {}
-};
-
 // The image-like result of `from`, the op's input or the gradient of its output.
 py::array product(const ConvShape& s, ConvDirection direction, const Argument& from,
                   const Argument& weight, const void* bias, const Side& result_side) {
@@ -188,12 +175,7 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
   problem.result = result.mutable_data();
   if (s.batch == 0) return result;
   const Unlocked unlocked;
-  const TrimmedWeight fewer(trimmed.shape, problem.dtype, trimmed.fewer());
-  if (trimmed.fewer()) {
-    copy(trimmed.kept(weight.view.data, problem.dtype), fewer.view);
-    problem.weight = fewer.view.data;
-  }
-  chosen.run(problem);
+  trimmed.run(chosen, problem);
   return result;
 }
 
@@ -262,16 +244,7 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
   problem.result = result.mutable_data();
   const ConvAlgorithm& chosen = conv_choose(problem);
   const Unlocked unlocked;
-  const TrimmedWeight fewer(trimmed.shape, problem.dtype, trimmed.fewer());
-  if (!trimmed.fewer()) {
-    chosen.run(problem);
-    return result;
-  }
-  std::memset(problem.result, 0, static_cast<size_t>(result.nbytes()));
-  const TensorView kept =
-      trimmed.kept(std::exchange(problem.result, fewer.view.data), problem.dtype);
-  chosen.run(problem);
-  copy(fewer.view, kept);
+  trimmed.run(chosen, problem);
   return result;
 }
 

@@ -68,9 +68,12 @@ class Trimmed {
 
   ConvShape shape;
   bool fewer() const { return shape.taps() < whole_.taps(); }
-  TensorView kept(void* weight, DType dtype) const;  // of all weights, dense
+  // Runs a problem of that shape, whose weight, or result if that is a gradient of weights, is that
+  // of the whole.
+  void run(const ConvAlgorithm& row, ConvProblem problem) const;
 
  private:
+  TensorView kept(const void* weight, DType dtype) const;
   const ConvShape& whole_;
   int64_t first_[3] = {};  // of those kept
 };

@@ -40,7 +40,7 @@ constexpr double tiny_cycles = 100;  // gradient of weights of a part of one til
 // Winograd, per vector of a tile and of filters, and per tile of one of several groups, whose
 // pixels lie further apart.
 constexpr double transform_cycles = 350, group_tile_cycles = 650;
-constexpr double cut_cycles = 3;  // per number of a filter that is cut into squares
+constexpr double cut_cycles = 6;  // per number of a filter that is cut into squares
 constexpr double filter_cycles = 200, kept_filter_cycles = 100, filter_gradient_cycles = 700;
 
 double lanes(const ConvProblem& p) {
@@ -63,6 +63,18 @@ struct Roles {
       depth /= double(s.stride[0] * s.stride[1] * s.stride[2]);
   }
 };
+
+// Of a tile's width; half of one is a row of accumulators, which may be too few to be added to in
+// turn.
+double panels_of_outputs(const ConvProblem& p, double outputs) {
+  constexpr double enough_rows = 10;  // two sums begin in each cycle, and take five
+  const bool single = p.dtype == DType::float32;
+  const double nr = 2 * lanes(p), rows = single ? gemm_table().f32.mr : gemm_table().f64.mr;
+  const double rest = std::fmod(outputs, nr);
+  return std::floor(outputs / nr) + (rest > nr / 2 ? 1
+                                     : rest > 0    ? std::max(0.5, 0.5 * enough_rows / rows)
+                                                   : 0);
+}
 
 double copy_cycles_of(const ConvProblem& p, int64_t channels, int64_t pixels) {
   const double elements = double(p.shape->batch) * double(channels) * double(pixels);
@@ -153,9 +165,8 @@ double channels_last_cost(const ConvProblem& p) {
   const Roles r(p);
   const bool weight = p.direction == ConvDirection::backward_weight;
   const double nr = 2 * lanes(p), groups = double(s.groups);
-  const double multiply =
-      weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
-             : r.pixels * groups * r.depth * whole(int64_t(r.outputs), nr / 2) / nr;
+  const double multiply = weight ? r.pixels * groups * r.outputs * whole(int64_t(r.depth), nr) / nr
+                                 : r.pixels * groups * r.depth * panels_of_outputs(p, r.outputs);
   const bool joined = s.groups == 1 && s.dilation[2] == 1;
   const double start = joined ? row_stretch_cycles / double(s.kernel[2]) : tap_stretch_cycles;
   double form = r.pixels * groups * r.depth * (copy_cycles + start / r.channels);
@@ -255,7 +266,7 @@ double winograd_cost(const ConvProblem& p) {
   const double products =
       weight ? outputs * whole(int64_t(depth), lane) : depth * whole(int64_t(outputs), lane);
   const double multiply = winograd_points * tiles * products / (2 * lane);
-  const double transforms = tiles * (transform_cycles * (depth + outputs) / lane +
+  const double transforms = tiles * (transform_cycles * (depth + std::max(outputs, lane)) / lane +
                                      (s.groups > 1 ? group_tile_cycles : 0));
   const double filter = weight   ? filter_gradient_cycles
                         : p.kept ? kept_filter_cycles

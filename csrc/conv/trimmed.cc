@@ -1,9 +1,10 @@
 // Taps at the ends of a dimension that meet nothing but padding, wherever the window is: of a
 // kernel of 3 with padding 1 on images of one pixel, two of three. They are cut off beforehand.
-#include <algorithm>
+#include <cstring>
 
 #include "conv/conv.h"
 #include "core/copy.h"
+#include "core/memory.h"
 
 namespace pyconv {
 namespace {
@@ -31,16 +32,34 @@ Trimmed::Trimmed(const ConvShape& whole) : shape(whole), whole_(whole) {
   }
 }
 
-TensorView Trimmed::kept(void* weight, DType dtype) const {
-  TensorView view = c_order_view(weight, dtype, whole_.out_channels, whole_.in_group(),
-                                 {whole_.kernel[0], whole_.kernel[1], whole_.kernel[2]});
+TensorView Trimmed::kept(const void* weight, DType dtype) const {
+  TensorView view = c_order_view(const_cast<void*>(weight), dtype, whole_.out_channels,
+                                 whole_.in_group(), whole_.kernel);
   int64_t offset = 0;
   for (int i = 0; i < 3; ++i) {
     offset += first_[i] * view.stride[2 + i];
     view.shape[2 + i] = shape.kernel[i];
   }
-  view.data = static_cast<char*>(weight) + offset * bytes_of(dtype);
+  view.data = static_cast<char*>(view.data) + offset * bytes_of(dtype);
   return view;
+}
+
+void Trimmed::run(const ConvAlgorithm& row, ConvProblem p) const {
+  if (!fewer()) return row.run(p);
+  const int64_t filters = whole_.out_channels * whole_.in_group();
+  const Scratch scratch(size_t(filters * shape.taps() * bytes_of(p.dtype)));
+  const TensorView few = c_order_view(scratch.as<void>(), p.dtype, whole_.out_channels,
+                                      whole_.in_group(), shape.kernel);
+  if (p.direction != ConvDirection::backward_weight) {
+    copy(kept(p.weight, p.dtype), few);
+    p.weight = few.data;
+    return row.run(p);
+  }
+  std::memset(p.result, 0, size_t(filters * whole_.taps() * bytes_of(p.dtype)));
+  const TensorView result = kept(p.result, p.dtype);
+  p.result = few.data;
+  row.run(p);
+  copy(few, result);
 }
 
 }  // namespace pyconv

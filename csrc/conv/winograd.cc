@@ -18,6 +18,7 @@
 // convolutional neural networks", arXiv:1509.09308. The transforms are in winograd.isa.cc.
 #include "conv/winograd.h"
 
+#include "core/copy.h"
 #include "core/error.h"
 
 namespace pyconv {
@@ -266,8 +267,36 @@ void convolve_groups(const ConvProblem& p, const Squares<T>& squares, bool back,
 }
 
 template <class T>
+void forward(const ConvProblem& p);
+
+// With as many outputs as a vector has lanes: the filters added are zero.
+template <class T>
+void forward_widened(const ConvProblem& p) {
+  const ConvShape& s = *p.shape;
+  const int64_t lanes = winograd_table().of<T>().lanes, used = s.out_channels;
+  ConvShape wide = s;
+  wide.out_channels = lanes;
+  const size_t weights = size_t(s.in_channels * s.taps());
+  std::vector<T> weight(size_t(lanes) * weights, T(0)), bias(size_t(lanes), T(0));
+  std::copy_n(static_cast<const T*>(p.weight), size_t(used) * weights, weight.begin());
+  if (p.bias) std::copy_n(static_cast<const T*>(p.bias), used, bias.begin());
+  const Scratch result(size_t(s.batch * lanes * s.out_pixels()) * sizeof(T));
+  ConvProblem q = p;
+  q.shape = &wide;
+  q.weight = weight.data();
+  q.bias = bias.data();
+  q.kept = nullptr;
+  q.result = result.as<void>();
+  forward<T>(q);
+  TensorView from = channels_last_view(q.result, p.dtype, s.batch, lanes, s.output);
+  from.shape[1] = used;
+  copy(from, channels_last_view(p.result, p.dtype, s.batch, used, s.output));
+}
+
+template <class T>
 void forward(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
+  if (s.out_channels < winograd_table().of<T>().lanes) return forward_widened<T>(p);
   const ChannelsLast input(p.input);
   const Squares<T> squares(s);
   convolve_groups<T>(p, squares, false, source_of_forward(s, squares, input.view()),
@@ -317,7 +346,8 @@ bool winograd_refuses(const ConvProblem& p, std::string* why) {
     return because(why, "needs stride 1, got ", s.stride[1], "x", s.stride[2]);
   const int64_t least =
       p.dtype == DType::float32 ? winograd_table().f32.lanes : winograd_table().f64.lanes;
-  if (s.in_group() < least || s.out_group() < least)
+  const bool widened = p.direction == ConvDirection::forward && s.groups == 1;  // few outputs
+  if (s.in_group() < least || (s.out_group() < least && !widened))
     return because(why, "needs ", least, " channels or more in a group, got ", s.in_group(),
                    " and ", s.out_group());
   return false;
