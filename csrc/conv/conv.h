@@ -61,7 +61,7 @@ TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t ch
 void unfold(const ConvShape& shape, const TensorView& input, void* result);
 void fold(const ConvShape& shape, DType dtype, const void* columns, void* result);
 
-// The shape without the taps that meet only padding; all of them where an algorithm is forced.
+// The shape without the taps that meet only padding.
 class Trimmed {
  public:
   explicit Trimmed(const ConvShape& whole);

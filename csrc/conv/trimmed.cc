@@ -18,7 +18,6 @@ bool is_met(const ConvShape& s, int axis, int64_t tap) {
 }  // namespace
 
 Trimmed::Trimmed(const ConvShape& whole) : shape(whole), whole_(whole) {
-  if (!forced_algorithm(whole.name()).empty()) return;
   for (int i = 0; i < 3; ++i) {
     const int64_t step = whole.dilation[i];
     // The image does not begin before the window does.
