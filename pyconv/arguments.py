@@ -33,6 +33,9 @@ DEVICES = ("cpu", "cuda", "meta", "mps", "xpu")
 # The numbers of the dtypes for which there are kernels, in any byte order.
 KERNELS = (np.dtype(np.float32).num, np.dtype(np.float64).num)
 
+# The kinds of floating dtypes. V is that of ml_dtypes' bfloat16, the only one of it in a Tensor.
+FLOATING = "fV"
+
 
 def parts_of(value: Any) -> Iterator[Any]:
     """Yield a value, and all that its dicts, lists, tuples, sets and deques hold."""
@@ -121,13 +124,45 @@ def unfit(op: str, why: str, **arrays: Any) -> ValueError:
 
 def dtype_of(what: str, value: DTypeLike) -> np.dtype[Any]:
     """Return a dtype of numbers; TypeError for what is none."""
+    if isinstance(value, str) and value == "bfloat16":
+        return bfloat16()
     try:
         dtype = np.dtype(value if value is not None else "None")  # NumPy's None is float64
     except Exception:  # SyntaxError for "(1,", OverflowError for a dict, and others
         raise TypeError(f"{what} is {value!r}, expected a dtype of NumPy's") from None
-    if dtype.kind not in "biuf":
+    if not is_numeric(dtype):
         raise TypeError(f"{what} is {dtype}, expected one of numbers")
     return dtype
+
+
+def bfloat16() -> np.dtype[Any]:
+    """Return the dtype, whose name NumPy knows from then on; ImportError without ml_dtypes."""
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise ImportError("bfloat16 needs ml_dtypes: pip install 'pyconv[bfloat16]'") from error
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
+
+
+def is_numeric(dtype: np.dtype[Any]) -> bool:
+    """Return whether a Tensor may have this dtype: of numbers or bools."""
+    return dtype.kind in "biuf" or (dtype.kind == "V" and dtype.name == "bfloat16")
+
+
+def wide(dtype: np.dtype[Any]) -> Any:
+    """Return the dtype to compute in: float32 for bfloat16, else the same."""
+    return np.dtype(np.float32) if dtype.kind == "V" else dtype
+
+
+def promoted(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype for several ones together; bfloat16 with another float is float32."""
+    return np.result_type(*(dtypes if len(set(dtypes)) == 1 else map(wide, dtypes)))
+
+
+def precision(dtype: np.dtype[Any]) -> float:
+    """Return the distance from 1 to the next number of a floating dtype."""
+    return 2.0**-7 if dtype.kind == "V" else float(np.finfo(dtype).eps)
 
 
 def new_dtype(op: str, dtype: DType, device: Any, default: DType = np.float32) -> Any:
@@ -207,7 +242,7 @@ def array_of(data: Any, dtype: DTypeLike | None = None, name: str = "data") -> N
     if dtype is None and (integers or array.dtype.char in "LQ") and not _has_dtype(data):
         raise ValueError(f"{name} holds an integer beyond int64; give a dtype that holds it")
     numbers = objects and dtype is not None and all(hasattr(n, "__float__") for n in array.flat)
-    if array.dtype.kind not in "biuf" and not numbers:
+    if not is_numeric(array.dtype) and not numbers:
         kind = f" of {array.dtype.type.__name__} ({array.dtype})"
         kind = kind if array.ndim or _has_dtype(data) else ""
         raise TypeError(f"{name} is a {type(data).__name__}{kind}, expected numbers")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import functional, reference
-from .arguments import one_of, quiet
+from .arguments import FLOATING, one_of, quiet
 from .autograd.function import Function
 from .autograd.grad_mode import is_grad_enabled, no_grad
 from .creation import as_tensor, zeros
@@ -117,7 +117,7 @@ def call_twin(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) 
     bounds = [given[name] for name in ("min", "max") if name in given]
     if any(isinstance(bound, (Tensor, np.ndarray)) for bound in bounds):
         return function(*args, **kwargs)  # the twin's are numbers
-    if not any(tensor.dtype.kind == "f" for tensor in arrays.values()):
+    if not any(tensor.dtype.kind in FLOATING for tensor in arrays.values()):
         return function(*args, **kwargs)
     options = {name: _plain(value) for name, value in given.items() if name not in arrays}
     if running:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import nn
+from .arguments import FLOATING, precision, wide
 from .autograd import enable_grad, grad, no_grad
 from .config import get_precision, set_precision
 from .nn.conv import ConvBase, int_at_least, ints_at_least
@@ -101,11 +102,11 @@ def _check_linear(layer: Callable[[Tensor], Tensor], matrix: Array, sizes: tuple
     x = x.astype(matrix.dtype)
     origin, *y = layer(Tensor(x)).detach().numpy().reshape(len(x), -1)
     x = x[1:].reshape(len(y), -1)
-    precision = np.finfo(matrix.dtype)
+    tiny = np.finfo(wide(matrix.dtype)).tiny
     with np.errstate(all="ignore"):
         wrong = np.abs(x @ matrix.T + origin - y)
         size = np.abs(x) @ np.abs(matrix.T)
-        right = wrong <= math.sqrt(precision.eps) * (size + np.abs(origin)) + precision.tiny
+        right = wrong <= math.sqrt(precision(matrix.dtype)) * (size + np.abs(origin)) + tiny
         right |= size == np.inf  # no number to compare with; NaN is not right
     if not (right.all() and np.isfinite(matrix).all()):
         name = type(layer).__name__ if isinstance(layer, nn.Module) else repr(layer)
@@ -214,7 +215,7 @@ def equivariance(
         difference = _difference(other, _roll(plain, [math.floor(n) for n in here]))
         size = np.abs(plain).max(initial=0, where=np.isfinite(plain)) or 1
         worst = difference.max(axis=tuple(range(plain.ndim))[:2], initial=0) / size
-        wrong = worst > math.sqrt(np.finfo(x.dtype).eps)
+        wrong = worst > math.sqrt(precision(x.dtype))
         error = float(worst.max(initial=0))
         result.append(Shifted(layer.name, layer.kind, tuple(here), error, wrong))
     return result
@@ -232,7 +233,7 @@ def _image(model: nn.Module, shift: Any, input: Any) -> Array:
             input = (1, channels, *(32,) * dimensions)
         sizes, _ = shape_of_input("equivariance", input)
         x = np.random.default_rng(0).standard_normal(sizes).astype(_dtype_of(model))
-    if x.ndim < 3 or x.dtype.kind != "f":
+    if x.ndim < 3 or x.dtype.kind not in FLOATING:
         raise ValueError(
             f"equivariance: input has shape {x.shape} and dtype {x.dtype}, expected a batch, "
             "channels and an image, of floating numbers"
@@ -261,7 +262,7 @@ def _outputs(model: nn.Module, x: Array) -> list[Array]:
 
     def keep(name: str, layer: nn.Module, input: Any, output: Tensor) -> None:
         array = output._array
-        found.append(array.astype(array.dtype if array.dtype.kind == "f" else float))
+        found.append(array.astype(wide(array.dtype) if array.dtype.kind in FLOATING else float))
 
     with no_grad(), in_mode(model, training=False), left_as_it_was(model):
         watch_calls(model, keep)

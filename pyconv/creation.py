@@ -25,6 +25,7 @@ from .arguments import (
     shape_of,
     size_of,
     value_of,
+    wide,
 )
 from .tensor import Array, Tensor
 
@@ -77,7 +78,7 @@ def as_tensor(data: Any, name: str = "data") -> Tensor:
 def kernel_float(op: str, data: Any, name: str = "input") -> Tensor:
     """Make a Tensor that the kernels take, or raise a TypeError that names the argument."""
     x = data if isinstance(data, Tensor) else as_tensor(data, f"{op}: {name}")
-    if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
+    if wide(x.dtype).char not in "fd":
         raise TypeError(f"{op}: {name}.dtype is {x.dtype}, expected float32 or float64")
     return x
 

@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import _core, functional
+from .arguments import wide
 from .autograd import no_grad
 from .backend import runs_twin
 from .creation import as_tensor
@@ -139,8 +142,8 @@ def _conv(
             text += f" {name} {value}"
     channels = 1 - w.ndim
     channels_last = x.shape[channels] > 1 and x._array.strides[channels] == x._array.itemsize
-    rows = _core.conv_explain(shape, "forward", x.dtype, channels_last)
-    return _Problem(text, x.dtype, rows, shape.flops)
+    rows = _core.conv_explain(shape, "forward", wide(x.dtype), channels_last)
+    return _Problem(text, wide(x.dtype), rows, shape.flops)
 
 
 def _linear(input: Any, weight: Any, bias: Any) -> _Problem | None:
@@ -155,8 +158,8 @@ def _matmul(input: Any, other: Any) -> _Problem | None:
     if a.ndim > 2 or b.ndim > 2:  # stacks, of which each product has its own choice
         return None
     flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
-    rows = _core.matmul_explain(a._array, b._array)
-    return _Problem(f"{_text(a)} @ {_text(b)}", a.dtype, rows, flops)
+    rows = _core.matmul_explain(*(np.asarray(x._array, wide(x.dtype)) for x in (a, b)))
+    return _Problem(f"{_text(a)} @ {_text(b)}", wide(a.dtype), rows, flops)
 
 
 _PROBLEMS: dict[str, Callable[..., _Problem | None]] = {

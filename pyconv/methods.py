@@ -14,7 +14,7 @@ import numpy as np
 
 import pyconv
 
-from .arguments import DType, broadcast, flag, one_size, placement_of, value_of
+from .arguments import FLOATING, DType, broadcast, flag, one_size, placement_of, value_of
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -57,7 +57,7 @@ def of_masks(name: str, *operands: Any) -> Tensor:
         operands = pyconv.functional.arithmetic.tensors_of(*operands)
     arrays = [operand._array for operand in operands]
     for array in arrays:
-        if array.dtype.kind == "f":
+        if array.dtype.kind in FLOATING:
             raise TypeError(f"{name}: a dtype is {array.dtype}, expected bools or integers")
     named = dict(zip(("input", "other"), arrays))
     return pyconv.from_numpy(np.asarray(broadcast(name, getattr(np, name), **named)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .arguments import DType, flag, integer, new_dtype, one_size, shape_of
+from .arguments import DType, flag, integer, new_dtype, one_size, shape_of, wide
 from .tensor import Array, Tensor
 
 _generator: np.random.Generator | None = None
@@ -79,7 +79,10 @@ def rand(
     """
     draw: Any = generator_of(generator).random
     shape, kind = shape_of(one_size("rand: size", sizes, size)), new_dtype("rand", dtype, device)
-    return _drawn(draw, shape, kind, requires_grad)
+    result = _drawn(draw, shape, kind, requires_grad)
+    if kind.kind == "V":  # float32 close to 1 rounds to it
+        np.minimum(result._array, 1 - 2.0**-8, out=result._array)
+    return result
 
 
 def randn(
@@ -104,9 +107,10 @@ def randn(
 
 
 def _drawn(draw: Any, shape: tuple[int, ...], dtype: np.dtype[Any], requires_grad: bool) -> Tensor:
-    if dtype.char not in "fd":
+    if wide(dtype).char not in "fd":
         raise TypeError(f"dtype is {dtype}, expected float32 or float64")
-    return Tensor(np.asarray(draw(shape, dtype)), flag("requires_grad", requires_grad))
+    array = np.asarray(draw(shape, wide(dtype)), dtype)
+    return Tensor(array, flag("requires_grad", requires_grad))
 
 
 def randint(
@@ -139,7 +143,7 @@ def randint(
     kind = new_dtype("randint", dtype, device, np.int64)
     least, most = 0.0, 1.0
     if kind.kind != "b":
-        limits: Any = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+        limits: Any = np.iinfo(kind) if kind.kind in "iu" else np.finfo(wide(kind))
         least, most = float(limits.min), float(limits.max)
     if low < least or high - 1 > most:
         raise ValueError(f"randint: low is {low} and high is {high}, beyond what {kind} holds")

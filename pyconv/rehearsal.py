@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import _core, nn
-from .arguments import HOLDERS, parts_of
+from .arguments import FLOATING, HOLDERS, parts_of
 from .random import default_generator
 from .tensor import Array, Tensor
 
@@ -60,7 +60,7 @@ def peak_bytes(model: nn.Module, run: Callable[[], Any]) -> int | None:
 def _zeros(array: Array) -> Array:
     """Return an array like this one in address space; integers, which may be sizes, are kept."""
     zeros = _core.empty(array.shape, array.dtype)
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in FLOATING:
         zeros[...] = array
     return zeros
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from .arguments import bfloat16, is_numeric
 from .creation import as_tensor
 from .data.files import regular_file
 from .tensor import Array, Tensor
 
-_KINDS = "fiub"  # of NumPy's dtypes
 REST = "pyconv.rest"  # the name of that tensor
 _RESERVED = {"__metadata__", REST}
 ARRAYS = (Tensor, np.ndarray)
@@ -73,7 +73,7 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         name: as_tensor(value, f"save: obj[{name!r}]")._array for name, value in _flat(obj).items()
     }
     for name, array in arrays.items():
-        if array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
+        if not is_numeric(array.dtype) or array.dtype.itemsize > 8:
             raise TypeError(f"save: {name} has dtype {array.dtype}, expected numbers or bool")
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
@@ -116,7 +116,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     OSError
         If it is missing or cannot be read.
     ImportError
-        If safetensors is not installed: ``pip install 'pyconv[weights]'``.
+        If safetensors is not installed: ``pip install 'pyconv[weights]'``; or, for bfloat16,
+        ml_dtypes: ``pip install 'pyconv[bfloat16]'``.
 
     Examples
     --------
@@ -130,7 +131,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     except ImportError as error:
         raise ImportError(_NEEDS) from error
     try:
-        arrays = load_file(name)
+        arrays = _with_bfloat16(load_file, name)
         _check_names(name)
         for key, array in arrays.items():
             _check(key, array)
@@ -149,8 +150,18 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         TypeError,
         ValueError,
     ) as error:
-        hint = "; convert bfloat16 to float32 with ml_dtypes" if "bfloat16" in str(error) else ""
+        hint = "; an older safetensors reads no bfloat16" if "bfloat16" in str(error) else ""
         raise ValueError(f"load: {name} is no good safetensors file: {error}{hint}") from None
+
+
+def _with_bfloat16(load_file: Callable[[str], dict[str, Array]], name: str) -> dict[str, Array]:
+    try:
+        return load_file(name)
+    except (AttributeError, TypeError) as error:
+        if "bfloat16" not in str(error):
+            raise
+        bfloat16()  # from here on NumPy knows the name
+        return load_file(name)
 
 
 def _flat(obj: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -187,7 +198,7 @@ def _without_tensors(part: Any, place: str, tensors: dict[str, Any]) -> Any:
         return dict(items) if by_text else {REST: items}
     if isinstance(part, (list, tuple)):
         return [_without_tensors(v, f"{place}.{i}", tensors) for i, v in enumerate(part)]
-    if isinstance(part, np.generic) and part.dtype.kind in _KINDS:
+    if isinstance(part, np.generic) and is_numeric(part.dtype):
         part = part.item()
     if not isinstance(part, (bool, int, float, str, type(None))):
         raise TypeError(
@@ -231,7 +242,7 @@ def _check_names(path: str) -> None:
 def _check(key: str, array: Array) -> None:
     if array.ndim > 32:
         raise ValueError(f"{key!r} has {array.ndim} dimensions, expected at most 32")
-    if array.dtype.kind not in _KINDS:
+    if not is_numeric(array.dtype):
         raise ValueError(f"{key!r} has dtype {array.dtype}")
     # NumPy takes a bool to be 0 or 1, and computes nonsense with others.
     if array.dtype.kind == "b" and array.size and array.view(np.uint8).max() > 1:

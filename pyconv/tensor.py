@@ -14,7 +14,7 @@ import pyconv
 
 from ._core import TensorBase, edge_of, in_c_order, set_tensor_class, view_of
 from ._core import version_of as version_of
-from .arguments import flag, value_of
+from .arguments import FLOATING, flag, value_of, wide
 from .methods import Operations, operator_method
 
 Array = NDArray[Any]
@@ -116,7 +116,7 @@ class Tensor(TensorBase, Operations):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         value = flag("requires_grad", value)
-        if value and self._array.dtype.kind != "f":
+        if value and self._array.dtype.kind not in FLOATING:
             raise ValueError(f"requires_grad: only floating tensors can, this one is {self.dtype}")
         if not value and self._node is not None:
             raise ValueError("requires_grad: this tensor was computed; use .detach() instead")
@@ -209,7 +209,8 @@ class Tensor(TensorBase, Operations):
         return str(self)
 
     def __repr__(self) -> str:
-        text = np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")
+        array = np.asarray(self._array, wide(self.dtype))
+        text = np.array2string(array, precision=4, separator=", ", prefix="tensor(")
         if not self._array.size:
             text += f", shape={self.shape}"
         if self.dtype not in (np.float32, np.int64, np.bool_):

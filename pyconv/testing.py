@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from pyconv import _core
-from pyconv.arguments import integer, one_of
+from pyconv.arguments import integer, one_of, precision
 
 __all__ = ["WINOGRAD_SLACK", "assert_close", "force", "tolerance"]
 
@@ -81,7 +81,7 @@ def tolerance(dtype: DTypeLike, reduction_length: int) -> float:
     >>> tolerance(np.float32, 4) / float(np.finfo(np.float32).eps)
     8.0
     """
-    return float(2 * np.finfo(dtype).eps * (2 + np.sqrt(reduction_length)))
+    return float(2 * precision(np.dtype(dtype)) * (2 + np.sqrt(reduction_length)))
 
 
 def assert_close(

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from fresh import python
 
 import pyconv
 from pyconv import nn
@@ -157,10 +158,11 @@ def test_damaged_files(path, content):
         pyconv.load(path)
 
 
-def test_bfloat16_says_what_to_do(path):
+def test_bfloat16_says_what_it_needs(path):
     path.write_bytes(with_header({"a": entry(dtype="BF16", shape=(2,))}, b"1234"))
-    with pytest.raises(ValueError, match="convert bfloat16 to float32 with ml_dtypes"):
-        pyconv.load(path)
+    without = "import sys; sys.modules['ml_dtypes'] = None; import pyconv; "
+    ran = python(f"{without}pyconv.load({str(path)!r})")
+    assert "ImportError: bfloat16 needs ml_dtypes: pip install 'pyconv[bfloat16]'" in ran.stderr
 
 
 def test_truncated_anywhere(path):

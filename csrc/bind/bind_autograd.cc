@@ -10,6 +10,8 @@ void bind_graph(py::module_& module);
 
 namespace {
 
+constexpr char bfloat16_kind = 'V';  // of NumPy's: no other dtype of it is in a Tensor
+
 // ---- recording ---------------------------------------------------------------------------------
 
 py::object edge_of(py::handle tensor) {
@@ -66,7 +68,8 @@ py::object attach(py::object output, Py_ssize_t index, NodeObject* node, PyObjec
                  name_of(node->function).ptr(), Py_TYPE(output.ptr())->tp_name);
     throw py::error_already_set();
   }
-  if (descr_of(array_of(tensor_of(output))->descr)->kind != 'f') return output;
+  const char kind = descr_of(array_of(tensor_of(output))->descr)->kind;
+  if (kind != 'f' && kind != bfloat16_kind) return output;
   const bool marked = node->non_differentiable && PyTuple_Check(node->non_differentiable);
   for (Py_ssize_t i = 0; marked && i < PyTuple_GET_SIZE(node->non_differentiable); ++i)
     if (output.ptr() == PyTuple_GET_ITEM(node->non_differentiable, i)) return output;
@@ -161,6 +164,10 @@ void observe(py::handle operation, const py::object& given, const py::object& ma
   if (GraphState::observer) py::handle(GraphState::observer)(operation, given, made);
 }
 
+// For bfloat16 there are no kernels. This function of Python's, called as `apply`, applies a
+// Function in float32, unless it says that it takes any dtype.
+PyObject* apply_in_float32;
+
 PyMethodDef autograd_functions[] = {
     {"apply", fastcall(apply), METH_FASTCALL, nullptr},
     {},
@@ -172,9 +179,18 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return to_python([&] {
     const py::handle function = *args++;
     --count;
-    const bool wanted = GraphState::enabled && std::any_of(args, args + count, [](PyObject* arg) {
-                          return is_tensor(arg) && tensor_of(arg)->requires_grad;
-                        });
+    bool wanted = false, narrow = false;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      if (!is_tensor(args[i])) continue;
+      wanted = wanted || tensor_of(args[i])->requires_grad;
+      narrow = narrow || descr_of(array_of(tensor_of(args[i]))->descr)->kind == bfloat16_kind;
+    }
+    wanted = wanted && GraphState::enabled;
+    if (narrow && !function.attr("takes_any_dtype").cast<bool>())
+      return from_python([&] {
+        return PyObject_Vectorcall(apply_in_float32, args - 1, static_cast<size_t>(count) + 1,
+                                   nullptr);
+      });
     py::object result;
     {
       const Enabled nothing_within(false);
@@ -188,6 +204,8 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count) {
 void bind_autograd(py::module_& module) {
   forward_name = PyUnicode_InternFromString("forward");
   module.def("edge_of", &edge_of);
+  module.def("set_apply_in_float32",
+             [](py::object function) { apply_in_float32 = function.release().ptr(); });
   bind_graph(module);
   if (PyModule_AddFunctions(module.ptr(), autograd_functions) < 0) throw py::error_already_set();
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 import pyconv
 
+from ..arguments import FLOATING
 from ..tensor import Tensor
 from .function import Node
 from .grad_mode import state
@@ -96,7 +97,7 @@ def _observe(operation: Any, given: tuple[Any, ...], made: Any) -> None:
 
 
 def _has_nan(value: Any) -> bool:
-    if not isinstance(value, Tensor) or value._array.dtype.kind != "f":
+    if not isinstance(value, Tensor) or value._array.dtype.kind not in FLOATING:
         return False
     with np.errstate(all="ignore"):
         # A sum is NaN if an element is, and also where infinities meet: then look again.

@@ -57,6 +57,15 @@ class Function:
     per output and returns one per argument of `forward`, None where there is none. If it uses
     recorded operations only, higher derivatives work too. Use it by ``apply``.
 
+    Attributes
+    ----------
+    takes_any_dtype : bool
+        Whether `forward` gets bfloat16 as it is. Else it gets float32, and its results are rounded
+        to bfloat16.
+    promotes : bool
+        Whether float32 among its arguments leaves these results as they are; else it is enough
+        that the first argument is bfloat16.
+
     Examples
     --------
     >>> import pyconv
@@ -74,6 +83,8 @@ class Function:
     >>> x.grad
     tensor([6.])
     """
+
+    takes_any_dtype, promotes = False, True
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:

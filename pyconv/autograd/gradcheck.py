@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import flag, number
+from ..arguments import FLOATING, flag, number
 from ..random import randn
 from ..tensor import Array, Tensor
 from .engine import grad
@@ -148,7 +148,7 @@ def _differentiable(result: Any) -> list[Tensor]:
         if not isinstance(output, Tensor):
             kind = type(output).__name__
             raise TypeError(f"gradcheck: func returned a {kind}, expected a Tensor or several")
-    return [y for y in outputs if y.dtype.kind == "f"]
+    return [y for y in outputs if y.dtype.kind in FLOATING]
 
 
 def _analytic(output: Tensor, inputs: list[Tensor]) -> list[Array]:

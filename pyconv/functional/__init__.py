@@ -14,7 +14,7 @@ from .activation import (
     silu,
     softplus,
 )
-from .arithmetic import add, cast, div, mul, neg, pow, sub, where
+from .arithmetic import add, div, mul, neg, pow, sub, where
 from .avg_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -27,6 +27,7 @@ from .avg_pool import (
     lp_pool3d,
 )
 from .bounds import clamp
+from .casting import cast
 from .comparison import eq, ge, gt, le, lt, ne
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from .. import _core
-from ..arguments import KERNELS, broadcast, dtype_of, holds, integer, quiet
+from ..arguments import FLOATING, KERNELS, broadcast, holds, integer, promoted, quiet
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
+from .casting import cast, in_float32
 from .elementwise import Sqrt, Square, abs, log
 from .shape import sum_to
 
@@ -21,7 +21,7 @@ from .shape import sum_to
 
 
 _NUMBERS = (int, float, bool, np.float64)  # Python's; np.float64 is a float, as in PyTorch
-_RANK = {"b": 0, "i": 1, "u": 1, "f": 2}
+_RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2}
 
 
 def _pair(a: Any, b: Any) -> tuple[Tensor, Any]:
@@ -30,7 +30,7 @@ def _pair(a: Any, b: Any) -> tuple[Tensor, Any]:
         b = b if type(b) in _NUMBERS else as_tensor(b, "other")
         a = _operand(a, b, "input")
     if not isinstance(b, Tensor):
-        if type(b) in _NUMBERS and a._array.dtype.num in KERNELS:
+        if type(b) in _NUMBERS and (a._array.dtype.num in KERNELS or a.dtype.kind == "V"):
             return a, b
         b = _operand(b, a, "other")
     if a._array.dtype.num == b._array.dtype.num:  # in any byte order
@@ -51,7 +51,7 @@ def _operand(value: Any, other: Any, name: str) -> Tensor:
         value = float(value)
     if type(value) in _NUMBERS and isinstance(other, Tensor):
         kind = other.dtype.kind
-        if kind == "f" or (kind in "iu" and type(value) is int):
+        if kind in FLOATING or (kind in "iu" and type(value) is int):
             if not holds(other.dtype, value, value):
                 raise ValueError(f"{name} is an integer beyond {other.dtype}")
             if -3e38 < value < 3e38 and other.dtype.num in KERNELS:
@@ -71,39 +71,14 @@ def _common_dtype(a: Tensor, b: Tensor) -> np.dtype[Any]:
         return a.dtype if rank_a > rank_b else b.dtype
     if (a.ndim == 0) != (b.ndim == 0):
         return a.dtype if a.ndim else b.dtype
-    return np.promote_types(a.dtype, b.dtype)
+    return promoted(a.dtype, b.dtype)
 
 
 def _float_pair(a: Any, b: Any) -> tuple[Tensor, Any]:
     a, b = _pair(a, b)
-    return (a, b) if a._array.dtype.kind == "f" else (cast(a, np.float32), cast(b, np.float32))
-
-
-class Cast(Function):
-    """Conversion to another dtype."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, dtype: Any) -> Tensor:
-        ctx.dtype = x.dtype.newbyteorder("=")
-        with quiet():
-            return Tensor(x._array.astype(dtype))
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        return Cast.apply(grad_output, ctx.dtype), None
-
-
-def cast(input: Any, dtype: DTypeLike) -> Tensor:
-    """Return `input` with elements of `dtype`: itself if it has that dtype already.
-
-    Examples
-    --------
-    >>> import pyconv.functional as F
-    >>> F.cast([1, 2], "float32")
-    tensor([1., 2.])
-    """
-    x, dtype = as_tensor(input, "cast: input"), dtype_of("cast: dtype", dtype)
-    return x if x._array.dtype == dtype else Cast.apply(x, dtype)
+    if a._array.dtype.kind in FLOATING:
+        return a, b
+    return cast(a, np.float32), cast(b, np.float32)
 
 
 # ---- arithmetic --------------------------------------------------------------------------------
@@ -317,6 +292,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
             if exponent in (2, 3):
                 square = Square.apply(input)
                 return square if exponent == 2 else mul(square, input)
+        elif input.dtype.kind == "V":  # which does not hold each exponent
+            return in_float32(pow, input, exponent)
         exponent = _operand(exponent, input, "exponent")
     a, b = tensors_of(input, as_tensor(exponent, "pow: exponent"))
     _refuse_bools("pow", a._array)
@@ -348,6 +325,8 @@ def clip_integers(array: Array, low: Any, high: Any) -> Array:
 
 class Where(Function):
     """a where the condition holds, b elsewhere."""
+
+    takes_any_dtype = True
 
     @staticmethod
     def forward(ctx: Any, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from ..creation import as_tensor, kernel_float
 from ..tensor import Tensor
 from .activation import relu
 from .arithmetic import mul, neg, pow, where
+from .casting import in_float32
 from .comparison import eq
 from .elementwise import abs
 from .max_pool import max_pool1d, max_pool2d, max_pool3d
@@ -249,6 +250,8 @@ def _norm(
     if number(f"{op}: norm_type", norm_type) == 0:
         raise ValueError(f"{op}: norm_type is {norm_type!r}, expected a number other than 0")
     x = kernel_float(op, input)
+    if x.dtype.kind == "V":
+        return in_float32(_norm, ndim, x, norm_type, kernel_size, stride, ceil_mode)
     if math.isinf(norm_type):
         largest = (max_pool1d, max_pool2d, max_pool3d)[ndim - 1]
         args = kernel_size, stride, 0, 1, ceil_mode

@@ -10,6 +10,7 @@ from ..arguments import broadcast
 from ..creation import as_tensor
 from ..tensor import Tensor
 from .arithmetic import tensors_of
+from .casting import in_float32
 
 
 def _compare(function: np.ufunc, op: str, input: Any, other: Any) -> Tensor:
@@ -20,6 +21,8 @@ def _compare(function: np.ufunc, op: str, input: Any, other: Any) -> Tensor:
             a, b = as_tensor(input, "input"), as_tensor(other, "other")
         except ValueError:
             raise beyond from None
+    if a._array.dtype.kind == "V":  # NumPy would warn of NaN
+        return in_float32(_compare, function, op, a, b)
     return Tensor(np.asarray(broadcast(op, function, input=a._array, other=b._array)))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..arguments import FLOATING
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -97,7 +98,7 @@ def abs(input: Any) -> Tensor:
     tensor([1., 2.])
     """
     x = as_tensor(input, "abs: input")
-    return Abs.apply(x) if x._array.dtype.kind == "f" else Tensor(np.asarray(np.abs(x._array)))
+    return Abs.apply(x) if x._array.dtype.kind in FLOATING else Tensor(np.asarray(np.abs(x._array)))
 
 
 def sigmoid(input: Any) -> Tensor:
@@ -157,4 +158,4 @@ def tanh(input: Any) -> Tensor:
 def floating(input: Any, name: str) -> Tensor:
     """Return a Tensor of floats; integers become float32."""
     x = as_tensor(input, name)
-    return x if x._array.dtype.kind == "f" else Tensor(x._array.astype(np.float32))
+    return x if x._array.dtype.kind in FLOATING else Tensor(x._array.astype(np.float32))

@@ -11,17 +11,19 @@ import numpy as np
 
 from .._core import cat as joined
 from .._core import view_of
-from ..arguments import KERNELS, integer
+from ..arguments import FLOATING, KERNELS, integer, promoted
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
-from .arithmetic import cast
+from .casting import cast, in_float32
 from .linear import matmul
 from .shape import dim_of, index, permute, reshape, squeeze, unsqueeze
 
 
 class Cat(Function):
     """Tensors one after the other along a dimension."""
+
+    takes_any_dtype = True
 
     @staticmethod
     def forward(ctx: Any, dim: int, *tensors: Tensor) -> Tensor:
@@ -39,6 +41,8 @@ class Cat(Function):
 
 class Split(Function):
     """Parts of some sizes along a dimension, as views."""
+
+    takes_any_dtype = True
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:
@@ -122,8 +126,8 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
         raise ValueError(f"{op}: tensors is empty")
     dtypes = {part.dtype for part in parts}
     if len(dtypes) > 1:  # floats win over integers, as between two operands
-        floats = [dtype for dtype in dtypes if dtype.kind == "f"]
-        parts = [cast(part, np.result_type(*(floats or dtypes))) for part in parts]
+        floats = [dtype for dtype in dtypes if dtype.kind in FLOATING]
+        parts = [cast(part, promoted(*(floats or dtypes))) for part in parts]
     return parts
 
 
@@ -242,11 +246,13 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         operands = tuple(listed)
     tensors = [as_tensor(x, f"einsum: operands[{i}]") for i, x in enumerate(operands)]
     terms, result = _letters(equation, tensors)
-    if not any(x.dtype.kind == "f" for x in tensors):
+    if not any(x.dtype.kind in FLOATING for x in tensors):
         return _einsum_of_integers(equation, tensors, terms, result)
     kinds = sorted({str(x.dtype) for x in tensors})
     if len(kinds) > 1:
         raise TypeError(f"einsum: operands have dtypes {', '.join(kinds)}, expected one")
+    if kinds == ["bfloat16"]:
+        return in_float32(einsum, equation, *tensors)
     pairs = [_once(x, term, i) for i, (x, term) in enumerate(zip(tensors, terms))]
     x, letters = pairs[0]
     for i, (y, others) in enumerate(pairs[1:], 1):

@@ -16,6 +16,8 @@ from .norm import gradient, optional, standard
 class LayerNorm(Function):
     """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, for all others."""
 
+    promotes = False
+
     @staticmethod
     def forward(
         ctx: Any, input: Tensor, weight: Tensor | None, bias: Tensor | None, dims: int, eps: Any

@@ -16,6 +16,7 @@ from ..tensor import Tensor
 from .activation import softplus
 from .arithmetic import where
 from .bounds import clamp
+from .casting import in_float32
 from .elementwise import log, sigmoid
 from .loss import check_reduction
 
@@ -96,6 +97,8 @@ def nll_loss(
     ignored = integer("nll_loss: ignore_index", ignore_index)
     if not x.ndim:
         raise ValueError("nll_loss: input has shape (), expected (C,), (N, C) or (N, C, ...)")
+    if x.dtype.kind == "V":
+        return in_float32(nll_loss, x, t, weight, ignored, reduction)
     rows = x if x.ndim > 1 else x.unsqueeze(0)
     expected = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
     if t.dtype.kind not in "iu":
@@ -197,6 +200,8 @@ def binary_cross_entropy(
     """
     op = "binary_cross_entropy"
     x, t = _pair(op, input, target, reduction)
+    if x.dtype.kind == "V":
+        return in_float32(binary_cross_entropy, x, t, weight, reduction)
     return _reduced(op, BinaryCrossEntropy.apply(x, t), weight, reduction)
 
 
@@ -260,6 +265,9 @@ def binary_cross_entropy_with_logits(
     """
     op = "binary_cross_entropy_with_logits"
     x, t = _pair(op, input, target, reduction)
+    if x.dtype.kind == "V":
+        function = binary_cross_entropy_with_logits
+        return in_float32(function, x, t, weight, reduction, pos_weight)
     losses = BinaryCrossEntropyWithLogits.apply(x, t)
     if pos_weight is not None:
         factor = _alike(op, pos_weight, "pos_weight", x)

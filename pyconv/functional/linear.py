@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..arguments import KERNELS, MOST_ELEMENTS, unfit
+from ..arguments import KERNELS, MOST_ELEMENTS, unfit, wide
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
@@ -96,7 +96,9 @@ def _check_linear(input: Array, weight: Array, bias: Array | None) -> None:
 
 def _check_dtypes(op: str, first: str, a: Array, second: str, b: Array) -> None:
     # The number of a dtype leaves out the byte order, of which the kernel takes care.
-    if a.dtype.num != b.dtype.num or a.dtype.num not in KERNELS:
+    if a.dtype.num == b.dtype.num and a.dtype.num in KERNELS:
+        return
+    if wide(a.dtype).num != wide(b.dtype).num or wide(a.dtype).num not in KERNELS:
         raise TypeError(
             f"{op}: {first}.dtype is {a.dtype} and {second}.dtype is {b.dtype}, "
             "expected both float32 or both float64"

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..arguments import integer, one_of, probability
+from ..arguments import FLOATING, integer, one_of, probability
 from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
+from .casting import in_float32
 from .reduce import log_softmax, softmax
 from .shape import Permute, Reshape
 
@@ -125,7 +126,7 @@ def cross_entropy(
     smoothing = probability("cross_entropy: label_smoothing", label_smoothing)
     index = integer("cross_entropy: ignore_index", ignore_index)
     logits = _rows(x)
-    if t._array.dtype.kind != "f":
+    if t._array.dtype.kind not in FLOATING:
         _check_classes(x, t, shape_of_samples)
         loss = CrossEntropy.apply(logits, t, w, index, smoothing, reduction)
         return Reshape.apply(loss, shape_of_samples) if reduction == "none" else loss
@@ -133,6 +134,9 @@ def cross_entropy(
         raise ValueError(
             f"cross_entropy: ignore_index is {index}, expected none with targets of probabilities"
         )
+    if x.dtype.kind == "V":
+        given = x, t, w, index, reduction, smoothing
+        return in_float32(cross_entropy, *given)
     losses = _of_probabilities(logits, x, t, w, smoothing)
     if reduction == "none":
         return Reshape.apply(losses, shape_of_samples)

@@ -11,6 +11,7 @@ from ..autograd.function import Function
 from ..autograd.grad_mode import is_grad_enabled
 from ..creation import as_tensor
 from ..tensor import Tensor
+from .casting import in_float32
 
 
 class MaxPool(Function):
@@ -64,6 +65,8 @@ class Take(Function):
 def _largest(compute: Callable[..., Any], ndim: int, input: Any, args: Any, indices: bool) -> Any:
     """Pool, with the places of the maxima only if somebody asks for them."""
     x, indices = as_tensor(input, "input"), flag("return_indices", indices)
+    if x._array.dtype.kind == "V":
+        return in_float32(_largest, compute, ndim, x, args, indices)
     if indices or (x.requires_grad and is_grad_enabled()):
         output, places = MaxPool.apply(x, compute, ndim, x._array, *args)
         return (output, places) if indices else output

@@ -22,6 +22,8 @@ Config = tuple[str, Any, bool, Any, Any, bool]
 class Norm(Function):
     """Batch, instance and group norm: (x - mean) / sqrt(var + eps) * weight + bias."""
 
+    promotes = False
+
     @staticmethod
     def forward(
         ctx: Any,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..arguments import MOST_ELEMENTS, integer, one_of, quiet
+from ..arguments import FLOATING, MOST_ELEMENTS, integer, one_of, quiet
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Array, Tensor
@@ -24,6 +24,8 @@ LARGEST = 2**31 - 1  # of a width, as in convolution
 class Pad(Function):
     """Borders of one value. The adjoint has the same widths with the other sign."""
 
+    takes_any_dtype = True
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, widths: Widths, value: Any) -> Tensor:
         ctx.widths = widths
@@ -37,6 +39,8 @@ class Pad(Function):
 class PadFromInside(Function):
     """Borders of the elements inside; no width is negative."""
 
+    takes_any_dtype = True
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, widths: Widths, mode: str) -> Tensor:
         ctx.widths, ctx.mode = widths, mode
@@ -49,6 +53,8 @@ class PadFromInside(Function):
 
 class PadFromInsideBackward(Function):
     """The gradient of each border element added to that of its source."""
+
+    takes_any_dtype = True
 
     @staticmethod
     def forward(ctx: Any, g: Tensor, widths: Widths, mode: str) -> Tensor:
@@ -168,7 +174,7 @@ def _value(x: Tensor, value: Any) -> Any:
         raise TypeError(f"pad: value is {value!r}, expected a number")
     with quiet():
         held = number.astype(x.dtype)
-    if x.dtype.kind == "f":
+    if x.dtype.kind in FLOATING:
         possible = np.isfinite(held) or not np.isfinite(number)
     else:
         possible = number == number and held == number

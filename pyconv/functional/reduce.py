@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from ..arguments import KERNELS, DType, dtype_of, flag, number, quiet
+from ..arguments import FLOATING, KERNELS, DType, dtype_of, flag, number, quiet
 from ..autograd.function import Function
 from ..autograd.grad_mode import state
 from ..creation import as_tensor
 from ..tensor import Tensor
 from .arithmetic import tensors_of
 from .bounds import ExtremeOfTwo
+from .casting import in_float32
 from .shape import Clone, Expand, Index, IndexBackward, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
@@ -74,8 +75,8 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: DType = 
     """
     x = _converted("mean", input, dtype)
     count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "mean: dim"))
-    if x._array.dtype.char == "e":  # float16: the sum or the count may be beyond it
-        return mean(x.to(np.float32), dim, keepdim).to(np.float16)
+    if x._array.dtype.char in "eE":  # (b)float16: the sum or the count may be beyond it
+        return mean(x.to(np.float32), dim, keepdim).to(x.dtype.newbyteorder("="))
     return sum(x, dim, keepdim) / (count or math.nan)
 
 
@@ -123,6 +124,8 @@ def var(
     x = _floating(input, "var")
     if isinstance(dim, bool):
         dim, unbiased = None, dim
+    if x.dtype.kind == "V":
+        return in_float32(var, x, dim, unbiased, keepdim, correction=correction)
     count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "var: dim"))
     distance = x - mean(x, dim, keepdim=True)
     less = float(flag("var: unbiased", unbiased))
@@ -365,7 +368,7 @@ def _converted(op: str, input: Any, dtype: DType) -> Tensor:
 
 def _floating(input: Any, name: str) -> Tensor:
     x = input if isinstance(input, Tensor) else as_tensor(input, f"{name}: input")
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in FLOATING:
         raise TypeError(f"{name}: input has dtype {x.dtype}, expected a floating one")
     return x
 

@@ -136,6 +136,8 @@ def _scale(scale_factor: Any, ndim: int) -> tuple[float, ...]:
 class Rearrange(Function):
     """Dimensions split, reordered and joined again."""
 
+    takes_any_dtype = True
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, split: Any, order: Any, shape: Any) -> Tensor:
         turned = x._array.reshape(split).transpose(order)

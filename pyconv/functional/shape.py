@@ -33,6 +33,8 @@ def dim_of(dim: int, ndim: int, name: str = "dim") -> int:
 class Reshape(Function):
     """The elements in another shape."""
 
+    takes_any_dtype = True
+
     forward: Any = staticmethod(reshape_forward)
 
     @staticmethod
@@ -42,6 +44,8 @@ class Reshape(Function):
 
 class Permute(Function):
     """The dimensions in another order."""
+
+    takes_any_dtype = True
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dims: tuple[int, ...]) -> Tensor:
@@ -55,6 +59,8 @@ class Permute(Function):
 
 class Expand(Function):
     """Dimensions of size 1 repeated, without a copy."""
+
+    takes_any_dtype = True
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -86,6 +92,8 @@ def _takes_arrays(key: Any) -> bool:
 class Index(Function):
     """x[key]; a copy if an array is part of the key."""
 
+    takes_any_dtype = True
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, key: Any) -> Tensor:
         ctx.shape, ctx.key = x._array.shape, key
@@ -103,6 +111,8 @@ class Index(Function):
 
 class Clone(Function):
     """A copy."""
+
+    takes_any_dtype = True
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import number, one_of, quiet
+from ..arguments import number, one_of, quiet, wide
 from ..random import generator_of
 from ..tensor import Array, Tensor
 from .init_fixed import (
@@ -63,7 +63,7 @@ def uniform_(
     if low > high:
         raise ValueError(f"uniform_: a is {a!r}, expected at most b, which is {b!r}")
     _finite("uniform_: b - a", high - low, tensor)
-    return fill(tensor, lambda: low + (high - low) * draw(tensor.shape, tensor.dtype))
+    return fill(tensor, lambda: low + (high - low) * draw(tensor.shape, wide(tensor.dtype)))
 
 
 def normal_(
@@ -92,7 +92,7 @@ def normal_(
     centre, width = _finite("normal_: mean", mean, tensor), _finite("normal_: std", std, tensor)
     if width < 0:
         raise ValueError(f"normal_: std is {std!r}, must not be negative")
-    return fill(tensor, lambda: centre + width * draw(tensor.shape, tensor.dtype))
+    return fill(tensor, lambda: centre + width * draw(tensor.shape, wide(tensor.dtype)))
 
 
 def trunc_normal_(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import integer, number, quiet, value_of
+from ..arguments import integer, number, quiet, value_of, wide
 from ..creation import makes_only_shapes
 from ..tensor import Array, Tensor, changed
 
@@ -128,7 +128,7 @@ def check_tensor(tensor: Any) -> None:
 def check_dtype(tensor: Any) -> None:
     """Raise TypeError unless it is a Tensor for which numbers can be drawn."""
     check_tensor(tensor)
-    if tensor.dtype not in (np.float32, np.float64):
+    if wide(tensor.dtype) not in (np.float32, np.float64):
         raise TypeError(f"tensor has dtype {tensor.dtype}, expected float32 or float64")
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import flag, quiet
+from ..arguments import FLOATING, dtype_of, flag, quiet
 from ..creation import as_tensor
 from ..tensor import Tensor, changed
 
@@ -82,15 +82,15 @@ def load(owner: str, own: dict[str, Tensor], state_dict: Any, strict: bool) -> L
 def convert(tensors: Iterable[Tensor], dtype: DTypeLike) -> None:
     """Convert what is floating, and its gradients, in place."""
     try:
-        wanted = np.dtype(dtype)
+        wanted = dtype_of("to: dtype", dtype)
     except TypeError:
         expected = "expected a floating dtype, or the device 'cpu'"
         raise TypeError(f"to: dtype is {dtype!r}, {expected}") from None
-    if wanted.kind != "f":
+    if wanted.kind not in FLOATING:
         raise TypeError(f"to: dtype is {wanted}, expected a floating one")
     for tensor in tensors:
         for part in (tensor, tensor.grad):
-            if part is not None and part.dtype.kind == "f":
+            if part is not None and part.dtype.kind in FLOATING:
                 with quiet():
                     part._array = part._array.astype(wanted, copy=False)
 

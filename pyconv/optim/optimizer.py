@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..arguments import flag, integer, number
+from ..arguments import flag, integer, number, quiet, wide
 from ..autograd.engine import clear_grad
 from ..autograd.grad_mode import enable_grad, no_grad
 from ..tensor import Array, Tensor, changed
@@ -43,7 +43,8 @@ class Optimizer:
         If something is not a Tensor.
     """
 
-    # What a subclass remembers of a parameter: arrays of its shape and dtype, and integers.
+    # What a subclass remembers of a parameter: arrays of its shape and dtype, but float32 for
+    # bfloat16, and integers.
     arrays: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     _checked: Sequence[Any] = ()  # the settings of all groups that were found to make sense
@@ -136,7 +137,7 @@ class Optimizer:
         with no_grad():
             for group in self.param_groups:
                 params = [param for param in group["params"] if param.grad is not None]
-                check_memory(params)
+                check_memory(params, [p for p in params if not p._array.flags.c_contiguous])
                 try:
                     self.update_all(params, group)
                 except TypeError:
@@ -246,12 +247,13 @@ class Optimizer:
         if name in self.arrays:
             kind = f"a {type(value).__name__}"
             if hasattr(value, "__array__"):
-                value = Tensor(np.asarray(value))
+                value = np.asarray(value)
+                value = Tensor(np.asarray(value, wide(value.dtype)))
                 kind = f"of shape {value.shape} and {value.dtype}"
-            if kind != f"of shape {param.shape} and {param.dtype}":
+            if kind != f"of shape {param.shape} and {wide(param.dtype)}":
                 raise ValueError(
                     f"load_state_dict: {name} is {kind}, expected a Tensor of the parameter's "
-                    f"shape {param.shape} and {param.dtype}"
+                    f"shape {param.shape} and {wide(param.dtype)}"
                 )
         elif name in self.counts:
             value = _plain(value)  # PyTorch counts in float32
@@ -265,7 +267,7 @@ class Optimizer:
         for name in names:
             if name not in state:
                 # In a block of the kernels' own allocator.
-                array = _core.empty(param.shape, param.dtype)
+                array = _core.empty(param.shape, wide(param.dtype))
                 array.fill(0)
                 state[name] = Tensor(array)
         return [state[name]._array for name in names]
@@ -282,22 +284,30 @@ class Optimizer:
 
 
 def run(kernel: Callable[..., None], params: list[Tensor], *rest: Any) -> None:
-    """Call a kernel with the arrays of parameters, or copies in C order, and of their gradients."""
+    """Call a kernel with the arrays of parameters and of their gradients.
+
+    It gets copies of parameters that are not in C order, and of bfloat16 as float32.
+    """
     arrays = [np.asarray(param._array, order="C") for param in params]
-    kernel(arrays, [param.grad._array for param in params], *rest)  # type: ignore[union-attr]
+    grads = [param.grad._array for param in params]  # type: ignore[union-attr]
+    if "V" in [array.dtype.kind for array in arrays]:
+        check_memory(params, [p for p in params if p.dtype.kind == "V"])
+        arrays, grads = ([np.asarray(x, wide(x.dtype)) for x in some] for some in (arrays, grads))
+    kernel(arrays, grads, *rest)
     for param, array in zip(params, arrays):
         if array is not param._array:
-            np.copyto(param._array, array)
+            with quiet():
+                np.copyto(param._array, array, "same_kind")
 
 
-def check_memory(params: list[Tensor]) -> None:
-    """Raise ValueError where `run` would copy two views of the same memory."""
-    for param in [p for p in params if not p._array.flags.c_contiguous]:
+def check_memory(params: list[Tensor], copied: list[Tensor]) -> None:
+    """Raise ValueError if one that `run` copies is a view of the same memory as another."""
+    for param in copied:
         others = (p._array for p in params if p is not param)
         if any(np.may_share_memory(param._array, other) for other in others):
+            what = "of bfloat16" if param.dtype.kind == "V" else "not in C order"
             raise ValueError(
-                f"a parameter of shape {param.shape} that is not in C order shares its memory with "
-                "another"
+                f"a parameter of shape {param.shape} that is {what} shares its memory with another"
             )
 
 

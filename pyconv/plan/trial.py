@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import nn
+from ..arguments import FLOATING, precision, wide
 from ..rehearsal import left_as_it_was
 from ..tensor import Array, Tensor
 
@@ -64,7 +65,7 @@ def _others(arrays: Sequence[Array]) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield for each array two of other elements in its range."""
     draw = np.random.default_rng(0).random
     for array in arrays:
-        make = _floats if array.dtype.kind == "f" else _integers
+        make = _floats if array.dtype.kind in FLOATING else _integers
         a, b = make(array, draw(array.shape)) if array.size else (array, array)
         yield Tensor(np.asarray(a, array.dtype)), Tensor(np.asarray(b, array.dtype))
 
@@ -103,11 +104,11 @@ def _alike(made: Any, wanted: Any) -> bool:
             return False
     if isinstance(wanted, Tensor):
         a, b = made._array, wanted._array
-        if a.shape != b.shape or a.dtype != b.dtype or a.dtype.kind != "f":
+        if a.shape != b.shape or a.dtype != b.dtype or a.dtype.kind not in FLOATING:
             return np.array_equal(a, b)
         differ = (a != b) & ~(np.isnan(a) & np.isnan(b))
-        a, b = a[differ], b[differ]
-        near = math.sqrt(np.finfo(b.dtype).eps) * np.abs(b).max(initial=0)
+        a, b = (np.asarray(x[differ], wide(x.dtype)) for x in (a, b))
+        near = math.sqrt(precision(made.dtype)) * np.abs(b).max(initial=0)
         return bool(np.isfinite(near) and (np.abs(a - b) <= near).all())
     if isinstance(wanted, (tuple, list)):
         return len(made) == len(wanted) and all(map(_alike, made, wanted))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...arguments import flag, number
+from ...arguments import flag, number, wide
 from ...tensor import Array, Tensor, changed
 from ..init_fixed import check_writable
 
@@ -74,7 +74,7 @@ def clip_grad_norm_(
         scale = max_norm / (total + 1e-6)
         for grad in grads:
             if not scale >= 1:  # also where it is NaN
-                np.multiply(grad._array, grad.dtype.type(scale), out=grad._array)
+                np.multiply(grad._array, wide(grad.dtype).type(scale), out=grad._array)
                 changed(grad)
     return Tensor(np.asarray(total, grads[0].dtype if grads else np.float32))
 
@@ -132,7 +132,7 @@ def tensors_in(op: str, parameters: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _norm(array: Array, p: float) -> float:
-    flat = array.ravel("K")  # a view, however a dense array lies
+    flat = np.asarray(array.ravel("K"), wide(array.dtype))  # a view, however a dense array lies
     if p == 2:
         return math.sqrt(float(np.dot(flat, flat)))
     if math.isinf(p):
