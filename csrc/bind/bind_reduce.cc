@@ -91,8 +91,9 @@ struct Parts {
 };
 Parts parts_of(const TensorView& x, int dim) {
   check(dim >= 0 && dim < x.ndim, "softmax: there is no dim ", dim);
-  const int64_t n = x.shape[dim], inner = n > 1 ? x.stride[dim] : 1;
-  return {n > 0 ? x.size() / n / inner : 0, n, inner};
+  const int64_t n = x.shape[dim];
+  if (n <= 1) return {n, n, x.size()};  // a row of columns: rows of one would be slow
+  return {x.size() / n / x.stride[dim], n, x.stride[dim]};
 }
 
 py::array softmax_forward(bool log, py::handle value, int dim) {

@@ -60,6 +60,8 @@ SOFTMAX = [
     Case("last-of-3", {"input": (2, 3, 5)}, {"dim": -1}),
     Case("middle-of-3", {"input": (2, 3, 5)}, {"dim": 1}),
     Case("one", {"input": (3, 1)}, {"dim": 1}),
+    Case("one-of-many", {"input": (5, 1, 67)}, {"dim": 1}),
+    Case("one-of-none", {"input": (0, 1)}, {"dim": 1}),
     Case("long-rows", {"input": (30, 1001)}, {"dim": -1}),
     Case("channels", {"input": (2, 19, 23, 30)}, {"dim": 1}),
     Case("first", {"input": (5, 3, 67)}, {"dim": 0}),
