@@ -213,6 +213,8 @@ def test_every_matmul_algorithm(dtype: Any, isa: str) -> None:
     for case in CASES["matmul"]:
         arrays, _ = fill(case, dtype)
         a, b = arrays["input"], arrays["other"]
+        if a.ndim > 2 or b.ndim > 2:
+            continue  # stacks
         bias = np.arange(b.shape[1]).astype(dtype)
         truth, terms = reference.matmul(a, b) + bias, a.shape[1] + 1
         for left, right in ((a, b), (a, np.asfortranarray(b)), (np.asfortranarray(a), b)):

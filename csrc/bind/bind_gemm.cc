@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "bind/array.h"
 #include "bind/graph.h"
 #include "bind/report.h"
@@ -8,14 +10,21 @@
 namespace pyconv {
 namespace {
 
+// Of the last two dimensions.
 template <class T>
 GemmProblem<T> problem_of(const TensorView& a, const TensorView& b, const TensorView* bias, T* c) {
+  // A dimension of one element has no stride; say that it is contiguous.
+  const auto matrix = [](const TensorView& view) {
+    const int row = view.ndim - 2, column = view.ndim - 1;
+    return Matrix<T>{view.as<T>(), view.shape[row] > 1 ? view.stride[row] : 1,
+                     view.shape[column] > 1 ? view.stride[column] : 1};
+  };
   GemmProblem<T> p{};
-  p.m = a.shape[0];
-  p.n = b.shape[1];
-  p.k = a.shape[1];
-  p.a = {a.as<T>(), a.stride[0], a.stride[1]};
-  p.b = {b.as<T>(), b.stride[0], b.stride[1]};
+  p.m = a.shape[a.ndim - 2];
+  p.n = b.shape[b.ndim - 1];
+  p.k = a.shape[a.ndim - 1];
+  p.a = matrix(a);
+  p.b = matrix(b);
   p.c = c;
   p.c_row = p.n;
   if (bias) p.epilogue.column_bias = bias->as<T>();
@@ -30,10 +39,6 @@ struct Operands {
           " dimensions and b has ", b.view.ndim, ", expected 2 and 2");
     check(a.view.shape[1] == b.view.shape[0], "matmul: a.shape[1] is ", a.view.shape[1],
           " and b.shape[0] is ", b.view.shape[0], ", expected the same");
-    // A dimension of one element has no stride; say that it is contiguous.
-    for (auto* view : {&a.view, &b.view})
-      for (int i = 0; i < 2; ++i)
-        if (view->shape[i] <= 1) view->stride[i] = 1;
   }
 };
 
@@ -62,6 +67,42 @@ py::array matmul(py::handle a_value, py::handle b_value, py::handle bias_value) 
   return c;
 }
 
+// Stacks of matrices; their dimensions before the last two broadcast.
+py::array matmul_stack(py::handle a_value, py::handle b_value) {
+  const Argument input = read("matmul", "input", a_value);
+  const Argument other = read("matmul", "other", b_value, input.view.dtype, "input");
+  const TensorView &a = input.view, &b = other.view;
+  const int ndim = std::max(a.ndim, b.ndim);
+  check(a.ndim >= 2 && b.ndim >= 2 && a.shape[a.ndim - 1] == b.shape[b.ndim - 2],
+        "matmul: input has shape ", shape_text(a), " and other has shape ", shape_text(b),
+        ", expected matrices that fit together");
+  Stack stack{};
+  stack.ndim = ndim - 2;
+  int64_t shape[max_rank];
+  for (int i = 0; i < stack.ndim; ++i) {
+    const int in_a = i - (ndim - a.ndim), in_b = i - (ndim - b.ndim);
+    const int64_t size_a = in_a < 0 ? 1 : a.shape[in_a], size_b = in_b < 0 ? 1 : b.shape[in_b];
+    check(size_a == size_b || size_a == 1 || size_b == 1, "matmul: input has shape ", shape_text(a),
+          " and other has shape ", shape_text(b), ", which do not broadcast together");
+    shape[i] = stack.shape[i] = size_a == 1 ? size_b : size_a;
+    stack.a[i] = in_a < 0 ? 0 : a.stride[in_a];  // 0 also where there is one element
+    stack.b[i] = in_b < 0 ? 0 : b.stride[in_b];
+  }
+  shape[ndim - 2] = a.shape[a.ndim - 2];
+  shape[ndim - 1] = b.shape[b.ndim - 1];
+  double elements = 1;
+  for (int i = 0; i < ndim; ++i) elements *= double(shape[i]);
+  check(elements <= double(int64_t{1} << 40), "matmul: input has shape ", shape_text(a),
+        " and other has shape ", shape_text(b), ", expected a result of at most 2**40 elements");
+  py::array c = new_array(a.dtype, shape, ndim);
+  const TensorView to = view_of(c);
+  compute(a.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    gemm_stack(problem_of<T>(a, b, nullptr, to.as<T>()), stack);
+  });
+  return c;
+}
+
 py::list matmul_explain(py::handle a_value, py::handle b_value) {
   const Operands in(a_value, b_value);
   return in.a.view.dtype == DType::float32
@@ -70,8 +111,8 @@ py::list matmul_explain(py::handle a_value, py::handle b_value) {
                    gemm_explain(problem_of<double>(in.a.view, in.b.view, nullptr, nullptr)));
 }
 
-// forward(ctx, a, b) of Matmul, without a frame of Python's. Its self multiplies stacks of them.
-PyObject* matmul_forward(PyObject* stacks, PyObject* const* args, Py_ssize_t count) {
+// forward(ctx, a, b) of Matmul, without a frame of Python's.
+PyObject* matmul_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return to_python([&] {
     check<WrongType>(count == 3 && is_node(args[0]) && is_tensor(args[1]) && is_tensor(args[2]),
                      "forward takes ctx and two Tensors");
@@ -86,20 +127,17 @@ PyObject* matmul_forward(PyObject* stacks, PyObject* const* args, Py_ssize_t cou
     }
     const bool matrices =
         array_of(tensor_of(args[1]))->nd == 2 && array_of(tensor_of(args[2]))->nd == 2;
-    return new_tensor(matrices ? matmul(a, b, py::none()) : py::handle(stacks)(a, b));
+    return new_tensor(matrices ? matmul(a, b, py::none()) : matmul_stack(a, b));
   });
 }
 
-PyMethodDef matmul_method = {"forward", fastcall(matmul_forward), METH_FASTCALL, nullptr};
-
-py::object matmul_function(const py::object& stacks) {
-  return own(PyCFunction_New(&matmul_method, stacks.ptr()));
-}
+PyMethodDef gemm_functions[] = {
+    {"matmul_forward", fastcall(matmul_forward), METH_FASTCALL, nullptr}, {}};
 
 }  // namespace
 
 void bind_gemm(py::module_& module) {
-  module.def("matmul_function", &matmul_function);
+  if (PyModule_AddFunctions(module.ptr(), gemm_functions) < 0) throw py::error_already_set();
   module.def("matmul", &matmul);
   module.def("matmul_explain", &matmul_explain);
 }

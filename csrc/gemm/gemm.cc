@@ -352,10 +352,14 @@ void empty_sum(const GemmProblem<T>& p) {
 }  // namespace
 
 template <class T>
+Product<T> product_for(const GemmProblem<T>& p) {
+  if (p.m == 0 || p.n == 0 || p.k == 0) return empty_sum;
+  return choose("matmul", table<T>, p).run;
+}
+
+template <class T>
 void gemm(const GemmProblem<T>& p) {
-  if (p.m == 0 || p.n == 0) return;
-  if (p.k == 0) return empty_sum(p);
-  choose("matmul", table<T>, p).run(p);
+  product_for(p)(p);
 }
 
 template <class T>
@@ -371,6 +375,8 @@ std::vector<std::string> gemm_algorithms() {
 
 template void gemm(const GemmProblem<float>&);
 template void gemm(const GemmProblem<double>&);
+template Product<float> product_for(const GemmProblem<float>&);
+template Product<double> product_for(const GemmProblem<double>&);
 template std::vector<AlgorithmReport> gemm_explain(const GemmProblem<float>&);
 template std::vector<AlgorithmReport> gemm_explain(const GemmProblem<double>&);
 

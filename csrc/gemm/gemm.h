@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/algorithm.h"
+#include "core/tensor_view.h"
 #include "core/threads.h"
 #include "gemm/kernels.h"
 
@@ -27,6 +28,21 @@ struct GemmProblem {
 
 template <class T>
 void gemm(const GemmProblem<T>& problem);
+
+// What gemm calls for a problem of these sizes and strides.
+template <class T>
+using Product = void (*)(const GemmProblem<T>&);
+template <class T>
+Product<T> product_for(const GemmProblem<T>& problem);
+
+// Where the matrices of a stack are: sizes of its dimensions, and A's and B's strides along them.
+struct Stack {
+  int ndim;
+  int64_t shape[max_rank], a[max_rank], b[max_rank];
+};
+// All products of a stack; problem is the first. The results follow one another without gaps.
+template <class T>
+void gemm_stack(const GemmProblem<T>& problem, const Stack& stack);
 
 template <class T>
 std::vector<AlgorithmReport> gemm_explain(const GemmProblem<T>& problem);

@@ -1,5 +1,7 @@
 #include "gemm/gemm.h"
 
+#include <algorithm>
+
 #include "selftest/check.h"
 
 namespace pyconv::selftest {
@@ -87,6 +89,25 @@ void test_case(Random& random, int64_t m, int64_t n, int64_t k, const std::strin
   }
 }
 
+// Stacks (2, 1) and (1, 3) of matrices, which broadcast: as one product after the other.
+template <class T>
+void test_stack(Random& random, const std::string& where) {
+  const int64_t m = random.whole(1, 70), n = random.whole(1, 40), k = random.whole(0, 50);
+  const Drawn<T> a(random, 2 * m, k), b(random, 3 * k, n);
+  std::vector<T> all(static_cast<size_t>(6 * m * n)), one(static_cast<size_t>(m * n));
+  GemmProblem<T> p{m, n, k, a.matrix, b.matrix, all.data(), n};
+  gemm_stack(p, Stack{2, {2, 3}, {m * p.a.row, 0}, {0, k * p.b.row}});
+  bool right = true;
+  for (int64_t i = 0; i < 6; ++i) {
+    p.a.data = a.matrix.data + i / 3 * m * p.a.row;
+    p.b.data = b.matrix.data + i % 3 * k * p.b.row;
+    p.c = one.data();
+    gemm(p);
+    right = right && std::equal(one.begin(), one.end(), all.begin() + i * m * n);
+  }
+  expect(right, "gemm: a stack, " + where);
+}
+
 }  // namespace
 
 void test_gemm() {
@@ -100,6 +121,7 @@ void test_gemm() {
     const int64_t large[][3] = {{1, 1, 1},      {0, 5, 3},     {5, 0, 3},      {5, 7, 0},
                                 {97, 131, 601}, {3, 300, 700}, {300, 2, 1100}, {150, 1100, 40}};
     for (const auto& size : large) test_case<T>(random, size[0], size[1], size[2], where);
+    for (int i = 0; i < 30; ++i) test_stack<T>(random, where);
   });
 }
 

@@ -121,25 +121,10 @@ def _stack_of(a: Array, b: Array) -> tuple[int, ...]:
     return stack
 
 
-def _stacks(a: Array, b: Array) -> Array:
-    """Multiply stacks of matrices, one pair at a time."""
-    stack = _stack_of(a, b)
-    shape = (*stack, a.shape[-2], b.shape[-1])
-    dtype = a.dtype.newbyteorder("=")
-    if not math.prod(shape) or not b.shape[-2]:
-        return np.zeros(shape, dtype)
-    result = np.empty(shape, dtype)
-    a = np.broadcast_to(a, stack + a.shape[-2:])
-    b = np.broadcast_to(b, stack + b.shape[-2:])
-    for i in np.ndindex(stack):
-        result[i] = _core.matmul(a[i], b[i], None)
-    return result
-
-
 class Matmul(Function):
     """a @ b, for stacks of matrices that broadcast."""
 
-    forward = staticmethod(_core.matmul_function(_stacks))
+    forward: Any = staticmethod(_core.matmul_forward)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:

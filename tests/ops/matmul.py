@@ -25,4 +25,13 @@ MATMUL = [
     matmul("no-rows", (0, 5), (5, 3)),
     matmul("no-columns", (4, 5), (5, 0)),
     matmul("no-terms", (4, 0), (0, 3)),
+    matmul("stack", (5, 3, 7), (5, 7, 4)),
+    matmul("stacks-that-broadcast", (2, 1, 3, 5), (4, 5, 2)),
+    matmul("matrix-by-stack", (6, 5), (3, 5, 9)),
+    matmul("stack-of-rows", (70, 1, 9), (70, 9, 33)),
+    matmul("stack-two-threads-of-work", (900, 8, 9), (900, 9, 7)),
+    matmul("stack-of-two-large", (2, 120, 130), (2, 130, 90)),
+    matmul("empty-stack", (0, 2, 3), (0, 3, 4)),
+    matmul("stack-no-columns", (3, 2, 3), (3, 3, 0)),
+    matmul("stack-no-terms", (3, 2, 0), (3, 0, 4)),
 ]
