@@ -38,6 +38,7 @@ TRANSPOSED_OPTIONS = CONV_OPTIONS | {"output_padding"}
 DIFFERENCES = ("mse_loss", "l1_loss", "smooth_l1_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 MEANS = (*DIFFERENCES, *BINARY)  # over two arrays of one shape
+CLASSES = ("cross_entropy", "nll_loss")
 WINDOWS = {"kernel_size", "stride", "padding", "dilation"}
 LP_WINDOWS = {"norm_type", "kernel_size", "stride"}
 POOL_OPTIONS = {"max": WINDOWS, "avg": WINDOWS - {"dilation"}, "lp": LP_WINDOWS}
@@ -76,7 +77,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     **{op: ({"input": 2}, {"dim"}) for op in ("softmax", "log_softmax")},
     **{op: ({"input": 4}, set()) for op in ("batch_norm", "batch_norm_relu", "instance_norm")},
     "group_norm": ({"input": 4}, {"num_groups"}),
-    "layer_norm": ({"input": 2}, set()),
+    **{op: ({"input": 2}, set()) for op in ("layer_norm", *CLASSES)},
     "local_response_norm": ({"input": 4}, {"size"}),
     **{op: ({"input": 2, "target": 2}, set()) for op in MEANS},
     "embedding": ({"input": 1, "weight": 2}, set()),
@@ -86,14 +87,13 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "interpolate": ({"input": 4}, {"scale_factor", "mode"}),
     "pixel_shuffle": ({"input": 4}, {"upscale_factor"}),
     "pixel_unshuffle": ({"input": 4}, {"downscale_factor"}),
-    "cross_entropy": ({"input": 2}, set()),
     **{op: ({"input": 3, "weight_ih": 2, "weight_hh": 2}, set()) for op in RECURRENT},
     **{op: ({"param": 1}, {"weight_decay"}) for op in ("adam", "adamw")},
     **{op: ({"param": 1}, {"momentum", "weight_decay"}) for op in ("rmsprop", "sgd")},
 }
 STEPS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}  # optimisers
 PRODUCTS = {*CONVS, *TRANSPOSED, "linear", "matmul"}
-ROWS = {"cross_entropy", "softmax", "log_softmax"}
+ROWS = {*CLASSES, "softmax", "log_softmax"}
 BATCHED = set(OPS) - {"matmul", "embedding", *MEANS, *STEPS, *RECURRENT}
 REQUIRED = {
     **dict.fromkeys((*POOLS, *UNPOOLS, "unfold"), ("kernel_size",)),
@@ -180,7 +180,7 @@ class Problem:
             arrays = {name: np.abs(array) + 0.5 for name, array in arrays.items()}
         if self.options.get("bias"):
             arrays["bias"] = rng.standard_normal(self._filters(), np.float32)
-        if self.op == "cross_entropy":
+        if self.op in CLASSES:
             batch, classes = self.shapes[0]
             arrays["target"] = rng.integers(0, max(classes, 1), batch)
         elif self.op in BINARY:
@@ -237,7 +237,7 @@ class Problem:
         if self.op in ("sum", "mean", "var"):
             dims = self.each("dim")
             return tuple(n for i, n in enumerate(first) if i not in dims)
-        return () if self.op in ("cross_entropy", *MEANS) else first
+        return () if self.op in (*CLASSES, *MEANS) else first
 
     def each(self, option: str, default: Any = None) -> tuple[int, ...]:
         """Return an option as a number for each axis of the image; "valid" padding is 0."""

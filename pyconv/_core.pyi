@@ -352,6 +352,23 @@ def cross_entropy_backward(
     scale: float,
     /,
 ) -> _Array: ...
+def nll_forward(
+    input: _Array,
+    target: _Array,
+    weight: _Array | None,
+    ignore_index: int,
+    reduction: str,
+    /,
+) -> tuple[_Array, float]: ...
+def nll_backward(
+    grad_loss: _Array,
+    shape: tuple[int, ...],
+    target: _Array,
+    weight: _Array | None,
+    ignore_index: int,
+    scale: float,
+    /,
+) -> _Array: ...
 def difference_loss_forward(
     op: str, input: _Array, target: _Array, beta: float, reduction: str, /
 ) -> _Array: ...

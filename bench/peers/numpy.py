@@ -211,6 +211,11 @@ def _cross_entropy(problem: Problem, arrays: Arrays) -> Any:
     return (log_sums - shifted[np.arange(len(x)), arrays["target"]]).mean()
 
 
+def _nll_loss(problem: Problem, arrays: Arrays) -> Any:
+    x = arrays["input"]
+    return -x[np.arange(len(x)), arrays["target"]].mean()
+
+
 def _norm(problem: Problem, arrays: Arrays) -> Any:
     x = arrays["input"]
     if problem.op == "group_norm":
@@ -278,6 +283,7 @@ BEST: dict[str, Callable[[Problem, Arrays], Any]] = {
     "relu": _relu,
     **{f"{kind}_pool{n}d": _pool for kind in ("max", "avg") for n in (1, 2, 3)},
     "cross_entropy": _cross_entropy,
+    "nll_loss": _nll_loss,
     "embedding": lambda problem, arrays: arrays["weight"][arrays["input"]],
     "local_response_norm": _local_response_norm,
     **dict.fromkeys(DIFFERENCES, _difference_loss),

@@ -6,25 +6,28 @@
 
 namespace pyconv {
 
+// Samples that belong to a class each. In matrices of classes by samples, what sample i has for
+// class c is at [i][c] if pixels is 1; else samples are pixels of images, and it is at
+// [i / pixels][c][i % pixels].
+//
 // The wanted distribution of sample i over C classes is
 //   q[c] = weight[c] * ((1 - smoothing) * [c == target[i]] + smoothing / C),
 // and zero for a sample whose target is ignore_index.
 template <class T>
-struct CrossEntropy {
-  int64_t samples, classes;
+struct ClassProblem {
+  int64_t samples, classes, pixels;
   const int64_t* target;  // samples; each a class or ignore_index
   const T* weight;        // classes; null means ones
   int64_t ignore_index;
   double smoothing;
 };
 
+// Samples [first, last), of one image. The gradient of sample i's loss is grad_losses[i * step].
 template <class T>
 struct LossKernels {
-  // Samples [first, last). Matrices are (samples, classes), contiguous. The gradient of sample i's
-  // loss is grad_losses[i * step].
-  void (*cross_entropy_forward)(const CrossEntropy<T>& p, int64_t first, int64_t last,
-                                const T* input, T* log_softmax, T* losses);
-  void (*cross_entropy_backward)(const CrossEntropy<T>& p, int64_t first, int64_t last,
+  void (*cross_entropy_losses)(const ClassProblem<T>& p, int64_t first, int64_t last,
+                               const T* log_softmax, T* losses);
+  void (*cross_entropy_backward)(const ClassProblem<T>& p, int64_t first, int64_t last,
                                  const T* grad_losses, int64_t step, const T* log_softmax,
                                  T* grad_input);
 };

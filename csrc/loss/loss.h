@@ -1,4 +1,4 @@
-// Losses and their gradients. Matrices are (samples, classes), contiguous.
+// Losses and their gradients.
 #pragma once
 #include "loss/kernels.h"
 
@@ -7,14 +7,21 @@ namespace pyconv {
 // What the samples that are not ignored count together: each the weight of its class. Throws
 // InvalidArgument if a target is neither a class nor ignore_index.
 template <class T>
-double check_targets(const CrossEntropy<T>& problem);
-// After check_targets. The gradient of sample i's loss is grad_losses[i * step].
+double check_targets(const char* op, const ClassProblem<T>& problem);
+
+// After check_targets. Matrices are those of a ClassProblem; the gradient of sample i's loss is
+// grad_losses[i * step].
 template <class T>
-void cross_entropy_forward(const CrossEntropy<T>& problem, const T* input, T* log_softmax,
-                           T* losses);
+void cross_entropy_losses(const ClassProblem<T>& problem, const T* log_softmax, T* losses);
 template <class T>
-void cross_entropy_backward(const CrossEntropy<T>& problem, const T* grad_losses, int64_t step,
+void cross_entropy_backward(const ClassProblem<T>& problem, const T* grad_losses, int64_t step,
                             const T* log_softmax, T* grad_input);
+// Negative log likelihood: input holds the logarithms; nothing is smoothed.
+template <class T>
+void nll_forward(const ClassProblem<T>& problem, const T* input, T* losses);
+template <class T>
+void nll_backward(const ClassProblem<T>& problem, const T* grad_losses, int64_t step,
+                  T* grad_input);
 
 // The sum over n elements; the loss of each; and their gradients, multiplied by scale and, unless
 // that is null, by grad.

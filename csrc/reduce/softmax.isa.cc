@@ -1,8 +1,9 @@
 // exp(x - max) / sum, and its logarithm (x - max) - log(sum). The maximum is subtracted first, by
 // itself: nothing overflows, and large numbers keep the digits in which they differ.
 //
-// Rows are taken vector by vector, the last one filled up with what changes nothing. Columns are
-// lanes: a vector of them at a time.
+// Rows are taken vector by vector, the last one filled up with what changes nothing, and some rows
+// together, step by step: in a short row each step waits for the one before. Columns are lanes: a
+// vector of them at a time.
 #include "reduce/kernels.h"
 #include "simd/math.h"
 
@@ -44,29 +45,64 @@ inline __attribute__((always_inline)) Vec<T> accumulate(int64_t n, const F& f) {
   return total;
 }
 
+template <class T>
+inline __attribute__((always_inline)) Vec<T> greater(Vec<T> a, Vec<T> b) {
+  return a > b ? a : b;
+}
+
+// exp(d) for d <= 0. Of a sum whose logarithm is taken, the less a term counts, the more it may err
+// by what d is rounded by in between.
 template <class T, bool Log>
-void rows(int64_t rows, int64_t n, const T* x, T* y) {
+inline __attribute__((always_inline)) Vec<T> exp_of(Vec<T> d) {
+  return Log ? exp2_of_negative<T>(d * T(1.4426950408889634)) : exp<T>(d);
+}
+
+template <class T>
+inline T max_of_row(int64_t n, const T* x) {
   constexpr T lowest = static_cast<T>(-infinity);
-  for (int64_t i = 0; i < rows; ++i, x += n, y += n) {
-    Vec<T> most = broadcast(lowest);
-    for_vectors<T>(n, [&](int64_t j, int64_t count) {
-      const Vec<T> v = load_some(x + j, count, lowest);
-      most = v > most ? v : most;
-    });
-    const T max = max_lanes<T>(most);
+  constexpr int L = lanes<T>, chains = 4;  // that need not wait for each other
+  Vec<T> largest[chains];
+  for (Vec<T>& most : largest) most = broadcast(lowest);
+  int64_t i = 0;
+  for (; i + chains * L <= n; i += chains * L) {
+#pragma GCC unroll 4
+    for (int j = 0; j < chains; ++j) largest[j] = greater<T>(load(x + i + j * L), largest[j]);
+  }
+  for_vectors<T>(n - i, [&](int64_t j, int64_t count) {
+    largest[0] = greater<T>(load_some(x + i + j, count, lowest), largest[0]);
+  });
+  for (int j = 1; j < chains; ++j) largest[0] = greater<T>(largest[j], largest[0]);
+  return max_lanes<T>(largest[0]);
+}
+
+constexpr int64_t rows_together = 16;
+
+template <class T, bool Log>
+void some_rows(int64_t rows, int64_t n, const T* x, T* y) {
+  T max[rows_together], sum[rows_together] = {};
+  for (int64_t i = 0; i < rows; ++i) max[i] = max_of_row(n, x + i * n);
+  for (int64_t i = 0; i < rows; ++i) {
     Vec<T> sums{};
     for_vectors<T>(n, [&](int64_t j, int64_t count) {
-      const Vec<T> e = exp<T>(load_some(x + j, count, lowest) - max);
-      if (!Log) store_some(y + j, count, e);
+      const Vec<T> v = load_some(x + i * n + j, count, static_cast<T>(-infinity));
+      const Vec<T> e = exp_of<T, Log>(v - max[i]);
+      if (!Log) store_some(y + i * n + j, count, e);
       sums += e;
     });
-    const T sum = sum_lanes<T>(sums);
-    const Vec<T> last = Log ? log<T>(broadcast(sum)) : broadcast(sum);
-    for_vectors<T>(n, [&](int64_t j, int64_t count) {
-      const Vec<T> v = load_some<T>((Log ? x : y) + j, count, T(0));
-      store_some<T>(y + j, count, Log ? (v - max) - last : v / last);
-    });
+    sum[i] = sum_lanes<T>(sums);
   }
+  for (int64_t i = 0; Log && i < rows; i += lanes<T>) store(sum + i, log<T>(load(sum + i)));
+  for (int64_t i = 0; i < rows; ++i)
+    for_vectors<T>(n, [&](int64_t j, int64_t count) {
+      const Vec<T> v = load_some<T>((Log ? x : y) + i * n + j, count, T(0));
+      store_some<T>(y + i * n + j, count, Log ? (v - max[i]) - sum[i] : v / sum[i]);
+    });
+}
+
+template <class T, bool Log>
+void rows(int64_t rows, int64_t n, const T* x, T* y) {
+  for (int64_t i = 0; i < rows; i += rows_together)
+    some_rows<T, Log>(rows - i < rows_together ? rows - i : rows_together, n, x + i * n, y + i * n);
 }
 
 template <class T, bool Log>
@@ -74,11 +110,10 @@ void columns(int64_t n, int64_t columns, const T* x, int64_t row, T* y) {
   for_vectors<T>(columns, [&](int64_t j, int64_t count) {
     Vec<T> max = broadcast(static_cast<T>(-infinity));
     for (int64_t i = 0; i < n; ++i) {
-      const Vec<T> v = load_some(x + i * row + j, count, T(0));
-      max = v > max ? v : max;
+      max = greater<T>(load_some(x + i * row + j, count, T(0)), max);
     }
     const Vec<T> sum = accumulate<T>(n, [&](int64_t i, Vec<T> before) {
-      const Vec<T> e = exp<T>(load_some(x + i * row + j, count, T(0)) - max);
+      const Vec<T> e = exp_of<T, Log>(load_some(x + i * row + j, count, T(0)) - max);
       if (!Log) store_some(y + i * row + j, count, e);
       return before + e;
     });

@@ -133,8 +133,9 @@ void test_reduce(Random& random, int64_t outer, int64_t n, int64_t inner,
 }
 
 template <class T>
-void test_cross_entropy(Random& random, int64_t samples, int64_t classes,
-                        const std::string& where) {
+void test_class_losses(Random& random, int64_t images, int64_t classes, int64_t pixels,
+                       const std::string& where) {
+  const int64_t samples = images * pixels;
   const std::vector<T> x = random.numbers<T>(samples * classes), g = random.numbers<T>(samples);
   std::vector<T> weight = random.numbers<T>(classes);
   for (T& value : weight) value = std::fabs(value);
@@ -142,31 +143,41 @@ void test_cross_entropy(Random& random, int64_t samples, int64_t classes,
   for (int64_t& y : target) y = random.whole(1, 5) == 5 ? -100 : random.whole(0, classes - 1);
   const double smoothing = random.yes() ? 0.1 : 0;
   const bool weighted = random.yes();
-  const CrossEntropy<T> p{samples, classes,  target.data(), weighted ? weight.data() : nullptr,
-                          -100,    smoothing};
-  std::vector<T> log_softmax(x.size()), losses(g.size()), grad(x.size());
-  check_targets(p);
-  cross_entropy_forward(p, x.data(), log_softmax.data(), losses.data());
-  cross_entropy_backward(p, g.data(), 1, log_softmax.data(), grad.data());
+  const ClassProblem<T> p{
+      samples, classes, pixels, target.data(), weighted ? weight.data() : nullptr, -100, smoothing};
+  std::vector<T> log_p(x.size()), losses(g.size()), grad(x.size());
+  std::vector<T> nll(g.size()), nll_grad(x.size(), T(7));
+  check_targets("cross_entropy", p);
+  softmax(true, images, classes, pixels, x.data(), log_p.data());
+  cross_entropy_losses(p, log_p.data(), losses.data());
+  cross_entropy_backward(p, g.data(), 1, log_p.data(), grad.data());
+  nll_forward(p, x.data(), nll.data());
+  nll_backward(p, g.data(), 1, nll_grad.data());
   std::vector<double> log_truth(x.size()), loss_truth(g.size()), grad_truth(x.size());
+  bool nll_right = true;
   for (int64_t i = 0; i < samples; ++i) {
     double sum = 0, wanted = 0;
-    for (int64_t c = 0; c < classes; ++c) sum += std::exp(double(x[i * classes + c]));
+    const auto at = [&](int64_t c) { return (i / pixels * classes + c) * pixels + i % pixels; };
+    for (int64_t c = 0; c < classes; ++c) sum += std::exp(double(x[at(c)]));
     const auto q = [&](int64_t c) {
       const double share = (c == target[i] ? 1 - smoothing : 0) + smoothing / double(classes);
       return target[i] == -100 ? 0 : share * (weighted ? double(weight[c]) : 1);
     };
     for (int64_t c = 0; c < classes; ++c) wanted += q(c);
     for (int64_t c = 0; c < classes; ++c) {
-      const int64_t at = i * classes + c;
-      log_truth[at] = double(x[at]) - std::log(sum);
-      loss_truth[i] -= q(c) * log_truth[at];
-      grad_truth[at] = double(g[i]) * (wanted * std::exp(log_truth[at]) - q(c));
+      log_truth[at(c)] = double(x[at(c)]) - std::log(sum);
+      loss_truth[i] -= q(c) * log_truth[at(c)];
+      grad_truth[at(c)] = double(g[i]) * (wanted * std::exp(log_truth[at(c)]) - q(c));
+      const T w = c == target[i] ? (weighted ? weight[c] : T(1)) : T(0);
+      if (w != 0) nll_right = nll_right && nll[i] == -x[at(c)] * w;
+      nll_right = nll_right && nll_grad[at(c)] == -g[i] * w;
     }
+    if (target[i] == -100) nll_right = nll_right && nll[i] == 0;
   }
-  expect_close(log_softmax, log_truth, classes, "log_softmax: " + where);
+  expect_close(log_p, log_truth, classes, "log_softmax: " + where);
   expect_close(losses, loss_truth, classes, "cross_entropy forward: " + where);
   expect_close(grad, grad_truth, classes, "cross_entropy backward: " + where);
+  expect(nll_right, "nll_loss: " + where);
 }
 
 template <class T>
@@ -206,7 +217,7 @@ void test_bad_target() {
   for (int64_t target : {int64_t{3}, int64_t{-1}, int64_t{1} << 40}) {
     bool refused = false;
     try {
-      check_targets<float>({1, 3, &target, weight, -100, 0.0});
+      check_targets<float>("cross_entropy", {1, 3, 1, &target, weight, -100, 0.0});
     } catch (const InvalidArgument&) {
       refused = true;
     }
@@ -303,9 +314,11 @@ void test_pointwise() {
     test_reduce<T>(random, 2, 5000, 30, where);
     for (int i = 0; i < 40; ++i) {
       const int64_t size[] = {random.whole(0, 30), random.whole(1, 70)};
-      test_cross_entropy<T>(random, size[0], size[1], where);
+      test_class_losses<T>(random, size[0], size[1], 1, where);
     }
-    test_cross_entropy<T>(random, 100, 1000, where);
+    test_class_losses<T>(random, 100, 1000, 1, where);
+    test_class_losses<T>(random, 3, 70, 37, where);
+    test_class_losses<T>(random, 2, 2, 9001, where);
   });
   test_bad_target();
 }

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 from ..arguments import integer
 from ..autograd.function import Function
@@ -21,35 +19,58 @@ from .elementwise import log, sigmoid
 from .loss import check_reduction
 
 
-class Pick(Function):
-    """The element of dimension 1 that an index names, for each position of the others."""
+class NLLLoss(Function):
+    """The loss of logarithms (N, C, ...) with indices (N, ...): of each sample, or reduced."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, index: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
-        ctx.shape = x._array.shape
-        return Tensor(np.take_along_axis(x._array, index._array, 1))
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        (index,) = ctx.saved_tensors
-        return Place.apply(g, index, ctx.shape), None
-
-
-class Place(Function):
-    """Zeros but for the elements that `Pick` takes."""
-
-    @staticmethod
-    def forward(ctx: Any, g: Tensor, index: Tensor, shape: tuple[int, ...]) -> Tensor:
-        ctx.save_for_backward(index)
-        output = np.zeros(shape, g.dtype)
-        np.put_along_axis(output, index._array, g._array, 1)
-        return Tensor(output)
+    def forward(
+        ctx: Any,
+        input: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        ignore_index: int,
+        reduction: str,
+    ) -> Tensor:
+        class_weight = None if weight is None else weight._array
+        loss, ctx.scale = _core.nll_forward(
+            input._array, target._array, class_weight, ignore_index, reduction
+        )
+        ctx.save_for_backward(target, weight)
+        ctx.shape, ctx.ignore_index = input._array.shape, ignore_index
+        return Tensor(loss)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        (index,) = ctx.saved_tensors
-        return Pick.apply(g, index), None, None
+        target, weight = ctx.saved_tensors
+        grad = NLLLossBackward.apply(g, target, weight, ctx.shape, ctx.ignore_index, ctx.scale)
+        return grad, None, None, None, None
+
+
+class NLLLossBackward(Function):
+    """The gradient of `NLLLoss`, which does not depend on its input."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        g: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        shape: tuple[int, ...],
+        ignore_index: int,
+        scale: float,
+    ) -> Tensor:
+        class_weight = None if weight is None else weight._array
+        ctx.save_for_backward(target, weight)
+        ctx.options = ignore_index, scale, "none" if g.ndim else "sum"
+        grad = _core.nll_backward(g._array, shape, target._array, class_weight, ignore_index, scale)
+        return Tensor(grad)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        target, weight = ctx.saved_tensors
+        ignore_index, scale, reduction = ctx.options
+        loss = NLLLoss.apply(g, target, weight, ignore_index, reduction)
+        return loss * scale, None, None, None, None, None
 
 
 def nll_loss(
@@ -97,40 +118,17 @@ def nll_loss(
     ignored = integer("nll_loss: ignore_index", ignore_index)
     if not x.ndim:
         raise ValueError("nll_loss: input has shape (), expected (C,), (N, C) or (N, C, ...)")
-    if x.dtype.kind == "V":
-        return in_float32(nll_loss, x, t, weight, ignored, reduction)
     rows = x if x.ndim > 1 else x.unsqueeze(0)
     expected = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
     if t.dtype.kind not in "iu":
         raise TypeError(f"nll_loss: target.dtype is {t.dtype}, expected integers")
     if t.shape != expected:
         raise ValueError(f"nll_loss: target has shape {t.shape}, expected {expected}")
-    classes = t._array.reshape(rows.shape[0], 1, *rows.shape[2:])
-    kept = classes != ignored
-    wrong = kept & ((classes < 0) | (classes >= rows.shape[1]))
-    if wrong.any():
-        raise ValueError(
-            f"nll_loss: target holds {classes[wrong][0]}, expected classes from 0 to "
-            f"{rows.shape[1] - 1}, or ignore_index, which is {ignored}"
-        )
-    index = np.where(kept, classes, 0).astype(np.int64)
-    counts = kept.astype(x.dtype)
-    if weight is not None:
-        w = _alike("nll_loss", weight, "weight", x)
-        if w.shape != rows.shape[1:2]:
-            raise ValueError(f"nll_loss: weight has shape {w.shape}, expected {rows.shape[1:2]}")
-        counts *= w._array[index]
-    if not index.size:  # there may be no class to pick
-        losses = x.sum() * 0 + np.zeros(index.shape, x.dtype)
-    else:
-        losses = where(kept, -Pick.apply(rows, Tensor(index)) * counts, 0)
-    if reduction == "none":
-        return losses.reshape(expected)
-    loss = losses.sum() + 0.0  # no loss is -0.0
-    if reduction == "sum":
-        return loss
-    total = float(counts.sum())
-    return loss / total if total else loss * 0 + math.nan
+    w = None if weight is None else _alike("nll_loss", weight, "weight", x)
+    if w is not None and w.shape != rows.shape[1:2]:
+        raise ValueError(f"nll_loss: weight has shape {w.shape}, expected {rows.shape[1:2]}")
+    loss = NLLLoss.apply(rows, t, w, ignored, reduction)
+    return loss if x.ndim > 1 or not loss.ndim else loss.reshape(())
 
 
 class BinaryCrossEntropy(Function):

@@ -21,7 +21,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 class CrossEntropy(Function):
-    """The loss of logits (N, C) with N class indices: of each sample, or reduced."""
+    """The loss of logits (N, C, ...) with class indices (N, ...): of each sample, or reduced."""
 
     @staticmethod
     def forward(
@@ -60,14 +60,16 @@ class CrossEntropy(Function):
 def _wanted(
     log_p: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float
 ) -> Array:
-    """Return the distribution (N, C) that class indices, weights and smoothing ask for."""
-    count, classes = log_p.shape
-    target = target.reshape(count)
-    kept = np.flatnonzero(target != ignore_index)
-    result = np.zeros((count, classes), log_p.dtype)
-    result[kept] = smoothing / classes
-    result[kept, target[kept]] += 1 - smoothing
-    return result if weight is None else result * weight
+    """Return the distribution (N, C, ...) that class indices, weights and smoothing ask for."""
+    classes = log_p.shape[1]
+    target = target.reshape(log_p.shape[0], 1, *log_p.shape[2:])
+    kept = target != ignore_index
+    each = np.array(smoothing / classes, log_p.dtype)
+    result: Array = np.broadcast_to(each, log_p.shape) * kept
+    np.put_along_axis(result, np.where(kept, target, 0), (1 - smoothing + each) * kept, 1)
+    if weight is not None:
+        result *= weight.reshape(-1, *(1 for _ in log_p.shape[2:]))
+    return result
 
 
 def cross_entropy(
@@ -125,11 +127,11 @@ def cross_entropy(
     check_reduction("cross_entropy", reduction)
     smoothing = probability("cross_entropy: label_smoothing", label_smoothing)
     index = integer("cross_entropy: ignore_index", ignore_index)
-    logits = _rows(x)
     if t._array.dtype.kind not in FLOATING:
         _check_classes(x, t, shape_of_samples)
+        logits = x if x.ndim > 1 else x.unsqueeze(0)
         loss = CrossEntropy.apply(logits, t, w, index, smoothing, reduction)
-        return Reshape.apply(loss, shape_of_samples) if reduction == "none" else loss
+        return Reshape.apply(loss, ()) if x.ndim == 1 and loss.ndim else loss
     if index >= 0:
         raise ValueError(
             f"cross_entropy: ignore_index is {index}, expected none with targets of probabilities"
@@ -137,6 +139,7 @@ def cross_entropy(
     if x.dtype.kind == "V":
         given = x, t, w, index, reduction, smoothing
         return in_float32(cross_entropy, *given)
+    logits = _rows(x)
     losses = _of_probabilities(logits, x, t, w, smoothing)
     if reduction == "none":
         return Reshape.apply(losses, shape_of_samples)
