@@ -221,10 +221,14 @@ py::array new_array(DType dtype, const int64_t* shape, int ndim) {
   return new_array(dtype_of(dtype), shape, ndim);
 }
 
-py::array new_array_like(const TensorView& model) {
+py::array new_array_like(py::dtype dtype, const TensorView& model) {
   int64_t strides[max_rank];
   dense_strides(model, strides);
-  return array_on_new_block(dtype_of(model.dtype), model.shape, model.ndim, strides);
+  return array_on_new_block(dtype, model.shape, model.ndim, strides);
+}
+
+py::array new_array_like(const TensorView& model) {
+  return new_array_like(dtype_of(model.dtype), model);
 }
 
 bool same_shape(const TensorView& a, const TensorView& b) {

@@ -57,6 +57,7 @@ constexpr const char* block_name = "pyconv.block";
 py::array new_array(py::dtype dtype, const int64_t* shape, int ndim);
 py::array new_array(DType dtype, const int64_t* shape, int ndim);
 // The same, dense, its dimensions in memory in the order of model's.
+py::array new_array_like(py::dtype dtype, const TensorView& model);
 py::array new_array_like(const TensorView& model);
 TensorView view_of(const py::array& array);
 bool same_shape(const TensorView& a, const TensorView& b);

@@ -127,6 +127,45 @@ py::array softmax_backward_of(bool log, py::handle grad_value, py::handle output
   return grad_input;
 }
 
+// Places (int64), and values if asked for, of the largest or smallest elements along dim, which
+// stays with size 1.
+py::tuple call_extreme(bool largest, py::handle value, int dim, bool with_values) {
+  const Argument input = read_dense(largest ? "max" : "min", "input", value);
+  const TensorView& x = input.view;
+  const Parts p = parts_of(x, dim);
+  check(p.n > 0 && p.n < INT32_MAX, "max: input has shape ", text(x));
+  TensorView model = x;
+  model.shape[dim] = 1;
+  py::array places = new_array_like(py::dtype::of<int64_t>(), model);
+  py::object values = py::none();
+  if (with_values) values = new_array_like(model);
+  auto* const at = static_cast<int64_t*>(places.mutable_data());
+  void* const to = with_values ? py::array(values).mutable_data() : nullptr;
+  compute(x.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    extreme(largest, p.outer, p.n, p.inner, x.as<const T>(), at, static_cast<T*>(to));
+  });
+  return py::make_tuple(places, values);
+}
+
+// shape: the input's; that of grad_output and places has 1 in the place of dim.
+py::array call_extreme_backward(py::handle grad_output, py::handle places_value,
+                                const std::vector<int64_t>& shape, int dim) {
+  const Argument grad = read_contiguous("max", "grad_output", grad_output);
+  const py::array places = read_integers("max", "indices", places_value);
+  py::array grad_input = new_array(grad.view.dtype, shape.data(), static_cast<int>(shape.size()));
+  const TensorView to = view_of(grad_input);
+  const Parts p = parts_of(to, dim);
+  check(grad.view.size() * p.n == to.size() && places.size() == grad.view.size(),
+        "max: grad_output has shape ", text(grad.view), " and input has shape ", text(to));
+  compute(to.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    extreme_backward(p.outer, p.n, p.inner, grad.view.as<const T>(),
+                     static_cast<const int64_t*>(places.data()), to.as<T>());
+  });
+  return grad_input;
+}
+
 // The array seen in another shape, one element everywhere along a new or a longer dimension; only
 // to be read. np.broadcast_to takes as long as a small network's layer.
 py::array expand(const py::array& array, const std::vector<py::ssize_t>& shape) {
@@ -152,6 +191,8 @@ void bind_reduce(py::module_& module) {
   module.def("expand", &expand);
   module.def("softmax_forward", &softmax_forward);
   module.def("softmax_backward", &softmax_backward_of);
+  module.def("extreme", &call_extreme);
+  module.def("extreme_backward", &call_extreme_backward);
 }
 
 }  // namespace pyconv

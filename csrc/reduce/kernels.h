@@ -33,4 +33,16 @@ struct SoftmaxKernels {
 using SoftmaxTable = ByType<SoftmaxKernels>;
 PYCONV_DECLARE_TABLES(SoftmaxTable, softmax_table)
 
+// Places of the smallest elements, [0], and of the largest, [1]: of each of some rows, (rows, n),
+// contiguous, n > 0; or of each column of n < 2^31 rows, which are `row` apart.
+template <class T>
+struct ExtremeKernels {
+  struct {
+    void (*rows)(int64_t rows, int64_t n, const T* x, int64_t* places);
+    void (*columns)(int64_t n, int64_t columns, const T* x, int64_t row, int64_t* places);
+  } of[2];
+};
+using ExtremeTable = ByType<ExtremeKernels>;
+PYCONV_DECLARE_TABLES(ExtremeTable, extreme_table)
+
 }  // namespace pyconv

@@ -132,6 +132,35 @@ void test_reduce(Random& random, int64_t outer, int64_t n, int64_t inner,
   }
 }
 
+// Of whole numbers, of which many are equal.
+template <class T>
+void test_extreme(Random& random, int64_t outer, int64_t n, int64_t inner,
+                  const std::string& where) {
+  std::vector<T> x(static_cast<size_t>(outer * n * inner)), grad(x.size(), T(7));
+  for (T& value : x) value = random.whole(1, 40) == 1 ? T(NAN) : T(random.whole(-3, 3));
+  std::vector<int64_t> places(static_cast<size_t>(outer * inner));
+  std::vector<T> values(places.size());
+  for (const bool largest : {false, true}) {
+    extreme(largest, outer, n, inner, x.data(), places.data(), values.data());
+    extreme_backward(outer, n, inner, values.data(), places.data(), grad.data());
+    bool right = true;
+    for (int64_t i = 0; i < outer * inner; ++i) {
+      const int64_t first = i / inner * n * inner + i % inner;
+      int64_t best = 0;
+      for (int64_t j = 1; j < n; ++j) {
+        const T v = x[first + j * inner], most = x[first + best * inner];
+        if (most == most && (v != v || (largest ? v > most : v < most))) best = j;
+      }
+      right = right && places[i] == best;
+      for (int64_t j = 0; j < n; ++j) {
+        const T got = grad[first + j * inner], wanted = j == best ? x[first + j * inner] : T(0);
+        right = right && (got == wanted || (got != got && wanted != wanted));
+      }
+    }
+    expect(right, "the largest or smallest: " + where);
+  }
+}
+
 template <class T>
 void test_class_losses(Random& random, int64_t images, int64_t classes, int64_t pixels,
                        const std::string& where) {
@@ -309,6 +338,8 @@ void test_pointwise() {
       test_binary<T>(random, where);
       test_reduce<T>(random, random.whole(0, 9), random.whole(1, 60),
                      random.yes() ? 1 : random.whole(2, 90), where);
+      test_extreme<T>(random, random.whole(0, 9), random.whole(1, 60),
+                      random.yes() ? 1 : random.whole(2, 90), where);
     }
     test_reduce<T>(random, 2, 70000, 1, where);
     test_reduce<T>(random, 2, 5000, 30, where);

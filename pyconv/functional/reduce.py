@@ -17,6 +17,7 @@ from ..tensor import Tensor
 from .arithmetic import tensors_of
 from .bounds import ExtremeOfTwo
 from .casting import in_float32
+from .extreme import ExtremeAlong, has_kernel, largest_places
 from .shape import Clone, Expand, Index, IndexBackward, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
@@ -194,10 +195,13 @@ def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: Any, keepdim: bool)
         return Extreme(Clone.apply(x), Tensor(np.asarray(0)))
     if not x.shape[axis]:
         raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum along dim {dim}")
-    indices = arg(x._array, axis, keepdims=True)
-    key = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
-    key[axis] = indices
-    result = Extreme(Index.apply(x, tuple(key)), Tensor(indices))
+    if has_kernel(x, axis):
+        result = Extreme(*ExtremeAlong.apply(x, op == "max", axis))
+    else:
+        indices = arg(x._array, axis, keepdims=True)
+        key = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
+        key[axis] = indices
+        result = Extreme(Index.apply(x, tuple(key)), Tensor(indices))
     return result if keepdim else Extreme(*(_drop(part, (axis,)) for part in result))
 
 
@@ -236,11 +240,16 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     >>> F.argmax([[1, 5], [7, 3]], dim=1)
     tensor([1, 0])
     """
-    array = as_tensor(input, "argmax: input")._array
+    x = as_tensor(input, "argmax: input")
+    array = x._array
     axis = None if dim is None else dim_of(dim, array.ndim, "argmax: dim")
     if not (array.size if axis is None or not array.ndim else array.shape[axis]):
         raise ValueError(f"argmax: input has shape {array.shape} and no maximum")
-    return Tensor(np.asarray(np.argmax(array, axis, keepdims=flag("argmax: keepdim", keepdim))))
+    keepdim = flag("argmax: keepdim", keepdim)
+    if axis is not None and array.ndim and has_kernel(x, axis):
+        places = largest_places(x, axis)
+        return places if keepdim else _drop(places, (axis,))
+    return Tensor(np.asarray(np.argmax(array, axis, keepdims=keepdim)))
 
 
 class LogSoftmax(Function):
