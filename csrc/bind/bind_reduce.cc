@@ -133,7 +133,7 @@ py::tuple call_extreme(bool largest, py::handle value, int dim, bool with_values
   const Argument input = read_dense(largest ? "max" : "min", "input", value);
   const TensorView& x = input.view;
   const Parts p = parts_of(x, dim);
-  check(p.n > 0 && p.n < INT32_MAX, "max: input has shape ", text(x));
+  check(p.n > 0 && p.n < INT32_MAX, "max: input has shape ", shape_text(x));
   TensorView model = x;
   model.shape[dim] = 1;
   py::array places = new_array_like(py::dtype::of<int64_t>(), model);
@@ -157,7 +157,7 @@ py::array call_extreme_backward(py::handle grad_output, py::handle places_value,
   const TensorView to = view_of(grad_input);
   const Parts p = parts_of(to, dim);
   check(grad.view.size() * p.n == to.size() && places.size() == grad.view.size(),
-        "max: grad_output has shape ", text(grad.view), " and input has shape ", text(to));
+        "max: grad_output has shape ", shape_text(grad.view), " and input has shape ", shape_text(to));
   compute(to.dtype, [&](auto zero) {
     using T = decltype(zero);
     extreme_backward(p.outer, p.n, p.inner, grad.view.as<const T>(),

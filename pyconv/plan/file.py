@@ -25,7 +25,7 @@ CALLS = "plan"  # the name of the tensor
 VERSION = 1
 PARTS = {"version", "inputs", "steps", "result", "any_batch"}
 STEP = {"op", "args", "kwargs", "results", "merged"}
-DTYPES = sorted({np.dtype(char).name for char in "?bhilqBHILQefdg"})
+DTYPES = sorted({np.dtype(char).name for char in "?bhilqBHILQefdg"} | {"bfloat16"})
 
 
 def write(
