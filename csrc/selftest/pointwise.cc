@@ -136,10 +136,10 @@ void test_reduce(Random& random, int64_t outer, int64_t n, int64_t inner,
 template <class T>
 void test_extreme(Random& random, int64_t outer, int64_t n, int64_t inner,
                   const std::string& where) {
-  std::vector<T> x(static_cast<size_t>(outer * n * inner)), grad(x.size(), T(7));
+  std::vector<T> x = random.numbers<T>(outer * n * inner), grad = x;
   for (T& value : x) value = random.whole(1, 40) == 1 ? T(NAN) : T(random.whole(-3, 3));
-  std::vector<int64_t> places(static_cast<size_t>(outer * inner));
-  std::vector<T> values(places.size());
+  std::vector<T> values = random.numbers<T>(outer * inner);
+  std::vector<int64_t> places(values.size());
   for (const bool largest : {false, true}) {
     extreme(largest, outer, n, inner, x.data(), places.data(), values.data());
     extreme_backward(outer, n, inner, values.data(), places.data(), grad.data());
