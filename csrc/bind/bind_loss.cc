@@ -41,11 +41,13 @@ struct ClassArguments {
         ignore_index(read_int(op, "ignore_index", ignore_value)),
         smoothing(label_smoothing) {
     const TensorView& m = matrix.view;
-    check(m.ndim >= 2, op, ": ", name, " has shape ", shape_text(m), ", expected (N, C) or (N, C, ...)");
+    check(m.ndim >= 2, op, ": ", name, " has shape ", shape_text(m),
+          ", expected (N, C) or (N, C, ...)");
     for (int i = 2; i < m.ndim; ++i) pixels *= m.shape[i];
     samples = m.shape[0] * pixels;
     check(target.size() == samples, op, ": target has shape ", text_of(target, "shape"), " and ",
-          name, " has shape ", shape_text(m), ", expected a target for each of ", samples, " samples");
+          name, " has shape ", shape_text(m), ", expected a target for each of ", samples,
+          " samples");
     check(smoothing >= 0 && smoothing <= 1, op, ": label_smoothing is ", smoothing,
           ", expected from 0 to 1");
     const TensorView last = with_classes_last(m);

@@ -157,7 +157,8 @@ py::array call_extreme_backward(py::handle grad_output, py::handle places_value,
   const TensorView to = view_of(grad_input);
   const Parts p = parts_of(to, dim);
   check(grad.view.size() * p.n == to.size() && places.size() == grad.view.size(),
-        "max: grad_output has shape ", shape_text(grad.view), " and input has shape ", shape_text(to));
+        "max: grad_output has shape ", shape_text(grad.view), " and input has shape ",
+        shape_text(to));
   compute(to.dtype, [&](auto zero) {
     using T = decltype(zero);
     extreme_backward(p.outer, p.n, p.inner, grad.view.as<const T>(),

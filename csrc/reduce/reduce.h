@@ -1,5 +1,5 @@
-// Sums over dimensions; softmax, and the largest or smallest element, along one. Arrays are (outer, n, inner), contiguous: a dense
-// array of any order of dimensions can be seen so.
+// Sums over dimensions; softmax, and the largest or smallest element, along one. Arrays are
+// (outer, n, inner), contiguous: a dense array of any order of dimensions can be seen so.
 #pragma once
 #include <cstdint>
 
