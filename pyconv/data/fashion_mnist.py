@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -75,6 +73,9 @@ def fashion_mnist(folder: str | os.PathLike[str], train: bool = True) -> TensorD
 
 def read_idx(path: str, shape: tuple[int, ...]) -> Array:
     """Read the bytes of an IDX file whose samples have this shape; `path` may lack its ``.gz``."""
+    import gzip  # here, as it takes a millisecond
+    import zlib
+
     zipped = not os.path.exists(path) and os.path.exists(f"{path}.gz")
     path = regular_file("fashion_mnist", f"{path}.gz" if zipped else path)
     try:

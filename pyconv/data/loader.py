@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import random
 import threading
 import time
 import traceback
@@ -265,6 +264,8 @@ def _load_in_worker(indices: Any, seed: int) -> bytes:
             _begin()
             _begin = None
         # Forked processes would all draw the same random numbers.
+        import random  # here, as it takes a millisecond
+
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002 (what a dataset may use)
         manual_seed(seed)
