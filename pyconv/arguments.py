@@ -174,34 +174,36 @@ def new_dtype(op: str, dtype: DType, device: Any, default: DType = np.float32) -
 
 
 def placement_of(
-    what: str, args: Sequence[Any], dtype: DType, device: Any, non_blocking: Any = False
-) -> Any:
-    """Return the dtype that the arguments of `to` ask for, None if they ask for none.
+    what: str,
+    args: Sequence[Any],
+    dtype: DType,
+    device: Any,
+    non_blocking: Any = False,
+    copy: Any = False,
+) -> tuple[Any, bool]:
+    """Return the dtype that the arguments of `to` ask for, None if they ask for none, and `copy`.
 
-    `args` are those without a name: a device, a dtype or both, in this order, and `non_blocking`;
-    a tensor stands for its dtype.
+    `args` are those without a name: a device, a dtype or both, then `non_blocking` and `copy`; a
+    tensor stands for its dtype, and None for nothing.
     """
-    rest = list(args)
-    if rest and hasattr(rest[0], "_array"):
-        rest[0] = rest[0]._array.dtype
-    first = rest[0] if rest else ...
-    named = isinstance(first, str) and first.partition(":")[0] in DEVICES
-    if named or (first is None and (len(rest) > 1 or dtype is not None)):
-        if device is not None:
-            raise TypeError(f"{what}: device is {first!r} and {device!r}, expected one of them")
-        device = rest.pop(0)
+    count = 1 if len(args) > 1 and isinstance(args[1], bool) else 2
+    places = {"device": device, "dtype": dtype}
+    for value in args[:count]:
+        named = isinstance(value, str) and value.partition(":")[0] in DEVICES
+        name = "device" if named else "dtype"
+        if value is not None and places[name] is not None:
+            raise TypeError(f"{what}: {name} is {value!r} and {places[name]!r}, expected one")
+        if value is not None:
+            places[name] = value._array.dtype if hasattr(value, "_array") else value
+    device, dtype = places.values()
     if device is not None and (not isinstance(device, str) or device != "cpu"):
         raise ValueError(f"{what}: device is {device!r}, the only one is 'cpu'")
-    if rest and (len(rest) == len(args) or not isinstance(rest[0], bool)):
-        given = dtype_of(f"{what}: dtype", rest.pop(0))
-        if dtype is not None:
-            raise TypeError(f"{what}: dtype is {given} and {dtype!r}, expected one of them")
-        dtype = given
-    if len(rest) > 1:
-        raise TypeError(f"{what}: {tuple(args)} are given, expected a device, a dtype or both")
-    for value in (*rest, non_blocking):
-        flag(f"{what}: non_blocking", value)
-    return None if dtype is None else dtype_of(f"{what}: dtype", dtype)
+    if len(args) > count + 2:
+        raise TypeError(f"{what}: {tuple(args)} are given, expected a device, a dtype and 2 flags")
+    flags = {"non_blocking": non_blocking, "copy": copy}
+    flags |= dict(zip(flags, args[count:]))
+    _, anew = (flag(f"{what}: {name}", value) for name, value in flags.items())
+    return None if dtype is None else dtype_of(f"{what}: dtype", dtype), anew
 
 
 def one_size(name: str, sizes: tuple[Any, ...], named: Any) -> Any:

@@ -19,6 +19,7 @@ from .autograd.grad_mode import is_grad_enabled, no_grad
 from .creation import as_tensor, zeros
 from .exchange import exchanged, is_taken_by
 from .functional.arithmetic import tensors_of
+from .functional.casting import cast
 from .functional.rnn import Config
 from .tensor import Tensor
 
@@ -95,10 +96,14 @@ def call_twin(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) 
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     given = bound.arguments
+    if isinstance(given.get("dim"), bool):  # of `var`, where it stands for `unbiased`
+        return function(*args, **kwargs)
     running = {n: as_tensor(given[n], n) for n in _RUNNING if given.get(n) is not None}
     before = {name: np.array(tensor._array) for name, tensor in running.items()}
     dtype = _check(function, given)
     given |= before
+    if given.get("dtype") is not None:
+        given["input"] = cast(given["input"], given.pop("dtype"))
     for name in ("other", "exponent"):
         if name in given:  # whose dtype a number is given
             given["input"] = tensors_of(given["input"], given[name])[0]

@@ -91,7 +91,10 @@ def _array_of(data: Any, dtype: Any) -> Array:
     except TypeError:
         if not any(isinstance(part, Tensor) for part in parts_of(data)):
             raise
-    return array_of(_detached(data), dtype)
+    try:
+        return array_of(_detached(data), dtype)
+    except RecursionError:
+        raise ValueError("data is a list that holds itself, or is nested too deep") from None
 
 
 def _detached(data: Any) -> Any:
@@ -129,6 +132,8 @@ def from_dlpack(x: Any) -> Tensor:
         raise TypeError(f"from_dlpack: x is a {type(x).__name__}, expected one with __dlpack__")
     try:
         array = np.from_dlpack(x)
+    except NotImplementedError:  # of `compile`
+        raise
     except (BufferError, RuntimeError) as error:  # another device; a dtype that NumPy lacks
         raise TypeError(f"from_dlpack: x cannot be shared: {error}") from None
     return Tensor(array_of(array, None, "x"))

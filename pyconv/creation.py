@@ -75,9 +75,14 @@ def as_tensor(data: Any, name: str = "data") -> Tensor:
     return Tensor(array_of(data, None, name))
 
 
+def argument(op: str, data: Any, name: str = "input") -> Tensor:
+    """Do what `as_tensor` does; the name is put together only if it may be needed."""
+    return data if isinstance(data, Tensor) else as_tensor(data, f"{op}: {name}")
+
+
 def kernel_float(op: str, data: Any, name: str = "input") -> Tensor:
     """Make a Tensor that the kernels take, or raise a TypeError that names the argument."""
-    x = data if isinstance(data, Tensor) else as_tensor(data, f"{op}: {name}")
+    x = argument(op, data, name)
     if wide(x.dtype).char not in "fd":
         raise TypeError(f"{op}: {name}.dtype is {x.dtype}, expected float32 or float64")
     return x

@@ -14,7 +14,7 @@ import numpy as np
 
 import pyconv
 
-from .arguments import FLOATING, DType, broadcast, flag, one_size, placement_of, value_of
+from .arguments import FLOATING, DType, broadcast, one_size, placement_of, value_of
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -104,7 +104,7 @@ class Operations(Conversions):
     __rsub__ = _reflected("sub")
     div = __truediv__ = operator_method("div")
     __rtruediv__ = _reflected("div")
-    pow = __pow__ = operator_method("pow")
+    __pow__ = operator_method("pow")
     __rpow__ = _reflected("pow")
     matmul = __matmul__ = operator_method("matmul")
     __rmatmul__ = _reflected("matmul")
@@ -131,6 +131,10 @@ class Operations(Conversions):
 
     __hash__ = object.__hash__
 
+    def pow(self, exponent: Any) -> Tensor:
+        """Raise to a power, with broadcasting."""
+        return pyconv.functional.pow(self, exponent)
+
     def reshape(self, *sizes: Any, shape: Any = None) -> Tensor:
         """Return the elements in another shape; one entry may be -1."""
         return pyconv.functional.reshape(self, one_size("reshape: shape", sizes, shape))
@@ -144,7 +148,7 @@ class Operations(Conversions):
 
     def view_as(self, other: Any) -> Tensor:
         """Return the elements in the shape of another tensor."""
-        return self.view(other.shape)
+        return self.view(pyconv.creation.as_tensor(other, "view_as: other").shape)
 
     def expand(self, *sizes: Any, size: Any = None) -> Tensor:
         """Repeat dimensions of size 1 without copying; -1 keeps a dimension."""
@@ -181,9 +185,9 @@ class Operations(Conversions):
         Call it as ``to(dtype)``, ``to(device, dtype)`` or ``to(other)``, for the dtype of another
         tensor. There is one device, ``"cpu"``, and nothing that `non_blocking` could change.
         """
-        wanted = placement_of("to", args, dtype, device, non_blocking)
+        wanted, anew = placement_of("to", args, dtype, device, non_blocking, copy)
         result: Tensor = self if wanted is None else pyconv.functional.cast(self, wanted)
-        return result.clone() if flag("to: copy", copy) and result is self else result
+        return result.clone() if anew and result is self else result
 
     def cpu(self: Any) -> Any:
         """Return the tensor, which is on the CPU."""
@@ -195,7 +199,10 @@ class Operations(Conversions):
 
     def contiguous(self: Any) -> Any:
         """Return the tensor if its elements lie in C order, else a copy of which they do."""
-        return self if self._array.flags.c_contiguous else self.reshape(-1).reshape(self.shape)
+        if self._array.flags.c_contiguous:
+            return self
+        flat = self.reshape(-1)  # a copy, or a view with gaps
+        return (flat if flat._array.flags.c_contiguous else flat.clone()).reshape(self.shape)
 
     def new_zeros(self: Any, *sizes: Any, dtype: DType = None, **options: Any) -> Tensor:
         """Return what `pyconv.zeros` does, in the dtype of the tensor unless one is given."""
@@ -229,7 +236,11 @@ class Operations(Conversions):
         return result
 
     def masked_fill(self: Any, mask: Any, value: Any) -> Tensor:
-        """Return the elements with one number in place of those where `mask` holds."""
+        """Return the elements with one number in place of those where `mask`, of bools, holds."""
+        mask = pyconv.creation.as_tensor(mask, "masked_fill: mask")
+        if mask.dtype.kind != "b":
+            raise TypeError(f"masked_fill: mask.dtype is {mask.dtype}, expected bools")
+        broadcast("masked_fill", np.broadcast, input=self._array, mask=mask._array)
         number = pyconv.zeros((), dtype=self.dtype).fill_(value)
         return pyconv.functional.where(mask, number, self)
 
@@ -280,7 +291,7 @@ class Operations(Conversions):
         return pyconv.functional.var(self, dim, unbiased, keepdim, correction=correction)
 
     def std(
-        self,
+        self: Any,
         dim: Dims = None,
         unbiased: bool = True,
         keepdim: bool = False,
@@ -288,7 +299,7 @@ class Operations(Conversions):
         correction: float | None = None,
     ) -> Tensor:
         """Return the square root of `var`."""
-        return self.var(dim, unbiased, keepdim, correction=correction).sqrt()
+        return pyconv.functional.reduce.std(self, dim, unbiased, keepdim, correction)
 
     def softmax(self, dim: int, dtype: DType = None) -> Tensor:
         """Scale exponentials so that they sum to 1 along a dimension."""

@@ -108,7 +108,7 @@ def randn(
 
 def _drawn(draw: Any, shape: tuple[int, ...], dtype: np.dtype[Any], requires_grad: bool) -> Tensor:
     if wide(dtype).char not in "fd":
-        raise TypeError(f"dtype is {dtype}, expected float32 or float64")
+        raise TypeError(f"dtype is {dtype}, expected float32, float64 or bfloat16")
     array = np.asarray(draw(shape, wide(dtype)), dtype)
     return Tensor(array, flag("requires_grad", requires_grad))
 

@@ -18,6 +18,8 @@ def test_zeros_in_place_of_none():
     found = grad((x * x).sum(), (x, unused), materialize_grads=True)
     assert [g.tolist() for g in found] == [[2, 4], [[0, 0, 0], [0, 0, 0]]]
     assert found[1].dtype == np.float32
+    both = {"create_graph": True, "materialize_grads": True}
+    assert all(g.requires_grad for g in grad((x * x).sum(), (x, unused), **both))
     assert grad((x * x).sum(), [unused], None, None, False, True, True) == (None,)
 
 
@@ -101,5 +103,12 @@ def test_recording_is_switched():
         assert not (x * 2).requires_grad
     finally:
         pyconv.set_grad_enabled(True)
+    switch = pyconv.set_grad_enabled(False)
+    for _ in range(2):
+        with switch:
+            assert not pyconv.is_grad_enabled()
+        assert pyconv.is_grad_enabled()
+    with pytest.raises(TypeError, match="^set_grad_enabled: function is 3"):
+        switch(3)
     with pytest.raises(TypeError, match="set_grad_enabled: mode is 'a'"):
         pyconv.set_grad_enabled("a")

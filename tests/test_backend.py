@@ -191,6 +191,29 @@ def test_a_number_as_first_operand_has_the_dtype_of_the_second(op: str, dtype: A
         np.testing.assert_array_equal(result.detach().numpy(), truth.astype(dtype), strict=True)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.sum(x, 1, dtype="float64"),
+        lambda x: x.mean(dtype="float64"),
+        lambda x: F.softmax(x, 0, dtype="float64"),
+        lambda x: F.log_softmax(x, 0, dtype="float64"),
+        lambda x: x.var(False),
+    ],
+)
+def test_a_dtype_and_a_flag_as_dim(call: Callable[[Any], Any]) -> None:
+    results, grads = [], []
+    for name in ("cpu", "reference"):
+        x = pyconv.tensor([[1.0, 2.0], [4.0, 3.0]], requires_grad=True)
+        with pyconv.backend(name):
+            results.append(call(x))
+            (results[-1] * results[-1]).sum().backward()
+        grads.append(x.grad)
+    assert results[0].dtype == results[1].dtype
+    for ours, twin in (results, grads):
+        np.testing.assert_allclose(ours.detach().numpy(), twin.detach().numpy(), rtol=1e-6)
+
+
 def test_what_it_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     before = relu.__code__
     with pytest.raises(ValueError, match="'numpy'"), pyconv.backend("numpy"):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from test_data import NUMBERS, values
 
-from pyconv.data import ConcatDataset, DataLoader, Subset
+import pyconv
+from pyconv.data import ConcatDataset, DataLoader, Dataset, Subset
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,37 @@ def test_samplers(workers):
         list(DataLoader(NUMBERS, batch_sampler=[3]))
 
 
+@pytest.mark.parametrize("dataset", [NUMBERS, [5, 6, 7], Subset("abc", [0, 1, 2])])
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"batch_sampler": [[True, False, True]]}, TypeError, "an index of batch_sampler is True"),
+        ({"batch_sampler": [[]]}, ValueError, "batch_sampler gives an empty list"),
+        ({"sampler": [[1, 2], [0]], "batch_size": 2}, TypeError, r"of sampler is \[1, 2\]"),
+        ({"sampler": [0.5]}, TypeError, "of sampler is 0.5, expected an integer"),
+    ],
+)
+def test_samplers_that_give_no_numbers(dataset, given, error, message):
+    with pytest.raises(error, match=message):
+        list(DataLoader(dataset, **given))
+    if "batch_sampler" in given:
+        by_flag = DataLoader({True: 1, False: 0}, collate_fn=list, **given)
+        assert list(by_flag) == [[int(key) for key in given["batch_sampler"][0]]]
+
+
+@pytest.mark.parametrize("name", ["sampler", "batch_sampler"])
+def test_samplers_without_a_length(name):
+    with pytest.raises(TypeError, match=f"DataLoader: {name} is a list_iterator, which has no len"):
+        len(DataLoader(NUMBERS, **{name: iter([[1]])}))
+
+
+def test_arrays_of_bfloat16_without_batches():
+    array = np.ones(2, pytest.importorskip("ml_dtypes", reason="not installed").bfloat16)
+    (sample,) = DataLoader([array], None)
+    assert isinstance(sample, pyconv.Tensor)
+    assert sample.dtype == array.dtype
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_samples_without_batches(workers):
     samples = [(np.ones(2), {"label": i, "name": "x"}) for i in range(3)]
@@ -69,9 +101,16 @@ def test_sum_of_datasets():
     assert both.datasets == parts
     assert both.cumulative_sizes == [2, 2, 5]
     assert (both[-5], both[np.int64(-1)]) == ("a", 2)
-    for wrong, error in ((3, TypeError), ([], ValueError), ([[1], iter([2])], TypeError)):
+    for wrong, error in (
+        (3, TypeError),
+        ([], ValueError),
+        ([[1], iter([2])], TypeError),
+        ([Dataset], TypeError),  # the class
+    ):
         with pytest.raises(error, match="ConcatDataset: datasets"):
             ConcatDataset(wrong)
+    with pytest.raises(TypeError, match="dataset is a type, expected one that has a length"):
+        DataLoader(Dataset)
 
 
 @pytest.mark.parametrize(("index", "kind"), [(3, "list"), (-4, "array")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -192,6 +194,8 @@ def test_bad_arguments(build, error, message):
         ("sequence", {"_schedulers": []}, "schedulers has 0 entries, expected 4"),
         ("sequence", {"_milestones": [1]}, "milestones has 1 entries, expected 3"),
         ("nested", {"_schedulers": [{}, {}]}, r"state_dict has \[\]"),
+        ("multi", {"milestones": Counter(["a", 1])}, "milestones is 'a', expected an integer"),
+        ("multi", {"milestones": Counter({1: 1.5})}, "milestones is 1.5, expected an integer"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(name, change, message):
@@ -200,6 +204,30 @@ def test_a_state_that_does_not_fit_changes_nothing(name, change, message):
     with pytest.raises((ValueError, TypeError), match=message):
         schedule.load_state_dict({**schedule.state_dict(), **change})
     assert repr(schedule.state_dict()) == before
+
+
+@pytest.mark.parametrize(
+    ("phases", "total", "message"),
+    [
+        (1, 10, "_schedule_phases is 1, expected a list"),
+        (None, 10, "_schedule_phases is None, expected a list"),
+        ([], 10, r"_schedule_phases is \[\], expected two or three dicts"),
+        ([1, 2], 10, r"_schedule_phases is \[1, 2\], expected two or three dicts"),
+        ([{}, {}], 10, "end_step is None, expected a number"),
+        ([{"end_step": 2.0}, {"end_step": "a"}], 10, "end_step is 'a', expected a number"),
+        ([{"end_step": 2.0}, {"end_step": 9.0}], 0, "total_steps is 0, must be at least 1"),
+        ([{"end_step": 20.0}, {"end_step": 9.0}], 10, "pct_start is 2.1"),
+    ],
+)
+def test_phases_of_pytorch_that_do_not_fit(phases, total, message):
+    given = {"_schedule_phases": phases, "_anneal_func_type": "cos", "total_steps": total}
+    for name, why in (("cycle", message), ("step", r"state_dict has \['_schedule_phases'")):
+        schedule = SCHEDULES[name](lr_scheduler, make())
+        state = schedule.state_dict()
+        for key in ("three_phase", "pct_start", "anneal_strategy"):
+            state.pop(key, None)
+        with pytest.raises((ValueError, TypeError), match=f"LR.load_state_dict: {why}"):
+            schedule.load_state_dict({**given, **state, **given})
 
 
 @pytest.mark.torch

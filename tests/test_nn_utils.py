@@ -99,6 +99,13 @@ def test_truncated_normal_numbers(mean, std, a, b, dtype):
     assert drawn.std(dtype="float64") == pytest.approx(width, abs=6 * error, rel=1e-6)
 
 
+@pytest.mark.parametrize(("a", "b"), [(-0.5, 0.5), (3, 4)])
+def test_truncated_normal_numbers_in_bfloat16(a, b):
+    pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
+    drawn = init.trunc_normal_(pyconv.empty(1000, dtype="bfloat16"), a=a, b=b).float()
+    assert a <= drawn.min().item() < drawn.max().item() <= b
+
+
 @pytest.mark.parametrize(
     "wrong", [{"std": 0}, {"a": 3}, {"a": 5000, "b": 6000}, {"b": math.inf}, {"std": 1e-50}]
 )

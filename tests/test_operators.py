@@ -255,6 +255,20 @@ def test_bounds_and_spreads_are_pytorchs(call):
             np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), atol=1e-12)
 
 
+def test_spread_of_equal_elements():
+    x = pyconv.tensor([[1.0, 1.0], [1.0, 3.0]], requires_grad=True)
+    spread = x.std(1, unbiased=False)
+    assert spread.tolist() == [0, 1]
+    spread.sum().backward()
+    assert x.grad.tolist() == [[0, 0], [-0.5, 0.5]]
+
+
+def test_spread_of_bfloat16_is_rounded_once():
+    pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
+    x = pyconv.tensor(np.random.default_rng(0).random((64, 9)), dtype="bfloat16")
+    assert x.std(1).tolist() == x.float().std(1).to("bfloat16").tolist()
+
+
 def test_bounds_that_are_tensors():
     x = pyconv.tensor([1.0, np.nan, 3.0])
     bound = pyconv.tensor([2.0, 2.0, np.nan])
@@ -271,6 +285,11 @@ def test_bounds_that_are_tensors():
             call(pyconv.ones(2))
     with pytest.raises(TypeError, match="clamp: max is a str"):
         x.clamp(bound, "a")
+    for bounds in [(pyconv.tensor(-3, dtype="int8"), 1000), (-3, np.full(2, 7, np.int8))]:
+        small = pyconv.tensor([-100, 7], dtype="int8").clamp(*bounds)
+        assert (small.tolist(), small.dtype) == ([-3, 7], np.int8)
+    exact = pyconv.tensor([9.0], dtype="float64")
+    assert exact.clamp(exact - 8, 3.3).item() == 3.3  # not float32's
     half = pyconv.ones(2, dtype="float16", requires_grad=True)
     half.max(pyconv.tensor([1.0, 0.0], dtype="float16")).sum().backward()
     assert half.grad.tolist() == [0.5, 1]

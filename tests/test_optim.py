@@ -184,6 +184,19 @@ def test_state_of_another_dtype_than_the_parameter(kind):
         optimizer.step()
 
 
+def test_state_of_bfloat16_is_not_blamed():
+    pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
+    narrow = nn.Parameter(pyconv.ones(1, dtype="bfloat16"))
+    optimizer = Adam([narrow, p := nn.Parameter([1.0])])
+    for dtype in ("float32", "float64"):
+        p._array = p._array.astype(dtype)
+        for x in (narrow, p):
+            x.grad = pyconv.ones(1, dtype=x.dtype)
+        wrong = pytest.raises(TypeError, match="parameter is float64, expected float64")
+        with nullcontext() if dtype == "float32" else wrong:
+            optimizer.step()
+
+
 def test_loaded_settings_are_copies():
     a, b = (pyconv.optim.Adam([param(1.0)], betas=[0.5, 0.5]) for _ in range(2))
     b.load_state_dict(a.state_dict())
@@ -300,6 +313,30 @@ def test_parameters_that_share_memory_in_another_order_are_refused(kind):
     with pytest.raises(ValueError, match="not in C order shares its memory"):
         optimizer.step()
     assert not optimizer.state
+
+
+def test_blocks_of_one_array_share_no_memory():
+    array = np.ones((4, 6), np.float32)
+    blocks = [array[:, :2], array[:, 2:4], array[:, :3:-1], np.ones((2, 0), np.float32).T]
+    params = [nn.Parameter(pyconv.from_numpy(block)) for block in blocks]
+    for p in params:
+        p.grad = pyconv.ones(*p.shape)
+    SGD(params, lr=1.0).step()
+    assert not array.any()
+    params.append(nn.Parameter(pyconv.from_numpy(array[:, 1:3])))
+    params[-1].grad = pyconv.ones(4, 2)
+    with pytest.raises(ValueError, match="not in C order shares its memory with another"):
+        SGD(params, lr=1.0).step()
+
+
+def test_memory_of_many_parameters_is_compared_by_place(monkeypatch):
+    pairs = []
+    monkeypatch.setattr(np, "may_share_memory", lambda *pair: pairs.append(pair))
+    params = [nn.Parameter(pyconv.ones(3, 2).T) for _ in range(50)]
+    for p in params:
+        p.grad = pyconv.ones(2, 3)
+    SGD(params).step()
+    assert not pairs
 
 
 def test_a_step_that_fails_does_not_count():

@@ -54,6 +54,7 @@ def test_what_no_list_of_calls_computes_is_refused(function: Any) -> None:
         (lambda x: x * int(x[0, 0]), "__int__"),
         (lambda x: pyconv.ones(5)[x.argmax().item()], "item"),
         (lambda x: pyconv.tensor(x.numpy() * 2), "numpy"),
+        (pyconv.from_dlpack, "numpy"),
         (lambda x: pyconv.tensor(x.tolist()), "tolist"),
         (np.exp, "__array__"),
         (lambda x: list(range(10))[x.argmax()], "__index__"),
@@ -176,6 +177,7 @@ def test_lengths_as_input(dtype: Any, options: dict[str, Any], tmp_path: Path) -
         (lambda x: x - x.mean(0) if x.shape[0] > 1 else x, (2, 3)),
         (lambda x: x + 5 - (x + 5).sum(0) / x.shape[0], (4096, 3)),
         (lambda x: x if x.shape[0] < 8 else -x, (4, 3)),
+        (lambda x: x.squeeze() * 2, (4, 6)),  # the model takes one sample, the plan not
     ],
 )
 def test_any_batch_is_tried_on_several(function: Any, shape: Any) -> None:

@@ -44,6 +44,10 @@ def test_not_numbers(data):
 def test_ragged_list_names_the_argument():
     with pytest.raises(ValueError, match="data holds lists of unequal lengths"):
         pyconv.tensor([[1], [1, 2]])
+    loop = [pyconv.ones(1, requires_grad=True)]
+    loop.append(loop)
+    with pytest.raises(ValueError, match="data is a list that holds itself"):
+        pyconv.tensor(loop)
 
 
 def test_tensor_copies_and_from_numpy_shares():

@@ -16,14 +16,11 @@ import pyconv.functional as F
         (("cuda:0", "float64"), {}, "to: device is 'cuda:0'"),
         ((), {"device": "mps"}, "to: device is 'mps'"),
         (("cpu",), {"device": "cpu"}, "to: device is 'cpu' and 'cpu'"),
-        (("float64",), {"dtype": "float32"}, "to: dtype is float64 and 'float32'"),
-        (("float64", "cpu"), {}, "to: non_blocking is 'cpu'"),
-        (
-            ("float64", True, True),
-            {},
-            r"to: \('float64', True, True\) are given, expected a device",
-        ),
-        ((None,), {}, "to: dtype is None"),
+        (("float64",), {"dtype": "float32"}, "to: dtype is 'float64' and 'float32'"),
+        (("float64", "float32"), {}, "to: dtype is 'float32' and 'float64'"),
+        (("float64", "cpu", "cpu"), {}, "to: non_blocking is 'cpu'"),
+        (("float64", True, "a"), {}, "to: copy is 'a'"),
+        (("f8", True, True, 1), {}, r"to: \('f8', True, True, 1\) are given, expected a device"),
         ((True,), {}, "to: dtype is True"),
         (("foo",), {}, "to: dtype is 'foo'"),
         ((), {"non_blocking": "a"}, "to: non_blocking is 'a'"),
@@ -37,14 +34,17 @@ def test_places_that_are_none(arguments, names, message):
 
 def test_ways_to_name_a_place():
     x, other = pyconv.ones(2), pyconv.ones(1, dtype="float64")
-    for arguments in [("f8",), ("cpu", "f8"), (None, "f8", True), ("f8", False), (other,)]:
+    ways = [("f8",), ("cpu", "f8"), (None, "f8", True), ("f8", False), (other,), ("f8", "cpu")]
+    for arguments in [*ways, ("f8", True, True), ("cpu", "f8", False, True)]:
         assert x.to(*arguments).dtype == np.float64
         assert pyconv.nn.Linear(2, 2).to(*arguments).weight.dtype == np.float64
     for names in ({"dtype": "f8"}, {"dtype": "f8", "device": "cpu", "non_blocking": True}):
         assert x.to(**names).dtype == pyconv.nn.Linear(2, 2).to(**names).bias.dtype == "f8"
     assert pyconv.nn.Linear(2, 2).to(None, dtype="f8").weight.dtype == np.float64
     assert x.to() is x.to(device="cpu") is x
+    assert x.to(None) is x.to("cpu", None) is x.to(None, dtype=None) is x
     assert x.to("cpu", copy=True) is not x
+    assert x.to("float32", True, True) is not x
     with pytest.raises(TypeError, match="to: copy is 'a'"):
         x.to(copy="a")
 
@@ -56,6 +56,11 @@ def test_conversions():
         assert getattr(x, name)().tolist() == np.array([0.0, 2.5]).astype(kind).tolist()
         assert getattr(x, name)().dtype == kind
     assert x.float() is x.cpu() is x.contiguous() is x
+    for gaps in (pyconv.arange(6.0)[::2], pyconv.ones(2, 3).t()[0], pyconv.ones(1).expand(3)):
+        whole = gaps.contiguous()
+        assert whole._array.flags.c_contiguous
+        assert not np.shares_memory(whole._array, gaps._array)
+        assert whole.tolist() == gaps.tolist()
     x.double().sum().backward()
     assert x.grad.tolist() == [1, 1]
     assert x.new_zeros(2, 3).dtype == np.float32
@@ -88,6 +93,8 @@ def test_methods_of_two_operands():
         assert getattr(x, name)(y).tolist() == getattr(F, name)(x, y).tolist()
     with pytest.raises(TypeError, match=r"^Tensor.add\(\) missing"):
         x.add()
+    assert x.pow(exponent=2).tolist() == [1, 16]
+    assert x.view_as([[1, 2]]).shape == (1, 2)
 
 
 def test_masked_fill():
@@ -104,6 +111,10 @@ def test_masked_fill():
     assert whole.tolist() == [1, 2]
     with pytest.raises(TypeError, match="value is a str"):
         x.masked_fill([True, False, True], "a")
+    with pytest.raises(TypeError, match="masked_fill: mask.dtype is float32, expected bools"):
+        x.masked_fill(x.detach(), 1)
+    with pytest.raises(ValueError, match="masked_fill: .* mask has shape"):
+        x.masked_fill([True, False], 1)
 
 
 def test_names_of_pyconv_itself():

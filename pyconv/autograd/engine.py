@@ -147,7 +147,7 @@ def grad(
                 f"grad: inputs[{i}] was not used to compute outputs; see allow_unused"
             )
         if gradient is None and fill:
-            result[i] = Tensor(np.zeros_like(tensors[i]._array))
+            result[i] = Tensor(np.zeros_like(tensors[i]._array), run.create_graph)
     return tuple(result)
 
 

@@ -48,9 +48,7 @@ class _GradMode:
         state.enabled = self._previous.pop()
 
     def __call__(self, function: _F) -> _F:
-        if not callable(function):
-            name = type(self).__name__
-            raise TypeError(f"{name}: function is {function!r}, expected a function")
+        _check_function(type(self).__name__, function)
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
@@ -82,6 +80,11 @@ class _GradMode:
         return wrapper  # type: ignore[return-value]
 
 
+def _check_function(name: str, function: Any) -> None:
+    if not callable(function):
+        raise TypeError(f"{name}: function is {function!r}, expected a function")
+
+
 class set_grad_enabled:
     """Switch the recording of operations on or off; as a context manager, until its end.
 
@@ -100,13 +103,14 @@ class set_grad_enabled:
         state.enabled = self._mode
 
     def __enter__(self) -> None:
-        pass
+        state.enabled = self._mode
 
     def __exit__(self, *exception: object) -> None:
         state.enabled = self._previous
 
     def __call__(self, function: _F) -> _F:
         state.enabled = self._previous  # as a decorator it is for the function alone
+        _check_function("set_grad_enabled", function)
         decorated: _F = (enable_grad if self._mode else no_grad)()(function)
         return decorated
 

@@ -150,7 +150,7 @@ class ConcatDataset(Dataset):
         if not self.datasets:
             raise ValueError("ConcatDataset: datasets is empty")
         for i, dataset in enumerate(self.datasets):
-            if not hasattr(dataset, "__len__"):
+            if not hasattr(type(dataset), "__len__"):
                 kind = type(dataset).__name__
                 raise TypeError(f"ConcatDataset: datasets[{i}] is a {kind}, which has no length")
         self.cumulative_sizes = list(accumulate(map(len, self.datasets)))

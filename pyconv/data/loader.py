@@ -16,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import flag, integer
+from ..arguments import flag, integer, is_numeric
 from ..creation import as_tensor
 from ..functional import stack
 from ..random import generator_of, manual_seed
-from .dataset import TensorDataset
+from .dataset import Subset, TensorDataset
 
 PREFETCHED = 2  # batches per worker that are being loaded ahead
+
+# The datasets that have samples by number alone; others may have any keys.
+NUMBERED = TensorDataset, Subset, list, tuple, range
 
 
 class DataLoader:
@@ -66,11 +69,13 @@ class DataLoader:
     ValueError
         If `batch_size` or `num_workers` is out of range, or an argument takes the place of another
         that is given too. While iterating, if samples of one batch have different numbers of parts,
-        or different keys.
+        or different keys, or `batch_sampler` gives an empty list.
     TypeError
         If `batch_size` or `num_workers` is no integer, `shuffle`, `drop_last` or `pin_memory` no
         bool, `dataset` has no length, a sampler is no iterable, `generator` is none, or
-        `collate_fn` or `worker_init_fn` is no function.
+        `collate_fn` or `worker_init_fn` is no function. While iterating in batches, if a sampler
+        gives what is no integer for a TensorDataset, a Subset, a list, a tuple or a range. From
+        ``len``, if a sampler has no length.
     RuntimeError
         While iterating, if a worker died, or a batch of it cannot be pickled. An error that the
         dataset raises in a worker is raised here, with the worker's traceback as its cause; one
@@ -105,9 +110,8 @@ class DataLoader:
                 raise TypeError(f"DataLoader: {name} is {value!r}, expected a function")
         generator_of(generator)  # raises for what is none
         self.dataset = dataset
-        self.batch_size = batch_size
-        if batch_size is not None:
-            self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
+        batched = batch_size is not None
+        self.batch_size = integer("DataLoader: batch_size", batch_size, 1) if batched else None
         self.shuffle = flag("DataLoader: shuffle", shuffle)
         self.drop_last = flag("DataLoader: drop_last", drop_last)
         self.num_workers = integer("DataLoader: num_workers", num_workers, 0)
@@ -138,11 +142,18 @@ class DataLoader:
             raise ValueError("DataLoader: sampler and shuffle are given, expected only one")
         if self.batch_size is None and self.drop_last:
             raise ValueError("DataLoader: drop_last is True, expected a batch_size")
-        if self.batch_sampler is self.sampler is None and not hasattr(self.dataset, "__len__"):
+        if self.batch_sampler is self.sampler is None and not hasattr(
+            type(self.dataset), "__len__"
+        ):
             kind = type(self.dataset).__name__
             raise TypeError(f"DataLoader: dataset is a {kind}, expected one that has a length")
 
     def __len__(self) -> int:
+        for name in ("batch_sampler", "sampler"):
+            given = getattr(self, name)
+            if given is not None and not hasattr(type(given), "__len__"):
+                kind = type(given).__name__
+                raise TypeError(f"DataLoader: {name} is a {kind}, which has no length")
         if self.batch_sampler is not None:
             return len(self.batch_sampler)
         count = len(self.dataset if self.sampler is None else self.sampler)
@@ -176,14 +187,24 @@ class DataLoader:
                 if not isinstance(indices, Iterable):
                     what = f"batch_sampler gives {indices!r}"
                     raise TypeError(f"DataLoader: {what}, expected a list of indices")
-                yield list(indices)
+                batch = list(self._numbers("batch_sampler", indices))
+                if not batch and self.collate_fn is None:
+                    raise ValueError("DataLoader: batch_sampler gives an empty list, not indices")
+                yield batch
         elif self.batch_size is None:
             yield from order
         else:
-            left = iter(order)
+            left = iter(order if self.sampler is None else self._numbers("sampler", order))
             while batch := list(islice(left, self.batch_size)):
                 if len(batch) == self.batch_size or not self.drop_last:
                     yield batch
+
+    def _numbers(self, name: str, indices: Iterable[Any]) -> Iterator[Any]:
+        """Yield indices; TypeError for what is no integer if the dataset knows only such."""
+        for index in indices:
+            if type(self.dataset) in NUMBERED:
+                integer(f"DataLoader: an index of {name}", index)
+            yield index
 
 
 def _load(source: Any, indices: Any) -> Any:
@@ -230,7 +251,7 @@ def _convert(sample: Any) -> Any:
         return {key: _convert(part) for key, part in sample.items()}
     if isinstance(sample, (tuple, list)):
         return _like(sample, [_convert(part) for part in sample])
-    arrays = isinstance(sample, (np.ndarray, np.generic)) and sample.dtype.kind in "biuf"
+    arrays = isinstance(sample, (np.ndarray, np.generic)) and is_numeric(sample.dtype)
     return as_tensor(sample) if arrays else sample
 
 

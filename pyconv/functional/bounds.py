@@ -1,4 +1,4 @@
-"""Bounds of elements: clamp, and the larger or smaller of two."""
+"""Bounds of elements: clamp, and the largest or smallest of two or of all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..creation import as_tensor
 from ..tensor import Tensor
 from .arithmetic import clip_integers, where
 from .elementwise import floating, unary
-from .shape import sum_to
+from .shape import Expand, IndexBackward, sum_to
 
 Clamp = unary("clamp", lambda g, x, low, high: where(x >= low, where(x <= high, g, 0), 0))
 _ARRAYS = (Tensor, np.ndarray)
@@ -63,11 +63,16 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
 
 
 def _clamp_to_tensors(x: Tensor, given: dict[str, Any]) -> Tensor:
-    """Take the bounds from tensors, NaN with them."""
-    bounds = {n: as_tensor(v, f"clamp: {n}") for n, v in given.items() if v is not None}
-    arrays = {name: bound._array for name, bound in bounds.items()}
+    """Take bounds from tensors, NaN with them; one of both may be a number."""
+    bounds = {n: v for n, v in given.items() if v is not None}
+    numbers = {n for n, v in bounds.items() if isinstance(v, (int, float, np.number))}
+    bounds |= {n: as_tensor(v, f"clamp: {n}") for n, v in bounds.items() if n not in numbers}
+    arrays = {n: bound._array for n, bound in bounds.items() if n not in numbers}
     broadcast("clamp", np.broadcast, input=x._array, **arrays)
     for name, bound in bounds.items():
+        if name in numbers:
+            x = clamp(x, **{name: bound})
+            continue
         beyond = x < bound if name == "min" else x > bound
         x = where(beyond | (bound != bound), bound, x)
     return x
@@ -88,3 +93,24 @@ class ExtremeOfTwo(Function):
         lost = (a < b, a > b) if ctx.op == "max" else (a > b, a < b)
         grad_a, grad_b = (where(a == b, g / 2, where(never, 0, g)) for never in lost)
         return sum_to(grad_a, a.shape), sum_to(grad_b, b.shape), None
+
+
+class ExtremeOfAll(Function):
+    """The largest or smallest element."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, reduce: Any) -> Tensor:
+        output = Tensor(np.asarray(reduce(x._array)))
+        ctx.save_for_backward(x, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        x, output = ctx.saved_tensors
+        best = output._array
+        found = np.asarray(x._array == best if best == best else np.isnan(x._array))
+        count = int(found.sum())
+        # float16 does not hold a large count.
+        wide = grad_output.to(np.promote_types(grad_output.dtype, np.float32))
+        shares = Expand.apply((wide / count).to(grad_output.dtype), (count,))
+        return IndexBackward.apply(shares, x._array.shape, found), None

@@ -12,13 +12,14 @@ from .. import _core
 from ..arguments import FLOATING, KERNELS, DType, dtype_of, flag, number, quiet
 from ..autograd.function import Function
 from ..autograd.grad_mode import state
-from ..creation import as_tensor
+from ..creation import argument, as_tensor
 from ..tensor import Tensor
-from .arithmetic import tensors_of
-from .bounds import ExtremeOfTwo
+from .arithmetic import tensors_of, where
+from .bounds import ExtremeOfAll, ExtremeOfTwo
 from .casting import in_float32
+from .elementwise import sqrt
 from .extreme import ExtremeAlong, has_kernel, largest_places
-from .shape import Clone, Expand, Index, IndexBackward, Reshape, dim_of
+from .shape import Clone, Expand, Index, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
 
@@ -135,6 +136,17 @@ def var(
     return sum(distance * distance, dim, keepdim) / float(np.maximum(0, count - less))
 
 
+def std(x: Tensor, dim: Any, unbiased: bool, keepdim: bool, correction: float | None) -> Tensor:
+    """Return the square root of `var`, for `Tensor.std`; its gradient at 0 is taken as 0."""
+    if x.dtype.kind == "V":  # to be rounded once
+        return in_float32(std, x, dim, unbiased, keepdim, correction)
+    variance = var(x, dim, unbiased, keepdim, correction=correction)
+    if not variance._requires_grad:
+        return sqrt(variance)
+    none = variance == 0
+    return where(none, 0, sqrt(where(none, 1, variance)))
+
+
 class Extreme(NamedTuple):
     """The largest or smallest elements along a dimension, and where they are."""
 
@@ -189,6 +201,8 @@ def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: Any, keepdim: bool)
             raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum")
         return ExtremeOfAll.apply(x, reduce)
     if isinstance(dim, (Tensor, np.ndarray)):
+        if keepdim:
+            raise TypeError(f"{op}: keepdim is True, expected False with a tensor as dim")
         return ExtremeOfTwo.apply(*tensors_of(x, dim), op)
     axis = dim_of(dim, x.ndim, f"{op}: dim")
     if not x.ndim:
@@ -203,27 +217,6 @@ def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: Any, keepdim: bool)
         key[axis] = indices
         result = Extreme(Index.apply(x, tuple(key)), Tensor(indices))
     return result if keepdim else Extreme(*(_drop(part, (axis,)) for part in result))
-
-
-class ExtremeOfAll(Function):
-    """The largest or smallest element."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, reduce: Any) -> Tensor:
-        output = Tensor(np.asarray(reduce(x._array)))
-        ctx.save_for_backward(x, output)
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        x, output = ctx.saved_tensors
-        best = output._array
-        found = np.asarray(x._array == best if best == best else np.isnan(x._array))
-        count = int(found.sum())
-        # float16 does not hold a large count.
-        wide = grad_output.to(np.promote_types(grad_output.dtype, np.float32))
-        shares = Expand.apply((wide / count).to(grad_output.dtype), (count,))
-        return IndexBackward.apply(shares, x._array.shape, found), None
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -366,7 +359,7 @@ def softmax(input: Any, dim: int, *, dtype: DType = None) -> Tensor:
 
 
 def _converted(op: str, input: Any, dtype: DType) -> Tensor:
-    x = input if isinstance(input, Tensor) else as_tensor(input, f"{op}: input")
+    x = argument(op, input)
     if dtype is None:
         return x
     kind = dtype_of(f"{op}: dtype", dtype)
@@ -376,7 +369,7 @@ def _converted(op: str, input: Any, dtype: DType) -> Tensor:
 
 
 def _floating(input: Any, name: str) -> Tensor:
-    x = input if isinstance(input, Tensor) else as_tensor(input, f"{name}: input")
+    x = argument(name, input)
     if x.dtype.kind not in FLOATING:
         raise TypeError(f"{name}: input has dtype {x.dtype}, expected a floating one")
     return x

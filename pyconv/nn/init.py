@@ -47,7 +47,7 @@ def uniform_(
     Raises
     ------
     TypeError
-        If `tensor` is not a Tensor of float32 or float64.
+        If `tensor` is not a Tensor of float32, float64 or bfloat16.
     ValueError
         If `a` is above `b`, a number or ``b - a`` is not finite in the dtype of `tensor`, or
         `tensor` is read-only.
@@ -77,7 +77,7 @@ def normal_(
     Raises
     ------
     TypeError
-        If `tensor` is not a Tensor of float32 or float64.
+        If `tensor` is not a Tensor of float32, float64 or bfloat16.
     ValueError
         If `std` is negative, a number is not finite in the dtype of `tensor`, or `tensor` is
         read-only.
@@ -108,7 +108,7 @@ def trunc_normal_(
     Raises
     ------
     TypeError
-        If `tensor` is not a Tensor of float32 or float64.
+        If `tensor` is not a Tensor of float32, float64 or bfloat16.
     ValueError
         If `std` is not positive, `a` is above `b`, `mean` is over 1000 `std` from both, a number is
         not finite in the dtype of `tensor`, or `tensor` is read-only.
@@ -138,14 +138,15 @@ def trunc_normal_(
         low, high = max(low, centre - reach), min(high, centre + reach)
 
     def values() -> Array:
-        result, left = np.empty(tensor.numel(), tensor.dtype), np.arange(tensor.numel())
+        dtype = wide(tensor.dtype)
+        result, left = np.empty(tensor.numel(), dtype), np.arange(tensor.numel())
         while left.size:
             if rare:  # most would lie outside: draw within, and take them as often as they should
                 drawn = low + (high - low) * draw.random(left.size)
                 less = (((drawn - centre) / width) ** 2 - ((near - centre) / width) ** 2) / 2
                 good = draw.standard_exponential(left.size) >= less
             else:
-                drawn = centre + width * draw.standard_normal(left.size, tensor.dtype)
+                drawn = centre + width * draw.standard_normal(left.size, dtype)
                 good = (low <= drawn) & (drawn <= high)
             result[left] = drawn
             left = left[~good]
@@ -214,7 +215,7 @@ def xavier_uniform_(
     Raises
     ------
     TypeError
-        If `tensor` is not a Tensor of float32 or float64.
+        If `tensor` is not a Tensor of float32, float64 or bfloat16.
     ValueError
         If `tensor` has fewer than two dimensions or is read-only, or `gain` is negative or not
         finite.
@@ -283,7 +284,7 @@ def kaiming_uniform_(
     Raises
     ------
     TypeError
-        If `tensor` is not a Tensor of float32 or float64.
+        If `tensor` is not a Tensor of float32, float64 or bfloat16.
     ValueError
         If an argument is unknown, or `tensor` has fewer than two dimensions or is read-only.
 
@@ -332,7 +333,7 @@ def orthogonal_(
     Raises
     ------
     TypeError
-        If `tensor` is not a Tensor of float32 or float64.
+        If `tensor` is not a Tensor of float32, float64 or bfloat16.
     ValueError
         If `tensor` has fewer than two dimensions or is read-only, or `gain` is not finite.
 

@@ -129,7 +129,7 @@ def check_dtype(tensor: Any) -> None:
     """Raise TypeError unless it is a Tensor for which numbers can be drawn."""
     check_tensor(tensor)
     if wide(tensor.dtype) not in (np.float32, np.float64):
-        raise TypeError(f"tensor has dtype {tensor.dtype}, expected float32 or float64")
+        raise TypeError(f"tensor has dtype {tensor.dtype}, expected float32, float64 or bfloat16")
 
 
 def check_writable(what: str, tensor: Tensor) -> None:

@@ -366,7 +366,7 @@ class Module:
 
         Call it as ``to(dtype)``, ``to(device, dtype)`` or ``to(other)``, as `Tensor.to`.
         """
-        wanted = placement_of("to", args, dtype, device, non_blocking)
+        wanted, _ = placement_of("to", args, dtype, device, non_blocking)
         if wanted is not None:
             convert((*self.parameters(), *self.buffers()), wanted)
         return self

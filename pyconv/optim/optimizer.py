@@ -16,6 +16,8 @@ from ..autograd.engine import clear_grad
 from ..autograd.grad_mode import enable_grad, no_grad
 from ..tensor import Array, Tensor, changed
 
+MOST_WORK = 1000  # of the search for a byte of two arrays; beyond it they are taken to share one
+
 
 class Optimizer:
     """Base class of optimizers; a subclass defines `update`, or `update_all`.
@@ -152,11 +154,11 @@ class Optimizer:
         for param in params:
             for name in self.arrays:
                 kept = self.state.get(param, {}).get(name, param)
-                if kept.dtype != param.dtype:
+                if wide(kept.dtype) != wide(param.dtype):
                     raise TypeError(
                         f"{type(self).__name__}: {name}.dtype is {kept.dtype} and that of its "
-                        f"parameter is {param.dtype}, expected the same: convert the model before "
-                        "making the optimizer"
+                        f"parameter is {param.dtype}, expected {wide(param.dtype)}: convert the "
+                        "model before making the optimizer"
                     ) from None
 
     def _check_changes(self) -> None:
@@ -302,13 +304,28 @@ def run(kernel: Callable[..., None], params: list[Tensor], *rest: Any) -> None:
 
 def check_memory(params: list[Tensor], copied: list[Tensor]) -> None:
     """Raise ValueError if one that `run` copies is a view of the same memory as another."""
-    for param in copied:
-        others = (p._array for p in params if p is not param)
-        if any(np.may_share_memory(param._array, other) for other in others):
-            what = "of bfloat16" if param.dtype.kind == "V" else "not in C order"
-            raise ValueError(
-                f"a parameter of shape {param.shape} that is {what} shares its memory with another"
-            )
+    chosen = set(copied)
+    spans = [(*_span(p._array), p) for p in params if p._array.size] if copied else []
+    before: list[tuple[int, int, Tensor]] = []  # those that may reach as far as the next one
+    for span in sorted(spans, key=lambda span: span[0]):
+        before = [other for other in before if other[1] > span[0]]
+        for _, _, other in before:
+            pair = [p for p in (span[2], other) if p in chosen]
+            arrays: Any = span[2]._array, other._array, MOST_WORK  # NumPy's stubs know only 0
+            if pair and np.may_share_memory(*arrays):
+                what = "of bfloat16" if pair[0].dtype.kind == "V" else "not in C order"
+                raise ValueError(
+                    f"a parameter of shape {pair[0].shape} that is {what} shares its memory with "
+                    "another"
+                )
+        before.append(span)
+
+
+def _span(array: Array) -> tuple[int, int]:
+    """Return the addresses of the first byte of an array and of the one after its last."""
+    reaches = [(n - 1) * stride for n, stride in zip(array.shape, array.strides)]
+    first = array.__array_interface__["data"][0] + sum(min(reach, 0) for reach in reaches)
+    return first, first + sum(map(abs, reaches)) + array.itemsize
 
 
 def _unnamed(param: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import nn
 from ..arguments import FLOATING, precision, wide
-from ..rehearsal import left_as_it_was
+from ..rehearsal import left_as_it_was, tensors_in
 from ..tensor import Array, Tensor
 
 if TYPE_CHECKING:
@@ -35,16 +35,21 @@ def agrees(plan: Plan, model: nn.Module, example: Sequence[Tensor]) -> bool:
 
 def takes_any_batch(plan: Plan, model: nn.Module, example: Sequence[Tensor]) -> bool:
     """Compare them on other batches: sizes may count that are even, odd, small or large."""
-    n = len(example[0]._array)
+    n, results = len(example[0]._array), _count(plan(*example))
     plan.any_batch = True
     for size in {1, n + 1, *((2 * n, 2 * n + 1) if n < MANY else (2, 3))} - {n}:
         more = [np.resize(x._array, (size, *x.shape[1:])) for x in example]
         made, wanted = _results(plan, model, next(zip(*_others(more))))
-        if size < n and isinstance(made, Exception):
-            continue  # such as of x[1] for one sample
+        if size < n and isinstance(made, Exception) and _count(wanted) < results:
+            continue  # such as of x[1] or x.chunk(2) for one sample
         if isinstance(wanted, Exception) or not _alike(made, wanted):
             return False
     return True
+
+
+def _count(made: Any) -> int:
+    """Return how many Tensors there are in a result; -1 for an error."""
+    return -1 if isinstance(made, Exception) else len([*tensors_in(made)])
 
 
 def _results(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Any, Any]:

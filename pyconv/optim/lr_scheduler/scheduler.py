@@ -142,9 +142,13 @@ def check_state(owner: Any, state_dict: Any) -> dict[str, Any]:
     own = owner.state_dict().keys()
     state = {key: value for key, value in state_dict.items() if key not in PASSED_OVER}
     if isinstance(state.get("milestones"), Counter):  # PyTorch's
+        for time, count in state["milestones"].items():
+            integer(f"an entry of {name}.load_state_dict: milestones", time)
+            integer(f"a count of {name}.load_state_dict: milestones", count, 0)
         state["milestones"] = sorted(state["milestones"].elements())
-    if state.keys() >= {"_schedule_phases", "_anneal_func_type", "total_steps"}:
-        _name_phases(state)
+    phased = state.keys() >= {"_schedule_phases", "_anneal_func_type", "total_steps"}
+    if phased and "three_phase" in own:
+        _name_phases(f"{name}.load_state_dict: ", state)
     if state.keys() != own:
         raise ValueError(
             f"{name}.load_state_dict: state_dict has {list(state)}, expected {list(own)}"
@@ -161,11 +165,14 @@ def check_state(owner: Any, state_dict: Any) -> dict[str, Any]:
     return state
 
 
-def _name_phases(state: dict[str, Any]) -> None:
+def _name_phases(what: str, state: dict[str, Any]) -> None:
     """Put what `OneCycleLR` keeps in the place of what PyTorch's does."""
-    phases = state.pop("_schedule_phases")
+    phases = _check_list(f"{what}_schedule_phases", state.pop("_schedule_phases"))
+    if len(phases) not in (2, 3) or not all(isinstance(phase, Mapping) for phase in phases):
+        raise ValueError(f"{what}_schedule_phases is {phases!r}, expected two or three dicts")
+    ends = [number(f"{what}end_step", phase.get("end_step")) for phase in phases]
     state["three_phase"] = len(phases) == 3
-    state["pct_start"] = (phases[0]["end_step"] + 1) / state["total_steps"]
+    state["pct_start"] = (ends[0] + 1) / integer(f"{what}total_steps", state["total_steps"], 1)
     state["anneal_strategy"] = state.pop("_anneal_func_type")
 
 
