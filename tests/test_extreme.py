@@ -76,3 +76,11 @@ def test_second_derivative() -> None:
     (first,) = pyconv.autograd.grad((x.max(1).values ** 3).sum(), [x], create_graph=True)
     (second,) = pyconv.autograd.grad(first.sum(), [x])
     np.testing.assert_array_equal(second, [[0, 18, 0]])
+
+
+def test_places_that_were_changed_are_refused() -> None:
+    x = pyconv.randn(4, 5, requires_grad=True)
+    values, places = x.max(1)
+    places.numpy()[0] = 7
+    with pytest.raises(ValueError, match="indices holds 7, which was changed: expected from 0 to"):
+        values.sum().backward()

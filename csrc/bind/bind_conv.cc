@@ -158,6 +158,8 @@ ConvDirection kernels_direction(const ConvShape& s, ConvDirection direction) {
 // The image-like result of `from`, the op's input or the gradient of its output.
 py::array product(const ConvShape& s, ConvDirection direction, const Argument& from,
                   const Argument& weight, const void* bias, const Side& result_side) {
+  const bool batched = from.view.ndim == s.ndim + 2;
+  if (s.batch == 0) return new_result(false, from.view.dtype, s, batched, result_side);
   const Trimmed trimmed(s);
   ConvProblem problem{};
   problem.shape = &trimmed.shape;
@@ -170,10 +172,9 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
   const std::shared_ptr<Kept> kept = trimmed.fewer() ? nullptr : Kept::of(problem.weight);
   problem.kept = kept.get();
   const ConvAlgorithm& chosen = conv_choose(problem);
-  py::array result = new_result(chosen.leaves_channels_last(problem), from.view.dtype, s,
-                                from.view.ndim == s.ndim + 2, result_side);
+  py::array result =
+      new_result(chosen.leaves_channels_last(problem), from.view.dtype, s, batched, result_side);
   problem.result = result.mutable_data();
-  if (s.batch == 0) return result;
   const Unlocked unlocked;
   trimmed.run(chosen, problem);
   return result;

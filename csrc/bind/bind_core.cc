@@ -53,8 +53,9 @@ py::array empty(const py::tuple& shape, const py::object& dtype) {
     check(sizes[i] >= 0, "empty: shape[", i, "] is ", sizes[i], ", expected 0 or more");
   }
   const auto type = py::dtype::from_args(dtype);
-  check<WrongType>(std::strchr("fiubV", type.kind()) != nullptr, "empty: dtype is ",
-                   std::string(py::str(dtype)), ", expected a number or bool");
+  const std::string name = py::str(type);
+  check<WrongType>(std::strchr("fiub", type.kind()) || name == "bfloat16", "empty: dtype is ", name,
+                   ", expected a number or bool");
   return new_array(type, sizes, static_cast<int>(shape.size()));
 }
 

@@ -133,7 +133,8 @@ py::tuple call_extreme(bool largest, py::handle value, int dim, bool with_values
   const Argument input = read_dense(largest ? "max" : "min", "input", value);
   const TensorView& x = input.view;
   const Parts p = parts_of(x, dim);
-  check(p.n > 0 && p.n < INT32_MAX, "max: input has shape ", shape_text(x));
+  check(p.n > 0 && p.n < INT32_MAX, "max: input has shape ", shape_text(x),
+        ", expected from 1 to 2**31 - 2 elements along dim");
   TensorView model = x;
   model.shape[dim] = 1;
   py::array places = new_array_like(py::dtype::of<int64_t>(), model);
@@ -158,11 +159,14 @@ py::array call_extreme_backward(py::handle grad_output, py::handle places_value,
   const Parts p = parts_of(to, dim);
   check(grad.view.size() * p.n == to.size() && places.size() == grad.view.size(),
         "max: grad_output has shape ", shape_text(grad.view), " and input has shape ",
-        shape_text(to));
+        shape_text(to), ", expected the same but for dim");
+  const auto* const place = static_cast<const int64_t*>(places.data());
+  for (int64_t i = 0; i < places.size(); ++i)  // the user has them too
+    check(place[i] >= 0 && place[i] < p.n, "max: indices holds ", place[i],
+          ", which was changed: expected from 0 to ", p.n - 1);
   compute(to.dtype, [&](auto zero) {
     using T = decltype(zero);
-    extreme_backward(p.outer, p.n, p.inner, grad.view.as<const T>(),
-                     static_cast<const int64_t*>(places.data()), to.as<T>());
+    extreme_backward(p.outer, p.n, p.inner, grad.view.as<const T>(), place, to.as<T>());
   });
   return grad_input;
 }

@@ -6,6 +6,7 @@
 
 #include "conv/conv.h"
 #include "conv/kernels.h"
+#include "core/isa.h"
 #include "core/memory.h"
 #include "core/threads.h"
 
@@ -31,14 +32,17 @@ bool winograd_refuses(const ConvProblem& problem, std::string* why);
 void grouped(const ConvProblem& problem);         // grouped.cc
 void grouped_images(const ConvProblem& problem);  // its part for forward and backward_input
 void grouped_weight(const ConvProblem& problem);  // its part for backward_weight
+void depthwise_planes(const ConvProblem& p);      // its part for images in C order, if by_planes(p)
+bool by_planes(const ConvProblem& p);
 bool depthwise_refuses(const ConvProblem& problem, std::string* why);
 bool grouped_refuses(const ConvProblem& problem, std::string* why);
 
-// Tells what is kept of a weight apart from what other methods keep, or other shapes of it.
+// Tells what is kept of a weight apart from what other methods and instruction sets keep, or other
+// shapes of it.
 inline std::vector<int64_t> key_of_weight(const ConvProblem& p, int64_t method) {
   const ConvShape& s = *p.shape;
-  return {method,   int64_t(p.direction), int64_t(p.dtype), s.in_channels, s.out_channels,
-          s.groups, s.kernel[0],          s.kernel[1],      s.kernel[2]};
+  return {method,         current_isa(), int64_t(p.direction), int64_t(p.dtype), s.in_channels,
+          s.out_channels, s.groups,      s.kernel[0],          s.kernel[1],      s.kernel[2]};
 }
 
 // Of a result that is an image.
@@ -182,7 +186,9 @@ struct DenseRows : Arranged {
   explicit DenseRows(const TensorView& view);
 };
 
-inline bool strided(const ConvShape& s) { return s.stride[0] * s.stride[1] * s.stride[2] > 1; }
+inline bool strided(const ConvShape& s) {
+  return s.stride[0] > 1 || s.stride[1] > 1 || s.stride[2] > 1;
+}
 // Whether each row of the columns is a channel of the images.
 inline bool is_pointwise(const ConvShape& s) {
   bool same = s.taps() == 1 && !strided(s);

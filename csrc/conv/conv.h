@@ -73,9 +73,10 @@ class Trimmed {
   void run(const ConvAlgorithm& row, ConvProblem problem) const;
 
  private:
-  TensorView kept(const void* weight, DType dtype) const;
+  // The part of all weights that is left.
+  TensorView inside(const void* weight, DType dtype) const;
   const ConvShape& whole_;
-  int64_t first_[3] = {};  // of those kept
+  int64_t first_[3] = {};  // of the taps left
 };
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& problem);

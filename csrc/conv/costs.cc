@@ -132,9 +132,10 @@ double weight_cycles(const ConvProblem& p) {
 
 // Of a product for each phase of the stride beyond the first.
 double phases_cycles(const ConvProblem& p) {
-  const int64_t (&stride)[3] = p.shape->stride;
-  const bool back = p.direction == ConvDirection::backward_input;
-  return back ? phase_start_cycles * double(stride[0] * stride[1] * stride[2] - 1) : 0;
+  const ConvShape& s = *p.shape;
+  double phases = 1;
+  for (int i = 0; i < 3; ++i) phases *= double(std::min(s.stride[i], s.input[i]));
+  return p.direction == ConvDirection::backward_input ? phase_start_cycles * (phases - 1) : 0;
 }
 
 // Of writing a gradient of weights of several taps, so many cycles for each.
@@ -284,6 +285,11 @@ double winograd_cost(const ConvProblem& p) {
 double grouped_cost(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const Roles r(p);
+  if (by_planes(p)) {
+    const int64_t width = p.direction == ConvDirection::forward ? s.output[2] : s.input[2];
+    const double rows = r.pixels * double(s.in_channels) / double(width);
+    return (rows * std::ceil(double(width) / lanes(p)) * (0.8 * r.depth + 3) + 3000) / hertz;
+  }
   const ChannelVectors vectors(s.out_channels, s.in_group(), int64_t(lanes(p)));
   const bool weight = p.direction == ConvDirection::backward_weight;
   const double elements =

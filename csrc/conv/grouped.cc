@@ -70,7 +70,9 @@ void run_widened(const ConvProblem& p) {
 
 template <class T>
 void run(const ConvProblem& p) {
-  if (p.shape->in_channels < grouped_table().of<T>().lanes)
+  if (by_planes(p))
+    depthwise_planes(p);
+  else if (p.shape->in_channels < grouped_table().of<T>().lanes)
     run_widened<T>(p);
   else if (p.direction == ConvDirection::backward_weight)
     grouped_weight(p);

@@ -31,7 +31,7 @@ Trimmed::Trimmed(const ConvShape& whole) : shape(whole), whole_(whole) {
   }
 }
 
-TensorView Trimmed::kept(const void* weight, DType dtype) const {
+TensorView Trimmed::inside(const void* weight, DType dtype) const {
   TensorView view = c_order_view(const_cast<void*>(weight), dtype, whole_.out_channels,
                                  whole_.in_group(), whole_.kernel);
   int64_t offset = 0;
@@ -50,12 +50,12 @@ void Trimmed::run(const ConvAlgorithm& row, ConvProblem p) const {
   const TensorView few = c_order_view(scratch.as<void>(), p.dtype, whole_.out_channels,
                                       whole_.in_group(), shape.kernel);
   if (p.direction != ConvDirection::backward_weight) {
-    copy(kept(p.weight, p.dtype), few);
+    copy(inside(p.weight, p.dtype), few);
     p.weight = few.data;
     return row.run(p);
   }
   std::memset(p.result, 0, size_t(filters * whole_.taps() * bytes_of(p.dtype)));
-  const TensorView result = kept(p.result, p.dtype);
+  const TensorView result = inside(p.result, p.dtype);
   p.result = few.data;
   row.run(p);
   copy(few, result);

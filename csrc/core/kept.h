@@ -27,17 +27,20 @@ class Kept {
   // who asks, and for which shapes.
   template <class T, class Make>
   const T* made(const std::vector<int64_t>& key, int64_t count, const Make& make) {
+    if (const Scratch* const block = find(key)) return block->template as<T>();
+    auto filled = std::make_unique<Scratch>(size_t(count) * sizeof(T));
+    make(filled->template as<T>());  // perhaps in several threads, of which the first counts
     const std::lock_guard<std::mutex> lock(mutex_);
-    std::unique_ptr<Scratch>& block = blocks_[key];
-    if (!block) {
-      auto filled = std::make_unique<Scratch>(size_t(count) * sizeof(T));
-      make(filled->template as<T>());
-      block = std::move(filled);
-    }
-    return block->template as<T>();
+    return blocks_.try_emplace(key, std::move(filled)).first->second->template as<T>();
   }
 
  private:
+  const Scratch* find(const std::vector<int64_t>& key) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = blocks_.find(key);
+    return found == blocks_.end() ? nullptr : found->second.get();
+  }
+
   const void* const array_;
   std::mutex mutex_;
   std::map<std::vector<int64_t>, std::unique_ptr<Scratch>> blocks_;
