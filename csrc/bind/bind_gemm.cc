@@ -90,6 +90,10 @@ py::array matmul_stack(py::handle a_value, py::handle b_value) {
   }
   shape[ndim - 2] = a.shape[a.ndim - 2];
   shape[ndim - 1] = b.shape[b.ndim - 1];
+  double elements = 1;
+  for (int i = 0; i < ndim; ++i) elements *= double(shape[i]);
+  check(elements <= double(int64_t{1} << 40), "matmul: input has shape ", shape_text(a),
+        " and other has shape ", shape_text(b), ", expected a result of at most 2**40 elements");
   py::array c = new_array(a.dtype, shape, ndim);
   const TensorView to = view_of(c);
   compute(a.dtype, [&](auto zero) {

@@ -43,10 +43,13 @@ void run(const ConvProblem& p) {
     all.pixels[i] = out[a];
     all.offset[i] = -pad[a];
   }
-  all.size[1] = span, all.pixels[1] = 1, all.offset[1] = 0;
+  all.size[1] = span;
+  all.pixels[1] = 1;
+  all.offset[1] = 0;
   all.source_stride[1] = 1;
   all.source_vector = all.result_vector = lanes;
-  all.result_stride[0] = out[1] * width, all.result_stride[2] = width;
+  all.result_stride[0] = out[1] * width;
+  all.result_stride[2] = width;
   all.members = 1;
   all.vectors = width / lanes;
 
