@@ -61,8 +61,7 @@ void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Wei
   parallel_for(n, [&](int64_t i) {
     const Scratch own(all.kept ? 0 : size_t(all.panel()) * sizeof(T));
     if (!all.kept) all.pack(group, i, own.as<T>());
-    const T* const panel =
-        all.kept ? all.kept + (group * n + i) * all.kept_panel : own.template as<T>();
+    const T* const panel = all.kept ? all.kept_at(group * n + i) : own.template as<T>();
     for (size_t b = 0; b < blocks.size(); ++b) {
       for (int64_t k = 0; k < blocks[b].parts(); ++k)
         blocks[b].multiply(k, group, i, panel + of_block[b], nullptr);
@@ -84,11 +83,10 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
   const int64_t pixels = product.pixels, stretch = product.stretch;
   const int64_t height = product.row_panel ? product.row_panel : gemm_table().of<T>().mr;
   const int64_t row_panels = ceil_div(pixels, height), n = weights.panels();
-  const Scratch packed(weights.kept ? 0 : size_t(groups * n * weights.panel()) * sizeof(T));
+  const Scratch packed(weights.kept ? 0 : size_t(weights.size()) * sizeof(T));
   if (!weights.kept) weights.pack(packed.as<T>());
   const auto panel_of = [&](int64_t i) {
-    return weights.kept ? weights.kept + i * weights.kept_panel
-                        : packed.template as<T>() + i * weights.panel();
+    return weights.kept ? weights.kept_at(i) : packed.template as<T>() + i * weights.panel();
   };
   const Columns<T> columns = product.columns.group(0);
   const int64_t together =
@@ -184,9 +182,7 @@ void pack_to_keep(const ConvProblem& p, Weights<T>& weights) {
   if (!p.kept) return;
   std::vector<int64_t> key = key_of_weight(p, 'c');
   key.insert(key.end(), weights.taps.begin(), weights.taps.end());
-  weights.kept_panel = weights.panel();
-  weights.kept = p.kept->made<T>(key, p.shape->groups * weights.panels() * weights.panel(),
-                                 [&](T* packed) { weights.pack(packed); });
+  weights.keep(p.kept->made<T>(key, weights.size(), [&](T* packed) { weights.pack(packed); }));
 }
 
 // A product by strips of columns that meet the same taps of a row.
@@ -197,12 +193,10 @@ void multiply(const ConvShape& s, const PixelProduct<T>& product) {
   const std::vector<Strip> strips = strips_of(all, product.pixels / all.pixels[2], least);
   Weights<T> weights = product.weights;
   const bool pack = strips.size() > 1 && !weights.kept;  // once for all
-  const Scratch packed(pack ? size_t(s.groups * weights.panels() * weights.panel()) * sizeof(T)
-                            : 0);
+  const Scratch packed(pack ? size_t(weights.size()) * sizeof(T) : 0);
   if (pack) {
     weights.pack(packed.as<T>());
-    weights.kept = packed.as<T>();
-    weights.kept_panel = weights.panel();
+    weights.keep(packed.as<T>());
   }
   for (const Strip& strip : strips) {
     ColumnsOf<T> part(product.columns, strip.first, strip.count, strip.taps);
@@ -300,7 +294,7 @@ void backward_input(const ConvProblem& p) {
   }
   if (few) return multiply_few_pixels(products, all);
   const bool several = phases.size() > 1, pack = several && !all.kept;
-  const Scratch packed(pack ? size_t(s.groups * all.panels() * all.panel()) * sizeof(T) : 0);
+  const Scratch packed(pack ? size_t(all.size()) * sizeof(T) : 0);
   if (pack) all.pack(packed.as<T>());
   const T* kept = all.kept ? all.kept : packed.as<T>();
   for (size_t i = 0; i < products.size(); ++i) {

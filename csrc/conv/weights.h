@@ -26,6 +26,14 @@ struct Weights {
   }
   int64_t panels() const { return ceil_div(outputs(), gemm_table().of<T>().nr); }
   int64_t panel() const { return gemm_table().of<T>().nr * depth(); }
+  int64_t size() const { return s.groups * panels() * panel(); }
+
+  // Lets all panels of all groups be those packed before.
+  void keep(const T* packed) {
+    kept = packed;
+    kept_panel = panel();
+  }
+  const T* kept_at(int64_t i) const { return kept + i * kept_panel; }
 
   // All panels of all groups.
   void pack(T* packed) const {

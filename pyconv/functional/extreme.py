@@ -1,4 +1,4 @@
-"""The largest and the smallest elements along a dimension, and their places, by a kernel."""
+"""The largest and the smallest elements: along a dimension with places, of two, and of all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..arguments import KERNELS
+from ..arguments import KERNELS, broadcast
 from ..autograd.function import Function
 from ..tensor import Tensor
+from .arithmetic import where
+from .shape import Expand, IndexBackward, sum_to
 
 
 def has_kernel(x: Tensor, dim: int) -> bool:
@@ -67,3 +69,41 @@ class TakeAlong(Function):
     def backward(ctx: Any, g: Tensor) -> Any:
         (places,) = ctx.saved_tensors
         return ExtremeBackward.apply(g, places, ctx.shape, ctx.dim), None, None
+
+
+class ExtremeOfTwo(Function):
+    """The larger or smaller of two elements; equal ones share the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, op: str) -> Tensor:
+        ctx.save_for_backward(a, b)
+        ctx.op, choose = op, np.maximum if op == "max" else np.minimum
+        return Tensor(np.asarray(broadcast(op, choose, input=a._array, other=b._array)))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        a, b = ctx.saved_tensors
+        lost = (a < b, a > b) if ctx.op == "max" else (a > b, a < b)
+        grad_a, grad_b = (where(a == b, g / 2, where(never, 0, g)) for never in lost)
+        return sum_to(grad_a, a.shape), sum_to(grad_b, b.shape), None
+
+
+class ExtremeOfAll(Function):
+    """The largest or smallest element."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, reduce: Any) -> Tensor:
+        output = Tensor(np.asarray(reduce(x._array)))
+        ctx.save_for_backward(x, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        x, output = ctx.saved_tensors
+        best = output._array
+        found = np.asarray(x._array == best if best == best else np.isnan(x._array))
+        count = int(found.sum())
+        # float16 does not hold a large count.
+        wide = grad_output.to(np.promote_types(grad_output.dtype, np.float32))
+        shares = Expand.apply((wide / count).to(grad_output.dtype), (count,))
+        return IndexBackward.apply(shares, x._array.shape, found), None

@@ -15,10 +15,9 @@ from ..autograd.grad_mode import state
 from ..creation import argument, as_tensor
 from ..tensor import Tensor
 from .arithmetic import tensors_of, where
-from .bounds import ExtremeOfAll, ExtremeOfTwo
 from .casting import in_float32
 from .elementwise import sqrt
-from .extreme import ExtremeAlong, has_kernel, largest_places
+from .extreme import ExtremeAlong, ExtremeOfAll, ExtremeOfTwo, has_kernel, largest_places
 from .shape import Clone, Expand, Index, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
