@@ -4,8 +4,9 @@
 // taps along the image's rows are its second dimension, of a result of one pixel, and the image's
 // rows its last, so that a segment of several rows stays in registers. Nothing is transposed.
 //
-// Rows are copied between zeros if the kernel reaches beyond them. backward_input with stride 1 is
-// the same with grad_output and the taps from the last to the first.
+// Rows are copied between zeros if the kernel reaches beyond them. Of a sequence, which has one row,
+// each vector is a row to the kernel. backward_input with stride 1 is the same with grad_output and
+// the taps from the last to the first.
 #include <algorithm>
 
 #include "conv/grouped.h"
@@ -29,6 +30,7 @@ void run(const ConvProblem& p) {
     pad[i] = back ? s.dilation[i] * (s.kernel[i] - 1) - s.pad_before[i] : s.pad_before[i];
   const int64_t width = out[2], span = width + s.dilation[2] * (s.kernel[2] - 1);
   const bool copied = pad[2] > 0 || span > images.shape[4];
+  const bool sequence = images.shape[3] == 1 && out[1] == 1 && s.kernel[1] == 1;
 
   GroupedConv<T> all{};
   const int axis[] = {0, 2, 1};  // of the image, for each dimension of the kernel's
@@ -51,7 +53,7 @@ void run(const ConvProblem& p) {
   all.result_stride[0] = out[1] * width;
   all.result_stride[2] = width;
   all.members = 1;
-  all.vectors = width / lanes;
+  all.vectors = sequence ? 1 : width / lanes;
 
   const int64_t rows = balanced(out[1], std::max(least_rows, most_elements / span));
   const int64_t parts = ceil_div(out[1], rows), planes = s.batch * channels;
@@ -92,11 +94,17 @@ void run(const ConvProblem& p) {
     g.source = copied ? padded.as<T>() : source;
     g.source_stride[0] = copied ? g.size[2] * span : images.stride[2];
     g.source_stride[2] = copied ? span : images.stride[3];
+    if (sequence) {
+      g.pixels[2] = g.size[2] = width / lanes;
+      g.source_stride[2] = g.result_stride[2] = lanes;
+      g.step[2] = 1;
+    }
     grouped_table().of<T>().convolve(g, 0, out[0]);
     if (width % lanes == 0) return;
     g.source += width - lanes;
     g.result += width - lanes;
     g.vectors = 1;
+    if (sequence) g.pixels[2] = g.size[2] = 1;
     grouped_table().of<T>().convolve(g, 0, out[0]);
   };
   parallel_for(ceil_div(planes, together) * parts, [&](int64_t task) {

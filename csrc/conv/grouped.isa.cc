@@ -104,6 +104,7 @@ inline int64_t ceil_of(int64_t n, int64_t unit) { return n > 0 ? (n + unit - 1) 
 // The taps t < taps with 0 <= low + t * spacing and high + t * spacing < size.
 inline Range taps_between(int64_t low, int64_t high, int64_t spacing, int64_t size, int64_t taps) {
   const int64_t first = at_most(ceil_of(-low, spacing), taps);
+  if (high + (taps - 1) * spacing < size) return {first, taps};  // the usual case, no division
   return {first, at_least(at_most(ceil_of(size - high, spacing), taps), first)};
 }
 

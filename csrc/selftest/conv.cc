@@ -80,7 +80,7 @@ ConvShape draw_grouped(Random& random) {
     const int64_t reach = r.dilation[i] * (r.kernel[i] - 1) + 1;
     r.padding[i] = used ? random.whole(0, reach) : 0;
     r.input[i] = used ? std::max<int64_t>(1, reach - 2 * r.padding[i]) +
-                            random.whole(0, last ? 22 : 10 - 2 * r.ndim)
+                            random.whole(0, last ? (r.ndim == 1 ? 150 : 22) : 10 - 2 * r.ndim)
                       : 1;
   }
   return make_conv_shape(r);

@@ -161,6 +161,8 @@ CONV1D = [
     conv("stride-over-input", (1, 4, 5), (6, 4, 3), stride=9),
     conv("dilation-stride-groups", (1, 6, 25), (4, 3, 3), dilation=3, stride=2, groups=2),
     conv("depthwise", (2, 19, 21), (19, 1, 3), groups=19, padding=1),
+    conv("depthwise-long", (2, 20, 203), (20, 1, 3), groups=20, padding=4, dilation=4),
+    conv("depthwise-long-inside", (1, 3, 130), (3, 1, 6), groups=3),
     conv("kernel-beyond-input", (1, 3, 2), (4, 3, 5), padding=3),
     conv("padding-over-kernel", (1, 3, 4), (4, 3, 2), padding=4),
     conv("long", (1, 2, 5000), (3, 2, 9), padding=4),
