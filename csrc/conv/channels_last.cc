@@ -21,8 +21,9 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t task_panels = 8;  // of pixels, in a task's own block
-static_assert(task_panels <= shared_panels);
+constexpr int64_t task_panels = 8;                  // of pixels, in a task's own block
+constexpr int64_t block_bytes = int64_t{16} << 10;  // of a block of columns with few terms
+constexpr double fewer_terms = 0.85;                // of a sum: smaller tasks are worth it
 constexpr int64_t group_bytes = 512;  // of a pixel's channels, whose groups are formed together
 constexpr int64_t columns_bytes = int64_t{128} << 10;  // of such groups: they stay in L2
 // Of rows that are whole panels: terms that lie side by side, taps, bytes of the images.
@@ -43,7 +44,7 @@ void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Wei
     int64_t count = depth_stretch(product.columns.group(group));
     count *= ceil_div(2 * mr, count);
     const int64_t pixels = product.pixels, most = balanced(pixels, shared_panels * mr);
-    if (count >= most || double(product.terms(count)) > 0.85 * double(product.terms(pixels)))
+    if (count >= most || double(product.terms(count)) > fewer_terms * double(product.terms(pixels)))
       count = most;
     for (int64_t j = 0; j < pixels; j += count) {
       const PixelBlock<T>& block = blocks.emplace_back(product, Range{group, group + 1}, j,
@@ -96,14 +97,16 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
   const int64_t group_tasks = ceil_div(groups, together);
   int64_t most = task_panels;
   const int64_t row_bytes = std::min(product.depth(), sum_block<T>) * int64_t{sizeof(T)};
+  while (together == 1 && most < most_panels && 2 * most * height * row_bytes <= block_bytes)
+    most *= 2;
   while (together > 1 && most > 1 && together * most * height * row_bytes > columns_bytes)
     most /= 2;
   const bool far = product.far_weights(1);
   const int64_t least = far ? ahead_panels : 1;
   while (group_tasks * ceil_div(row_panels, most) < enough_tasks && most > least) most /= 2;
-  const bool several_taps = product.depth() > columns.channels;
-  for (int64_t fewer = most / 2; several_taps && fewer > 0; fewer /= 2)  // leave out more of them
-    if (double(product.terms(fewer * height)) < 0.85 * double(product.terms(most * height)))
+  const bool many_outside = product.columns.inside() < fewer_terms;  // taps, which may be left out
+  for (int64_t fewer = most / 2; many_outside && fewer > 0; fewer /= 2)
+    if (double(product.terms(fewer * height)) < fewer_terms * double(product.terms(most * height)))
       most = fewer;
   const int64_t unit = product.row_panel ? product.row_panel : 1;
   const int64_t count = balanced(stretch, most * height, unit),

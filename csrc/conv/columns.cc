@@ -99,11 +99,11 @@ double ColumnsOf<T>::inside() const {
   double share = 1;
   for (int i = 0; i < 3; ++i) {
     int64_t met = 0;
-    for (int64_t pixel = 0; pixel < c.pixels[i]; ++pixel)
-      for (const int64_t offset : offsets_[i]) {
-        const int64_t at = pixel * c.step[i] + offset;
-        met += at >= 0 && at < c.size[i];
-      }
+    for (const int64_t offset : offsets_[i]) {
+      const int64_t first = offset < 0 ? ceil_div(-offset, c.step[i]) : 0;
+      const int64_t end = offset < c.size[i] ? ceil_div(c.size[i] - offset, c.step[i]) : 0;
+      met += std::max<int64_t>(0, std::min(end, c.pixels[i]) - first);
+    }
     share *= double(met) / double(c.pixels[i] * c.taps[i]);
   }
   return share;

@@ -11,6 +11,7 @@
 namespace pyconv {
 
 constexpr int64_t shared_panels = 8;   // of pixels, in a block that all tasks share
+constexpr int64_t most_panels = 32;    // of pixels, in any block
 constexpr int64_t enough_panels = 8;   // of weights, for as many tasks
 constexpr int64_t few_in_place = 504;  // pixels, at most, that need not be formed
 
@@ -177,8 +178,8 @@ class PixelBlock {
   }
 
  private:
-  using PixelOffsets = std::array<int64_t, shared_panels * most_rows>;
-  using PanelOffsets = std::array<int64_t, shared_panels>;
+  using PixelOffsets = std::array<int64_t, most_panels * most_rows>;
+  using PanelOffsets = std::array<int64_t, most_panels>;
 
   static PixelOffsets offsets(const Places& places, int64_t j0, int64_t count) {
     PixelOffsets all;
@@ -203,20 +204,31 @@ class PixelBlock {
   PanelOffsets sources() const {
     const Columns<T>& c = from_;
     PanelOffsets all;
+    int64_t at[3], image = j0_;  // the place of a panel's first pixel
+    for (int d = 2; d >= 0; --d) {
+      at[d] = image % c.pixels[d];
+      image /= c.pixels[d];
+    }
     for (int64_t i = 0; i < panels_.count; ++i) {
       int64_t& source = all[size_t(i)] = direct_ ? (j0_ + panels_.first_row(i)) * row_ : nowhere;
       if (direct_ || same_sets()) continue;
-      int64_t j = j0_ + panels_.first_row(i), offset = 0;
-      bool inside = j % c.pixels[2] + panels_.rows(i) <= c.pixels[2];
-      for (int d = 2; d >= 0; --d) {
-        const int64_t low = j % c.pixels[d] * c.step[d];
-        const int64_t high = low + (d == 2 ? (panels_.rows(i) - 1) * c.step[d] : 0);
+      const int rows = panels_.rows(i);
+      int64_t offset = image * c.image_stride;
+      bool inside = at[2] + rows <= c.pixels[2];
+      for (int d = 0; d < 3; ++d) {
+        const int64_t low = at[d] * c.step[d], high = low + (d == 2 ? (rows - 1) * c.step[d] : 0);
         inside =
             inside && low + c.offset[d][0] >= 0 && high + c.offset[d][c.taps[d] - 1] < c.size[d];
         offset += low * c.stride[d];
-        j /= c.pixels[d];
       }
-      if (inside) source = offset + j * c.image_stride;
+      if (inside) source = offset;
+      for (at[2] += rows; at[2] >= c.pixels[2]; at[2] -= c.pixels[2]) {
+        if (++at[1] < c.pixels[1]) continue;
+        at[1] = 0;
+        if (++at[0] < c.pixels[0]) continue;
+        at[0] = 0;
+        ++image;
+      }
     }
     return all;
   }

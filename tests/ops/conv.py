@@ -62,6 +62,7 @@ CONV2D = [
     conv("channels-1", (2, 1, 6, 6), (1, 1, 3, 3)),
     conv("channels-odd", (1, 7, 9, 9), (13, 7, 3, 3), padding=1),
     conv("channels-33-17", (1, 33, 8, 8), (17, 33, 3, 3)),
+    conv("few-channels-to-few", (2, 3, 41, 57), (17, 3, 3, 3), stride=2, padding=1),
     # groups
     conv("groups", (2, 6, 7, 7), (9, 2, 3, 3), groups=3, padding=1),
     conv("groups-wide", (1, 64, 6, 6), (64, 16, 3, 3), groups=4, padding=1),
