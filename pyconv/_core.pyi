@@ -440,11 +440,12 @@ def rnn_forward(
     weight_hh: _Array,
     bias_ih: _Array | None,
     bias_hh: _Array | None,
+    weight_hr: _Array | None,
     lengths: _Array | None,
     reverse: bool,
     keep: bool,
     /,
-) -> tuple[_Array, _Array, _Array | None, _Array | None, _Array | None]: ...
+) -> tuple[_Array, _Array, _Array | None, _Array | None, _Array | None, _Array | None]: ...
 def rnn_backward(
     cell: int,
     input: _Array,
@@ -452,11 +453,13 @@ def rnn_backward(
     cx: _Array | None,
     weight_ih: _Array,
     weight_hh: _Array,
+    weight_hr: _Array | None,
     lengths: _Array | None,
     reverse: bool,
     output: _Array,
     gates: _Array,
     extra: _Array | None,
+    whole: _Array | None,
     grad_output: _Array | None,
     grad_h_n: _Array | None,
     grad_c_n: _Array | None,

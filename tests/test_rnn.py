@@ -38,6 +38,14 @@ def size_of(name: str, array: np.ndarray) -> float:
     return float(np.sqrt(array.shape[1])) if "weight" in name else 1.0
 
 
+def with_gradients(arrays: Arrays, grads: Any) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Name and value of each argument, with its gradient."""
+    grads = list(grads)
+    if "weight_hr" in arrays and "bias_ih" not in arrays:
+        grads = [*grads[:5], grads[-1]]
+    return [(name, arrays[name], grad) for name, grad in zip(arrays, grads)]
+
+
 def config_of(op: str, options: dict[str, Any]) -> Config:
     mode = f"RNN_{options.get('nonlinearity', 'tanh').upper()}" if op == "rnn" else op.upper()
     lengths = options.get("lengths")
@@ -52,13 +60,12 @@ def config_of(op: str, options: dict[str, Any]) -> Config:
 def call(op: str, tensors: dict[str, Any], options: dict[str, Any], steps: bool = False) -> Any:
     """Return output, h_n and perhaps c_n, of the kernel or step by step."""
     states = [tensors[name].unsqueeze(0) for name in ("hx", "cx") if name in tensors]
-    keys = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    weights = [tensors.get(key) for key in keys]
-    config = config_of(op, options)
+    weights = [tensors.get(key) for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    rest = config_of(op, options), tensors.get("weight_hr")
     if steps:
-        output, last, _ = recurrent_steps(tensors["input"], states, weights, config)
+        output, last, _ = recurrent_steps(tensors["input"], states, weights, *rest)
     else:
-        output, *last = recurrent(tensors["input"], states, weights, config)
+        output, *last = recurrent(tensors["input"], states, weights, *rest)
     return (output, *[state.squeeze(0) for state in last])
 
 
@@ -98,7 +105,7 @@ def check(
     for result, expected in zip(results, truth, strict=True):
         assert result.dtype == dtype
         assert_close(result, expected, length, allow_empty=empty)
-    for (name, array), grad in zip(arrays.items(), true_grads, strict=False):
+    for name, array, grad in with_gradients(arrays, true_grads):
         assert found[name].dtype == dtype
         terms = length * (1 if name in ("input", "hx", "cx") else max(1, time * batch))
         assert_close(found[name], grad, terms, allow_empty=array.size == 0)
@@ -122,7 +129,7 @@ def test_steps_one_by_one_equal_reference(op: str, case: Case) -> None:
 @pytest.mark.parametrize("op", RNN)
 def test_memory_layout_does_not_matter(op: str, kind: str) -> None:
     for case in RNN[op]:
-        if case.name in ("odd", "lengths-reverse", "batch-0"):
+        if case.name.removeprefix("projected-") in ("odd", "lengths-reverse", "batch-0"):
             check(op, case, np.float32, lambda array: remade(kind, array))
 
 
@@ -133,7 +140,7 @@ def test_reference_passes_finite_differences(op: str, case: Case) -> None:
     grads = draw_gradients(op, arrays, options)
     true_grads = getattr(reference, f"{op}_backward")(*grads, **arrays, **options)
     step = float(np.cbrt(np.finfo(float).eps))
-    for (name, array), grad in zip(arrays.items(), true_grads, strict=False):
+    for name, array, grad in with_gradients(arrays, true_grads):
         direction = np.random.default_rng(2).standard_normal(array.shape) / size_of(name, array)
         totals = []
         for h in (step, -step):
@@ -154,7 +161,8 @@ def test_reference_knows_two_nonlinearities() -> None:
 @pytest.mark.parametrize("op", RNN)
 def test_bits_do_not_depend_on_threads(op: str, isa: str) -> None:
     for case in RNN[op]:
-        if case.name not in ("two-threads-of-work", "odd", "one-step-one-row", "lengths-reverse"):
+        names = ("two-threads-of-work", "odd", "one-step-one-row", "lengths-reverse")
+        if case.name.removeprefix("projected-") not in names:
             continue
         arrays = fill(case, np.float32)
         grads = draw_gradients(op, arrays, case.options)
@@ -190,11 +198,14 @@ def test_callers_in_many_threads() -> None:
 # ---- derivatives -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", RNN)
-def test_second_derivatives(op: str) -> None:
-    arrays = fill(rnn_case(op, "small", (2, 2, 1, 2)), np.float64)
+@pytest.mark.parametrize(
+    ("op", "proj_size"), [(op, 0) for op in RNN] + [("lstm", 1)], ids=[*RNN, "lstm-projected"]
+)
+def test_second_derivatives(op: str, proj_size: int) -> None:
+    arrays = fill(rnn_case(op, "small", (2, 2, 1, 2), proj_size=proj_size), np.float64)
     tensors = {name: pyconv.tensor(array) for name, array in arrays.items()}
     checked = ["input", "hx", "weight_hh", *(["cx"] if op == "lstm" else ["bias_ih"])]
+    checked += ["weight_hr"] if proj_size else []
     for name in checked:
         tensors[name].requires_grad = True
 
@@ -222,6 +233,7 @@ def feedback(cell: Any, x: Any) -> Any:
 # Modules, of either library, one argument of which is another or comes from it.
 CONNECTED: dict[str, tuple[Any, Any]] = {
     "state-from-input": (lambda nn: nn.LSTM(4, 4), lambda m, x: m(x, (x[:1] * 2, x[:1] * 6))[0]),
+    "projected": (lambda nn: nn.LSTM(4, 4, proj_size=2), lambda m, x: m(x)[0]),
     "input-from-state": (lambda nn: nn.GRU(4, 4), lambda m, x: m((h := x[:1]) * x, h)[0]),
     "one-state": (lambda nn: nn.LSTM(4, 4), lambda m, x: m(x, (s := x[:1] * 2, s))[0]),
     "input-is-state": (lambda nn: nn.RNNCell(4, 4), lambda m, x: m(h := x[0], h)),
@@ -278,9 +290,9 @@ def test_hooks_of_arguments_run_once(create_graph: bool) -> None:
     assert sorted(seen) == ["weight", "x", "y"]
 
 
-@pytest.mark.parametrize("op", RNN)
-def test_only_what_is_asked_for_has_a_gradient(op: str) -> None:
-    arrays = fill(RNN[op][0], np.float32)
+@pytest.mark.parametrize(("op", "number"), [("rnn", 0), ("gru", 0), ("lstm", 0), ("lstm", 20)])
+def test_only_what_is_asked_for_has_a_gradient(op: str, number: int) -> None:
+    arrays = fill(RNN[op][number], np.float32)
     for wanted in arrays:
         tensors = {name: pyconv.from_numpy(array) for name, array in arrays.items()}
         tensors[wanted].requires_grad = True

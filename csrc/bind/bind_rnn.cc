@@ -13,14 +13,14 @@ constexpr const char* rnn_name = "rnn";
 // What forward and backward share: arguments read, and checked against each other.
 struct Layer {
   Cell cell;
-  Argument x, h0, c0, weight_ih, weight_hh;
-  int64_t steps, batch, input, hidden, gates;
+  Argument x, h0, c0, weight_ih, weight_hh, weight_hr;
+  int64_t steps, batch, input, hidden, width, gates;
   py::object lengths;
   bool reverse;
 
   Layer(int cell_number, py::handle x_value, py::handle h0_value, py::handle c0_value,
-        py::handle weight_ih_value, py::handle weight_hh_value, py::object lengths_value,
-        bool reversed)
+        py::handle weight_ih_value, py::handle weight_hh_value, py::handle weight_hr_value,
+        py::object lengths_value, bool reversed)
       : x(read_contiguous(rnn_name, "input", x_value)), lengths(lengths_value), reverse(reversed) {
     check(cell_number >= 0 && cell_number < cells, rnn_name, ": cell is ", cell_number);
     cell = static_cast<Cell>(cell_number);
@@ -31,16 +31,24 @@ struct Layer {
     batch = x.view.shape[ndim - 2];
     input = x.view.shape[ndim - 1];
     weight_hh = operand("weight_hh", weight_hh_value);
-    hidden = weight_hh.view.ndim == 2 ? weight_hh.view.shape[1] : 0;
+    hidden = width = weight_hh.view.ndim == 2 ? weight_hh.view.shape[1] : 0;
     gates = gates_of(cell);
-    check(hidden >= 1 && hidden <= INT_MAX && steps >= 1, rnn_name, ": weight_hh has shape ",
-          shape_text(weight_hh.view), " and input ", shape_text(x.view),
+    if (!weight_hr_value.is_none()) {
+      weight_hr = operand("weight_hr", weight_hr_value);
+      check(cell == Cell::lstm && weight_hr.view.ndim == 2 && width <= weight_hr.view.shape[1],
+            rnn_name, ": weight_hr has shape ", shape_text(weight_hr.view),
+            ", expected (at most hidden, hidden) and an LSTM");
+      hidden = weight_hr.view.shape[1];
+      shape_is("weight_hr", weight_hr, shape_of({width, hidden}));
+    }
+    check(width >= 1 && hidden >= 1 && hidden <= INT_MAX && steps >= 1, rnn_name,
+          ": weight_hh has shape ", shape_text(weight_hh.view), " and input ", shape_text(x.view),
           ", expected 1 or more hidden units and steps");
-    shape_is("weight_hh", weight_hh, shape_of({gates * hidden, hidden}));
+    shape_is("weight_hh", weight_hh, shape_of({gates * hidden, width}));
     weight_ih = operand("weight_ih", weight_ih_value);
     shape_is("weight_ih", weight_ih, shape_of({gates * hidden, input}));
-    h0 = optional("hx", h0_value, states());
-    c0 = optional("cx", c0_value, states());
+    h0 = optional("hx", h0_value, states(width));
+    c0 = optional("cx", c0_value, states(hidden));
     if (lengths.is_none()) return;
     const auto array = py::array_t<int64_t, py::array::c_style>::ensure(lengths);
     check(array && array.ndim() == 1 && array.shape(0) == batch, rnn_name,
@@ -76,8 +84,8 @@ struct Layer {
   TensorView of_steps(int64_t count, int64_t features) const {
     return x.view.ndim == 3 ? shape_of({count, batch, features}) : shape_of({batch, features});
   }
-  TensorView states() const { return of_steps(1, hidden); }
-  TensorView outputs() const { return of_steps(steps, hidden); }
+  TensorView states(int64_t features) const { return of_steps(1, features); }
+  TensorView outputs() const { return of_steps(steps, width); }
 
   static void shape_is(const char* name, const Argument& argument, const TensorView& expected) {
     check(same_shape(argument.view, expected), rnn_name, ": ", name, " has shape ",
@@ -103,23 +111,25 @@ T* data_of(py::object& array) {
                          : static_cast<T*>(py::reinterpret_borrow<py::array>(array).mutable_data());
 }
 
-// -> output, h_n, c_n, gates, extra; the last two, for backward, only if `keep`.
+// -> output, h_n, c_n, gates, extra, whole; the last three, for backward, only if `keep`.
 py::tuple call_rnn_forward(int cell, py::handle x, py::handle h0, py::handle c0,
                            py::handle weight_ih, py::handle weight_hh, py::handle bias_ih_value,
-                           py::handle bias_hh_value, py::object lengths, bool reverse, bool keep) {
-  const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
+                           py::handle bias_hh_value, py::handle weight_hr, py::object lengths,
+                           bool reverse, bool keep) {
+  const Layer in(cell, x, h0, c0, weight_ih, weight_hh, weight_hr, lengths, reverse);
   const int64_t H = in.hidden, G = in.gates;
   const Argument bias_ih = in.optional("bias_ih", bias_ih_value, Layer::shape_of({G * H}));
   const Argument bias_hh = in.optional("bias_hh", bias_hh_value, Layer::shape_of({G * H}));
   check(!bias_ih.view.data == !bias_hh.view.data, rnn_name,
         ": one bias is None and the other is not");
   const Sequences sequences = in.sequences();
-  py::object none = py::none(), output = in.make(in.outputs()), h_n = in.make(in.states()),
-             c_n = none, gates = none, extra = none;
-  if (in.cell == Cell::lstm) c_n = in.make(in.states());
+  py::object none = py::none(), output = in.make(in.outputs()), h_n = in.make(in.states(in.width)),
+             c_n = none, gates = none, extra = none, whole = none;
+  if (in.cell == Cell::lstm) c_n = in.make(in.states(H));
   if (keep) {
     gates = in.make(Layer::shape_of({sequences.rows(), G * H}));
     if (G > 1) extra = in.make(Layer::shape_of({sequences.rows(), H}));
+    if (in.weight_hr.view.data) whole = in.make(Layer::shape_of({sequences.rows(), H}));
   }
   const auto run = [&](auto zero) {
     using T = decltype(zero);
@@ -127,11 +137,13 @@ py::tuple call_rnn_forward(int cell, py::handle x, py::handle h0, py::handle c0,
     p.cell = in.cell;
     p.input = in.input;
     p.hidden = H;
+    p.width = in.width;
     p.x = in.x.view.as<T>();
     p.h0 = in.h0.view.as<T>();
     p.c0 = in.c0.view.as<T>();
     p.weight_ih = in.weight_ih.view.as<T>();
     p.weight_hh = in.weight_hh.view.as<T>();
+    p.weight_hr = in.weight_hr.view.as<T>();
     p.bias_ih = bias_ih.view.as<T>();
     p.bias_hh = bias_hh.view.as<T>();
     p.output = data_of<T>(output);
@@ -139,11 +151,12 @@ py::tuple call_rnn_forward(int cell, py::handle x, py::handle h0, py::handle c0,
     p.c_n = data_of<T>(c_n);
     p.gates = data_of<T>(gates);
     p.extra = data_of<T>(extra);
+    p.whole = data_of<T>(whole);
     const Unlocked unlocked;
     rnn_forward(sequences, p);
   };
   in.x.view.dtype == DType::float32 ? run(float()) : run(double());
-  return py::make_tuple(output, h_n, c_n, gates, extra);
+  return py::make_tuple(output, h_n, c_n, gates, extra, whole);
 }
 
 // One step of one sequence, a layer's or a cell's, as a stream takes it many times a second: the
@@ -185,6 +198,7 @@ py::object stream_step(int cell_number, bool layer, py::handle x_value, py::hand
     const RnnForward<T> p{cell,
                           I,
                           H,
+                          H,
                           x.as<T>(),
                           h.as<T>(),
                           c.as<T>(),
@@ -192,9 +206,11 @@ py::object stream_step(int cell_number, bool layer, py::handle x_value, py::hand
                           weight_hh.as<T>(),
                           bias_ih.as<T>(),
                           bias_hh.as<T>(),
+                          nullptr,
                           static_cast<T*>(to_output),
                           static_cast<T*>(to_h_n),
                           static_cast<T*>(to_c_n),
+                          nullptr,
                           nullptr,
                           nullptr};
     rnn_forward(Sequences(1, 1, nullptr, false), p);
@@ -206,33 +222,38 @@ py::object stream_step(int cell_number, bool layer, py::handle x_value, py::hand
 }
 
 // need: whose gradients are wanted. -> those of input, hx, cx, weight_ih, weight_hh, bias_ih,
-// bias_hh.
+// bias_hh, weight_hr.
 py::tuple call_rnn_backward(int cell, py::handle x, py::handle h0, py::handle c0,
-                            py::handle weight_ih, py::handle weight_hh, py::object lengths,
-                            bool reverse, py::handle output_value, py::handle gates_value,
-                            py::handle extra_value, py::handle grad_output_value,
-                            py::handle grad_h_n_value, py::handle grad_c_n_value, bool need_input,
-                            bool need_states, bool need_weights, bool need_bias) {
-  const Layer in(cell, x, h0, c0, weight_ih, weight_hh, lengths, reverse);
+                            py::handle weight_ih, py::handle weight_hh, py::handle weight_hr,
+                            py::object lengths, bool reverse, py::handle output_value,
+                            py::handle gates_value, py::handle extra_value, py::handle whole_value,
+                            py::handle grad_output_value, py::handle grad_h_n_value,
+                            py::handle grad_c_n_value, bool need_input, bool need_states,
+                            bool need_weights, bool need_bias) {
+  const Layer in(cell, x, h0, c0, weight_ih, weight_hh, weight_hr, lengths, reverse);
   const int64_t H = in.hidden, G = in.gates;
   const Sequences sequences = in.sequences();
   const Argument output = in.optional("output", output_value, in.outputs());
   const Argument gates =
       in.optional("gates", gates_value, Layer::shape_of({sequences.rows(), G * H}));
   const Argument extra = in.optional("extra", extra_value, Layer::shape_of({sequences.rows(), H}));
-  check(output.view.data && gates.view.data && (G == 1 || extra.view.data), rnn_name,
-        ": output, gates or extra is None");
+  const Argument whole = in.optional("whole", whole_value, Layer::shape_of({sequences.rows(), H}));
+  check(output.view.data && gates.view.data && (G == 1 || extra.view.data) &&
+            !whole.view.data == !in.weight_hr.view.data,
+        rnn_name, ": output, gates, extra or whole is None");
   const Argument grad_output = in.optional("grad_output", grad_output_value, in.outputs());
-  const Argument grad_h_n = in.optional("grad_h_n", grad_h_n_value, in.states());
-  const Argument grad_c_n = in.optional("grad_c_n", grad_c_n_value, in.states());
+  const Argument grad_h_n = in.optional("grad_h_n", grad_h_n_value, in.states(in.width));
+  const Argument grad_c_n = in.optional("grad_c_n", grad_c_n_value, in.states(H));
   py::object none = py::none(), grad_x = none, grad_h0 = none, grad_c0 = none,
-             grad_weight_ih = none, grad_weight_hh = none, grad_bias_ih = none, grad_bias_hh = none;
+             grad_weight_ih = none, grad_weight_hh = none, grad_bias_ih = none, grad_bias_hh = none,
+             grad_weight_hr = none;
   if (need_input) grad_x = in.make(in.of_steps(in.steps, in.input));
-  if (need_states) grad_h0 = in.make(in.states());
-  if (need_states && in.cell == Cell::lstm) grad_c0 = in.make(in.states());
+  if (need_states) grad_h0 = in.make(in.states(in.width));
+  if (need_states && in.cell == Cell::lstm) grad_c0 = in.make(in.states(H));
   if (need_weights) {
     grad_weight_ih = in.make(Layer::shape_of({G * H, in.input}));
-    grad_weight_hh = in.make(Layer::shape_of({G * H, H}));
+    grad_weight_hh = in.make(Layer::shape_of({G * H, in.width}));
+    if (whole.view.data) grad_weight_hr = in.make(Layer::shape_of({in.width, H}));
   }
   if (need_bias) {
     grad_bias_ih = in.make(Layer::shape_of({G * H}));
@@ -244,14 +265,17 @@ py::tuple call_rnn_backward(int cell, py::handle x, py::handle h0, py::handle c0
     p.cell = in.cell;
     p.input = in.input;
     p.hidden = H;
+    p.width = in.width;
     p.x = in.x.view.as<T>();
     p.h0 = in.h0.view.as<T>();
     p.c0 = in.c0.view.as<T>();
     p.weight_ih = in.weight_ih.view.as<T>();
     p.weight_hh = in.weight_hh.view.as<T>();
+    p.weight_hr = in.weight_hr.view.as<T>();
     p.output = output.view.as<T>();
     p.gates = gates.view.as<T>();
     p.extra = extra.view.as<T>();
+    p.whole = whole.view.as<T>();
     p.grad_output = grad_output.view.as<T>();
     p.grad_h_n = grad_h_n.view.as<T>();
     p.grad_c_n = grad_c_n.view.as<T>();
@@ -262,12 +286,13 @@ py::tuple call_rnn_backward(int cell, py::handle x, py::handle h0, py::handle c0
     p.grad_weight_hh = data_of<T>(grad_weight_hh);
     p.grad_bias_ih = data_of<T>(grad_bias_ih);
     p.grad_bias_hh = data_of<T>(grad_bias_hh);
+    p.grad_weight_hr = data_of<T>(grad_weight_hr);
     const Unlocked unlocked;
     rnn_backward(sequences, p);
   };
   in.x.view.dtype == DType::float32 ? run(float()) : run(double());
   return py::make_tuple(grad_x, grad_h0, grad_c0, grad_weight_ih, grad_weight_hh, grad_bias_ih,
-                        grad_bias_hh);
+                        grad_bias_hh, grad_weight_hr);
 }
 
 }  // namespace

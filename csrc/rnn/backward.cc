@@ -21,16 +21,21 @@ class Backward {
         state_size(q.batch * state_row),
         states(size_t(4 * state_size) * sizeof(T)),
         state(zeroed<T>(states, 4 * state_size)),
-        packs(steps() >= fewest_steps),
+        packs(steps() >= fewest_steps && !p.weight_hr),
         packed(packs ? size_t(units.panels * panel_size()) * sizeof(T) : 0),
-        sums(packs ? 0 : size_t(q.batch * p.hidden) * sizeof(T)),
-        h_before(size_t(q.rows() * p.hidden) * sizeof(T)),
+        sums(packs ? 0 : size_t(q.batch * p.width) * sizeof(T)),
+        h_before(size_t(q.rows() * p.width) * sizeof(T)),
         c_start(size_t(q.batch * p.hidden) * sizeof(T)),
         grad_gates(size_t(q.rows() * gates_row) * sizeof(T)),
-        grad_extra(p.cell == Cell::gru ? size_t(q.rows() * p.hidden) * sizeof(T) : 0) {}
+        grad_extra(p.cell == Cell::gru ? size_t(q.rows() * p.hidden) * sizeof(T) : 0),
+        grad_h(p.weight_hr ? size_t(q.rows() * p.width) * sizeof(T) : 0),
+        through(p.weight_hr ? size_t(q.batch * p.hidden) * sizeof(T) : 0) {}
 
   void run() {
-    states_in(q, p.hidden, p.grad_h_n, carry(), state_row);
+    if (p.weight_hr)
+      states_in(q, p.width, p.grad_h_n, zeroed<T>(sums, q.batch * p.width), p.width);
+    else
+      states_in(q, p.hidden, p.grad_h_n, carry(), state_row);
     states_in(q, p.hidden, p.grad_c_n, cell(), state_row);
     states_in(q, p.hidden, p.c0, zeroed<T>(c_start, q.batch * p.hidden), p.hidden);
     gather_h_before();
@@ -41,7 +46,7 @@ class Backward {
       });
     through_time();
     for (int64_t r = 0; r < q.batch; ++r) {
-      if (p.grad_h0) state_out(q, p.hidden, r, carry() + r * state_row, p.grad_h0);
+      if (p.grad_h0) state_out(q, p.width, r, carry() + r * state_row, p.grad_h0);
       if (p.grad_c0) state_out(q, p.hidden, r, cell() + r * state_row, p.grad_c0);
     }
     gradients_of_weights();
@@ -59,14 +64,14 @@ class Backward {
   // The state that each row of each step began with.
   void gather_h_before() const {
     T* const to = h_before.as<T>();
-    const int64_t H = p.hidden, begins = std::min(q.batch, q.rows());
-    std::memset(to, 0, size_t(begins * H) * sizeof(T));
-    states_in(q, H, begins ? p.h0 : nullptr, to, H);
+    const int64_t W = p.width, begins = std::min(q.batch, q.rows());
+    std::memset(to, 0, size_t(begins * W) * sizeof(T));
+    states_in(q, W, begins ? p.h0 : nullptr, to, W);
     parallel_for(std::max<int64_t>(0, steps() - 1), [&](int64_t step) {
       const int64_t row = q.first[size_t(step) + 1];
       const int64_t* const place = q.place.data() + q.first[size_t(step)];
       for (int64_t r = 0; r < q.running(step + 1); ++r)
-        copy(p.output + place[r] * H, to + (row + r) * H, H);
+        copy(p.output + place[r] * W, to + (row + r) * W, W);
     });
   }
 
@@ -86,25 +91,38 @@ class Backward {
     if (packs) return parallel_steps(all, parts, step_part);
     for (int64_t i = 0; i < all; ++i) {
       if (i) multiply(steps() - i);
+      if (p.weight_hr && i < steps()) through_projection(steps() - 1 - i);
       parallel_for(parts, [&](int64_t part) { step_part(i, part); });
     }
   }
 
   // What comes through the hidden weights from step i: its gradients times them.
   void multiply(int64_t i) const {
-    const int64_t row = q.first[size_t(i)], H = p.hidden, shared = shared_rows();
+    const int64_t row = q.first[size_t(i)], H = p.hidden, W = p.width, shared = shared_rows();
     const T* const of_gates = grad_gates.as<T>() + row * gates_row;
     const T* const of_extra = grad_extra.as<T>() + row * H;
-    const Matrix<T> weight{p.weight_hh, H, 1}, rest{p.weight_hh + shared * H, H, 1};
-    product<T>(q.running(i), H, shared, {of_gates, gates_row, 1}, weight, sums.as<T>());
+    const Matrix<T> weight{p.weight_hh, W, 1}, rest{p.weight_hh + shared * W, W, 1};
+    product<T>(q.running(i), W, shared, {of_gates, gates_row, 1}, weight, sums.as<T>());
     if (shared < gates_row)
-      product<T>(q.running(i), H, H, {of_extra, H, 1}, rest, sums.as<T>(), true);
+      product<T>(q.running(i), W, H, {of_extra, H, 1}, rest, sums.as<T>(), true);
+  }
+
+  // The gradient of what step i projected. Rows that begin here have that of h_n in `sums`.
+  void through_projection(int64_t i) const {
+    const int64_t W = p.width, rows = q.running(i);
+    T* const grad = grad_h.as<T>() + q.first[size_t(i)] * W;
+    copy(sums.as<T>(), grad, rows * W);
+    for (int64_t r = 0; p.grad_output && r < rows; ++r) {
+      const T* const from = p.grad_output + q.place[size_t(q.first[size_t(i)] + r)] * W;
+      for (int64_t u = 0; u < W; ++u) grad[r * W + u] += from[u];
+    }
+    product<T>(rows, p.hidden, W, {grad, W, 1}, {p.weight_hr, p.hidden, 1}, through.as<T>());
   }
 
   RnnStep<T> beginning() const {
     RnnStep<T> step{};
     step.rows = step.known = steps() ? q.batch : 0;
-    step.hidden = p.hidden;
+    step.hidden = p.width;
     step.padded = units.padded;
     step.state_row = state_row;
     step.weight = packs ? packed.as<T>() : nullptr;
@@ -120,11 +138,17 @@ class Backward {
     const int64_t row = q.first[size_t(i)];
     RnnStep<T> step = beginning();
     step.rows = q.running(i);
+    step.hidden = p.hidden;
     step.known = i + 1 < steps() ? q.running(i + 1) : 0;
     step.state = state + (i + 1) % 2 * state_size;
     step.next = state + i % 2 * state_size;
     step.place = q.place.data() + row;
     step.grad_output = p.grad_output;
+    if (p.weight_hr) {
+      step.known = step.rows;
+      step.sums = through.as<T>();
+      step.grad_output = nullptr;
+    }
     step.gates = const_cast<T*>(p.gates) + row * gates_row;
     step.extra = p.extra ? const_cast<T*>(p.extra) + row * p.hidden : nullptr;
     step.before = p.cell != Cell::lstm ? h_before.as<T>() + row * p.hidden
@@ -168,16 +192,17 @@ class Backward {
 
   void gradients_of_weights() const {
     const T *const of_gates = grad_gates.as<T>(), *const of_extra = grad_extra.as<T>();
-    const int64_t H = p.hidden, shared = shared_rows();
+    const int64_t H = p.hidden, W = p.width, shared = shared_rows();
     if (p.grad_weight_ih) {
       const OrderedRows<T> x(q, p.input, p.x);
       over_rows(gates_row, of_gates, gates_row, p.input, x.data(), p.grad_weight_ih);
     }
     if (p.grad_weight_hh) {
-      over_rows(shared, of_gates, gates_row, H, h_before.as<T>(), p.grad_weight_hh);
+      over_rows(shared, of_gates, gates_row, W, h_before.as<T>(), p.grad_weight_hh);
       if (shared < gates_row)
-        over_rows(H, of_extra, H, H, h_before.as<T>(), p.grad_weight_hh + shared * H);
+        over_rows(H, of_extra, H, W, h_before.as<T>(), p.grad_weight_hh + shared * W);
     }
+    if (p.grad_weight_hr) over_rows(W, grad_h.as<T>(), W, H, p.whole, p.grad_weight_hr);
     if (p.grad_bias_ih) {
       sum_rows(gates_row, of_gates, gates_row, p.grad_bias_ih);
       copy(p.grad_bias_ih, p.grad_bias_hh, shared);
@@ -205,6 +230,7 @@ class Backward {
   T* const state;
   const bool packs;
   const Scratch packed, sums, h_before, c_start, grad_gates, grad_extra;
+  const Scratch grad_h, through;  // with a projection: of all its results; of a step's arguments
 };
 
 }  // namespace

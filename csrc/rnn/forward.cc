@@ -1,5 +1,7 @@
 // The products with the input of all steps are one product of matrices. Then run the steps, in
 // which each thread keeps to its own hidden units, whose weights stay in its cache.
+#include <numeric>
+
 #include "core/steps.h"
 #include "rnn/layout.h"
 
@@ -25,12 +27,16 @@ class Forward {
         states(size_t(3 * state_size) * sizeof(T)),
         state(zeroed<T>(states, 3 * state_size)),
         cell(state + 2 * state_size),
-        packs(steps() >= fewest_steps),
+        packs(steps() >= fewest_steps && !p.weight_hr),
         packed(packs ? size_t(units.panels * panel_size()) * sizeof(T) : 0),
-        bias(size_t(gates_row) * sizeof(T)) {}
+        bias(size_t(gates_row) * sizeof(T)),
+        whole(p.weight_hr && !p.whole ? size_t(q.batch * p.hidden) * sizeof(T) : 0),
+        whole_place(p.weight_hr ? size_t(q.batch) : 0) {
+    std::iota(whole_place.begin(), whole_place.end(), int64_t{0});
+  }
 
   void run() {
-    states_in(q, p.hidden, p.h0, state, state_row);
+    states_in(q, p.width, p.h0, state, state_row);
     if (p.cell == Cell::lstm) states_in(q, p.hidden, p.c0, cell, state_row);
     if (!single()) add_biases();
     if (packs) pack();
@@ -46,16 +52,16 @@ class Forward {
     }
     for (int64_t r = 0; r < q.batch; ++r) {
       const int64_t last = q.length[size_t(r)] % 2;  // the state that the row's last step wrote
-      state_out(q, p.hidden, r, state + last * state_size + r * state_row, p.h_n);
+      state_out(q, p.width, r, state + last * state_size + r * state_row, p.h_n);
       if (p.c_n) state_out(q, p.hidden, r, cell + r * state_row, p.c_n);
     }
-    clear_padding(q, p.hidden, p.output);
+    clear_padding(q, p.width, p.output);
   }
 
  private:
   int64_t steps() const { return static_cast<int64_t>(q.first.size()) - 1; }
   int64_t panel_size() const { return p.hidden * units.vectors * units.lanes; }
-  bool single() const { return !packs && q.batch == 1; }
+  bool single() const { return !packs && q.batch == 1 && !p.weight_hr; }
 
   // That of the hidden product is added to that of the input, but for the GRU's candidate.
   void add_biases() {
@@ -102,10 +108,25 @@ class Forward {
     const Scratch sums(size_t(q.batch * gates_row) * sizeof(T));
     for (int64_t i = begin; i < last; ++i) {
       const RnnStep<T> step = step_at(i, gates - first_row * gates_row, sums.as<T>());
-      product<T>(step.rows, gates_row, p.hidden, {step.state, state_row, 1},
-                 {p.weight_hh, 1, p.hidden}, sums.as<T>());
+      product<T>(step.rows, gates_row, p.width, {step.state, state_row, 1},
+                 {p.weight_hh, 1, p.width}, sums.as<T>());
       parallel_for(parts, [&](int64_t part) { step_part(step, part); });
+      if (p.weight_hr) project(i, step);
     }
+  }
+
+  // The state after step i, of `width` features, in the place of the whole one.
+  void project(int64_t i, const RnnStep<T>& step) const {
+    gemm(GemmProblem<T>{step.rows,
+                        p.width,
+                        p.hidden,
+                        {step.output, p.hidden, 1},
+                        {p.weight_hr, 1, p.hidden},
+                        step.next,
+                        state_row});
+    const int64_t* const place = q.place.data() + q.first[size_t(i)];
+    for (int64_t r = 0; r < step.rows; ++r)
+      copy(step.next + r * state_row, p.output + place[r] * p.width, p.width);
   }
 
   void single_steps(int64_t begin, int64_t end, T* gates) {
@@ -137,8 +158,8 @@ class Forward {
     step.sums = sums;
     step.state = state + i % 2 * state_size;
     step.next = state + (i + 1) % 2 * state_size;
-    step.place = q.place.data() + row;
-    step.output = p.output;
+    step.place = p.weight_hr ? whole_place.data() : q.place.data() + row;
+    step.output = !p.weight_hr ? p.output : p.whole ? p.whole + row * p.hidden : whole.as<T>();
     step.gates = gates + row * gates_row;
     step.extra = p.extra ? p.extra + row * p.hidden : nullptr;
     step.cell = cell;
@@ -154,7 +175,8 @@ class Forward {
   const Scratch states;  // h before and after a step, c
   T *const state, *const cell;
   const bool packs;
-  const Scratch packed, bias;
+  const Scratch packed, bias, whole;
+  std::vector<int64_t> whole_place;  // of a step's row in `whole`: the row
 };
 
 }  // namespace

@@ -92,15 +92,15 @@ void clear_padding(const Sequences& q, int64_t width, T* array) {
       std::memset(array + (time * q.batch + q.order[r]) * width, 0, size_t(width) * sizeof(T));
 }
 
-// Rows of (batch, hidden) and of a state in scratch. A null array is zeros.
+// Rows of (batch, width) and of a state in scratch. A null array is zeros.
 template <class T>
-void states_in(const Sequences& q, int64_t hidden, const T* array, T* state, int64_t state_row) {
+void states_in(const Sequences& q, int64_t width, const T* array, T* state, int64_t state_row) {
   for (int64_t r = 0; array && r < q.batch; ++r)
-    copy(array + q.order[size_t(r)] * hidden, state + r * state_row, hidden);
+    copy(array + q.order[size_t(r)] * width, state + r * state_row, width);
 }
 template <class T>
-void state_out(const Sequences& q, int64_t hidden, int64_t r, const T* state, T* array) {
-  copy(state, array + q.order[size_t(r)] * hidden, hidden);
+void state_out(const Sequences& q, int64_t width, int64_t r, const T* state, T* array) {
+  copy(state, array + q.order[size_t(r)] * width, width);
 }
 
 }  // namespace pyconv

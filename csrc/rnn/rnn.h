@@ -3,7 +3,7 @@
 //
 //   RNN   h' = tanh(x') or relu(x'), with x' = W_ih x + b_ih + W_hh h + b_hh
 //   LSTM  i, f, o = sigmoid(x'), g = tanh(x'), each with rows of its own; c' = f c + i g,
-//         h' = o tanh(c')
+//         h' = o tanh(c'), or with a projection W_hr (o tanh(c'))
 //   GRU   r, z = sigmoid(x'), n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h
 #pragma once
 #include <vector>
@@ -29,26 +29,29 @@ struct Sequences {
   int64_t running(int64_t step) const { return first[step + 1] - first[step]; }
 };
 
-// (steps, batch, features) arrays are contiguous, states are (batch, hidden), weights as PyTorch's:
-// gates one after the other, i f g o or r z n. Null means absent.
+// (steps, batch, features) arrays are contiguous, states are (batch, features), weights as
+// PyTorch's: gates one after the other, i f g o or r z n. Null means absent. h and the output have
+// `width` features: `hidden`, or with weight_hr the rows of that.
 template <class T>
 struct RnnForward {
   Cell cell;
-  int64_t input, hidden;
-  const T *x, *h0, *c0, *weight_ih, *weight_hh, *bias_ih, *bias_hh;
+  int64_t input, hidden, width;
+  const T *x, *h0, *c0, *weight_ih, *weight_hh, *bias_ih, *bias_hh, *weight_hr;
   T *output, *h_n, *c_n;
-  // Kept for backward: rows x (gates * hidden), and rows x hidden for LSTM and GRU.
-  T *gates, *extra;
+  // Kept for backward: rows x (gates * hidden); rows x hidden for LSTM and GRU; rows x hidden of
+  // what is projected.
+  T *gates, *extra, *whole;
 };
 
 template <class T>
 struct RnnBackward {
   Cell cell;
-  int64_t input, hidden;
-  const T *x, *h0, *c0, *weight_ih, *weight_hh, *output, *gates, *extra;
+  int64_t input, hidden, width;
+  const T *x, *h0, *c0, *weight_ih, *weight_hh, *weight_hr, *output, *gates, *extra, *whole;
   const T *grad_output, *grad_h_n, *grad_c_n;  // null: zeros
   // Null: not wanted.
-  T *grad_x, *grad_weight_ih, *grad_weight_hh, *grad_bias_ih, *grad_bias_hh, *grad_h0, *grad_c0;
+  T *grad_x, *grad_weight_ih, *grad_weight_hh, *grad_bias_ih, *grad_bias_hh, *grad_weight_hr;
+  T *grad_h0, *grad_c0;
 };
 
 template <class T>

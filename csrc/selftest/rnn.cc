@@ -16,8 +16,8 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 template <class T>
 struct Truth {
   Cell cell;
-  int64_t input, hidden;
-  std::vector<T> weight_ih, weight_hh, bias_ih, bias_hh;
+  int64_t input, hidden, width;
+  std::vector<T> weight_ih, weight_hh, bias_ih, bias_hh, weight_hr;
 
   std::vector<double> products(const std::vector<T>& weight, const std::vector<T>& bias,
                                const double* x, int64_t n) const {
@@ -30,20 +30,23 @@ struct Truth {
 
   void step(const double* x, std::vector<double>& h, std::vector<double>& c) const {
     const auto a = products(weight_ih, bias_ih, x, input);
-    const auto b = products(weight_hh, bias_hh, h.data(), hidden);
-    for (size_t u = 0; u < h.size(); ++u) {
-      const auto at = [&](size_t gate) { return gate * h.size() + u; };
+    const auto b = products(weight_hh, bias_hh, h.data(), width);
+    std::vector<double> whole(c.size());
+    for (size_t u = 0; u < c.size(); ++u) {
+      const auto at = [&](size_t gate) { return gate * c.size() + u; };
       const auto sum = [&](size_t gate) { return a[at(gate)] + b[at(gate)]; };
       if (cell == Cell::lstm) {
         c[u] = sigmoid(sum(1)) * c[u] + sigmoid(sum(0)) * std::tanh(sum(2));
-        h[u] = sigmoid(sum(3)) * std::tanh(c[u]);
+        whole[u] = sigmoid(sum(3)) * std::tanh(c[u]);
       } else if (cell == Cell::gru) {
         const double z = sigmoid(sum(1));
-        h[u] = (1 - z) * std::tanh(a[at(2)] + sigmoid(sum(0)) * b[at(2)]) + z * h[u];
+        whole[u] = (1 - z) * std::tanh(a[at(2)] + sigmoid(sum(0)) * b[at(2)]) + z * h[u];
       } else {
-        h[u] = cell == Cell::tanh ? std::tanh(sum(0)) : std::max(0.0, sum(0));
+        whole[u] = cell == Cell::tanh ? std::tanh(sum(0)) : std::max(0.0, sum(0));
       }
     }
+    const std::vector<T> none(size_t(width), T(0));
+    h = weight_hr.empty() ? whole : products(weight_hr, none, whole.data(), hidden);
   }
 };
 
@@ -56,25 +59,32 @@ void test_layer(Random& random, const std::string& where) {
   const int64_t batch = random.yes() ? 1 : random.whole(1, 30);  // one has kernels of its own
   const int64_t hidden = random.whole(1, 70), rows = gates_of(cell) * hidden;
   const bool reverse = random.yes(), ragged = random.yes();
+  const bool projects = cell == Cell::lstm && random.yes();
+  const int64_t width = projects ? random.whole(1, hidden) : hidden;
   Truth<T> truth{cell,
                  input,
                  hidden,
+                 width,
                  random.numbers<T>(rows * input),
-                 random.numbers<T>(rows * hidden),
+                 random.numbers<T>(rows * width),
                  random.numbers<T>(rows),
-                 random.numbers<T>(rows)};
+                 random.numbers<T>(rows),
+                 random.numbers<T>(projects ? width * hidden : 0)};
   for (T& weight : truth.weight_hh) weight /= T(8);
   std::vector<int64_t> lengths(size_t(batch), steps);
   for (int64_t& length : lengths) length = ragged ? random.whole(1, steps) : steps;
 
-  const auto x = random.numbers<T>(steps * batch * input), h0 = random.numbers<T>(batch * hidden),
+  const auto x = random.numbers<T>(steps * batch * input), h0 = random.numbers<T>(batch * width),
              c0 = random.numbers<T>(batch * hidden);
   const Sequences sequences(steps, batch, ragged ? lengths.data() : nullptr, reverse);
-  std::vector<T> output(size_t(steps * batch * hidden), T(9)), h_n(h0.size()), c_n(h0.size());
+  std::vector<T> output(size_t(steps * batch * width), T(9)), h_n(h0.size()), c_n(c0.size());
   std::vector<T> gates(size_t(sequences.rows() * rows)), extra(size_t(sequences.rows() * hidden));
+  std::vector<T> whole(projects ? extra.size() : 0);
+  const T* const weight_hr = projects ? truth.weight_hr.data() : nullptr;
   const RnnForward<T> forward{cell,
                               input,
                               hidden,
+                              width,
                               x.data(),
                               h0.data(),
                               c0.data(),
@@ -82,22 +92,24 @@ void test_layer(Random& random, const std::string& where) {
                               truth.weight_hh.data(),
                               truth.bias_ih.data(),
                               truth.bias_hh.data(),
+                              weight_hr,
                               output.data(),
                               h_n.data(),
                               c_n.data(),
                               gates.data(),
-                              extra.data()};
+                              extra.data(),
+                              projects ? whole.data() : nullptr};
   rnn_forward(sequences, forward);
 
   std::vector<double> output_truth(output.size()), h_truth, c_truth;
   for (int64_t b = 0; b < batch; ++b) {
-    std::vector<double> h(h0.begin() + b * hidden, h0.begin() + (b + 1) * hidden);
+    std::vector<double> h(h0.begin() + b * width, h0.begin() + (b + 1) * width);
     std::vector<double> c(c0.begin() + b * hidden, c0.begin() + (b + 1) * hidden);
     for (int64_t i = 0; i < lengths[size_t(b)]; ++i) {
       const int64_t time = reverse ? lengths[size_t(b)] - 1 - i : i;
       const T* const from = x.data() + (time * batch + b) * input;
       truth.step(std::vector<double>(from, from + input).data(), h, c);
-      std::copy(h.begin(), h.end(), output_truth.begin() + (time * batch + b) * hidden);
+      std::copy(h.begin(), h.end(), output_truth.begin() + (time * batch + b) * width);
     }
     h_truth.insert(h_truth.end(), h.begin(), h.end());
     c_truth.insert(c_truth.end(), c.begin(), c.end());
@@ -107,32 +119,31 @@ void test_layer(Random& random, const std::string& where) {
   expect_close(h_n, h_truth, terms, "rnn h_n: " + where);
   if (cell == Cell::lstm) expect_close(c_n, c_truth, terms, "rnn c_n: " + where);
 
-  const auto again = [&](T* kept_gates, T* kept_extra) {
-    RnnForward<T> inference = forward;
-    inference.gates = kept_gates;
-    inference.extra = kept_extra;
-    std::vector<T> other(output.size());
-    inference.output = other.data();
-    rnn_forward(sequences, inference);
-    return other;
-  };
-  expect(again(nullptr, nullptr) == output, "rnn inference: " + where);
+  RnnForward<T> inference = forward;
+  inference.gates = inference.extra = inference.whole = nullptr;
+  std::vector<T> other(output.size());
+  inference.output = other.data();
+  rnn_forward(sequences, inference);
+  expect(other == output, "rnn inference: " + where);
 
-  const auto grad = random.numbers<T>(steps * batch * hidden);
+  const auto grad = random.numbers<T>(steps * batch * width);
   std::vector<T> grad_x(x.size()), grad_ih(truth.weight_ih.size()), grad_hh(truth.weight_hh.size());
   std::vector<T> grad_bias(truth.bias_ih.size()), grad_bias_hh(truth.bias_ih.size());
-  std::vector<T> grad_h0(h0.size()), grad_c0(h0.size());
+  std::vector<T> grad_h0(h0.size()), grad_c0(c0.size()), grad_hr(truth.weight_hr.size());
   rnn_backward(sequences, RnnBackward<T>{cell,
                                          input,
                                          hidden,
+                                         width,
                                          x.data(),
                                          h0.data(),
                                          c0.data(),
                                          truth.weight_ih.data(),
                                          truth.weight_hh.data(),
+                                         weight_hr,
                                          output.data(),
                                          gates.data(),
                                          extra.data(),
+                                         forward.whole,
                                          grad.data(),
                                          nullptr,
                                          nullptr,
@@ -141,6 +152,7 @@ void test_layer(Random& random, const std::string& where) {
                                          grad_hh.data(),
                                          grad_bias.data(),
                                          grad_bias_hh.data(),
+                                         projects ? grad_hr.data() : nullptr,
                                          grad_h0.data(),
                                          grad_c0.data()});
   // Along the last bias of W_ih x + b: f(b + e) - f(b - e) = 2 e <gradient, v>, where exact enough.
@@ -149,14 +161,10 @@ void test_layer(Random& random, const std::string& where) {
   for (int side = 0; side < 2; ++side) {
     std::vector<T> moved = truth.bias_ih;
     moved.back() += side ? T(-1e-6) : T(1e-6);
-    RnnForward<T> other = forward;
-    other.bias_ih = moved.data();
-    std::vector<T> result(output.size());
-    other.output = result.data();
-    other.gates = other.extra = nullptr;
-    rnn_forward(sequences, other);
+    inference.bias_ih = moved.data();
+    rnn_forward(sequences, inference);
     ends[side] = 0;
-    for (size_t i = 0; i < result.size(); ++i) ends[side] += double(result[i]) * double(grad[i]);
+    for (size_t i = 0; i < other.size(); ++i) ends[side] += double(other[i]) * double(grad[i]);
   }
   const double slope = (ends[0] - ends[1]) / 2e-6;
   expect(cell == Cell::relu || std::fabs(slope - double(grad_bias.back())) <

@@ -46,9 +46,10 @@ class Recurrent(Function):
         weight_hh: Tensor,
         bias_ih: Tensor | None,
         bias_hh: Tensor | None,
+        weight_hr: Tensor | None,
         config: Config,
     ) -> tuple[Tensor, ...]:
-        output, h_n, c_n, gates, extra = _core.rnn_forward(
+        output, h_n, c_n, *kept = _core.rnn_forward(
             CELLS[config.mode],
             input._array,
             _array(hx),
@@ -57,25 +58,26 @@ class Recurrent(Function):
             weight_hh._array,
             _array(bias_ih),
             _array(bias_hh),
+            _array(weight_hr),
             _array(config.lengths),
             config.reverse,
             any(ctx.needs_input_grad),
         )
         results = Tensor(output), Tensor(h_n)
-        if gates is not None:
-            kept = Tensor(gates), None if extra is None else Tensor(extra)
-            arguments = input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh
-            ctx.save_for_backward(*arguments, results[0], *kept)
+        if any(ctx.needs_input_grad):
+            arguments = input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr
+            tensors = (None if array is None else Tensor(array) for array in kept)
+            ctx.save_for_backward(*arguments, results[0], *tensors)
             ctx.config = config
             ctx.set_materialize_grads(False)
         return results if c_n is None else (*results, Tensor(c_n))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
-        *arguments, output, gates, extra = ctx.saved_tensors
+        *arguments, output, gates, extra, whole = ctx.saved_tensors
         if is_grad_enabled():
             return (*_by_steps(ctx, arguments, grads), None)
-        x, hx, cx, weight_ih, weight_hh, bias_ih, _ = arguments
+        x, hx, cx, weight_ih, weight_hh, bias_ih, _, weight_hr = arguments
         grad_output, grad_h_n, grad_c_n = (*grads, None)[:3]
         need = ctx.needs_input_grad
         found = _core.rnn_backward(
@@ -85,17 +87,19 @@ class Recurrent(Function):
             _array(cx),
             weight_ih._array,
             weight_hh._array,
+            _array(weight_hr),
             _array(ctx.config.lengths),
             ctx.config.reverse,
             output._array,
             gates._array,
             _array(extra),
+            _array(whole),
             _array(grad_output),
             _array(grad_h_n),
             _array(grad_c_n),
             need[0],
             need[1] or need[2],
-            need[3] or need[4],
+            need[3] or need[4] or need[7],
             bias_ih is not None and (need[5] or need[6]),
         )
         return (*(None if g is None else Tensor(g) for g in found), None)
@@ -110,14 +114,15 @@ def _by_steps(ctx: Any, arguments: Any, grads: Any) -> list[Tensor | None]:
     # Each has a place of its own in the graph, so that what goes through one of them is not counted
     # as another's too: they may be the same tensor, or one may come from another.
     arguments = [a if a is None else a.view(a.shape) for a in arguments]
-    x, hx, cx, *weights = arguments
+    x, hx, cx, *weights, weight_hr = arguments
     if hx is None:
-        hx = cx = Tensor(np.zeros((1, x.shape[-2], weights[1].shape[1]), x.dtype))
+        sizes = weights[1].shape[1], weights[1].shape[0] // 4
+        hx, cx = (Tensor(np.zeros((1, x.shape[-2], size), x.dtype)) for size in sizes)
     states = [hx, cx] if ctx.config.mode == "LSTM" else [hx]
     if x.ndim == 2:
         x, grads = x.unsqueeze(0), [g if g is None else g.unsqueeze(0) for g in grads]
         states = [s if s.ndim == 3 else s.unsqueeze(0) for s in states]
-    output, new, _ = recurrent_steps(x, states, weights, ctx.config)
+    output, new, _ = recurrent_steps(x, states, weights, ctx.config, weight_hr)
     given = [(o, g) for o, g in zip((output, *new), grads) if g is not None]
     wanted = [a for a, need in zip(arguments, ctx.needs_input_grad) if need]
     found = iter(
@@ -128,7 +133,11 @@ def _by_steps(ctx: Any, arguments: Any, grads: Any) -> list[Tensor | None]:
 
 
 def recurrent(
-    x: Tensor, states: list[Tensor] | None, weights: list[Any], config: Config
+    x: Tensor,
+    states: list[Tensor] | None,
+    weights: list[Any],
+    config: Config,
+    weight_hr: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction.
 
@@ -139,13 +148,15 @@ def recurrent(
         None for zeros
     weights : weight_ih, weight_hh, bias_ih, bias_hh; the biases may be None
     config : Config
+    weight_hr : Tensor of shape (proj_size, hidden), optional
+        The projection of the LSTM's output; h then has proj_size features.
 
     Returns
     -------
     output, h_n, and for the LSTM c_n
     """
     h, c = (*(states or ()), None, None)[:2]
-    return Recurrent.apply(x, h, c, *weights, config)  # type: ignore[return-value]
+    return Recurrent.apply(x, h, c, *weights, weight_hr, config)  # type: ignore[return-value]
 
 
 def stream_step(
@@ -188,8 +199,6 @@ def recurrent_steps(
     weight_hr: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor], Tensor]:
     """Run one layer in one direction by an operation per step and gate, all of them recorded.
-
-    Also takes ``weight_hr``, the projection of the LSTM's output.
 
     Returns
     -------

@@ -166,8 +166,7 @@ class LSTM(RNNBase):
     Parameters
     ----------
     proj_size : int
-        If not 0, ``h = W_hr (o tanh(c))`` has this many features: less than `hidden_size`. The
-        steps then run one by one, which is slow.
+        If not 0, ``h = W_hr (o tanh(c))`` has this many features: less than `hidden_size`.
 
     The other parameters are those of `RNN`; weights have ``4 * hidden_size`` rows, in the order i,
     f, g, o. The state is a pair, ``(h, c)``.

@@ -164,8 +164,8 @@ class RNNBase(Module):
         gates: list[Tensor] | None,
     ) -> tuple[Tensor, list[Tensor]]:
         *weights, weight_hr = weights_of(self, self._names[number])
-        if gates is None and weight_hr is None and self.reset_after:
-            output, *end = recurrent(x, states, weights, config)
+        if gates is None and self.reset_after:
+            output, *end = recurrent(x, states, weights, config, weight_hr)
             return output, end
         if states is None:
             sizes = (self.proj_size or self.hidden_size, self.hidden_size)

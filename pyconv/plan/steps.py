@@ -98,7 +98,13 @@ def lengths_of(op: Any, lengths: Any, x: Any) -> Tensor:
 
 
 def run_layer(
-    input: Any, states: Any, weights: Any, mode: str, lengths: Any, reverse: bool
+    input: Any,
+    states: Any,
+    weights: Any,
+    mode: str,
+    lengths: Any,
+    reverse: bool,
+    weight_hr: Any = None,
 ) -> tuple[Tensor, ...]:
     """Run one recurrent layer in one direction; see `pyconv.functional.rnn.recurrent`."""
     one_of("recurrent: mode", mode, list(CELLS))
@@ -113,8 +119,10 @@ def run_layer(
     begin = states and [as_tensor(state, "recurrent: a state") for state in states]
     if lengths is not None:
         lengths = as_tensor(lengths, "recurrent: lengths")
+    if weight_hr is not None:
+        weight_hr = as_tensor(weight_hr, "recurrent: weight_hr")
     config = Config(mode, lengths, flag("recurrent: reverse", reverse))
-    return recurrent(tensors[0], begin, tensors[1:] + biases, config)
+    return recurrent(tensors[0], begin, tensors[1:] + biases, config, weight_hr)
 
 
 # All that a plan can call, also one from a file.

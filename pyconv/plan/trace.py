@@ -85,7 +85,7 @@ class Trace:
         elif depends:
             if op == "recurrent":
                 config = args[3]
-                args = (*args[:3], config.mode, config.lengths, config.reverse)
+                args = (*args[:3], config.mode, config.lengths, config.reverse, *args[4:])
             elif op == "of_masks":
                 op, args = args[0], args[1:]
             self._write(op, args, kwargs, list(tensors_in(result)))

@@ -195,16 +195,18 @@ def lstm(
     weight_hh: ArrayLike,
     bias_ih: ArrayLike | None = None,
     bias_hh: ArrayLike | None = None,
+    weight_hr: ArrayLike | None = None,
     lengths: ArrayLike | None = None,
     reverse: bool = False,
 ) -> tuple[Array, Array, Array]:
     """Long short-term memory: gates i, f, g, o; ``c = f c + i g`` and ``h = o tanh(c)``.
 
-    Arguments as in `rnn`, with 4 * hidden rows in weights and biases, and the initial cell cx.
+    Arguments as in `rnn`, with 4 * hidden rows in weights and biases, and the initial cell cx. With
+    `weight_hr` of shape (width, hidden), ``h = W_hr (o tanh(c))`` (Sak et al., arXiv:1402.1128).
 
     Returns
     -------
-    output, h_n, c_n : arrays of shape (T, B, hidden), (B, hidden) and (B, hidden)
+    output, h_n, c_n : arrays of shape (T, B, width), (B, width) and (B, hidden)
 
     Examples
     --------
@@ -212,13 +214,13 @@ def lstm(
     >>> c
     array([[1.]])
     """
-    x, h, c, *weights = _floats(input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh)
+    x, h, c, *weights = _floats(input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
     output, (h_n, c_n), _ = _forward(_lstm_step(weights), x, (h, c), lengths, reverse)
     return output, h_n, c_n
 
 
 def _lstm_gates(weights: Any, x: Array, h: Array) -> list[Array]:
-    w_ih, w_hh, b_ih, b_hh = weights
+    w_ih, w_hh, b_ih, b_hh, _ = weights
     i, f, g, o = np.split(_affine(x, w_ih, b_ih) + _affine(h, w_hh, b_hh), 4, axis=1)
     return [_sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)]
 
@@ -227,9 +229,13 @@ def _lstm_step(weights: Any) -> Callable[..., States]:
     def step(x: Array, h: Array, c: Array) -> States:
         i, f, g, o = _lstm_gates(weights, x, h)
         c = f * c + i * g
-        return o * np.tanh(c), c
+        return _projected(o * np.tanh(c), weights[-1]), c
 
     return step
+
+
+def _projected(whole: Array, weight_hr: Array | None) -> Array:
+    return whole if weight_hr is None else _affine(whole, weight_hr, None)
 
 
 def lstm_backward(
@@ -243,10 +249,13 @@ def lstm_backward(
     weight_hh: ArrayLike,
     bias_ih: ArrayLike | None = None,
     bias_hh: ArrayLike | None = None,
+    weight_hr: ArrayLike | None = None,
     lengths: ArrayLike | None = None,
     reverse: bool = False,
 ) -> tuple[Array, ...]:
-    """Gradients of `lstm`: of input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh.
+    """Gradients of `lstm`: of input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr.
+
+    The last is 0 without `weight_hr`.
 
     Examples
     --------
@@ -255,14 +264,16 @@ def lstm_backward(
     >>> grads[2]
     array([[0.5]])
     """
-    x, h, c, *weights = _floats(input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh)
-    w_ih, w_hh = weights[:2]
+    x, h, c, *weights = _floats(input, hx, cx, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
+    w_ih, w_hh, *_, w_hr = weights
 
     def step_backward(grads: States, x: Array, before: States) -> tuple[Any, ...]:
         h, c = before
         i, f, g, o = _lstm_gates(weights, x, h)
         tanh_c = np.tanh(f * c + i * g)
-        d_h = grads[0]
+        d_h, d_w_hr = grads[0], 0
+        if w_hr is not None:
+            d_h, d_w_hr = d_h @ w_hr, d_h.T @ (o * tanh_c)
         d_c = grads[1] + d_h * o * (1 - tanh_c**2)
         pre = np.concatenate(
             [
@@ -273,7 +284,7 @@ def lstm_backward(
             ],
             axis=1,
         )
-        terms = pre.T @ x, pre.T @ h, pre.sum(0), pre.sum(0)
+        terms = pre.T @ x, pre.T @ h, pre.sum(0), pre.sum(0), d_w_hr
         return pre @ w_ih, (pre @ w_hh, d_c * f), terms
 
     d_output, d_h, d_c = _floats(grad_output, grad_h_n, grad_c_n)

@@ -10,18 +10,24 @@ GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 def case(
-    op: str, name: str, sizes: tuple[int, int, int, int], bias: bool = True, **options: Any
+    op: str,
+    name: str,
+    sizes: tuple[int, int, int, int],
+    bias: bool = True,
+    proj_size: int = 0,
+    **options: Any,
 ) -> Case:
     """Sizes are the steps, the batch, the features of the input and the hidden units."""
     steps, batch, features, hidden = sizes
-    rows = GATES[op] * hidden
+    rows, width = GATES[op] * hidden, proj_size or hidden
     arrays: dict[str, tuple[int, ...]] = {
         "input": (steps, batch, features),
-        "hx": (batch, hidden),
+        "hx": (batch, width),
         **({"cx": (batch, hidden)} if op == "lstm" else {}),
         "weight_ih": (rows, features),
-        "weight_hh": (rows, hidden),
+        "weight_hh": (rows, width),
         **({"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}),
+        **({"weight_hr": (width, hidden)} if proj_size else {}),
     }
     return Case(name, arrays, options)
 
@@ -51,10 +57,22 @@ def cases(op: str) -> list[Case]:
     ]
 
 
+PROJECTED = [
+    case("lstm", "projected", (5, 3, 4, 6), proj_size=2),
+    case("lstm", "projected-odd", (9, 11, 5, 37), proj_size=19),
+    case("lstm", "projected-to-1", (4, 1, 3, 2), proj_size=1),
+    case("lstm", "projected-one-step", (1, 1, 40, 70), proj_size=33),
+    case("lstm", "projected-no-bias", (3, 2, 3, 5), bias=False, proj_size=4),
+    case("lstm", "projected-lengths", (7, 5, 4, 9), proj_size=3, lengths=[3, 7, 1, 7, 5]),
+    case("lstm", "projected-lengths-reverse", (7, 5, 4, 17), proj_size=8, lengths=[3, 6, 1, 2, 5],
+         reverse=True),
+    case("lstm", "projected-two-threads-of-work", (6, 8, 20, 96), proj_size=48),
+    case("lstm", "projected-batch-0", (4, 0, 3, 5), proj_size=2),
+]  # fmt: skip
 RNN = {
     "rnn": [*cases("rnn"), case("rnn", "relu", (5, 3, 4, 21), nonlinearity="relu")],
     "gru": cases("gru"),
-    "lstm": cases("lstm"),
+    "lstm": [*cases("lstm"), *PROJECTED],
 }
 STEP_BY_STEP = {
     "gru": [
