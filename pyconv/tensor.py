@@ -386,8 +386,8 @@ class Tensor(TensorBase, Operations):
             raise NotImplementedError(
                 "x[key] = value is not recorded for backward; use pyconv.where, or pyconv.no_grad()"
             )
-        shape = pyconv.functional.shape
-        shape.assign(self._array, shape.array_key(key), value)
+        indexing = pyconv.functional.indexing
+        indexing.assign(self._array, indexing.array_key(key), value)
         changed(self)
 
 

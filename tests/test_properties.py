@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 import pyconv
 import pyconv.functional as F
 from pyconv import Tensor, _core
+from pyconv.functional.indexing import IndexBackward
 from pyconv.functional.rnn import Config, recurrent_steps
-from pyconv.functional.shape import IndexBackward
 
 settings.register_profile("repeatable", derandomize=True, max_examples=60, deadline=None)
 settings.load_profile("repeatable")

@@ -294,6 +294,32 @@ def test_indexing_equals_numpy():
         x[2]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_gradients_of_indexing_add_up_in_order(dtype):
+    rng = np.random.default_rng(0)
+    rows, columns, mask = (
+        np.array([[2, -1, 2], [0, -3, -4]]),
+        np.array([1, -4, 1]),
+        np.eye(4, 5) > 0,
+    )
+    keys = [
+        rows, (rows, columns), (slice(None), columns), (rows[:, :2], slice(1, 3), 2, ...),
+        (columns, slice(None), columns), (..., columns), (None, rows, None), (mask, columns[:1]),
+        (0, mask[0, :5]), (rows, ..., 0), (True, rows), rows[:0], (slice(0), columns),
+        (-1, columns),
+    ]  # fmt: skip
+    a = rng.standard_normal((4, 5, 4, 4)).astype(dtype)
+    for key in keys:
+        x = pyconv.tensor(a, requires_grad=True)
+        g, expected = rng.standard_normal(a[key].shape).astype(dtype), np.zeros_like(a)
+        x[key].backward(g)
+        np.add.at(expected, key, g)
+        np.testing.assert_array_equal(x.grad.numpy(), expected)
+    x = pyconv.zeros(0, 3, requires_grad=True)
+    x[:, [0, 0]].sum().backward()
+    assert x.grad.shape == (0, 3)
+
+
 def test_ragged_index():
     with pytest.raises(IndexError, match="one shape"):
         pyconv.ones(3)[[0, [1]]]

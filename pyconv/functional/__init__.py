@@ -34,6 +34,7 @@ from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout, dropout1d, dropout2d, dropout3d
 from .elementwise import abs, exp, log, sigmoid, sqrt, tanh
 from .fold import fold, unfold
+from .indexing import index
 from .joining import cat, chunk, einsum, split, stack
 from .layer_norm import layer_norm
 from .likelihood import binary_cross_entropy, binary_cross_entropy_with_logits, nll_loss
@@ -57,7 +58,6 @@ from .response import local_response_norm
 from .shape import (
     expand,
     flatten,
-    index,
     permute,
     reshape,
     squeeze,

@@ -11,7 +11,8 @@ from ..arguments import KERNELS, broadcast
 from ..autograd.function import Function
 from ..tensor import Tensor
 from .arithmetic import where
-from .shape import Expand, IndexBackward, sum_to
+from .indexing import IndexBackward
+from .shape import Expand, sum_to
 
 
 def has_kernel(x: Tensor, dim: int) -> bool:

@@ -16,8 +16,9 @@ from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
 from .casting import cast, in_float32
+from .indexing import index
 from .linear import matmul
-from .shape import dim_of, index, permute, reshape, squeeze, unsqueeze
+from .shape import dim_of, permute, reshape, squeeze, unsqueeze
 
 
 class Cat(Function):

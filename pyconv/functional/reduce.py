@@ -18,7 +18,8 @@ from .arithmetic import tensors_of, where
 from .casting import in_float32
 from .elementwise import sqrt
 from .extreme import ExtremeAlong, ExtremeOfAll, ExtremeOfTwo, has_kernel, largest_places
-from .shape import Clone, Expand, Index, Reshape, dim_of
+from .indexing import Index
+from .shape import Clone, Expand, Reshape, dim_of
 
 Dims = int | Sequence[int] | None
 
