@@ -306,6 +306,10 @@ def _has_float64(data: Any) -> bool:
 
 def value_of(data: Any, dtype: DTypeLike | None, name: str) -> NDArray[Any]:
     """Return `data` as `array_of` does; ValueError for a number that is infinite in that dtype."""
+    if type(data) in (int, float) and -3e38 < data < 3e38 and dtype is not None:
+        kind = np.dtype(dtype)
+        if kind.num in KERNELS:  # the common case, without delay
+            return np.asarray(data, kind)
     array = array_of(data, dtype, name)
     if not array.ndim and np.isinf(array) and data not in (math.inf, -math.inf):
         raise ValueError(f"{name} is {data!r}, not possible in {array.dtype}")

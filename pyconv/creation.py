@@ -135,8 +135,10 @@ def zeros(
     >>> pyconv.zeros(2, 3).shape
     (2, 3)
     """
-    shape = size_of((one_size("zeros: size", sizes, size),), "size")
-    return full(shape, 0, dtype=new_dtype("zeros", dtype, device), requires_grad=requires_grad)
+    given, kind = one_size("zeros: size", sizes, size), new_dtype("zeros", dtype, device)
+    if _only_shapes.get():
+        return full(given, 0, dtype=kind, requires_grad=requires_grad)
+    return make(np.zeros(shape_of(given), kind), requires_grad)
 
 
 def ones(
@@ -154,8 +156,10 @@ def ones(
     >>> pyconv.ones(3)
     tensor([1., 1., 1.])
     """
-    shape = size_of((one_size("ones: size", sizes, size),), "size")
-    return full(shape, 1, dtype=new_dtype("ones", dtype, device), requires_grad=requires_grad)
+    given, kind = one_size("ones: size", sizes, size), new_dtype("ones", dtype, device)
+    if _only_shapes.get():
+        return full(given, 1, dtype=kind, requires_grad=requires_grad)
+    return make(np.ones(shape_of(given), kind), requires_grad)
 
 
 def full(
@@ -241,8 +245,11 @@ def arange(
             f"arange: start is {start}, end is {end} and step is {step}, "
             "expected a step that leads to the end, and at most 2**40 elements"
         )
-    with quiet():
-        return make(np.arange(*values).astype(kind), requires_grad)
+    array = np.arange(*values)
+    if array.dtype != kind:
+        with quiet():
+            array = array.astype(kind)
+    return make(array, requires_grad)
 
 
 def _numbers(op: str, given: dict[str, Any], whole: bool) -> list[Any]:

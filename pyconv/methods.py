@@ -74,23 +74,23 @@ class Conversions:
 
     def float(self: Any) -> Any:
         """Return the tensor in float32."""
-        return self.to(np.float32)
+        return pyconv.functional.cast(self, np.float32)
 
     def double(self: Any) -> Any:
         """Return the tensor in float64."""
-        return self.to(np.float64)
+        return pyconv.functional.cast(self, np.float64)
 
     def int(self: Any) -> Any:
         """Return the tensor in int32."""
-        return self.to(np.int32)
+        return pyconv.functional.cast(self, np.int32)
 
     def long(self: Any) -> Any:
         """Return the tensor in int64."""
-        return self.to(np.int64)
+        return pyconv.functional.cast(self, np.int64)
 
     def bool(self: Any) -> Any:
         """Return whether each element is other than 0."""
-        return self.to(np.bool_)
+        return pyconv.functional.cast(self, np.bool_)
 
 
 class Operations(Conversions):
@@ -201,8 +201,9 @@ class Operations(Conversions):
         """Return the tensor if its elements lie in C order, else a copy of which they do."""
         if self._array.flags.c_contiguous:
             return self
-        flat = self.reshape(-1)  # a copy, or a view with gaps
-        return (flat if flat._array.flags.c_contiguous else flat.clone()).reshape(self.shape)
+        apply = pyconv.functional.shape.Reshape.apply
+        flat = apply(self, (self._array.size,))  # a copy, or a view with gaps
+        return apply(flat if flat._array.flags.c_contiguous else flat.clone(), self._array.shape)
 
     def new_zeros(self: Any, *sizes: Any, dtype: DType = None, **options: Any) -> Tensor:
         """Return what `pyconv.zeros` does, in the dtype of the tensor unless one is given."""

@@ -173,6 +173,13 @@ def test_a_tie_of_many_shares_the_gradient_in_float16_too():
     assert x.grad[0].item() == np.float16(1e-5)
 
 
+def test_einsum_takes_one_equation_for_several_shapes():
+    x = np.arange(12.0).reshape(2, 2, 3)
+    for array in (x, x[0], x[0, 0], x):
+        truth = np.einsum("...i,...i->...", array, array)
+        np.testing.assert_array_equal(pyconv.einsum("...i,...i->...", array, array), truth)
+
+
 def test_einsum_of_integers_knows_dots():
     x = pyconv.arange(6).reshape(2, 3)
     assert pyconv.einsum("...->", x).item() == 15

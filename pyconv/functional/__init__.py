@@ -29,13 +29,14 @@ from .avg_pool import (
 from .bounds import clamp
 from .casting import cast
 from .comparison import eq, ge, gt, le, lt, ne
+from .contraction import einsum
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout, dropout1d, dropout2d, dropout3d
 from .elementwise import abs, exp, log, sigmoid, sqrt, tanh
 from .fold import fold, unfold
 from .indexing import index
-from .joining import cat, chunk, einsum, split, stack
+from .joining import cat, chunk, split, stack
 from .layer_norm import layer_norm
 from .likelihood import binary_cross_entropy, binary_cross_entropy_with_logits, nll_loss
 from .linear import linear, matmul

@@ -93,8 +93,8 @@ class ExtremeOfAll(Function):
     """The largest or smallest element."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, reduce: Any) -> Tensor:
-        output = Tensor(np.asarray(reduce(x._array)))
+    def forward(ctx: Any, x: Tensor, choose: np.ufunc) -> Tensor:
+        output = Tensor(np.asarray(choose.reduce(x._array, None)))
         ctx.save_for_backward(x, output)
         return output
 

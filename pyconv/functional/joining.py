@@ -1,8 +1,7 @@
-"""Joining tensors, cutting them into parts, and sums of products by index: cat, split, einsum."""
+"""Joining tensors, and cutting them into parts: cat, stack, split, chunk."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -14,11 +13,9 @@ from .._core import view_of
 from ..arguments import FLOATING, KERNELS, integer, promoted
 from ..autograd.function import Function
 from ..creation import as_tensor
-from ..tensor import Tensor
-from .casting import cast, in_float32
-from .indexing import index
-from .linear import matmul
-from .shape import dim_of, permute, reshape, squeeze, unsqueeze
+from ..tensor import Array, Tensor
+from .casting import cast
+from .shape import dim_of, squeeze
 
 
 class Cat(Function):
@@ -30,14 +27,34 @@ class Cat(Function):
     def forward(ctx: Any, dim: int, *tensors: Tensor) -> Tensor:
         arrays = [t._array for t in tensors]
         ctx.dim, ctx.sizes = dim, [a.shape[dim] for a in arrays]
-        kinds = {a.dtype.num for a in arrays}
-        if len(kinds) == 1 and kinds.issubset(KERNELS):
-            return Tensor(joined(arrays, dim))  # keeps the layout of the first
-        return Tensor(np.concatenate(arrays, dim))
+        return _join(arrays, dim)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
         return None, *Split.apply(grad_output, ctx.sizes, ctx.dim)
+
+
+class Stack(Function):
+    """Tensors one after the other along a new dimension."""
+
+    takes_any_dtype = True
+
+    @staticmethod
+    def forward(ctx: Any, dim: int, *tensors: Tensor) -> Tensor:
+        ctx.dim, ctx.count = dim, len(tensors)
+        key = (*(slice(None),) * dim, None)
+        return _join([t._array[key] for t in tensors], dim)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        parts = Split.apply(grad_output, [1] * ctx.count, ctx.dim)
+        return None, *(squeeze(part, ctx.dim) for part in parts)
+
+
+def _join(arrays: list[Array], dim: int) -> Tensor:
+    if arrays[0].dtype.num in KERNELS:  # the others have the same
+        return Tensor(joined(arrays, dim))  # keeps the layout of the first
+    return Tensor(np.concatenate(arrays, dim))
 
 
 class Split(Function):
@@ -72,18 +89,16 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     tensor([1, 2, 3])
     """
     parts = _tensors("cat", tensors)
-    first = parts[0].shape
+    shapes = [part._array.shape for part in parts]
+    first = shapes[0]
     if not first:
         raise ValueError("cat: tensors[0] has shape (), expected at least one dimension")
     dim = dim_of(dim, len(first), "cat: dim")
-    for i, part in enumerate(parts):
-        if (
-            part.ndim != len(first)
-            or part.shape[:dim] != first[:dim]
-            or (part.shape[dim + 1 :] != first[dim + 1 :])
-        ):
+    before, behind = first[:dim], first[dim + 1 :]
+    for i, shape in enumerate(shapes):
+        if len(shape) != len(first) or shape[:dim] != before or shape[dim + 1 :] != behind:
             raise ValueError(
-                f"cat: tensors[{i}] has shape {part.shape} and tensors[0] {first}, "
+                f"cat: tensors[{i}] has shape {shape} and tensors[0] {first}, "
                 f"expected the same sizes but for dimension {dim}"
             )
     return Cat.apply(dim, *parts)
@@ -105,14 +120,15 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
             [3, 4]])
     """
     parts = _tensors("stack", tensors)
+    first = parts[0]._array.shape
     for i, part in enumerate(parts):
-        if part.shape != parts[0].shape:
+        if part._array.shape != first:
             raise ValueError(
                 f"stack: tensors[{i}] has shape {part.shape} and tensors[0] {parts[0].shape}, "
                 "expected the same dimensions"
             )
-    dim = dim_of(dim, parts[0].ndim + 1, "stack: dim")
-    return Cat.apply(dim, *(unsqueeze(part, dim) for part in parts))
+    dim = dim_of(dim, len(first) + 1, "stack: dim")
+    return Stack.apply(dim, *parts)
 
 
 def _tensors(op: str, tensors: Any) -> list[Tensor]:
@@ -125,7 +141,7 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
     ]
     if not parts:
         raise ValueError(f"{op}: tensors is empty")
-    dtypes = {part.dtype for part in parts}
+    dtypes = {part._array.dtype for part in parts}
     if len(dtypes) > 1:  # floats win over integers, as between two operands
         floats = [dtype for dtype in dtypes if dtype.kind in FLOATING]
         parts = [cast(part, promoted(*(floats or dtypes))) for part in parts]
@@ -205,163 +221,3 @@ def _dim_to_cut(op: str, x: Tensor, dim: int) -> int:
     if not x.ndim:
         raise ValueError(f"{op}: input has shape (), expected at least one dimension")
     return dim_of(dim, x.ndim, f"{op}: dim")
-
-
-# ---- einsum ------------------------------------------------------------------------------------
-
-
-def einsum(equation: str, *operands: Any) -> Tensor:
-    """Multiply tensors and sum products, as named by letters: ``"ij,jk->ik"`` is a matrix product.
-
-    Each operand has a letter per dimension. Letters that the result lacks are summed over. Without
-    ``->``, the result has the letters that occur once, in alphabetical order. ``...`` stands for
-    dimensions that broadcast.
-
-    Parameters
-    ----------
-    equation : str
-    operands : array_like
-        Or one list of Tensors.
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    ValueError
-        If the equation does not fit the operands.
-    TypeError
-        If dtypes differ.
-
-    Examples
-    --------
-    >>> import pyconv
-    >>> pyconv.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
-    tensor([21., 43.])
-    """
-    if not isinstance(equation, str):
-        raise TypeError(f"einsum: equation is {equation!r}, expected a str")
-    listed = operands[0] if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else ()
-    if listed and all(isinstance(x, Tensor) for x in listed):
-        operands = tuple(listed)
-    tensors = [as_tensor(x, f"einsum: operands[{i}]") for i, x in enumerate(operands)]
-    terms, result = _letters(equation, tensors)
-    if not any(x.dtype.kind in FLOATING for x in tensors):
-        return _einsum_of_integers(equation, tensors, terms, result)
-    kinds = sorted({str(x.dtype) for x in tensors})
-    if len(kinds) > 1:
-        raise TypeError(f"einsum: operands have dtypes {', '.join(kinds)}, expected one")
-    if kinds == ["bfloat16"]:
-        return in_float32(einsum, equation, *tensors)
-    pairs = [_once(x, term, i) for i, (x, term) in enumerate(zip(tensors, terms))]
-    x, letters = pairs[0]
-    for i, (y, others) in enumerate(pairs[1:], 1):
-        kept = set(result).union(*(term for _, term in pairs[i + 1 :]))
-        x, letters = _product(x, letters, y, others, kept)
-    x, letters = _sum_out(x, letters, set(result))
-    return permute(x, [letters.index(c) for c in result])
-
-
-def _einsum_of_integers(
-    equation: str, tensors: Sequence[Tensor], terms: Sequence[str], result: str
-) -> Tensor:
-    arrays = [x._array for x in tensors]
-    number = {c: i for i, c in enumerate(sorted(set("".join(terms))))}
-    named: list[Any] = []
-    for array, term in zip(arrays, terms):
-        named += [array, [number[c] for c in term]]
-    try:  # the result may be a view of an operand
-        return Tensor(np.array(np.einsum(*named, [number[c] for c in result])))
-    except ValueError:
-        shapes = ", ".join(str(array.shape) for array in arrays)
-        raise ValueError(
-            f"einsum: equation is {equation!r}, but operands have shapes {shapes}"
-        ) from None
-
-
-def _letters(equation: str, tensors: Sequence[Tensor]) -> tuple[list[str], str]:
-    """Return the letters of each operand and of the result, with capitals more for ``...``."""
-    given, arrow, result = equation.replace(" ", "").partition("->")
-    terms = given.split(",")
-    if len(terms) != len(tensors):
-        raise ValueError(
-            f"einsum: equation is {equation!r}, for {len(terms)} operands; got {len(tensors)}"
-        )
-    spare = [c for c in map(chr, range(0x3B1, 0x3B1 + 64)) if c not in equation]
-    longest = 0
-    for i, (term, x) in enumerate(zip(terms, tensors)):
-        many = x.ndim - len(term.replace("...", ""))
-        if many < 0 or (many and "..." not in term):
-            raise ValueError(
-                f"einsum: equation is {equation!r}, but operands[{i}] has shape {x.shape}"
-            )
-        longest = max(longest, many)
-        terms[i] = term.replace("...", "".join(spare[:many][::-1]))
-    dots = "".join(spare[:longest][::-1])
-    if not arrow:
-        every = "".join(terms)
-        result = dots + "".join(c for c in sorted(set(every) - set(dots)) if every.count(c) == 1)
-    result = result.replace("...", dots)
-    wrong = [c for c in "".join(terms) + result if not c.isalpha()]
-    if wrong or len(set(result)) != len(result) or set(result) - set("".join(terms)):
-        raise ValueError(f"einsum: equation is {equation!r}, which names no result")
-    return terms, result
-
-
-def _once(x: Tensor, letters: str, number: int) -> tuple[Tensor, str]:
-    """Take the diagonal of dimensions with one letter."""
-    for c in dict.fromkeys(letters):
-        while letters.count(c) > 1:
-            i = letters.index(c)
-            j = letters.index(c, i + 1)
-            if x.shape[i] != x.shape[j]:
-                raise ValueError(
-                    f"einsum: {c!r} is {x.shape[i]} and {x.shape[j]} in operands[{number}]"
-                )
-            order = [i, j, *(k for k in range(x.ndim) if k not in (i, j))]
-            along = np.arange(x.shape[i])
-            x = index(permute(x, order), (along, along))
-            letters = c + "".join(letters[k] for k in order[2:])
-    return x, letters
-
-
-def _sum_out(x: Tensor, letters: str, kept: set[str]) -> tuple[Tensor, str]:
-    gone = [i for i, c in enumerate(letters) if c not in kept]
-    return (x.sum(gone) if gone else x), "".join(c for c in letters if c in kept)
-
-
-def _product(x: Tensor, letters: str, y: Tensor, others: str, kept: set[str]) -> tuple[Tensor, str]:
-    """Multiply two operands, and sum over what both have and nobody needs."""
-    x, letters = _sum_out(x, letters, kept | set(others))
-    y, others = _sum_out(y, others, kept | set(letters))
-    for c in [c for c in letters if c in others]:
-        n, m = x.shape[letters.index(c)], y.shape[others.index(c)]
-        if n == 1 != m:  # broadcast
-            x, letters = squeeze(x, letters.index(c)), letters.replace(c, "")
-        elif m == 1 != n:
-            y, others = squeeze(y, others.index(c)), others.replace(c, "")
-        elif n != m:
-            raise ValueError(f"einsum: {c!r} is {n} in one operand and {m} in another")
-    both = [c for c in letters if c in others]
-    batch = [c for c in both if c in kept]
-    summed = [c for c in both if c not in kept]
-    rows, columns = ([c for c in word if c not in both] for word in (letters, others))
-    sizes = dict(zip(letters + others, x.shape + y.shape))
-    x = permute(x, [letters.index(c) for c in (*batch, *rows, *summed)])
-    result = "".join([*batch, *rows, *columns])
-    if batch and not (rows and columns):  # a matrix with one row or column each: too small
-        y = permute(y, [others.index(c) for c in (*batch, *columns, *summed)])
-        lead = [sizes[c] for c in batch]
-        tail = [sizes[c] for c in summed]
-        x = reshape(x, [*lead, *(sizes[c] for c in rows), *(1 for _ in columns), *tail])
-        y = reshape(y, [*lead, *(1 for _ in rows), *(sizes[c] for c in columns), *tail])
-        return _sum_out(x * y, result + "".join(summed), set(result))
-
-    def flat(z: Tensor, *groups: list[str]) -> Tensor:
-        shape = [math.prod(sizes[c] for c in group) for group in groups]
-        return reshape(z, [*(sizes[c] for c in batch), *shape])
-
-    y = permute(y, [others.index(c) for c in (*batch, *summed, *columns)])
-    product = matmul(flat(x, rows, summed), flat(y, summed, columns))
-    return reshape(product, [sizes[c] for c in result]), result

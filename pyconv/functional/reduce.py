@@ -76,10 +76,12 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: DType = 
     tensor([1.5, 3.5])
     """
     x = _converted("mean", input, dtype)
-    count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "mean: dim"))
-    if x._array.dtype.char in "eE":  # (b)float16: the sum or the count may be beyond it
-        return mean(x.to(np.float32), dim, keepdim).to(x.dtype.newbyteorder("="))
-    return sum(x, dim, keepdim) / (count or math.nan)
+    array = x._array
+    dims = _dims(dim, array.ndim, "mean: dim")
+    if array.dtype.char in "eE":  # (b)float16: the sum or the count may be beyond it
+        return mean(x.to(np.float32), dims, keepdim).to(array.dtype.newbyteorder("="))
+    total = Sum.apply(x, dims, flag("mean: keepdim", keepdim))
+    return total / (_count(array.shape, dims) or math.nan)
 
 
 def var(
@@ -128,12 +130,14 @@ def var(
         dim, unbiased = None, dim
     if x.dtype.kind == "V":
         return in_float32(var, x, dim, unbiased, keepdim, correction=correction)
-    count = math.prod(x.shape[i] for i in _dims(dim, x.ndim, "var: dim"))
-    distance = x - mean(x, dim, keepdim=True)
+    dims = _dims(dim, x.ndim, "var: dim")
+    distance = x - mean(x, dims, keepdim=True)
     less = float(flag("var: unbiased", unbiased))
     if correction is not None:
         less = number("var: correction", correction)
-    return sum(distance * distance, dim, keepdim) / float(np.maximum(0, count - less))
+    count = _count(x.shape, dims)
+    total = Sum.apply(distance * distance, dims, flag("var: keepdim", keepdim))
+    return total / (count - less if count > less else 0.0)
 
 
 def std(x: Tensor, dim: Any, unbiased: bool, keepdim: bool, correction: float | None) -> Tensor:
@@ -171,7 +175,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     >>> F.max([[1, 5], [7, 3]], dim=1).indices
     tensor([1, 0])
     """
-    return _extreme("max", np.max, np.argmax, as_tensor(input, "max: input"), dim, keepdim)
+    return _extreme("max", np.maximum, np.argmax, as_tensor(input, "max: input"), dim, keepdim)
 
 
 def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
@@ -191,15 +195,15 @@ def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     >>> F.min([[1, 5], [7, 3]], dim=1).indices
     tensor([0, 1])
     """
-    return _extreme("min", np.min, np.argmin, as_tensor(input, "min: input"), dim, keepdim)
+    return _extreme("min", np.minimum, np.argmin, as_tensor(input, "min: input"), dim, keepdim)
 
 
-def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: Any, keepdim: bool) -> Any:
+def _extreme(op: str, choose: np.ufunc, arg: Any, x: Tensor, dim: Any, keepdim: bool) -> Any:
     keepdim = flag(f"{op}: keepdim", keepdim)
     if dim is None:
         if not x._array.size:
             raise ValueError(f"{op}: input has shape {x.shape} and no {op}imum")
-        return ExtremeOfAll.apply(x, reduce)
+        return ExtremeOfAll.apply(x, choose)
     if isinstance(dim, (Tensor, np.ndarray)):
         if keepdim:
             raise TypeError(f"{op}: keepdim is True, expected False with a tensor as dim")
@@ -216,7 +220,7 @@ def _extreme(op: str, reduce: Any, arg: Any, x: Tensor, dim: Any, keepdim: bool)
         key = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
         key[axis] = indices
         result = Extreme(Index.apply(x, tuple(key)), Tensor(indices))
-    return result if keepdim else Extreme(*(_drop(part, (axis,)) for part in result))
+    return result if keepdim else Extreme(*[_drop(part, axis) for part in result])
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -241,7 +245,7 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     keepdim = flag("argmax: keepdim", keepdim)
     if axis is not None and array.ndim and has_kernel(x, axis):
         places = largest_places(x, axis)
-        return places if keepdim else _drop(places, (axis,))
+        return places if keepdim else _drop(places, axis)
     return Tensor(np.asarray(np.argmax(array, axis, keepdims=keepdim)))
 
 
@@ -385,5 +389,11 @@ def _dims(dim: Dims, ndim: int, name: str) -> tuple[int, ...]:
     return result if ndim else ()
 
 
-def _drop(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    return Reshape.apply(x, tuple(n for i, n in enumerate(x.shape) if i not in dims))
+def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
+    """How many elements there are along some dimensions."""
+    return math.prod([shape[i] for i in dims])
+
+
+def _drop(x: Tensor, dim: int) -> Tensor:
+    shape = x._array.shape
+    return Reshape.apply(x, shape[:dim] + shape[dim + 1 :])

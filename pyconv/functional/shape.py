@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from .._core import copy, reshape_forward, view_of
+from .._core import expand as repeated
 from ..arguments import MOST_ELEMENTS, integer, size_of
 from ..autograd.function import Function
 from ..creation import as_tensor
@@ -52,7 +51,8 @@ class Permute(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
-        return Permute.apply(grad_output, tuple(int(i) for i in np.argsort(ctx.dims))), None
+        order = sorted(range(len(ctx.dims)), key=ctx.dims.__getitem__)
+        return Permute.apply(grad_output, tuple(order)), None
 
 
 class Expand(Function):
@@ -65,7 +65,7 @@ class Expand(Function):
         array = x._array
         ctx.shape = array.shape
         same = math.prod(shape) == array.size  # and only ones in front: it can be written to
-        return view_of(x, array.reshape(shape) if same else np.broadcast_to(array, shape))
+        return view_of(x, array.reshape(shape) if same else repeated(array, shape))
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:
@@ -228,9 +228,12 @@ def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Tensor:
     tensor([1, 2])
     """
     x = as_tensor(input, "input")
-    given = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
-    dims = {dim_of(i, x.ndim, "squeeze: dim") for i in given}
-    return Reshape.apply(x, tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in dims))
+    shape = x._array.shape
+    if dim is None:
+        return Reshape.apply(x, tuple([n for n in shape if n != 1]))
+    given = dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = {dim_of(i, len(shape), "squeeze: dim") for i in given}
+    return Reshape.apply(x, tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims]))
 
 
 def unsqueeze(input: Any, dim: int) -> Tensor:
