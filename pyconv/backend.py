@@ -159,7 +159,7 @@ def _plain(value: Any) -> Any:
 # The arguments that are arrays. Those with a gradient, in the order in which twins return them:
 _ARRAYS = (
     *("input", "other", "exponent", "target", "weight", "bias"),
-    *("hx", "cx", "weight_ih", "weight_hh", "bias_ih", "bias_hh"),
+    *("hx", "cx", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"),
 )
 # and those without.
 _RUNNING = ("running_mean", "running_var")
@@ -182,7 +182,7 @@ def _update_running(
 
 
 def _recurrent(
-    x: Tensor, states: list[Tensor] | None, weights: Any, config: Config
+    x: Tensor, states: list[Tensor] | None, weights: Any, config: Config, weight_hr: Any = None
 ) -> tuple[Tensor, ...]:
     """One layer in one direction, or a step of it, as `functional.rnn.recurrent` is called."""
     op, _, nonlinearity = config.mode.lower().partition("_")
@@ -191,12 +191,12 @@ def _recurrent(
     if nonlinearity:
         options["nonlinearity"] = nonlinearity
     step = x.ndim == 2
-    batch, hidden = x.shape[-2], weights[1].shape[1]
+    sizes = [weights[1].shape[1], weights[1].shape[0] // 4][: 1 + (op == "lstm")]
     if states is None:
-        states = [zeros(batch, hidden, dtype=x.dtype)] * (2 if op == "lstm" else 1)
-    states = [state.reshape(batch, hidden) for state in states]
-    names = ("input", "hx", *["cx"][: op == "lstm"], *_ARRAYS[-4:])
-    given = zip(names, (x.unsqueeze(0) if step else x, *states, *weights))
+        states = [zeros(x.shape[-2], size, dtype=x.dtype) for size in sizes]
+    states = [state.reshape(x.shape[-2], size) for state, size in zip(states, sizes)]
+    names = ("input", "hx", *["cx"][: op == "lstm"], *_ARRAYS[-5:])
+    given = zip(names, (x.unsqueeze(0) if step else x, *states, *weights, weight_hr))
     arrays = {name: tensor for name, tensor in given if tensor is not None}
     dtype = x.dtype.newbyteorder("=")
     output, *last = _Twin.apply(op, dtype, tuple(arrays), options, *arrays.values())

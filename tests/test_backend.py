@@ -240,14 +240,19 @@ def test_what_it_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert F.conv2d.__defaults__ is not None
 
 
-@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell"])
-def test_recurrent_layers_and_cells(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [(name, {}) for name in ("RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell")]
+    + [("LSTM", {"proj_size": 2})],
+)
+def test_recurrent_layers_and_cells(name: str, options: dict[str, int]) -> None:
     pyconv.manual_seed(0)
-    module, rng = getattr(nn, name)(3, 5), np.random.default_rng(0)
+    module, rng = getattr(nn, name)(3, 5, **options), np.random.default_rng(0)
     op, cell = name.removesuffix("Cell").lower(), name.endswith("Cell")
     weights = [p.detach().numpy() for p in module.parameters()]
     x = rng.standard_normal((1 if cell else 4, 2, 3)).astype(np.float32)
-    states = [rng.standard_normal((1, 2, 5)).astype(np.float32) for _ in range(1 + (op == "lstm"))]
+    sizes = [options.get("proj_size", 5), 5][: 1 + (op == "lstm")]
+    states = [rng.standard_normal((1, 2, size)).astype(np.float32) for size in sizes]
     truth = getattr(reference, op)(x, *[h[0] for h in states], *weights)
     grads = [np.asarray(rng.standard_normal(t.shape), np.float32) for t in truth]
     if cell:

@@ -121,6 +121,7 @@ V = {"value": 0}
     [
         ("clone", [3]), ("clone", ["x"]), ("clone", [[V]]), ("cast", [V, "object"]),
         ("recurrent", [V, None, [V] * 4, "XX", None, False]),
+        ("recurrent", [V, None, [V] * 4, "LSTM", None, False, "XX"]),
         ("recurrent", [V, None, [None] * 4, "GRU", None, False]),
         ("recurrent", [V, None, [1, 2, 3, 4], "GRU", None, False]),
         ("recurrent", [V, None, [], "GRU", None, False]),
