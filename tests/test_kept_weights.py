@@ -1,4 +1,4 @@
-"""What convolutions keep of a plan's weights."""
+"""What convolutions and products keep of a plan's weights."""
 
 from __future__ import annotations
 
@@ -34,6 +34,19 @@ def test_other_batches_sizes_and_instruction_sets_find_their_own(network: nn.Mod
             for _ in range(2):
                 for given, wanted in zip((x, many), expected):
                     np.testing.assert_allclose(plan(given).numpy(), wanted, atol=1e-5)
+
+
+def test_groups_keep_their_weights() -> None:
+    pyconv.manual_seed(0)
+    layers = [nn.Conv2d(40, 40, 3, groups=5), nn.ConvTranspose2d(40, 40, 3, groups=5)]
+    model = nn.Sequential(*layers, nn.Conv2d(40, 40, 3, groups=40, stride=2)).eval()
+    last = pyconv.randn(2, 40, 9, 9).numpy().transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+    inputs = [pyconv.randn(1, 40, 12, 12), pyconv.Tensor(last)]
+    expected = results(model, *inputs)
+    for x, wanted in zip(inputs, expected):
+        plan = pyconv.compile(model, x)
+        for _ in range(2):
+            np.testing.assert_allclose(plan(x).numpy(), wanted, atol=1e-5)
 
 
 def test_a_rehearsal_leaves_nothing_behind(network: nn.Module) -> None:

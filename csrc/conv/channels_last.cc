@@ -63,9 +63,12 @@ void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Wei
     const Scratch own(all.kept ? 0 : size_t(all.panel()) * sizeof(T));
     if (!all.kept) all.pack(group, i, own.as<T>());
     const T* const panel = all.kept ? all.kept_at(group * n + i) : own.template as<T>();
+    const T* const after = all.kept && i + 1 < n ? all.kept_at(group * n + i + 1) : nullptr;
     for (size_t b = 0; b < blocks.size(); ++b) {
-      for (int64_t k = 0; k < blocks[b].parts(); ++k)
-        blocks[b].multiply(k, group, i, panel + of_block[b], nullptr);
+      for (int64_t k = 0; k < blocks[b].parts(); ++k) {
+        const T* const next = after ? blocks[b].of_part(k, after + of_block[b]) : nullptr;
+        blocks[b].multiply(k, group, i, panel + of_block[b], next);
+      }
       blocks[b].finish(group, i);
     }
   });
@@ -101,7 +104,8 @@ void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
     most *= 2;
   while (together > 1 && most > 1 && together * most * height * row_bytes > columns_bytes)
     most /= 2;
-  const bool far = product.far_weights(1);
+  // Kept weights are far, too: other layers came in between.
+  const bool far = weights.kept || product.far_weights(1);
   const int64_t least = far ? ahead_panels : 1;
   while (group_tasks * ceil_div(row_panels, most) < enough_tasks && most > least) most /= 2;
   const bool many_outside = product.columns.inside() < fewer_terms;  // taps, which may be left out

@@ -4,10 +4,10 @@
 //   backward_input  for each phase of the stride a convolution of grad_output with stride 1, whose
 //                   taps are those that the phase meets, from the last to the first
 //
-// The weights are repacked on each call, channels fastest. A vector of channels that overlaps the
-// one before takes the rest. Channels last, vectors are read and written where they lie; in C order
-// a task lays one side by side, by transposing a few rows of each of its channels, and takes the
-// result apart again, all within the cache.
+// The weights are repacked, channels fastest, on each call that has none kept. A vector of channels
+// that overlaps the one before takes the rest. Channels last, vectors are read and written where
+// they lie; in C order a task lays one side by side, by transposing a few rows of each of its
+// channels, and takes the result apart again, all within the cache.
 #include <algorithm>
 #include <vector>
 
@@ -330,15 +330,25 @@ void make_images(const ConvProblem& p) {
   const EitherOrder source(images_read(p));
   const TensorView result = result_of(p);
   const ChannelVectors vectors(s.out_channels, s.out_group(), kernels<T>().lanes);
-  const auto make = [&](Range units, int64_t enough) {
-    const int64_t v0 = vectors.unit(units.first), v1 = vectors.unit(units.end);
-    const int64_t of_vector = vectors.lanes * s.in_group() * s.taps();
-    const Scratch packed(size_t((v1 - v0) * of_vector) * sizeof(T));
-    pack_weight(s, vectors, static_cast<const T*>(p.weight), back, v0, v1, packed.as<T>());
-    const GroupedConv<T> forward = forward_conv(s, source.view(), packed.as<T>() - v0 * of_vector,
-                                                result, static_cast<const T*>(p.bias));
+  const int64_t units = vectors.units(), of_vector = vectors.lanes * s.in_group() * s.taps();
+  const auto pack = [&](int64_t v0, int64_t v1, T* packed) {
+    pack_weight(s, vectors, static_cast<const T*>(p.weight), back, v0, v1, packed);
+  };
+  const T* kept = nullptr;
+  if (p.kept) {
+    const int64_t count = vectors.unit(units);
+    kept = p.kept->made<T>(key_of_weight(p, 'd'), count * of_vector,
+                           [&](T* packed) { pack(0, count, packed); });
+  }
+  const auto make = [&](Range some, int64_t enough) {
+    const int64_t v0 = vectors.unit(some.first), v1 = vectors.unit(some.end);
+    const Scratch own(kept ? 0 : size_t((v1 - v0) * of_vector) * sizeof(T));
+    if (!kept) pack(v0, v1, own.as<T>());
+    const GroupedConv<T> forward =
+        forward_conv(s, source.view(), kept ? kept : own.as<T>() - v0 * of_vector, result,
+                     static_cast<const T*>(p.bias));
     Convs<T> convs{{},      source.view(), result, channels_are_neighbours(images_read(p)),
-                   vectors, units,         enough};
+                   vectors, some,          enough};
     if (back)
       for_each_phase(s, [&](const auto& phase) {
         convs.parts.push_back(input_gradient_part(s, forward, phase));
@@ -347,7 +357,6 @@ void make_images(const ConvProblem& p) {
       convs.parts.push_back({forward});
     convs.run();
   };
-  const int64_t units = vectors.units();
   const int64_t bytes = (source.view().size() + result.size()) * static_cast<int64_t>(sizeof(T));
   if (vectors.wide && units >= few_units && bytes <= near_bytes)
     parallel_for(units, [&](int64_t unit) { make({unit, unit + 1}, 1); });

@@ -123,7 +123,7 @@ class PixelBlock {
   }
 
   // Adds part k of the sum for a group's panel n of output channels, whose weights are given. Those
-  // of the part that comes next are asked for, unless null, instead of columns that were formed.
+  // of the part that comes next are asked for, unless null, instead of the columns.
   void multiply(int64_t k, int64_t group, int64_t n, const T* weight, const T* next) const {
     const PixelTarget<T>& target = product_.target;
     const int64_t nr = kernels_.nr, channel = n * nr;
@@ -152,8 +152,7 @@ class PixelBlock {
       tile.run_count = in_source ? static_cast<int64_t>(runs.size()) : 1;
       tile.ahead = tile.a + tile.height * tile.a_row;
       tile.ahead_step = tile.height;
-      if (next && !in_source && panels_.count >= ahead_panels)
-        ask_ahead(next, i, panels_.count, tile);
+      if (next && panels_.count >= ahead_panels) ask_ahead(next, i, panels_.count, tile);
       const int64_t step = step_[size_t(i)];
       tile.c_row = step ? step : beside_row_;
       tile.c = step ? c + offset_[size_t(first)] : beside + first * beside_row_;
