@@ -36,6 +36,19 @@ def test_other_batches_sizes_and_instruction_sets_find_their_own(network: nn.Mod
                     np.testing.assert_allclose(plan(given).numpy(), wanted, atol=1e-5)
 
 
+def test_products_of_other_batches_find_their_own() -> None:
+    pyconv.manual_seed(0)
+    model = nn.Sequential(nn.Linear(700, 33), nn.ReLU(), nn.Linear(33, 9)).eval()
+    inputs = [pyconv.randn(*shape, 700) for shape in ((1,), (6,), (40,))]
+    expected = results(model, *inputs)
+    plan = pyconv.compile(model, inputs[0])
+    for isa in (*pyconv._core.available_isas(), None):
+        for algorithm in ({"matmul": "packed"}, {}):
+            with force(isa=isa, algorithm=algorithm, threads=2):
+                for x, wanted in zip(inputs * 2, expected * 2):
+                    np.testing.assert_allclose(plan(x).numpy(), wanted, atol=1e-5)
+
+
 def test_groups_keep_their_weights() -> None:
     pyconv.manual_seed(0)
     layers = [nn.Conv2d(40, 40, 3, groups=5), nn.ConvTranspose2d(40, 40, 3, groups=5)]

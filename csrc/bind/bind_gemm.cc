@@ -57,13 +57,13 @@ py::array matmul(py::handle a_value, py::handle b_value, py::handle bias_value) 
   py::array c = new_array(in.a.view.dtype, shape, 2);
   void* out = c.mutable_data();
   const TensorView* bias_view = bias_value.is_none() ? nullptr : &bias.view;
-  {
-    const Unlocked unlocked;
-    if (in.a.view.dtype == DType::float32)
-      gemm(problem_of<float>(in.a.view, in.b.view, bias_view, static_cast<float*>(out)));
-    else
-      gemm(problem_of<double>(in.a.view, in.b.view, bias_view, static_cast<double*>(out)));
-  }
+  const std::shared_ptr<Kept> kept = Kept::of(in.b.view.data);
+  compute(in.a.view.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    GemmProblem<T> problem = problem_of(in.a.view, in.b.view, bias_view, static_cast<T*>(out));
+    problem.kept = kept.get();
+    gemm(problem);
+  });
   return c;
 }
 
@@ -111,28 +111,56 @@ py::list matmul_explain(py::handle a_value, py::handle b_value) {
                    gemm_explain(problem_of<double>(in.a.view, in.b.view, nullptr, nullptr)));
 }
 
+// The operands args[1] and args[2] for backward, each for the other's gradient; and their shapes.
+void save_for_each_other(PyObject* const* args) {
+  PyObject* const needs = node_of(args[0])->needs_input_grad;
+  const auto saved = [&](int i) {
+    return PyTuple_GET_ITEM(needs, 1 - i) == Py_True ? borrow(args[1 + i]) : py::none();
+  };
+  set(node_of(args[0])->to_save, py::make_tuple(saved(0), saved(1)));
+  const auto shape = [&](int i) { return py::handle(tensor_of(args[i])->array).attr("shape"); };
+  py::setattr(args[0], "shapes", py::make_tuple(shape(1), shape(2)));
+}
+
 // forward(ctx, a, b) of Matmul, without a frame of Python's.
 PyObject* matmul_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return to_python([&] {
     check<WrongType>(count == 3 && is_node(args[0]) && is_tensor(args[1]) && is_tensor(args[2]),
                      "forward takes ctx and two Tensors");
     const py::handle a = tensor_of(args[1])->array, b = tensor_of(args[2])->array;
-    PyObject* const needs = node_of(args[0])->needs_input_grad;
-    if (is_recorded(node_of(args[0]))) {  // each is saved for the other's gradient
-      const auto saved = [&](int i) {
-        return PyTuple_GET_ITEM(needs, 1 - i) == Py_True ? borrow(args[1 + i]) : py::none();
-      };
-      set(node_of(args[0])->to_save, py::make_tuple(saved(0), saved(1)));
-      py::setattr(args[0], "shapes", py::make_tuple(a.attr("shape"), b.attr("shape")));
-    }
+    if (is_recorded(node_of(args[0]))) save_for_each_other(args);
     const bool matrices =
         array_of(tensor_of(args[1]))->nd == 2 && array_of(tensor_of(args[2]))->nd == 2;
     return new_tensor(matrices ? matmul(a, b, py::none()) : matmul_stack(a, b));
   });
 }
 
+// forward(ctx, input, weight, bias) of Linear, without a frame of Python's.
+PyObject* linear_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return to_python([&] {
+    check<WrongType>(count == 4 && is_node(args[0]) && is_tensor(args[1]) && is_tensor(args[2]),
+                     "forward takes ctx, two Tensors, and another or None");
+    const py::array x(borrow(tensor_of(args[1])->array)), weight(borrow(tensor_of(args[2])->array));
+    if (is_recorded(node_of(args[0]))) save_for_each_other(args);
+    const int last = static_cast<int>(x.ndim()) - 1;
+    check(last >= 0, "linear: input has shape (), expected at least 1 dimension");
+    int64_t rows = 1;
+    for (int i = 0; i < last; ++i) rows *= x.shape(i);
+    py::object matrix = x, bias = py::none();
+    if (last != 1) matrix = x.attr("reshape")(rows, x.shape(last));
+    if (is_tensor(args[3])) bias = borrow(tensor_of(args[3])->array);
+    const py::array y = matmul(matrix, weight.attr("T"), bias);
+    if (last == 1) return new_tensor(y);
+    py::list shape(x.attr("shape"));
+    shape[size_t(last)] = weight.shape(0);
+    return new_tensor(y.attr("reshape")(shape));
+  });
+}
+
 PyMethodDef gemm_functions[] = {
-    {"matmul_forward", fastcall(matmul_forward), METH_FASTCALL, nullptr}, {}};
+    {"matmul_forward", fastcall(matmul_forward), METH_FASTCALL, nullptr},
+    {"linear_forward", fastcall(linear_forward), METH_FASTCALL, nullptr},
+    {}};
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // Four ways to multiply, and the split of each over threads.
 //
 // packed: B is copied into the order in which the tile reads it, and A too unless its rows lie
-//         along k. For all but thin products; all threads share the copies.
+//         along k. For all but thin products; all threads share the copies. Unchanging B: once.
 // direct: few rows in A. Both are read where they lie: packing B would cost more than the product.
 // strip:  few rows in A, large B: bound by memory, so B is read in long stretches.
 // dot:    rows of A and columns of B both lie along k (x @ W.T): inner products, nothing is copied.
@@ -11,8 +11,10 @@
 
 #include <algorithm>
 
+#include "core/isa.h"
 #include "core/memory.h"
 #include "core/threads.h"
+#include "gemm/costs.h"
 
 namespace pyconv {
 
@@ -21,7 +23,6 @@ PYCONV_DEFINE_PICK(GemmTable, gemm_table)
 namespace {
 
 constexpr int64_t line = 64;  // bytes of a cache line, and the slack behind a packed panel
-constexpr double near_bytes = 512 << 10;  // of B: in a cache of its own core
 
 template <class T>
 int64_t panel_stride(int64_t height, int64_t depth) {
@@ -86,8 +87,20 @@ void packed(const GemmProblem<T>& p) {
   const int64_t nb = balanced(p.n, column_block<T>, nr);
   const int64_t nc = nb * shared_columns;
   const int64_t b_stride = panel_stride<T>(nr, kc);
-  const Scratch b_scratch(ceil_div(std::min(nc, p.n), nr) * b_stride * sizeof(T));
-  T* const b_packed = b_scratch.template as<T>();
+  const auto pack_b = [&](int64_t k0, int64_t j, int64_t columns, T* to) {
+    kernels.pack_b(std::min(kc, p.k - k0), columns, p.b.data + k0 * p.b.row + j * p.b.column,
+                   p.b.row, p.b.column, to, b_stride);
+  };
+  const int64_t k_blocks = ceil_div(p.k, kc), of_block = ceil_div(p.n, nr) * b_stride;
+  const T* kept = nullptr;
+  if (p.kept)
+    kept = p.kept->template made<T>(
+        {'g', current_isa(), int64_t{sizeof(T)}, p.k, p.n, p.b.row, p.b.column},
+        k_blocks * of_block, [&](T* to) {
+          parallel_for(k_blocks, [&](int64_t i) { pack_b(i * kc, 0, p.n, to + i * of_block); });
+        });
+  const Scratch b_scratch(kept ? 0 : ceil_div(std::min(nc, p.n), nr) * b_stride * sizeof(T));
+  T* const b_own = b_scratch.template as<T>();
 
   for (int64_t k0 = 0; k0 < p.k; k0 += kc) {
     const int64_t depth = std::min(kc, p.k - k0);
@@ -101,15 +114,15 @@ void packed(const GemmProblem<T>& p) {
         const int64_t per_task = share(panels * blocks, 8), groups = ceil_div(panels, per_task);
         const int64_t a_tasks = rows.copied && n0 == 0 ? groups : 0;
         const int64_t b_columns = share(ceil_div(columns, nr), nb / nr) * nr;
-        parallel_for(a_tasks + ceil_div(columns, b_columns), [&](int64_t task) {
+        const int64_t b_tasks = kept ? 0 : ceil_div(columns, b_columns);
+        const T* const b_packed = kept ? kept + k0 / kc * of_block + n0 / nr * b_stride : b_own;
+        parallel_for(a_tasks + b_tasks, [&](int64_t task) {
           if (task < a_tasks) {
             const int64_t end = std::min((task + 1) * per_task, panels);
             for (int64_t i = task * per_task; i < end; ++i) rows.pack(i, depth);
           } else {
             const int64_t j = (task - a_tasks) * b_columns;
-            kernels.pack_b(depth, std::min(b_columns, columns - j),
-                           p.b.data + k0 * p.b.row + (n0 + j) * p.b.column, p.b.row, p.b.column,
-                           b_packed + j / nr * b_stride, b_stride);
+            pack_b(k0, n0 + j, std::min(b_columns, columns - j), b_own + j / nr * b_stride);
           }
         });
         parallel_for(groups * blocks, [&](int64_t task) {
@@ -257,69 +270,6 @@ void dot(const GemmProblem<T>& p) {
 }
 
 // ---- the table ---------------------------------------------------------------------------------
-
-// Seconds at 3 GHz, two multiply-adds a cycle. The factors were fitted to measurements.
-constexpr double hertz = 3e9;
-constexpr double pack_cycles = 0.7, transpose_cycles = 1.0;  // per element
-// Per element of B where it lies: in long stretches, or a tile's rows of it, from near or far.
-constexpr double stretch_cycles = 0.26, near_cycles = 0.1, read_cycles = 0.35, far_cycles = 1.0;
-// The same where B's rows share sets of the cache: with each further panel of rows; in stretches,
-// and there with each row of C beyond the eight that a set holds.
-constexpr double crowded_cycles = 0.3, crowded_stretch_cycles = 0.2, crowded_row_cycles = 0.5;
-// Panels of rows during which the next columns of B arrive, if they lie on no more bytes of pages
-// than the processor remembers the places of: in any time, and at once.
-constexpr int64_t hiding_panels = 3, known_pages = int64_t{8} << 20, near_rows = 64;
-constexpr double strip_slowness = 1.8, tile_cycles = 40;  // C comes from L1; of a tile's start
-constexpr double dot_slowness = 1.7, sum_cycles = 3;  // its operands come from L1 and L2; per sum
-constexpr double alone_cycles = 0.7;                  // per multiply-add outside of vectors
-
-template <class T>
-double multiply_cycles(const GemmProblem<T>& p) {
-  const double vector = gemm_table().of<T>().nr / 2.0;
-  return double(p.m) * double(p.n) * double(p.k) / (2 * vector);
-}
-template <class T>
-double packed_cost(const GemmProblem<T>& p) {
-  const int nr = gemm_table().of<T>().nr;
-  const double padded = double(ceil_div(p.n, nr) * nr) / double(p.n);
-  const double packing = (p.b.column == 1 ? pack_cycles : transpose_cycles) * double(p.k * p.n) +
-                         (p.a.column == 1 ? 0 : pack_cycles) * double(p.k * p.m);
-  return (1.05 * padded * multiply_cycles(p) + packing + 2000) / hertz;
-}
-template <class T>
-double direct_cost(const GemmProblem<T>& p) {
-  // Each further panel of rows reads B again; a panel lower than five rows waits for loads of B.
-  const Panels panels(p.m, tile_rows<T>(p.a.row));
-  const double low = std::max(1.0, 5.0 / double(panels.height));
-  const double again = 0.03 * double(panels.count);
-  const double elements = double(p.k * p.n), bytes = elements * sizeof(T);
-  const auto apart = p.b.row * static_cast<int64_t>(sizeof(T));
-  const bool hidden =
-      bytes <= double(far_bytes) || p.k <= near_rows ||
-      (panels.count >= hiding_panels && p.k < known_pages / std::clamp<int64_t>(apart, 1, 4096));
-  double read = bytes <= near_bytes ? near_cycles : hidden ? read_cycles : far_cycles;
-  if (apart > 0 && apart % 2048 == 0)
-    read += (apart % 4096 == 0 ? 2 : 1) * crowded_cycles * double(panels.count - 1);
-  const double tiles = double(panels.count) * double(ceil_div(p.n, gemm_table().of<T>().nr));
-  return ((1.05 + again) * low * multiply_cycles(p) + read * elements + tile_cycles * tiles +
-          1000) /
-         hertz;
-}
-template <class T>
-double strip_cost(const GemmProblem<T>& p) {
-  const int vector = gemm_table().of<T>().nr / 2;
-  const double alone = alone_cycles * double(p.m) * double(p.k) * double(p.n % vector);
-  double read = stretch_cycles;
-  if (p.b.row * static_cast<int64_t>(sizeof(T)) % 4096 == 0 && p.b.row > 0)
-    read += crowded_stretch_cycles + crowded_row_cycles * double(std::max<int64_t>(0, p.m - 8));
-  return (strip_slowness * multiply_cycles(p) + read * double(p.k * p.n) + alone + 500) / hertz;
-}
-template <class T>
-double dot_cost(const GemmProblem<T>& p) {
-  const double sums = sum_cycles * double(p.m) * double(p.n);
-  return (dot_slowness * multiply_cycles(p) + stretch_cycles * double(p.k * p.n) + sums + 500) /
-         hertz;
-}
 
 template <class T>
 const Algorithm<GemmProblem<T>> table[4] = {

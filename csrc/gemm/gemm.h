@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/algorithm.h"
+#include "core/kept.h"
 #include "core/tensor_view.h"
 #include "core/threads.h"
 #include "gemm/kernels.h"
@@ -24,6 +25,7 @@ struct GemmProblem {
   int64_t c_row;
   Epilogue<T> epilogue = {};
   bool accumulate = false;  // C += A B instead of C = A B
+  Kept* kept = nullptr;     // of B, if that does not change
 };
 
 template <class T>

@@ -87,6 +87,11 @@ void test_case(Random& random, int64_t m, int64_t n, int64_t k, const std::strin
     expect(drawn.right(), "gemm " + row.name + ": " + what);
     force_algorithm("matmul", "");
   }
+  const std::shared_ptr<Kept> kept = Kept::keep(drawn.b.matrix.data);
+  drawn.problem.kept = kept.get();
+  force_algorithm("matmul", "packed");
+  for (int i = 0; i < 2; ++i) expect(drawn.right(), "gemm, with kept panels: " + what);
+  force_algorithm("matmul", "");
 }
 
 // Stacks (2, 1) and (1, 3) of matrices, which broadcast: as one product after the other.

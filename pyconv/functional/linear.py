@@ -18,15 +18,7 @@ from .shape import Reshape, sum_to, transpose
 class Linear(Function):
     """input @ weight.T + bias."""
 
-    @staticmethod
-    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        need = ctx.needs_input_grad
-        ctx.save_for_backward(input if need[1] else None, weight if need[0] else None)
-        ctx.shapes = input._array.shape, weight._array.shape
-        x = input._array
-        rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-        y = _core.matmul(rows, weight._array.T, None if bias is None else bias._array)
-        return Tensor(y if x.ndim == 2 else y.reshape(*x.shape[:-1], y.shape[-1]))
+    forward: Any = staticmethod(_core.linear_forward)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Any:

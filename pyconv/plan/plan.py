@@ -61,11 +61,11 @@ class Plan:
         self._constants = {number: constants[number] for number in used}
         for tensor in self._constants.values():
             tensor._array.flags.writeable = False  # unlike a copy's, or those from a file
-        # Convolutions keep what they make of weights, such as Winograd's values, while these live.
+        # What convolutions and products make of weights, such as Winograd's values, is kept.
         self._kept = [
             _core.Unchanging(tensor._array)
             for tensor in self._constants.values()
-            if tensor.dtype.num in KERNELS and tensor.ndim > 2
+            if tensor.dtype.num in KERNELS and tensor.ndim > 1
         ]
         self._calls = _calls(steps, self._constants, result)
 
