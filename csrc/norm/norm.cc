@@ -71,11 +71,10 @@ struct Part {
   int64_t slots() const { return pieces * columns; }
   int64_t per_group() const { return shape.channels / shape.groups; }
   // In C order the channels of a group follow each other: as one channel of more pixels. So do
-  // those of a single pixel in any layout.
+  // those of a single pixel.
   Part joined() const {
     const NormShape& s = shape;
-    const bool in_order = !s.channels_last || s.repeats * s.pixels == 1;
-    if (!in_order || per_group() == 1) return *this;
+    if ((s.channels_last && s.repeats * s.pixels > 1) || per_group() == 1) return *this;
     return {{s.samples, 1, s.groups, per_group() * s.pixels, s.groups, false}, index, of_sample};
   }
   // Calls f(channel, slot) for each sum of the piece.
@@ -101,7 +100,7 @@ struct Part {
       const bool last = row >= rows;  // what does not fill a row
       const NormBlock b = {last ? 1 : std::min(rows_per_piece, rows - row), last ? left : columns,
                            columns, 1, 0};
-      return {b, start + std::min(row, rows) * columns, 0, i * columns};
+      return {b, start + first + std::min(row, rows) * columns, 0, i * columns};
     }
     const bool whole = per_channel == 1;  // the usual case of many pieces: no divisions
     const int64_t channel = whole ? i * columns : i / per_channel,
@@ -115,12 +114,21 @@ struct Part {
   }
 };
 
+// In C order samples without repeats follow each other: as one of more channels, and many small
+// ones as few parts. Where a channel is a single element, these are a row of columns.
+NormShape one_sample(const NormShape& s) {
+  if (s.repeats != 1 || (s.channels_last && s.pixels > 1)) return s;
+  return {1, 1, s.samples * s.channels, s.pixels, s.samples * s.groups, s.pixels == 1};
+}
+
 template <class F>
-void for_parts(const NormShape& s, const F& body) {
+void for_parts(const NormShape& of_user, const F& body) {
+  const NormShape s = one_sample(of_user);
   const int64_t size = s.repeats * s.channels * s.pixels;
   if (s.samples * size == 0) return;
   const int64_t groups = std::max<int64_t>(1, task / s.per_statistic());
-  const int64_t of_sample = s.channels_last ? 1 : ceil_div(s.groups, groups);
+  const bool whole = s.channels_last && s.repeats * s.pixels > 1;
+  const int64_t of_sample = whole ? 1 : ceil_div(s.groups, groups);
   const int64_t parts = s.samples * of_sample;
   if (parts < enough_parts && size / of_sample > 2 * task) {
     for (int64_t i = 0; i < parts; ++i) body(Part(s, i, of_sample));
@@ -209,8 +217,8 @@ struct Coefficients {
   const Part& part;
   const Norm<T>& problem;
   int64_t size;
-  Buffer<T> values;      // mean, scale, shift; p, q, r
-  Buffer<double> rstds;  // of each channel
+  Buffer<T> values;               // mean, scale, shift; p, q, r
+  Buffer<double> rstds, weights;  // of each channel
 
   // means, variances: of the part's first statistic and those after it.
   Coefficients(const Part& owner, const Norm<T>& norm, const T* means, const T* variances)
@@ -218,20 +226,21 @@ struct Coefficients {
         problem(norm),
         size(owner.shape.channels_last ? owner.columns : owner.channels),
         values(6 * size, false),
-        rstds(owner.channels, false) {
+        rstds(owner.channels, false),
+        weights(owner.channels, false) {
+    int64_t channel = part.first % problem.shape.channels;  // of the user
     for (int64_t c = 0, s = 0; c < part.channels; ++s) {
       const double rstd = 1 / std::sqrt(double(variances[s]) + problem.eps);
       for (const int64_t end = c + part.per_group(); c < end; ++c) {
         rstds[c] = rstd;
+        weights[c] = problem.weight ? double(problem.weight[channel]) : 1.0;
         values[c] = means[s];
-        values[size + c] = T(rstd * weight(c));
-        values[2 * size + c] = problem.bias ? problem.bias[part.first + c] : T(0);
+        values[size + c] = T(rstd * weights[c]);
+        values[2 * size + c] = problem.bias ? problem.bias[channel] : T(0);
+        if (++channel == problem.shape.channels) channel = 0;
       }
     }
     repeat(0);
-  }
-  double weight(int64_t c) const {
-    return problem.weight ? double(problem.weight[part.first + c]) : 1.0;
   }
   // Columns of several pixels side by side: the same once more for each pixel.
   void repeat(int64_t first) const {
@@ -280,12 +289,12 @@ void set_gradient(const Coefficients<T>& to, const double* sum, const double* do
     const int64_t end = first + part.per_group();
     double sums = 0, dots = 0;
     for (int64_t c = first; c < end; ++c) {
-      sums += to.weight(c) * sum[c];
-      dots += to.weight(c) * dot[c];
+      sums += to.weights[c] * sum[c];
+      dots += to.weights[c] * dot[c];
     }
     const double rstd = to.rstds[first];
     for (int64_t c = first; c < end; ++c) {
-      to.values[3 * to.size + c] = T(rstd * to.weight(c));
+      to.values[3 * to.size + c] = T(rstd * to.weights[c]);
       to.values[4 * to.size + c] = T(-rstd * rstd * rstd * dots / n);
       to.values[5 * to.size + c] = T(-rstd * sums / n);
     }
@@ -326,13 +335,14 @@ void norm_backward(const Norm<T>& problem, const T* grad_output, const T* input,
   const bool summed = grad_weight || !problem.constant;
   const bool in_place = grad_input == grad_output || grad_input == input;
   const bool past = !in_place && result_past_caches(problem);
-  // Of each sample the sums for the bias, then those for the weight.
-  const Buffer<double> sums(2 * std::max<int64_t>(1, s.samples) * s.channels, true);
+  // The sums for the bias, then those for the weight, of each channel of each sample.
+  const int64_t all = s.samples * s.channels;
+  const Buffer<double> sums(2 * std::max(all, s.channels), true);
   for_parts(s, [&](const Part& part) {
     const int64_t at = first_statistic(part);
     const Coefficients<T> coefficients(part, problem, mean + at, variance + at);
-    double* const sum = &sums[2 * part.sample * s.channels + part.first];
-    double* const dot = sum + s.channels;
+    double* const sum = &sums[part.sample * s.channels + part.first];
+    double* const dot = sum + all;
     if (summed) part_sums(part, coefficients, grad_output, input, sum, dot);
     set_gradient(coefficients, sum, dot);
     for (int64_t c = 0; c < part.channels; ++c) dot[c] *= coefficients.rstds[c];
@@ -344,10 +354,13 @@ void norm_backward(const Norm<T>& problem, const T* grad_output, const T* input,
   });
   if (!grad_weight) return;
   for (int64_t i = 1; i < s.samples; ++i)
-    for (int64_t c = 0; c < 2 * s.channels; ++c) sums[c] += sums[2 * i * s.channels + c];
+    for (int64_t c = 0; c < s.channels; ++c) {
+      sums[c] += sums[i * s.channels + c];
+      sums[all + c] += sums[all + i * s.channels + c];
+    }
   for (int64_t c = 0; c < s.channels; ++c) {
     grad_bias[c] = T(sums[c]);
-    grad_weight[c] = T(sums[s.channels + c]);
+    grad_weight[c] = T(sums[all + c]);
   }
 }
 

@@ -76,6 +76,8 @@ GROUP_NORM = [
     norm("2-axes", (5, 12), (12,), num_groups=4),
     norm("volume", (2, 4, 3, 4, 5), (4,), num_groups=2),
     norm("no-parameters", (2, 6, 3, 4), num_groups=2),
+    norm("many-small", (800, 6, 1), (6,), num_groups=2),
+    norm("many-small-images", (90, 6, 3, 2), (6,), num_groups=3),
     norm("two-threads-of-work", (9, 8, 30, 31), (8,), num_groups=2),
     norm("batch-0", (0, 4, 3), (4,), num_groups=2),
 ]
