@@ -108,6 +108,9 @@ void test_reduce(Random& random, int64_t outer, int64_t n, int64_t inner,
     sum(outer, n, inner, x.data(), sums.data());
     softmax(log, outer, n, inner, x.data(), y.data());
     softmax_backward(log, outer, n, inner, g.data(), y.data(), grad.data());
+    std::vector<T> in_place = g;
+    softmax_backward(log, outer, n, inner, in_place.data(), y.data(), in_place.data());
+    expect(in_place == grad, "softmax backward in place: " + where);
     for (int64_t i = 0; i < outer * inner; ++i) {
       const auto at = [&](int64_t j) {
         return static_cast<size_t>((i / inner * n + j) * inner + i % inner);
@@ -341,7 +344,9 @@ void test_pointwise() {
       test_extreme<T>(random, random.whole(0, 9), random.whole(1, 60),
                       random.yes() ? 1 : random.whole(2, 90), where);
     }
+    for (int64_t n = 1; n < 40; ++n) test_reduce<T>(random, 3000 / n, n, 1, where);
     test_reduce<T>(random, 2, 70000, 1, where);
+    test_reduce<T>(random, 2, 150, 100, where);
     test_reduce<T>(random, 2, 5000, 30, where);
     for (int i = 0; i < 40; ++i) {
       const int64_t size[] = {random.whole(0, 30), random.whole(1, 70)};
