@@ -16,8 +16,9 @@ constexpr int64_t cached = int64_t{1} << 23;  // bytes that may be in a cache
 constexpr int64_t block = 64;                 // channels of a task, if they are neighbours
 constexpr int64_t few_windows = 8;  // elements for each, from which the windows look for these
 constexpr int64_t most_lanes = 16;
-constexpr int64_t fewest_planes = 6;  // else most lanes would stay empty
-constexpr int64_t short_line = 32;
+constexpr int64_t fewest_planes = 6;   // else most lanes would stay empty
+constexpr int64_t fewest_windows = 4;  // in a line, that fill a vector
+constexpr int64_t short_line = 32;     // elements
 constexpr int64_t most_places = int64_t{1} << 31;
 
 // Calls body(offset in the array of `in` pixels per plane, offset in that of `out`, width, step)
@@ -88,10 +89,12 @@ bool scatter(const PoolShape& s, const T* from, const int64_t* indices, T* to, c
 }
 
 // Whether whole planes side by side are faster than lines of windows: where these have no pattern,
-// or short lines meet each element several times.
+// or short lines meet each element several times, reach over the sides, or fill no vector.
 bool suits_planes(const PoolShape& s, const int64_t (&stride)[5]) {
-  const bool overlap = s.stride[2] == 1 && s.kernel[2] > 1 && s.output[2] <= short_line;
-  bool dense = !s.channels_last && (s.adaptive || s.out_pixels() == 1 || overlap);
+  const bool poor =
+      (s.kernel[2] > s.stride[2] || s.padding[2] > 0 || s.output[2] < fewest_windows) &&
+      s.output[2] * s.stride[2] <= short_line;
+  bool dense = !s.channels_last && (s.adaptive || s.out_pixels() == 1 || poor);
   int64_t step = 1;
   const int64_t size[] = {s.batch, s.channels, s.input[0], s.input[1], s.input[2]};
   for (int i = 4; i >= 0; --i) {

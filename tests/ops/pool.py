@@ -49,6 +49,9 @@ MAX_POOL3D = [
 MAX_POOL2D = [
     pool("2x2", (2, 5, 8, 10), kernel_size=2),
     pool("3x3-stem", (2, 16, 15, 15), kernel_size=3, stride=2, padding=1),
+    pool("short-rows", (3, 7, 6, 7), kernel_size=2),
+    pool("short-rows-padding", (3, 7, 7, 5), kernel_size=3, stride=2, padding=1),
+    pool("short-rows-ties", (3, 7, 5, 6), kernel_size=2, stride=2, padding=1, ties=True),
     pool("ties", (2, 3, 9, 9), kernel_size=3, stride=1, padding=1, ties=True),
     pool("leftover-rows", (1, 3, 7, 9), kernel_size=(2, 4)),
     pool("overlapping", (1, 3, 9, 9), kernel_size=4, stride=1),
