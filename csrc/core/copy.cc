@@ -71,7 +71,7 @@ class Walk {
 };
 
 constexpr int64_t task_elements = 16384;
-constexpr int64_t short_row = 16;  // of few elements, beside each other
+constexpr int64_t short_row = 4;  // of few elements, beside each other
 
 bool is_transpose(const Axis& inner, const Axis& across) {
   return inner.from != 1 && inner.to == 1 && across.from == 1;
@@ -84,11 +84,8 @@ void copy_plane(const Axis& inner, const Axis& across, const T* from, T* to, boo
     return transpose_matrix<T>(inner.size, across.size, from, inner.from, to, across.to,
                                past_caches);
   const bool dense = inner.from == 1 && inner.to == 1;
-  if (dense && inner.size >= short_row) {
-    for (int64_t j = 0; j < across.size; ++j)
-      copy_row(inner.size, from + j * across.from, to + j * across.to, past_caches);
-    return;
-  }
+  if (dense && inner.size >= short_row)
+    return copy_rows(across.size, inner.size, from, across.from, to, across.to, past_caches);
   const bool swap = across.size > inner.size;  // the longer loop inside
   const Axis &outer = swap ? inner : across, &line = swap ? across : inner;
   for (int64_t j = 0; j < outer.size; ++j)

@@ -7,17 +7,19 @@ namespace pyconv {
 
 template <class T>
 struct CopyKernels {
-  void (*row)(int64_t n, const T* from, T* to, bool past_caches);
+  void (*rows)(int64_t rows, int64_t n, const T* from, int64_t from_row, T* to, int64_t to_row,
+               bool past_caches);
   void (*transpose)(int64_t rows, int64_t columns, const T* from, int64_t from_row, T* to,
                     int64_t to_row, bool past_caches);
 };
 using CopyTable = ByType<CopyKernels>;
 PYCONV_DECLARE_TABLES(CopyTable, copy_table)
 
-// to[i] = from[i] for i < n.
+// to[j * to_row + i] = from[j * from_row + i] for i < n, j < rows.
 template <class T>
-void copy_row(int64_t n, const T* from, T* to, bool past_caches) {
-  copy_table().of<T>().row(n, from, to, past_caches);
+void copy_rows(int64_t rows, int64_t n, const T* from, int64_t from_row, T* to, int64_t to_row,
+               bool past_caches) {
+  copy_table().of<T>().rows(rows, n, from, from_row, to, to_row, past_caches);
 }
 
 // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns.

@@ -1,17 +1,31 @@
 // Rows, and transposition by squares of lanes x lanes in registers, of few columns each by itself.
 #include "core/copy.h"
-#include "simd/parts.h"
+#include "simd/lanes.h"
 
 namespace pyconv::PYCONV_ISA {
 namespace {
 
+// The last vector of a row ends with it, and so may overlap the one before.
 template <class T>
-void copy_row(int64_t n, const T* from, T* to, bool past_caches) {
+void copy_rows(int64_t rows, int64_t n, const T* from, int64_t from_row, T* to, int64_t to_row,
+               bool past_caches) {
   constexpr int L = lanes<T>;
-  int64_t i = 0;
-  const int64_t past = lines_past(to, n, past_caches);
-  for (; i + L <= n; i += L) store(to + i, load(from + i), i < past);
-  if (i < n) store_part(to + i, n - i, load_part(from + i, n - i, T(0)));
+  const int64_t last = n - L;
+  for (int64_t r = 0; last >= 0 && r < rows; ++r, from += from_row, to += to_row) {
+    const int64_t past = row_past(to, n, past_caches);
+    for (int64_t i = 0; i < last; i += L) store(to + i, load(from + i), i < past);
+    store(to + last, load(from + last), last < past);
+  }
+  if (last >= 0) return;
+  const bool done = with_lanes<T>(n, [&](auto width) {
+    constexpr int N = decltype(width)::value;
+    for (int64_t r = 0; r < rows; ++r, from += from_row, to += to_row) {
+      for (int64_t i = 0; i < n - N; i += N) write(to + i, read<T, N, 1>(from + i));
+      write(to + n - N, read<T, N, 1>(from + n - N));
+    }
+  });
+  for (int64_t r = 0; !done && r < rows; ++r, from += from_row, to += to_row)
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
 }
 
 template <class T>
@@ -172,7 +186,7 @@ void transpose_matrix(int64_t rows, int64_t columns, const T* from, int64_t from
 
 }  // namespace
 
-const CopyTable copy_table = {{copy_row<float>, transpose_matrix<float>},
-                              {copy_row<double>, transpose_matrix<double>}};
+const CopyTable copy_table = {{copy_rows<float>, transpose_matrix<float>},
+                              {copy_rows<double>, transpose_matrix<double>}};
 
 }  // namespace pyconv::PYCONV_ISA

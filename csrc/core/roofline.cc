@@ -59,7 +59,7 @@ double measure_peak(const std::string& kind, double seconds) {
   return best_rate(bytes, seconds, [&] {
     parallel_for(n / part, [&](int64_t i) {
       if (copying)
-        copy_row(part, from.as<float>() + i * part, to.as<float>() + i * part, true);
+        copy_rows(1, part, from.as<float>() + i * part, 0, to.as<float>() + i * part, 0, true);
       else
         sink = table.read(from.as<float>() + i * part, part);
     });

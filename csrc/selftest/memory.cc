@@ -1,9 +1,11 @@
 #include "core/memory.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <thread>
 
+#include "core/copy.h"
 #include "core/threads.h"
 #include "selftest/check.h"
 
@@ -108,6 +110,18 @@ void test_rehearsal() {
          "memory: a rehearsal leaves the statistics alone");
 }
 
+// Rows with gaps between them, of which nothing is written.
+template <class T>
+void test_copy_rows(Random& random, int64_t n, const std::string& where) {
+  const int64_t from_row = n + 1, to_row = n + random.whole(0, 3);
+  const std::vector<T> from = random.numbers<T>(5 * from_row);
+  std::vector<T> to(static_cast<size_t>(5 * to_row), T(7)), wanted = to;
+  for (int64_t r = 0; r < 5; ++r)
+    std::copy_n(from.begin() + r * from_row, n, wanted.begin() + r * to_row);
+  copy_rows(5, n, from.data(), from_row, to.data(), to_row, random.yes());
+  expect(to == wanted, "copy of rows of " + std::to_string(n) + ": " + where);
+}
+
 }  // namespace
 
 void test_memory() {
@@ -118,6 +132,10 @@ void test_memory() {
   test_many_threads();
   test_jobs();
   test_rehearsal();
+  on_every_isa([](auto zero, const std::string& where) {
+    Random random(9);
+    for (int64_t n = 0; n < 70; ++n) test_copy_rows<decltype(zero)>(random, n, where);
+  });
   set_num_threads(before);
 }
 
