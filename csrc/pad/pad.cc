@@ -12,6 +12,10 @@ constexpr int64_t chunk = 32768;  // elements of the result per task
 // For each element of an axis of the input the ones that come from it.
 using Taken = std::vector<std::vector<int64_t>>;
 
+struct Border {
+  int64_t to, from;  // places in a row of the result and of the input, or -1
+};
+
 // One axis of the result, of which all elements in [begin, end) come from neighbours.
 struct Axis {
   PadMode mode;
@@ -29,6 +33,13 @@ struct Axis {
     if (mode == PadMode::replicate) return i < 0 ? 0 : in - 1;
     if (mode == PadMode::circular) return i < 0 ? i + in : i - in;
     return -1;
+  }
+  // The elements outside [begin, end).
+  std::vector<Border> borders() const {
+    std::vector<Border> result;
+    for (int64_t o = 0; o < begin; ++o) result.push_back({o, from(o)});
+    for (int64_t o = end; o < out; ++o) result.push_back({o, from(o)});
+    return result;
   }
   Taken taken() const {
     Taken result(static_cast<size_t>(in));
@@ -114,13 +125,6 @@ void for_rows(int64_t planes, int64_t of_plane, int64_t width, const Enter& ente
   });
 }
 
-// put(place in the result, place in the input) for the elements of a row outside [begin, end).
-template <class F>
-inline void at_borders(const Axis& row, const F& put) {
-  for (int64_t o = 0; o < row.begin; ++o) put(o, row.from(o));
-  for (int64_t o = row.end; o < row.out; ++o) put(o, row.from(o));
-}
-
 }  // namespace
 
 template <class T>
@@ -128,6 +132,7 @@ void pad_forward(PadMode mode, const std::vector<PadAxis>& axes, const T* x, T v
   const Rows rows = Rows::of(mode, axes);
   const Axis &column = rows.column, &row = rows.row;
   const int64_t run = rows.run;
+  const std::vector<Border> borders = row.borders();
   const auto from_plane = [&](int64_t plane) { return rows.from(plane); };
   const auto make = [&](int64_t plane, int64_t h, int64_t o) {
     T* const to = y + o * row.out * run;
@@ -140,9 +145,9 @@ void pad_forward(PadMode mode, const std::vector<PadAxis>& axes, const T* x, T v
     if (row.begin < row.end)
       std::copy_n(from + row.from(row.begin) * run, (row.end - row.begin) * run,
                   to + row.begin * run);
-    at_borders(row, [&](int64_t q, int64_t place) {
-      for (int64_t r = 0; r < run; ++r) to[q * run + r] = place < 0 ? value : from[place * run + r];
-    });
+    for (const Border& b : borders)
+      for (int64_t r = 0; r < run; ++r)
+        to[b.to * run + r] = b.from < 0 ? value : from[b.from * run + r];
   };
   for_rows(rows.out, column.out, row.out * run, from_plane, make);
 }
@@ -152,6 +157,7 @@ void pad_backward(PadMode mode, const std::vector<PadAxis>& axes, const T* grad_
   const Rows rows = Rows::of(mode, axes);
   const Axis &column = rows.column, &row = rows.row;
   const int64_t run = rows.run, width = row.in * run;
+  const std::vector<Border> borders = row.borders();
   const Taken lines = column.taken();
   std::vector<Taken> taken;
   for (const Axis& axis : rows.outer) taken.push_back(axis.taken());
@@ -168,9 +174,8 @@ void pad_backward(PadMode mode, const std::vector<PadAxis>& axes, const T* grad_
         else
           for (int64_t r = 0; r < width; ++r) to[r] += inside[r];
         first = false;
-        at_borders(row, [&](int64_t q, int64_t place) {
-          for (int64_t r = 0; r < run; ++r) to[place * run + r] += from[q * run + r];
-        });
+        for (const Border& b : borders)
+          for (int64_t r = 0; r < run; ++r) to[b.from * run + r] += from[b.to * run + r];
       }
   };
   for_rows(rows.in, column.in, width, to_planes, add);

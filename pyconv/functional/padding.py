@@ -124,7 +124,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = Non
             f"of 1, 2 or 3 dimensions after channels or batch and channels, but input has shape "
             f"{x.shape}"
         )
-    if any(min(pair) < 0 for pair in widths):
+    if min(map(min, widths)) < 0:
         x = Pad.apply(x, tuple((min(low, 0), min(high, 0)) for low, high in widths), 0)
         widths = tuple((max(low, 0), max(high, 0)) for low, high in widths)
     for n, pair in zip(x.shape[-count:], widths[-count:]):
@@ -149,7 +149,7 @@ def _widths(shape: tuple[int, ...], pad: Any) -> Widths:
         )
     pairs = list(zip(numbers[::2], numbers[1::2]))
     widths = ((0, 0),) * (len(shape) - len(pairs)) + tuple(reversed(pairs))
-    for n, pair in zip(shape, widths):
+    for n, pair in zip(shape, widths) if min(numbers, default=0) < 0 else ():
         lost = -sum(min(width, 0) for width in pair)
         if lost > n:
             raise ValueError(
