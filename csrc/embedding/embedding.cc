@@ -8,8 +8,8 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t chunk = 32768;  // elements per task
-constexpr int64_t columns = 32;   // of a task in backward: a line or two of the cache
+constexpr int64_t chunk = 32768;       // elements per task
+constexpr int64_t least_columns = 32;  // of a task in backward: a line or two of the cache
 
 }  // namespace
 
@@ -35,6 +35,7 @@ void embedding_backward(int64_t rows, int64_t width, int64_t count, const int64_
   parallel_for(ceil_div(size, chunk), [&](int64_t task) {
     std::fill_n(grad_weight + task * chunk, std::min(chunk, size - task * chunk), T(0));
   });
+  const int64_t columns = std::max({least_columns, width / 8, chunk / std::max<int64_t>(1, count)});
   parallel_for(ceil_div(width, columns), [&](int64_t task) {
     const int64_t first = task * columns, n = std::min(columns, width - first);
     for (int64_t i = 0; i < count; ++i) {

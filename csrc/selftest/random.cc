@@ -102,6 +102,7 @@ void test_random() {
     for (int i = 0; i < 20; ++i)
       test_embedding<T>(random, random.whole(0, 60), random.whole(1, 20), random.whole(1, 80),
                         where);
+    test_embedding<T>(random, 3, 4, 30000, where);
   });
 }
 
