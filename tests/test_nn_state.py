@@ -1,4 +1,4 @@
-"""State dicts that hold more or less than the module."""
+"""State dicts that hold more or less than the module, and modules with methods of their own."""
 
 from __future__ import annotations
 
@@ -37,3 +37,27 @@ def test_a_state_that_holds_something_else(state, error, message):
     with pytest.raises(error, match=message):
         net.load_state_dict(state)
     assert net.weight.item() == before
+
+
+class Frozen(nn.BatchNorm1d):
+    """It stays in evaluation mode, and keeps its bias to itself."""
+
+    def train(self, mode=True):
+        return super().train(False)
+
+    def state_dict(self, **options):
+        state = super().state_dict(**options)
+        del state[f"{options.get('prefix', '')}bias"]
+        return state
+
+
+def test_methods_of_a_submodule_are_called():
+    net = nn.Sequential(nn.Sequential(Frozen(2), nn.ReLU()), nn.Linear(2, 1))
+    assert net.train() is net
+    modes = {name: module.training for name, module in net.named_modules()}
+    assert modes == {"": True, "0": True, "0.0": False, "0.1": True, "1": True}
+    assert not any(module.training for module in net.eval().modules())
+    state = net.state_dict()
+    assert "0.0.weight" in state
+    assert "0.0.bias" not in state
+    assert list(net.state_dict(prefix="a."))[-1] == "a.1.bias"

@@ -338,9 +338,9 @@ class Module:
 
     def train(self: _M, mode: bool = True) -> _M:
         """Set training mode, here and below."""
-        mode = flag("train: mode", mode)
-        for module in self.modules():
-            module.training = mode
+        self.training = flag("train: mode", mode)
+        for module in self.children():
+            module.train(mode)
         return self
 
     def eval(self: _M) -> _M:

@@ -29,10 +29,15 @@ class LoadResult(NamedTuple):
 def named_state(module: Any) -> Iterator[tuple[str, Tensor]]:
     """Yield all parameters and persistent buffers, under each of their dotted names."""
     for path, part in module.named_modules(remove_duplicate=False):
-        for kind in (part._parameters, part._buffers):
-            for name, tensor in kind.items():
-                if tensor is not None and name not in part._not_saved:
-                    yield f"{path}.{name}" if path else name, tensor
+        for name, tensor in own_state(part):
+            yield f"{path}.{name}" if path else name, tensor
+
+
+def own_state(module: Any) -> Iterator[tuple[str, Tensor]]:
+    """Yield the parameters and persistent buffers of a module without those below it."""
+    for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+        if tensor is not None and name not in module._not_saved:
+            yield name, tensor
 
 
 def collect(module: Any, state: Any, prefix: str, keep_vars: bool) -> Any:
@@ -43,8 +48,11 @@ def collect(module: Any, state: Any, prefix: str, keep_vars: bool) -> Any:
         kind = type(state).__name__
         raise TypeError(f"state_dict: destination is a {kind}, expected a dict")
     keep = flag("state_dict: keep_vars", keep_vars)
-    for name, tensor in named_state(module):
+    for name, tensor in own_state(module):
         state[prefix + name] = tensor if keep else tensor.detach()
+    for name, part in module._modules.items():
+        if part is not None:  # which may have a method of its own
+            part.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep)
     return state
 
 
