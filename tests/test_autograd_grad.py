@@ -112,3 +112,18 @@ def test_recording_is_switched():
         switch(3)
     with pytest.raises(TypeError, match="set_grad_enabled: mode is 'a'"):
         pyconv.set_grad_enabled("a")
+
+
+@pytest.mark.parametrize("freeze", [lambda x: x.requires_grad_(False), pyconv.Tensor.detach_])
+def test_a_leaf_frozen_after_its_use_gets_no_gradient(freeze):
+    x, w, hooked = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0, 6.0)
+    seen = []
+    hooked.register_hook(lambda g: seen.append(g.tolist()))
+    y = (x * w * hooked).sum()
+    freeze(w)
+    freeze(hooked)
+    y.backward()
+    assert w.grad is None
+    assert hooked.grad is None
+    assert seen == [[3, 8]]
+    assert x.grad.tolist() == [15, 24]

@@ -188,7 +188,8 @@ class Walk {
     }
     if (is_node(target))
       deliver_to_node(target, PyLong_AsSize_t(PyTuple_GET_ITEM(edge.ptr(), 1)), gradient);
-    else if (is_none(tensor_of(target)->hooks) && is_none(tensor_of(target)->grad) && owned)
+    else if (tensor_of(target)->requires_grad && is_none(tensor_of(target)->hooks) &&
+             is_none(tensor_of(target)->grad) && owned)
       set(tensor_of(target)->grad, borrow(gradient));
     else
       tell("deliver_to_leaf", target, gradient);

@@ -278,6 +278,8 @@ class _Run:
             self._add_to_leaf(leaf, gradient)
 
     def _add_to_leaf(self, leaf: Tensor, gradient: Tensor) -> None:
+        if not leaf._requires_grad:  # any more
+            return
         if leaf._grad is None:
             first = gradient.clone()
             if leaf._grad is None:  # still: other threads ran meanwhile
