@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 import pyconv
 
-from ._core import TensorBase, edge_of, in_c_order, set_tensor_class, view_of
+from ._core import TensorBase, edge_of, in_c_order, is_of_leaf, set_tensor_class, view_of
 from ._core import version_of as version_of
 from .arguments import FLOATING, flag, value_of, wide
 from .methods import Operations, operator_method
@@ -20,7 +20,7 @@ from .methods import Operations, operator_method
 Array = NDArray[Any]
 
 READ_ONLY = "{}: the tensor is read-only, as an expanded one is; change its clone()"
-LEAF = "a leaf that requires grad was changed in place; use pyconv.no_grad()"
+LEAF = "a leaf that requires grad, or a view of it, was changed in place; use pyconv.no_grad()"
 
 
 def _in_place(name: str, operation: Any = None) -> Callable[[Tensor, Any], Tensor]:
@@ -338,7 +338,7 @@ class Tensor(TensorBase, Operations):
         if result.shape != self.shape:
             raise ValueError(f"in place: shape {self.shape} cannot hold {result.shape}")
         if result._requires_grad:
-            if self._requires_grad and self._node is None:
+            if self._requires_grad and is_of_leaf(self):
                 raise RuntimeError(LEAF)
             # 3: this tensor, the name, and the argument of getrefcount. Others of this memory would
             # not learn that they require grad now.

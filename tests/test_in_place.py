@@ -179,6 +179,31 @@ def test_leaves_are_not_written_while_recording():
             change()
 
 
+@pytest.mark.parametrize(
+    "view_of",
+    [
+        lambda x: x[0],
+        lambda x: x.reshape(4)[1:].reshape(3),
+        lambda x: x.T.split(1)[0],
+        lambda x: x.expand(1, 2, 2),
+    ],
+)
+def test_views_of_leaves_are_not_written_while_recording(view_of):
+    x = drawn(2, 2)
+    before = x.tolist()
+    view = view_of(x)
+    for change in (lambda: view.__iadd__(1), view.zero_):
+        with pytest.raises(RuntimeError, match=r"a leaf .* or a view of it, was changed in place"):
+            change()
+    assert x.tolist() == before
+    with pyconv.no_grad():
+        view += 1
+    (x * x).sum().backward()
+    assert x.grad.tolist() == (2 * x).tolist()
+    y = x * 1
+    y[0].__iadd__(x[0])  # of what was computed, a view may be changed
+
+
 def test_retain_grad_follows_a_change():
     x = drawn(2)
     y = x * 2

@@ -27,6 +27,24 @@ py::object edge_of(py::handle tensor) {
   return py::make_tuple(leaf ? tensor : py::handle(t->node), leaf ? 0 : t->index);
 }
 
+// Whether a tensor is a leaf or was computed as a view of one. What computes a view takes one
+// tensor.
+bool is_of_leaf(py::handle tensor) {
+  if (is_none(tensor_of(tensor)->node)) return true;
+  py::handle at = tensor_of(tensor)->node;
+  while (at && is_node(at)) {
+    const py::handle edges = node_of(at)->edges;
+    at = nullptr;
+    for (const py::handle edge : py::reinterpret_borrow<py::tuple>(edges)) {
+      if (edge.is_none()) continue;
+      if (at) return false;
+      at = PyTuple_GET_ITEM(edge.ptr(), 0);
+    }
+  }
+  return at && !is_none(tensor_of(at)->version) &&
+         tensor_of(at)->version == tensor_of(tensor)->version;
+}
+
 // Another tensor of the same memory, cut off from the graph.
 py::object detach(py::handle tensor) { return new_view(tensor, borrow(tensor_of(tensor)->array)); }
 
@@ -204,6 +222,7 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count) {
 void bind_autograd(py::module_& module) {
   forward_name = PyUnicode_InternFromString("forward");
   module.def("edge_of", &edge_of);
+  module.def("is_of_leaf", &is_of_leaf);
   module.def("set_apply_in_float32",
              [](py::object function) { apply_in_float32 = function.release().ptr(); });
   bind_graph(module);
