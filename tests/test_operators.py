@@ -117,6 +117,29 @@ def test_results_that_no_memory_holds(call):
         call(ones.expand(2**21, 1), ones.expand(2**21))
 
 
+@pytest.mark.parametrize(
+    ("divide", "expected"),
+    [
+        (lambda x: x / 256, [0.25, 0.5]),
+        (lambda x: x / -1, [-64, -128]),
+        (lambda x: x / 2**32, [2**-26, 2**-25]),
+        (lambda x: 1024 / x, [16, 8]),
+        (lambda x: x / np.int64(256), [0.25, 0.5]),
+        (lambda x: x / np.array([2**40, 2**40]), [2**-34, 2**-33]),
+        (lambda x: x / True, [64, 128]),
+    ],
+)
+def test_integers_are_divided_as_floats(divide, expected):
+    for dtype in ("uint8", "int32"):
+        result = divide(pyconv.tensor([64, 128], dtype=dtype))
+        assert result.dtype == np.float32
+        assert result.tolist() == expected
+    assert F.div(1, 2).item() == 0.5
+    assert (pyconv.tensor([2**24 + 1]) / np.array([2.0])).tolist() == [2**23 + 0.5]
+    with pytest.raises(ValueError, match="other is 256, an integer beyond uint8"):
+        pyconv.ones(1, dtype="uint8") + 256
+
+
 @pytest.mark.parametrize("base", [pyconv.ones(1), pyconv.arange(1), [1.0]])
 def test_an_exponent_beyond_the_dtype(base):
     for exponent in (10**400, -(10**400)):

@@ -53,7 +53,8 @@ def _operand(value: Any, other: Any, name: str) -> Tensor:
         kind = other.dtype.kind
         if kind in FLOATING or (kind in "iu" and type(value) is int):
             if not holds(other.dtype, value, value):
-                raise ValueError(f"{name} is an integer beyond {other.dtype}")
+                which = f"{value}, " if -1e20 < value < 1e20 else ""
+                raise ValueError(f"{name} is {which}an integer beyond {other.dtype}")
             if -3e38 < value < 3e38 and other.dtype.num in KERNELS:
                 return Tensor(np.asarray(value, other.dtype))
             try:
@@ -74,11 +75,18 @@ def _common_dtype(a: Tensor, b: Tensor) -> np.dtype[Any]:
     return promoted(a.dtype, b.dtype)
 
 
+def _is_floating(x: Any) -> bool:
+    return isinstance(x, Tensor) and x._array.dtype.kind in FLOATING
+
+
 def _float_pair(a: Any, b: Any) -> tuple[Tensor, Any]:
-    a, b = _pair(a, b)
-    if a._array.dtype.kind in FLOATING:
-        return a, b
-    return cast(a, np.float32), cast(b, np.float32)
+    """Make floats of integers before they are a pair, whose dtype may not hold both."""
+    if not (_is_floating(a) or _is_floating(b)):
+        a = a if type(a) in _NUMBERS and type(b) not in _NUMBERS else as_tensor(a, "input")
+        b = b if type(b) in _NUMBERS else as_tensor(b, "other")
+        if not (_is_floating(a) or _is_floating(b)):
+            a, b = (cast(x, np.float32) if isinstance(x, Tensor) else x for x in (a, b))
+    return _pair(a, b)
 
 
 # ---- arithmetic --------------------------------------------------------------------------------
