@@ -322,3 +322,16 @@ def test_a_rate_that_falls_to_nothing_is_not_negative(total_iters):
         optimizer.step()
         schedule.step()
     assert 0 <= schedule.get_last_lr()[0] < 1e-15
+
+
+def test_a_rate_that_schedules_together_take_below_0():
+    parameter = pyconv.nn.Parameter([1.0])
+    optimizer = SGD([parameter], lr=0.1)
+    optimizer.param_groups[0]["lr"] = -0.1
+    parameter.grad = pyconv.ones(1)
+    optimizer.step()
+    assert parameter.item() == pytest.approx(1.1)
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.param_groups[0]["momentum"] = -1
+    with pytest.raises(ValueError, match="momentum is -1"):
+        optimizer.step()

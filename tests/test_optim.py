@@ -278,6 +278,26 @@ def test_optimizer_of_ones_own():
         steps(Optimizer([p], {}), p, [1])
 
 
+def test_state_is_empty_at_first():
+    class Counting(Optimizer):
+        def update_all(self, params, group):
+            for p in params:
+                state = self.state[p]
+                if len(state) == 0:
+                    state["count"] = 0
+                state["count"] += 1
+
+    p, unused = param(1.0), param(2.0)
+    optimizer = Counting([p, unused], {})
+    steps(optimizer, p, [1, 1])
+    assert optimizer.state[unused] == {}
+    assert optimizer.state_dict()["state"] == {0: {"count": 2}}
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert optimizer.state[unused] == {}
+    steps(optimizer, p, [1])
+    assert optimizer.state[p] == {"count": 3}
+
+
 def test_training_lowers_the_loss():
     pyconv.manual_seed(0)
     rng = np.random.default_rng(0)

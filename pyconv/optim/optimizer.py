@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import is_not
@@ -35,7 +36,7 @@ class Optimizer:
     param_groups : list of dict
         The groups with all their settings; may be changed between steps.
     state : dict of Tensor to dict
-        What is remembered about each parameter, such as its momentum.
+        What is remembered about each parameter, such as its momentum; at first an empty dict.
 
     Raises
     ------
@@ -57,7 +58,7 @@ class Optimizer:
             raise TypeError(f"params is a {kind}, expected an iterable of Tensors or of dicts")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         groups = list(params)
         for one in groups:
             if not isinstance(_unnamed(one), (Tensor, Mapping)):
@@ -112,7 +113,7 @@ class Optimizer:
     def update_all(self, params: list[Tensor], group: Mapping[str, Any]) -> None:
         """Change the parameters of a group that have gradients; calls `update` for each."""
         for param in params:
-            self.update(param, group, self.state.setdefault(param, {}))
+            self.update(param, group, self.state[param])
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change each parameter that has a gradient.
@@ -174,8 +175,14 @@ class Optimizer:
             for name in self.defaults:
                 if name not in group:
                     raise ValueError(f"{type(self).__name__}: a group has no {name!r}")
-            self.check(group)
+            self._check_again(group)
         self._checked = settings
+
+    def _check_again(self, group: Mapping[str, Any]) -> None:
+        """Check settings that were good once; schedules together may take the rate below 0."""
+        lr = group.get("lr")
+        falls = isinstance(lr, (int, float)) and lr < 0
+        self.check({**group, "lr": -lr} if falls else group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""
@@ -188,7 +195,7 @@ class Optimizer:
         """Return the state by number of parameter, and the groups with such numbers."""
         numbers = {param: i for i, param in enumerate(self._params())}
         return {
-            "state": {numbers[param]: dict(state) for param, state in self.state.items()},
+            "state": {numbers[param]: dict(s) for param, s in self.state.items() if s},
             "param_groups": [
                 {**group, "params": [numbers[param] for param in group["params"]]}
                 for group in self.param_groups
@@ -239,10 +246,10 @@ class Optimizer:
             for new in groups
         ]
         for group, new in zip(self.param_groups, settings):
-            self.check({**group, **new})
+            self._check_again({**group, **new})
         for group, new in zip(self.param_groups, settings):
             group.update(new)
-        self.state = loaded
+        self.state = defaultdict(dict, loaded)
 
     def _loaded(self, param: Tensor, name: str, value: Any) -> Any:
         """Check and copy a part of the state of a parameter."""
@@ -265,7 +272,7 @@ class Optimizer:
 
     def state_of(self, param: Tensor, names: Iterable[str]) -> list[Array]:
         """Return the arrays that are kept of a parameter; zeros, at first, of its shape."""
-        state = self.state.setdefault(param, {})
+        state = self.state[param]
         for name in names:
             if name not in state:
                 # In a block of the kernels' own allocator.
