@@ -82,6 +82,25 @@ def test_gradients_for_some():
 def test_inputs_that_are_none(inputs, error, message):
     with pytest.raises(error, match=f"backward: {message}"):
         leaf(1.0).sum().backward(inputs=inputs)
+    with pytest.raises(error, match=f"grad: {message}"):
+        grad(leaf(1.0).sum(), inputs)
+
+
+def test_retained_gradients_when_some_are_asked_for():
+    x, other = leaf(1.0, 2.0), leaf(3.0)
+    for ask in (
+        lambda z, y: z.backward(inputs=[x]),
+        lambda z, y: z.backward(inputs=[x, y]),
+        lambda z, y: z.backward(inputs=y),
+        lambda z, y: grad(z, x),
+        grad,
+    ):
+        y, aside = x * 2, other * 2
+        y.retain_grad()
+        aside.retain_grad()
+        ask((y * y).sum() + aside.sum(), y)
+        assert y.grad.tolist() == [4, 8]
+        assert aside.grad is None
 
 
 def test_recording_is_switched():

@@ -61,8 +61,6 @@ def backward(
     if inputs is not None:
         run.receivers = {edge_of(tensor): tensor for tensor in _inputs("backward", inputs)}
         run.wanted = set(run.receivers)
-        if not run.wanted:
-            raise ValueError("backward: inputs is empty, expected a Tensor or several")
     names = "the tensor", "gradient"
     run.start(tensors, grad_tensors, *(names if isinstance(tensors, Tensor) else _NAMES))
 
@@ -115,7 +113,8 @@ def grad(
     RuntimeError
         If an input does not require grad, or was not used.
     ValueError
-        If a gradient is missing or has a wrong shape, or a flag cannot be as it is.
+        If a gradient is missing or has a wrong shape, `inputs` is empty, or a flag cannot be as it
+        is.
     NotImplementedError
         If `is_grads_batched` is set.
 
@@ -153,6 +152,8 @@ def grad(
 
 def _inputs(op: str, inputs: Any) -> tuple[Tensor, ...]:
     tensors = _tensors(f"{op}: inputs", inputs)
+    if not tensors:
+        raise ValueError(f"{op}: inputs is empty, expected a Tensor or several")
     for i, tensor in enumerate(tensors):
         if not tensor._requires_grad:
             raise RuntimeError(f"{op}: inputs[{i}] does not require grad")
@@ -239,25 +240,27 @@ class _Run:
     def run_hooks(self, node: Node, gradients: list[Tensor | None]) -> None:
         """Show the gradients of a node's outputs, now complete, to those who asked."""
         for index, gradient in enumerate(gradients):
-            if gradient is None:
-                continue
-            hooks = (node._hooks or {}).get(index)
-            if hooks:
-                gradient = gradients[index] = call_hooks(hooks, gradient)
+            if gradient is not None:
+                shown = gradients[index] = self._shown(node, index, gradient)
                 if (node, index) in self.captured:
-                    self.captured[node, index] = gradient
-            tensor = (node._retained or {}).get(index, lambda: None)()
-            if tensor is not None and self.wanted is None:
-                tensor.grad = gradient.clone() if tensor.grad is None else tensor.grad + gradient
+                    self.captured[node, index] = shown
+
+    def _shown(self, node: Node, index: int, gradient: Tensor) -> Tensor:
+        hooks = (node._hooks or {}).get(index)
+        gradient = call_hooks(hooks, gradient) if hooks else gradient
+        tensor = (node._retained or {}).get(index, lambda: None)()
+        if tensor is not None and (node, index) not in self.receivers:
+            tensor.grad = gradient.clone() if tensor.grad is None else tensor.grad + gradient
+        return gradient
 
     def finish_hooks(self) -> None:
         """Do the same for leaves, and for what was asked for and not passed by."""
         for edge, gradient in self.captured.items():
             target, index = edge
-            if target not in self.useful:
-                hooks = (target._hooks or {}).get(index) if isinstance(target, Node) else None
-                hooks = hooks_of(target) if isinstance(target, Tensor) else hooks
-                self.captured[edge] = call_hooks(hooks, gradient) if hooks else gradient
+            if isinstance(target, Tensor):
+                self.captured[edge] = call_hooks(hooks_of(target), gradient)
+            elif target not in self.useful:
+                self.captured[edge] = self._shown(target, index, gradient)
         for leaf, gradient in self.hooked.items():
             self._add_to_leaf(leaf, call_hooks(hooks_of(leaf), gradient))
         for edge, tensor in self.receivers.items():
