@@ -180,7 +180,7 @@ class Optimizer:
 
     def _check_again(self, group: Mapping[str, Any]) -> None:
         """Check settings that were good once; schedules together may take the rate below 0."""
-        lr = group.get("lr")
+        lr: Any = group.get("lr")
         falls = isinstance(lr, (int, float)) and lr < 0
         self.check({**group, "lr": -lr} if falls else group)
 
