@@ -106,7 +106,7 @@ def test_nothing_is_recorded_in_forward():
     ("result", "message"),
     [
         (lambda g: (g, g), "returned 2 gradients for 1"),
-        (lambda g: g.reshape(1, 2), r"shape \(1, 2\) for an argument of shape \(2,\)"),
+        (lambda g: g.reshape(2, 1), r"shape \(2, 1\) for an argument of shape \(2,\)"),
     ],
 )
 def test_function_with_a_wrong_backward(result, message):
@@ -296,6 +296,7 @@ class SavesArray(Function):
     ("call", "words"),
     [
         (lambda x: ReturnsArray.apply(x).sum().backward(), "ReturnsArray.backward must return"),
+        (lambda x: SavesArray.apply(x=x), "SavesArray.apply takes .* without names, got 'x'"),
         (SavesArray.apply, "save_for_backward: argument 1 is of type numpy.ndarray"),
         (lambda x: F.elementwise.Exp.forward(None, x), "forward needs ctx and a Tensor"),
         (lambda x: F.arithmetic.Add.forward(x, x, x), "forward takes ctx, a Tensor"),

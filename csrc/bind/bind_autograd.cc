@@ -151,8 +151,9 @@ py::object record(py::handle function, PyObject* const* args, Py_ssize_t count) 
     py::tuple attached(n), kinds(n);
     for (Py_ssize_t i = 0; i < n; ++i) {
       py::object output = borrow(PyTuple_GET_ITEM(result.ptr(), i));
-      attached[i] = attach(std::move(output), i, node, args, count);
-      kinds[i] = kind_of(tensor_of(attached[i]));
+      const bool handed_through = !is_tensor(output);
+      attached[i] = handed_through ? output : attach(std::move(output), i, node, args, count);
+      kinds[i] = handed_through ? py::none() : kind_of(tensor_of(attached[i]));
     }
     result = std::move(attached);
     set(node->outputs, std::move(kinds));
@@ -186,8 +187,19 @@ void observe(py::handle operation, const py::object& given, const py::object& ma
 // Function in float32, unless it says that it takes any dtype.
 PyObject* apply_in_float32;
 
+PyObject* apply_without_names(PyObject* self, PyObject* const* args, Py_ssize_t count,
+                              PyObject* names) {
+  if (!names || PyTuple_GET_SIZE(names) == 0) return apply(self, args, count);
+  return to_python([&]() -> py::object {
+    PyErr_Format(PyExc_TypeError, "%S.apply takes its arguments without names, got %R",
+                 name_of(args[0]).ptr(), PyTuple_GET_ITEM(names, 0));
+    throw py::error_already_set();
+  });
+}
+
 PyMethodDef autograd_functions[] = {
-    {"apply", fastcall(apply), METH_FASTCALL, nullptr},
+    {"apply", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(apply_without_names)),
+     METH_FASTCALL | METH_KEYWORDS, nullptr},
     {},
 };
 

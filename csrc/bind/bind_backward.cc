@@ -107,8 +107,8 @@ class Walk {
     const NodeObject* const node = node_of(owner);
     std::vector<PyObject*> args{owner.ptr()};
     for (size_t i = 0; i < gradients.size(); ++i) {
-      if (!gradients[i] && node->materialize) {
-        const py::handle kind = PyTuple_GET_ITEM(node->outputs, static_cast<Py_ssize_t>(i));
+      const py::handle kind = PyTuple_GET_ITEM(node->outputs, static_cast<Py_ssize_t>(i));
+      if (!gradients[i] && node->materialize && !kind.is_none()) {
         gradients[i] = new_tensor(
             py::module_::import("numpy").attr("zeros")(*py::reinterpret_borrow<py::tuple>(kind)));
       }
@@ -121,8 +121,8 @@ class Walk {
         [&] { return PyObject_Vectorcall(method.ptr(), args.data(), args.size(), nullptr); });
   }
 
-  // The gradient in the dtype of what it belongs to, nothing if it has that; throws if its shape is
-  // another.
+  // The gradient in the dtype and shape of what it belongs to, nothing if it has those. It is summed
+  // over the dimensions along which that was repeated; throws if its shape is another.
   py::object checked(const NodeObject* node, py::handle edge, py::handle gradient) const {
     const py::handle target = PyTuple_GET_ITEM(edge.ptr(), 0);
     if (!is_tensor(gradient)) {
@@ -150,6 +150,12 @@ class Walk {
     }
     if (!same) {
       if (!shape) shape = target.attr("shape");
+      if (is_repeated(shape, array)) {
+        const py::object sum_to = py::module_::import("pyconv.functional.shape").attr("sum_to");
+        const py::object sum = sum_to(gradient, shape);
+        const py::object cast = checked(node, edge, sum);
+        return cast ? cast : sum;
+      }
       PyErr_Format(PyExc_RuntimeError,
                    "%S.backward returned a gradient of shape %S for an argument of shape %S",
                    name_of(node->function).ptr(), gradient.attr("shape").ptr(), shape.ptr());
@@ -158,6 +164,16 @@ class Walk {
     // The number of a dtype leaves out the byte order: gradients are in the machine's own.
     if (py::dtype(borrow(array->descr)).num() == py::dtype(borrow(descr)).num()) return {};
     return gradient.attr("to")(py::handle(descr));
+  }
+
+  // Whether an array has a shape with dimensions repeated or put in front.
+  static bool is_repeated(const py::tuple& shape, const py::detail::PyArray_Proxy* array) {
+    const auto ndim = static_cast<int>(shape.size());
+    for (int i = 0; i < ndim && ndim <= array->nd; ++i) {
+      const Py_ssize_t n = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape.ptr(), i));
+      if (n != 1 && n != array->dimensions[array->nd - ndim + i]) return false;
+    }
+    return ndim <= array->nd;
   }
 
   // Whether nobody else holds a gradient and its memory, which is an array's own or a block of the

@@ -29,8 +29,8 @@ class Node(_core.NodeBase):
         Grows with every node: a node is newer than all it depends on.
     _edges : tuple of (Edge or None)
         Per argument of `apply`; None if nothing is recorded.
-    _outputs : tuple of (tuple of int, dtype)
-        Shape and dtype of each output.
+    _outputs : tuple of (tuple of int, dtype) or None
+        Shape and dtype of each output; None for what is no Tensor.
     """
 
     _saved: Any  # a tuple; a checkpoint.Deferred; None when it was freed
@@ -40,6 +40,10 @@ class Node(_core.NodeBase):
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
         """Say that these outputs have no gradient; integer outputs never have one."""
         self._non_differentiable = outputs
+
+    def mark_dirty(self, *args: Tensor) -> None:
+        """Raise NotImplementedError: what `forward` changes in place is not recorded."""
+        raise NotImplementedError("mark_dirty: forward may change no argument; return a new Tensor")
 
     def set_materialize_grads(self, value: bool) -> None:
         """Choose whether `backward` gets zeros (True, the default) or None where none arrived."""
@@ -53,9 +57,11 @@ class Function:
     """Base class of operations with a derivative.
 
     Subclass it with two static methods. ``forward(ctx, *args)`` computes the result, a Tensor or
-    a tuple of Tensors; nothing inside it is recorded. ``backward(ctx, *grads)`` gets one gradient
-    per output and returns one per argument of `forward`, None where there is none. If it uses
-    recorded operations only, higher derivatives work too. Use it by ``apply``.
+    a tuple of Tensors and other values; nothing inside it is recorded. ``backward(ctx, *grads)``
+    gets one gradient per output, None for what is no Tensor, and returns one per argument of
+    `forward`, None where there is none. If it uses recorded operations only, higher derivatives
+    work too. Use it by ``apply``. With a third, ``setup_context(ctx, inputs, output)``, which runs
+    after it, `forward` gets the arguments without `ctx`.
 
     Attributes
     ----------
@@ -86,6 +92,18 @@ class Function:
 
     takes_any_dtype, promotes = False, True
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if hasattr(cls, "setup_context") and "forward" in vars(cls):
+            plain: Callable[..., Any] = cls.forward
+
+            def forward(ctx: Any, *args: Any) -> Any:
+                output = plain(*args)
+                cls.setup_context(ctx, args, output)
+                return output
+
+            cls.forward = staticmethod(forward)  # type: ignore[method-assign]
+
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
         """Compute the result from the arguments of `apply`."""
@@ -102,7 +120,7 @@ class Function:
         def apply(cls, *args: Any) -> Tensor:
             """Run `forward`, and record it if an argument requires grad.
 
-            Returns what `forward` returns: a Tensor, or a tuple of them.
+            Returns what `forward` returns: a Tensor, or a tuple.
             """
             ...
 
