@@ -81,7 +81,12 @@ def test_names_change_their_kind():
     del net.scratch
     net.scratch = nn.Parameter([1.0])
     assert "scratch" in net.state_dict()
-    for name, value in [("encode", 3), ("steps", 1.0), ("scratch", pyconv.ones(1))]:
+    for name, value in [
+        ("encode", 3),
+        ("steps", 1.0),
+        ("scratch", pyconv.ones(1)),
+        ("scratch", nn.ReLU()),
+    ]:
         with pytest.raises(TypeError, match=f"{name} is a .*, cannot become"):
             setattr(net, name, value)
     net.encode = nn.Identity()

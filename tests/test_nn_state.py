@@ -1,6 +1,8 @@
-"""State dicts that hold more or less than the module, and modules with methods of their own."""
+"""State dicts that hold more or less than the module, and modules that do things their own way."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import pytest
 
@@ -61,3 +63,27 @@ def test_methods_of_a_submodule_are_called():
     assert "0.0.weight" in state
     assert "0.0.bias" not in state
     assert list(net.state_dict(prefix="a."))[-1] == "a.1.bias"
+
+
+@dataclasses.dataclass(eq=False)
+class Described(nn.Module):
+    width: int
+    name: str = "a"
+
+    def __post_init__(self):
+        super().__init__()
+        self.layer = nn.Linear(self.width, 1)
+
+
+def test_plain_attributes_before_init():
+    net = Described(3)
+    assert (net.width, net.name) == (3, "a")
+    assert net.cpu() is net
+    assert [p.shape for p in net.parameters()] == [(1, 3), (1,)]
+
+
+def test_parameters_have_attributes():
+    weight = nn.Linear(1, 1).weight
+    weight.no_decay = True
+    assert weight.no_decay
+    assert not hasattr(nn.Linear(1, 1).weight, "no_decay")

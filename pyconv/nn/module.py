@@ -88,14 +88,12 @@ class Module:
     # ---- attributes --------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if "_parameters" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__}: call super().__init__() first")
-        for kind, owned in self._kinds():
+        known = "_parameters" in self.__dict__ or isinstance(value, (Parameter, Module))
+        for kind, owned in self._kinds() if known else ():  # what is plain may come before __init__
             if kind is not Tensor and isinstance(value, kind):
                 self._forget(name, owned)
                 owned[name] = value
                 return
-        for kind, owned in self._kinds():
             if name in owned:
                 if value is not None and not isinstance(value, kind):
                     is_now = f"{name} is a {'buffer' if kind is Tensor else kind.__name__}"
@@ -369,6 +367,10 @@ class Module:
         wanted, _ = placement_of("to", args, dtype, device, non_blocking)
         if wanted is not None:
             convert((*self.parameters(), *self.buffers()), wanted)
+        return self
+
+    def cpu(self: _M) -> _M:
+        """Return the module: the only device is the CPU."""
         return self
 
     def float(self: _M) -> _M:

@@ -26,8 +26,6 @@ class Parameter(Tensor):
     tensor([1.], requires_grad=True)
     """
 
-    __slots__ = ()
-
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         tensor = as_tensor(data)
         super().__init__(tensor._array)
