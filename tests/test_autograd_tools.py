@@ -313,6 +313,7 @@ def test_gradgradcheck_of_one_gradient():
         (lambda x: gradcheck(pyconv.functional.exp, x, atol="a"), "atol is 'a'"),
         (lambda x: gradcheck(pyconv.functional.exp, x, raise_exception="no"), "exception is 'no'"),
         (lambda x: grad(x.sum(), x, allow_unused="x"), "allow_unused is 'x'"),
+        (lambda x: detect_anomaly(check_nan="x"), "check_nan is 'x'"),
         (lambda x: pyconv.no_grad(5), "no_grad: function is 5"),
         (lambda x: pyconv.enable_grad()(None), "enable_grad: function is None"),
         (lambda x: nn.ReLU().register_forward_hook(print, prepend="x"), "prepend is 'x'"),
@@ -356,6 +357,11 @@ def test_the_first_nan_is_found():
         big = pyconv.tensor([np.inf, -np.inf]) * 1.0  # their sum is NaN, they are not
         assert big.shape == (2,)
     assert np.isnan((x * 2).log().detach().numpy()[0])
+
+
+def test_the_search_is_for_nan():
+    with pytest.raises(NotImplementedError, match="check_nan is False"):
+        detect_anomaly(check_nan=False)
 
 
 def test_the_search_ends_with_the_last_that_asked_for_it():

@@ -142,6 +142,7 @@ def test_plateau_is_that_of_pytorch(options):
     resumed = lr_scheduler.ReduceLROnPlateau(make(), **options)
     resumed.load_state_dict(schedule.state_dict())
     assert resumed.best == schedule.best
+    assert isinstance(resumed, lr_scheduler.LRScheduler)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,11 @@ def test_plateau_is_that_of_pytorch(options):
             lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(make(), 1)], []),
             ValueError,
             r"schedulers\[0\]",
+        ),
+        (
+            lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.ReduceLROnPlateau(o)], []),
+            ValueError,
+            r"schedulers\[0\] needs a measure",
         ),
         (lambda o: lr_scheduler.ReduceLROnPlateau(o, "up"), ValueError, "mode is 'up'"),
         (lambda o: lr_scheduler.ReduceLROnPlateau(o, factor=1.0), ValueError, "factor is 1.0"),

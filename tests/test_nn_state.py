@@ -87,3 +87,9 @@ def test_parameters_have_attributes():
     weight.no_decay = True
     assert weight.no_decay
     assert not hasattr(nn.Linear(1, 1).weight, "no_decay")
+
+
+def test_a_number_may_be_a_list_of_one():
+    net = nn.BatchNorm1d(1)
+    net.load_state_dict({**net.state_dict(), "num_batches_tracked": [3]})
+    assert net.num_batches_tracked.item() == 3

@@ -11,7 +11,7 @@ import numpy as np
 
 import pyconv
 
-from ..arguments import FLOATING
+from ..arguments import FLOATING, flag
 from ..tensor import Tensor
 from .function import Node
 from .grad_mode import state
@@ -24,8 +24,15 @@ class detect_anomaly:
 
     Every result is searched for NaN, which takes time. It holds for all threads.
 
+    Parameters
+    ----------
+    check_nan : bool
+        True.
+
     Raises
     ------
+    NotImplementedError
+        If `check_nan` is False.
     RuntimeError
         Names the operation, and for its backward also the line that called it. NaN that was there
         before, such as in the data, is said to be so.
@@ -41,6 +48,10 @@ class detect_anomaly:
     """
 
     _lock, _depth, _outside = threading.Lock(), 0, None  # of all threads
+
+    def __init__(self, check_nan: bool = True) -> None:
+        if not flag("detect_anomaly: check_nan", check_nan):
+            raise NotImplementedError("detect_anomaly: check_nan is False, only True is supported")
 
     def __enter__(self) -> None:
         one = detect_anomaly

@@ -67,6 +67,9 @@ def load(owner: str, own: dict[str, Tensor], state_dict: Any, strict: bool) -> L
     )
     common = [name for name in own if name in state_dict]
     new = {name: as_tensor(state_dict[name], f"load_state_dict: {name}") for name in common}
+    for name in common:
+        if new[name].shape == (1,) and own[name].shape == ():  # as PyTorch once kept numbers
+            new[name] = new[name][0]
     problems = [text for name in common if (text := _misfit(name, own[name], new[name]))]
     if strict:
         if unexpected:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,10 @@ import numpy as np
 from ...arguments import integer, number, one_of
 from ...tensor import Tensor
 from ..optimizer import Optimizer
-from .scheduler import check_optimizer, check_state
+from .scheduler import LRScheduler, check_optimizer
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(LRScheduler):
     """Lowers the rate when a measure has not improved for some steps.
 
     Parameters
@@ -89,7 +89,7 @@ class ReduceLROnPlateau:
         self.num_bad_epochs = 0
         self._last_lr = [group["lr"] for group in optimizer.param_groups]
 
-    def step(self, metrics: Any) -> None:
+    def step(self, metrics: Any) -> None:  # type: ignore[override]
         """Note a measure, and lower the rates if it is time."""
         if isinstance(metrics, (Tensor, np.ndarray)) and math.prod(metrics.shape) == 1:
             metrics = metrics.item()
@@ -131,15 +131,3 @@ class ReduceLROnPlateau:
             lower = max(group["lr"] * self.factor, least)
             if group["lr"] - lower > self.eps:
                 group["lr"] = lower
-
-    def get_last_lr(self) -> list[float]:
-        """Return the rates after the last step."""
-        return self._last_lr
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all but the optimizer."""
-        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.__dict__.update(check_state(self, state_dict))

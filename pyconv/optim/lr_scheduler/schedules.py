@@ -9,6 +9,7 @@ from typing import Any
 
 from ...arguments import integer, number
 from ..optimizer import Optimizer
+from .plateau import ReduceLROnPlateau
 from .scheduler import LRScheduler, check_optimizer, check_state
 
 
@@ -304,6 +305,8 @@ class SequentialLR(LRScheduler):
         for i, one in enumerate(schedulers):
             if not isinstance(one, LRScheduler) or one.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: schedulers[{i}] is no schedule of this optimizer")
+            if isinstance(one, ReduceLROnPlateau):
+                raise ValueError(f"SequentialLR: schedulers[{i}] needs a measure in each step")
         self.optimizer = optimizer
         self._schedulers = list(schedulers)
         self._milestones = milestones
