@@ -226,7 +226,7 @@ REFUSED = {
         "step is 1.5",
     "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'betas': 3}]})":
         "betas is 3",
-    "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'lr': -1}]})": "lr is -1",
+    "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'eps': -1}]})": "eps is -1",
     "S.StepLR(sgd, None)": "step_size is None",
     "S.StepLR(sgd, 1, 'a')": "gamma is 'a'",
     "S.MultiStepLR(sgd, [1, 'a'])": "milestones is 'a'",
@@ -242,7 +242,7 @@ REFUSED = {
         "param_groups is no list",
     "sgd.param_groups[0].update(lr=None) or sgd.step()": "SGD: lr is None",
     "adam.param_groups[0].update(lr='a') or adam.step()": "Adam: lr is 'a'",
-    "adam.param_groups[0].update(lr=-1) or adam.step()": "Adam: lr is -1",
+    "adam.param_groups[0].update(eps=-1) or adam.step()": "Adam: eps is -1",
     "sgd.param_groups[0].pop('lr') and sgd.step()": "SGD: a group has no 'lr'",
     "utils.clip_grad_norm_(3, 1.0)": "parameters is a int",
     "utils.clip_grad_norm_(p, 'a')": "max_norm is 'a'",

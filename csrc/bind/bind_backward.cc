@@ -121,8 +121,8 @@ class Walk {
         [&] { return PyObject_Vectorcall(method.ptr(), args.data(), args.size(), nullptr); });
   }
 
-  // The gradient in the dtype and shape of what it belongs to, nothing if it has those. It is summed
-  // over the dimensions along which that was repeated; throws if its shape is another.
+  // The gradient in the dtype and shape of what it belongs to, nothing if it has those: summed over
+  // the dimensions along which that was repeated. Throws if its shape is another.
   py::object checked(const NodeObject* node, py::handle edge, py::handle gradient) const {
     const py::handle target = PyTuple_GET_ITEM(edge.ptr(), 0);
     if (!is_tensor(gradient)) {
