@@ -226,7 +226,8 @@ REFUSED = {
         "step is 1.5",
     "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'betas': 3}]})":
         "betas is 3",
-    "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'eps': -1}]})": "eps is -1",
+    "adam.load_state_dict({'state': {}, 'param_groups': [{'params': [0], 'eps': -1}]})":
+        "eps is -1",
     "S.StepLR(sgd, None)": "step_size is None",
     "S.StepLR(sgd, 1, 'a')": "gamma is 'a'",
     "S.MultiStepLR(sgd, [1, 'a'])": "milestones is 'a'",
