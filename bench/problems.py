@@ -47,8 +47,8 @@ POOLS = {f"{kind}_pool{n}d": n for kind in ("max", "avg", "lp") for n in RANKS}
 ADAPTIVE = {f"adaptive_{kind}_pool{n}d": n for kind in ("max", "avg") for n in RANKS}
 UNPOOLS = {f"max_unpool{n}d": n for n in RANKS}
 RESIZE = {"interpolate", *UNPOOLS}
-MOVING = {"unfold", "fold", "pad", "pixel_shuffle", "pixel_unshuffle"}  # and adding at most
-
+MOVING = {"unfold", "fold", "pad", "pixel_shuffle", "pixel_unshuffle", "max", "min"}
+REDUCED = ("sum", "mean", "var", "max", "min")
 RECURRENT = ("rnn", "lstm", "gru")  # over (steps, batch, features), from zeros, without biases
 ELEMENTS: dict[str, set[str]] = {
     **{op: set() for op in ("abs", "exp", "log", "neg", "sqrt", "sigmoid", "tanh")},
@@ -73,7 +73,7 @@ OPS: dict[str, tuple[dict[str, int], set[str]]] = {
     "matmul": ({"input": 2, "other": 2}, {"trans"}),
     **{op: ({"input": 4}, options) for op, options in ELEMENTS.items()},
     **{op: ({"input": 4, "other": rank}, set()) for op, rank in ARITHMETIC.items()},
-    **{op: ({"input": 4}, {"dim"}) for op in ("sum", "mean", "var")},
+    **{op: ({"input": 4}, {"dim"}) for op in REDUCED},
     **{op: ({"input": 2}, {"dim"}) for op in ("softmax", "log_softmax")},
     **{op: ({"input": 4}, set()) for op in ("batch_norm", "batch_norm_relu", "instance_norm")},
     "group_norm": ({"input": 4}, {"num_groups"}),
@@ -99,7 +99,7 @@ REQUIRED = {
     **dict.fromkeys((*POOLS, *UNPOOLS, "unfold"), ("kernel_size",)),
     **{f"lp_pool{n}d": ("norm_type", "kernel_size") for n in RANKS},
     **dict.fromkeys(ADAPTIVE, ("output_size",)),
-    **dict.fromkeys(("softmax", "log_softmax"), ("dim",)),
+    **dict.fromkeys(("softmax", "log_softmax", "max", "min"), ("dim",)),
     "pow": ("exponent",),
     "interpolate": ("scale_factor",),
     "pixel_shuffle": ("upscale_factor",),
@@ -234,7 +234,7 @@ class Problem:
             return (first[0], self.shapes[1][1])
         if self.op in ("linear", "matmul"):
             return (first[0], self.shapes[1][0])
-        if self.op in ("sum", "mean", "var"):
+        if self.op in REDUCED:
             dims = self.each("dim")
             return tuple(n for i, n in enumerate(first) if i not in dims)
         return () if self.op in (*CLASSES, *MEANS) else first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import operator
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from .exchange import exchanged, is_taken_by
 from .functional.arithmetic import tensors_of
 from .functional.casting import cast
 from .functional.rnn import Config
+from .random import default_generator
 from .tensor import Tensor
 
 
@@ -29,10 +31,11 @@ def backend(name: str) -> Iterator[None]:
     """Run every op that has a twin in `pyconv.reference` on that twin, forward and backward.
 
     A twin has the name and the arguments of its function in `pyconv.functional`, and takes floating
-    numbers: functions of integers stay as they are.
+    numbers: functions of integers stay as they are, and so do copies, such as `cat`.
     Results are those of the twin, which computes in float64, rounded to the dtype of the input.
     Twins are slow, and have first derivatives only. The kernel runs too, for its checks of the
-    arguments. Optimizers keep their kernels. The choice holds for all threads.
+    arguments. Dropout drops the same elements. Optimizers keep their kernels. The choice holds for
+    all threads.
 
     Parameters
     ----------
@@ -64,16 +67,7 @@ def backend(name: str) -> Iterator[None]:
 
 def runs_twin(op: str) -> bool:
     """Return whether a function of `pyconv.functional` is computed by its twin now."""
-    return is_taken_by(call_twin) and _has_twin(op)
-
-
-@cache
-def _has_twin(op: str) -> bool:
-    """Return whether there is one; a twin that asks for more, such as a seed, is none."""
-    twin = getattr(reference, op, None)
-    if twin is None or not hasattr(reference, f"{op}_backward"):
-        return False
-    return inspect.signature(twin).parameters.keys() <= _signature(op).parameters.keys()
+    return is_taken_by(call_twin) and op in reference.__all__
 
 
 @cache
@@ -90,7 +84,7 @@ def call_twin(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) 
         return None
     if op == "recurrent":  # one layer in one direction, as the twins
         return _recurrent(*args)
-    if _checking.get() or not _has_twin(op):  # the function calls others on its way
+    if _checking.get() or op not in reference.__all__:  # the function calls others on its way
         return function(*args, **kwargs)
     signature, twin = _signature(op), getattr(reference, op)
     bound = signature.bind(*args, **kwargs)
@@ -98,16 +92,20 @@ def call_twin(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) 
     given = bound.arguments
     if isinstance(given.get("dim"), bool):  # of `var`, where it stands for `unbiased`
         return function(*args, **kwargs)
+    if op in ("max", "min") and isinstance(given["dim"], (Tensor, np.ndarray)):
+        return function(*args, **kwargs)  # of two tensors, which is NumPy's already
     running = {n: as_tensor(given[n], n) for n in _RUNNING if given.get(n) is not None}
     before = {name: np.array(tensor._array) for name, tensor in running.items()}
-    dtype = _check(function, given)
+    known = inspect.signature(twin).parameters
+    generator = copy.deepcopy(default_generator()) if "seed" in known else None
+    checked = _check(function, given)
+    dtype = (checked[0] if isinstance(checked, tuple) else checked).dtype
     given |= before
     if given.get("dtype") is not None:
         given["input"] = cast(given["input"], given.pop("dtype"))
     for name in ("other", "exponent"):
         if name in given:  # whose dtype a number is given
             given["input"] = tensors_of(given["input"], given[name])[0]
-    known = inspect.signature(twin).parameters
     for name in [name for name in given if name not in known]:
         value = given[name]
         if isinstance(value, (Tensor, np.ndarray)) or value != signature.parameters[name].default:
@@ -127,21 +125,24 @@ def call_twin(op: str, function: Callable[..., Any], *args: Any, **kwargs: Any) 
     options = {name: _plain(value) for name, value in given.items() if name not in arrays}
     if running:
         _update_running(op, running, arrays, options)
-    return _Twin.apply(op, dtype, tuple(arrays), options, *arrays.values())
+    if generator is not None:  # the seed that the function drew
+        options["seed"] = int(generator.bit_generator.random_raw())
+    result = _Twin.apply(op, dtype, tuple(arrays), options, *arrays.values())
+    named = hasattr(checked, "_fields")  # values and indices
+    return type(checked)(*result) if named else result
 
 
 _checking = ContextVar("_checking", default=False)
 
 
 def _check(function: Callable[..., Any], given: dict[str, Any]) -> Any:
-    """Run the kernel: twins do not check what they are given. Return the dtype of its result."""
+    """Run the kernel, and return what it does: twins do not check what they are given."""
     token = _checking.set(True)
     try:
         with no_grad():
-            result = function(**given)
+            return function(**given)
     finally:
         _checking.reset(token)
-    return (result[0] if isinstance(result, tuple) else result).dtype
 
 
 def _plain(value: Any) -> Any:

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 import test_rnn
 from harness import DTYPES, fill
-from ops import CASES, STEPS
+from ops import CASES, OTHERS, STEPS
 from ops.rnn import RNN
-from test_architecture import KERNELS
+from test_architecture import INTEGERS, KERNELS
 
 import pyconv
 import pyconv.functional as F
@@ -31,16 +31,17 @@ from pyconv import cli, nn, reference
 from pyconv.functional.rnn import recurrent
 
 TESTS = Path(__file__).parent
-ALL = CASES | RNN
+ALL = CASES | OTHERS | RNN
 PAGE = """\
 # What there is, and what checks it
 
-Written by `nox -s coverage`. All names of `tests/public_names.txt` are there.
+Written by `nox -s coverage`. All names of `tests/public_names.txt` exist, and stand here.
 
 ## Functions
 
-- *Kernel*: its own file calls C++, so it needs a twin in `pyconv.reference`, forward and backward.
-- *Cases*: in `tests/ops`; they run in every number type and on every instruction set.
+- *Kernel*: it calls C++, and not only to copy or to share memory. So it needs a twin in
+  `pyconv.reference`, forward and backward; what is made of other functions or of NumPy does not.
+- *Cases*: in `tests/ops`; they run in both number types and on every instruction set.
   *CPU*, *CUDA*: the number types in which the first of them runs there.
 - *Gradient*: compared with the twin's, or with differences by `gradcheck`, or only seen to by other
   tests; none if the result holds no floating numbers. *Second*: compared by `gradgradcheck`.
@@ -59,7 +60,8 @@ Written by `nox -s coverage`. All names of `tests/public_names.txt` are there.
 
 ## Other names
 
-Steps of {optimisers} are compared with a twin, in the settings of `tests/ops`.
+Methods and operators of `Tensor` call the functions of their names. Steps of {optimisers} are
+compared with a twin, in the settings of `tests/ops`. No column counts the tests of other names.
 
 | place | names |
 | --- | --- |
@@ -170,8 +172,9 @@ def types_on(device: str, op: str) -> str:
         with contextlib.suppress(ValueError, NotImplementedError):  # there is no such device
             inputs = {name: pyconv.tensor(a, device=device) for name, a in arrays.items()}
             call = partial(test_rnn.call, op, inputs) if rnn else partial(getattr(F, op), **inputs)
-            result = call(options)[0] if rnn else call(**options)
-            works += [dtype.__name__] if result.dtype == dtype else []
+            result = call(options) if rnn else call(**options)
+            result = result[0] if isinstance(result, tuple) else result
+            works += [dtype.__name__] if result.dtype == dtype or op in INTEGERS else []
     return ", ".join(works) or "no"
 
 
@@ -179,14 +182,18 @@ def function_rows() -> Iterator[list[Any]]:
     checked = derivatives()
     for op in sorted({*F.__all__, *ALL}):
         kernel, cases = op in KERNELS or op in RNN, len(ALL.get(op, ()))
-        twin = hasattr(reference, op) and hasattr(reference, f"{op}_backward")
+        twin = op in reference.__all__
         gradient = "twin" if cases else "gradcheck" if op in checked["gradcheck"] else "other"
-        if not cases and not has_gradient(op):
+        if op in INTEGERS or not (cases or has_gradient(op)):
             gradient = "none"
         second = "none" if gradient == "none" else "yes" if op in checked["gradgradcheck"] else "no"
         has_twin = "yes" if twin else "no" if kernel else "not needed"
         types = types_on("cpu", op), types_on("cuda", op)
         yield [f"`{op}`", "yes" if kernel else "no", has_twin, cases, gradient, second, *types]
+
+
+def is_layer(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, nn.Module)
 
 
 def layer_rows() -> Iterator[list[str]]:
@@ -199,8 +206,8 @@ def layer_rows() -> Iterator[list[str]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nn.Module, "__call__", noticed)
-        for layer in (getattr(nn, name) for name in nn.__all__):
-            if isinstance(layer, type) and issubclass(layer, nn.Module):
+        for layer in map(vars(nn).get, nn.__all__):
+            if is_layer(layer):
                 doctest.run_docstring_examples(layer, dict(vars(sys.modules[layer.__module__])))
                 text = quoted(found.get(layer, ())) if ">>>" in layer.__doc__ else "no example"
                 yield [f"`{layer.__name__}`", text]
@@ -212,6 +219,17 @@ def names_in(place: str) -> list[str]:
         return [name for name in dir(value) if not name.startswith("_")]
     own = [name for name, v in vars(value).items() if getattr(v, "__module__", "") == place]
     return getattr(value, "__all__", None) or [name for name in own if not name.startswith("_")]
+
+
+def other_rows() -> Iterator[list[str]]:
+    """All that is neither a function nor a layer, by place; and what else is promised there."""
+    names = {f"pyconv{place}": set(names_in(f"pyconv{place}")) for place in PLACES}
+    for name in promised():
+        place, _, last = name.rpartition(".")
+        if place != "pyconv.functional" and not is_layer(getattr(nn, last, None)):
+            names.setdefault(place, set()).add(last)
+    for place, found in names.items():
+        yield [f"`{place}`", quoted(found)]
 
 
 def quoted(names: Any) -> str:
@@ -227,7 +245,7 @@ def page() -> str:
         functions=table(function_rows()),
         layers=table(layer_rows()),
         optimisers=quoted(STEPS),
-        others=table([f"`pyconv{p}`", quoted(names_in(f"pyconv{p}"))] for p in PLACES),
+        others=table(other_rows()),
     )
 
 

@@ -117,6 +117,40 @@ def test_options_of_any_type(call: Callable[[Any], Any]) -> None:
     same(call)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        F.max,
+        lambda x: x.max(1).values,
+        lambda x: x.min(-1, keepdim=True)[0],
+        lambda x: F.max(x, x * 0.5),
+        lambda x: F.dropout(x, 0.3),
+        lambda x: F.dropout(x, 1),
+        lambda x: F.dropout(x, training=False),
+        lambda x: F.dropout1d(x[0], 0.4),
+        lambda x: F.dropout2d(x, 0.4),
+        lambda x: F.dropout3d(x, 0.4),
+    ],
+)
+def test_extremes_and_dropout(call: Callable[[Any], Any]) -> None:
+    """The same places, the same elements dropped, and the same random numbers afterwards."""
+    same(lambda x: (pyconv.manual_seed(3), call(x) + pyconv.rand(1))[1])
+
+
+@pytest.mark.parametrize("name", ["max", "min", "argmax", "dropout", "dropout2d"])
+def test_it_is_the_twin_that_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = pyconv.tensor(X, requires_grad=True)
+    with pyconv.backend("reference"), monkeypatch.context() as patch:
+        patch.setattr(reference, name, lambda x: x)
+        with pytest.raises(NotImplementedError, match=f"{name} has no input there"):
+            getattr(F, name)(x)
+    with pyconv.backend("reference"):
+        places = F.argmax(x, 1)
+        assert F.max(x, dim=1).indices.tolist() == places.tolist() == X.argmax(1).tolist()
+        assert not places.requires_grad
+        assert F.max([1, 3, 2], 0).values.dtype == np.int64
+
+
 def test_gradients_of_any_byte_order() -> None:
     same(lambda x: F.pad(F.softmax(x, 1) * x, (1, 1)), X.astype(">f4"))
 

@@ -165,6 +165,8 @@ def small_problems() -> list[Any]:
         "adaptive_max_pool1d sequence 2x4x19 output_size=5",
         "lp_pool2d image 2x4x8x8 norm_type=2 kernel_size=2",
         "interpolate image 2x4x5x6 scale_factor=2 mode=bilinear",
+        "max image 2x5x6x7 dim=1",
+        "min image 2x5x6x7 dim=3",
     ]
     return [*lenet, *map(problems.parse, lines)]
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import DTYPES, ISAS
+from harness import DTYPES, ISAS, fill
+from ops.case import Case
+from ops.dropout import DROPOUT
 
 import pyconv
 import pyconv.functional as F
@@ -23,21 +25,26 @@ def seeds(seed: int) -> int:
     return first
 
 
+ALL = [pytest.param(op, c, id=f"{op}-{c.name}") for op, cases in DROPOUT.items() for c in cases]
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 50, 61), (40000,), (0, 4)])
+@pytest.mark.parametrize(("op", "case"), ALL)
 @pytest.mark.parametrize("p", [0, 0.1, 0.5, 0.999, 1])
-def test_equals_reference(p: float, shape: tuple[int, ...], dtype: Any, isa: str) -> None:
-    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+def test_equals_reference(p: float, op: str, case: Case, dtype: Any, isa: str) -> None:
+    (x,) = fill(case, dtype)[0].values()
     seed = seeds(7)
-    truth = reference.dropout(x, p, seed=seed)
+    truth = getattr(reference, op)(x, p, seed=seed)
+    grad = getattr(reference, f"{op}_backward")(x, np.zeros_like(x), p, seed=seed)
     for threads in (1, 2, 7):
         manual_seed(7)
         tensor = pyconv.tensor(x, requires_grad=True)
         with force(isa=isa, threads=threads):
-            output = F.dropout(tensor, p)
+            output = getattr(F, op)(tensor, p)
             output.backward(x)
         np.testing.assert_allclose(output.detach(), truth, rtol=1e-6)
+        np.testing.assert_allclose(tensor.grad, grad, rtol=1e-6)
         np.testing.assert_array_equal(tensor.grad, output.detach())
         assert output.dtype == dtype
 

@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from harness import fill
+from ops import extreme
+from ops.case import Case
 
 import pyconv
 import pyconv.functional as F
-from pyconv import _core
+from pyconv import _core, reference
 from pyconv.testing import force
 
 ISAS = _core.available_isas()
-SHAPES = [
-    ((), 0), ((1,), 0), ((7,), 0), ((3, 1), 1), ((3, 16), 1), ((5, 17), 1), ((4, 33), -1),
-    ((40, 1000), 1), ((9, 5), 0), ((2, 3, 31), 1), ((2, 21, 9, 7), 1), ((3, 4, 1, 5), 2),
-    ((300, 2, 65), 1), ((0, 4), 1), ((4, 0, 3), 0),
-]  # fmt: skip
+SHAPES = [pytest.param(c.arrays["input"], c.options["dim"], id=c.name) for c in extreme.ALONG]
 
 
 def draw(shape: tuple[int, ...], dtype: Any, special: bool) -> np.ndarray:
@@ -58,7 +57,7 @@ def test_equals_numpy(shape: Any, dim: int, special: bool, dtype: Any, isa: str)
     assert F.argmax(x, dim, keepdim=True).shape == np.max(x, dim, keepdims=True).shape
 
 
-@pytest.mark.parametrize(("shape", "dim"), [s for s in SHAPES if s[0]])
+@pytest.mark.parametrize(("shape", "dim"), [s for s in SHAPES if s.values[0]])
 def test_gradient(shape: Any, dim: int) -> None:
     x = draw(shape, np.float64, False)
     upstream = np.arange(1.0, 1 + np.max(x, dim).size).reshape(np.max(x, dim).shape)
@@ -69,6 +68,63 @@ def test_gradient(shape: Any, dim: int) -> None:
         tensor = pyconv.tensor(array, requires_grad=True)
         tensor.min(dim).values.backward(pyconv.tensor(upstream))
         np.testing.assert_array_equal(tensor.grad, expected)
+
+
+@pytest.mark.parametrize("op", ["max", "min"])
+@pytest.mark.parametrize("case", extreme.ALL, ids=lambda case: case.name)
+def test_equals_reference(case: Case, op: str) -> None:
+    """Values, places and gradients; the places are those of argmax too."""
+    arrays, options = fill(case, np.float32)
+    truth = getattr(reference, op)(**arrays, **options)
+    tensor = pyconv.tensor(arrays["input"], requires_grad=True)
+    result = getattr(F, op)(tensor, **options)
+    if options["dim"] is not None:
+        np.testing.assert_array_equal(result.indices, truth[1], strict=True)
+        result, truth = result.values, truth[0]
+    places = F.argmax(tensor, **options)
+    np.testing.assert_array_equal(places, reference.argmax(**arrays, **options), strict=True)
+    upstream = np.arange(1.0, 1 + truth.size, dtype=np.float32).reshape(truth.shape)
+    result.backward(pyconv.tensor(upstream))
+    np.testing.assert_array_equal(result.detach(), truth.astype(np.float32), strict=True)
+    grad = getattr(reference, f"{op}_backward")(upstream, **arrays, **options)
+    np.testing.assert_allclose(tensor.grad, grad, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dim", [None, 0, 1])
+@pytest.mark.parametrize("op", ["max", "min"])
+def test_special_values_as_the_reference_has_them(op: str, dim: Any, value: float) -> None:
+    x = np.array([[value, 1, value], [2, 2, value]])
+    tensor = pyconv.tensor(x, requires_grad=True)
+    result = getattr(F, op)(tensor, dim)
+    truth = getattr(reference, op)(x, dim)
+    for ours, theirs in [(result, truth)] if dim is None else zip(result, truth):
+        np.testing.assert_array_equal(ours.detach(), theirs)
+    (result if dim is None else result.values.sum()).backward()
+    grad = getattr(reference, f"{op}_backward")(np.ones_like(x.max(dim)), x, dim)
+    np.testing.assert_array_equal(tensor.grad, grad)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("op", ["max", "min"])
+@pytest.mark.parametrize("case", extreme.ALL, ids=lambda case: case.name)
+def test_reference_agrees_with_pytorch(case: Case, op: str) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    arrays, options = fill(case, np.float64)
+    truth = getattr(reference, op)(**arrays, **options)
+    tensor = torch.tensor(arrays["input"], requires_grad=True)
+    along = options if options["dim"] is not None else {}
+    result = getattr(torch, op)(tensor, **along)
+    if along:
+        np.testing.assert_array_equal(result.indices, truth[1])
+        result, truth = result.values, truth[0]
+    np.testing.assert_array_equal(result.detach(), truth)
+    upstream = np.arange(1.0, 1 + truth.size).reshape(truth.shape)
+    result.backward(torch.tensor(upstream))
+    grad = getattr(reference, f"{op}_backward")(upstream, **arrays, **options)
+    np.testing.assert_allclose(tensor.grad, grad)
+    places = torch.argmax(torch.tensor(arrays["input"]), **options)
+    np.testing.assert_array_equal(places, reference.argmax(**arrays, **options))
 
 
 def test_second_derivative() -> None:

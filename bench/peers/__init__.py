@@ -15,6 +15,11 @@ Arrays = dict[str, Any]
 LEARNING_RATE = 1e-3  # of the steps of optimisers
 
 
+def first(result: Any) -> Any:
+    """Return the values of those that come with indices."""
+    return result[0] if isinstance(result, tuple) else result
+
+
 class Prepared(NamedTuple):
     """One problem, ready to be timed.
 

@@ -11,7 +11,7 @@ import numpy as np
 from pyconv import reference
 
 from ..problems import CONVS, DIFFERENCES, RECURRENT, STEPS, TRANSPOSED, Problem
-from . import LEARNING_RATE, Arrays, Prepared
+from . import LEARNING_RATE, Arrays, Prepared, first
 
 VARIANTS = ("reference", "numpy")
 COLUMNS_LIMIT = 2**30  # bytes of the matrix of all windows
@@ -72,13 +72,13 @@ def _reference(problem: Problem, arrays: Arrays, direction: str) -> Prepared:
     inputs = {name: array for name, array in arrays.items() if name != "grad_output"}
     function, options = getattr(reference, problem.op), problem.arguments
     if direction == "forward":
-        return Prepared(lambda: function(**inputs, **options), lambda output: [np.asarray(output)])
+        return Prepared(lambda: first(function(**inputs, **options)), lambda y: [np.asarray(y)])
 
     backward = getattr(reference, f"{problem.op}_backward")
     without_bias = {name: array for name, array in inputs.items() if name != "bias"}
 
     def run() -> list[Any]:
-        output = function(**inputs, **options)
+        output = first(function(**inputs, **options))
         grads = backward(arrays["grad_output"], **without_bias, **options)
         return [output, *(grads if isinstance(grads, tuple) else (grads,))]
 

@@ -13,7 +13,7 @@ from pyconv import _core
 from pyconv.functional.rnn import Config, recurrent
 
 from ..problems import CONVS, RECURRENT, STEPS, TRANSPOSED, Problem
-from . import LEARNING_RATE, Arrays, Prepared
+from . import LEARNING_RATE, Arrays, Prepared, first
 
 VARIANTS = ("pyconv",)
 TABLE_OF = {**{op: op for op in (*CONVS, *TRANSPOSED)}, "linear": "matmul", "matmul": "matmul"}
@@ -81,7 +81,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
 
     def run() -> Any:
         with pyconv.no_grad():
-            return function(*arguments, **options)
+            return first(function(*arguments, **options))
 
     return Prepared(run, lambda output: [output.numpy()], algorithm)
 
@@ -96,7 +96,7 @@ def _backward(problem: Problem, tensors: Arrays, algorithm: str) -> Prepared:
         for leaf in leaves:
             leaf.grad = None
         function, arguments = call(problem, tensors)
-        output = function(*arguments, **options)
+        output = first(function(*arguments, **options))
         output.backward(tensors["grad_output"])
         return output
 

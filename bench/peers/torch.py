@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from ..problems import RECURRENT, STEPS, Problem
-from . import LEARNING_RATE, Arrays, Prepared
+from . import LEARNING_RATE, Arrays, Prepared, first
 
 VARIANTS = ("torch",)
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -54,7 +54,7 @@ def prepare(problem: Problem, arrays: Arrays, direction: str, variant: str) -> P
         arguments = [tensor for name, tensor in tensors.items() if name != "grad_output"]
         if problem.options.get("trans"):
             arguments[1] = arguments[1].T
-        return function(*arguments, **options)
+        return first(function(*arguments, **options))
 
     if direction == "forward":
         return Prepared(torch.inference_mode()(forward), lambda output: [output.numpy()])

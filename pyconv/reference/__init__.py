@@ -1,14 +1,22 @@
 """Every kernel of pyconv again in plain NumPy, written to be read.
 
-The functions have the names and arguments of `pyconv.functional`. They take whatever
+The functions have the names and arguments of `pyconv.functional`, but that `sum`, `mean`, `softmax`
+and `log_softmax` take no `dtype`, `interpolate` no `antialias`, `max` and `min` no second tensor in
+place of `dim`, and that dropout takes a `seed`, behind the others. They take whatever
 `numpy.asarray` takes and return NumPy arrays. All of them compute in float64 and return float64, so
 that they can serve as the truth for kernels of any type; the one exception is `conv2d_im2col`, the
 fast NumPy formulation, which keeps the type of its input.
 
 Behind each function stands its gradient: ``f_backward(grad_output, ...)`` takes the gradient of the
-loss with respect to the output of ``f``, then the arguments of ``f``, and returns the gradients
-with respect to the arrays among them. Arguments are taken as they are: the checks, and the messages
-for bad ones, are those of `pyconv.functional`.
+loss with respect to the output of ``f``, then the arguments of ``f``, but for `bias` and
+`return_indices` where no gradient depends on them: name the options that follow. It returns the
+gradients with respect to the arrays of ``f`` that have one, `bias` among them. `argmax` has none.
+Arguments are taken as they are: the checks, and the messages for bad ones, are those of
+`pyconv.functional`.
+
+`rnn`, `gru` and `lstm` are one layer in one direction, as inside those of `pyconv.nn`. They return
+the last states too, and take the gradients of these. `sgd_step` and its siblings are a step of an
+optimizer.
 """
 
 from pyconv.reference.arithmetic import (
@@ -60,7 +68,17 @@ from pyconv.reference.conv_transpose import (
     conv_transpose3d,
     conv_transpose3d_backward,
 )
-from pyconv.reference.dropout import dropout, dropout_backward, philox
+from pyconv.reference.dropout import (
+    dropout,
+    dropout1d,
+    dropout1d_backward,
+    dropout2d,
+    dropout2d_backward,
+    dropout3d,
+    dropout3d_backward,
+    dropout_backward,
+    philox,
+)
 from pyconv.reference.elementwise import (
     abs,
     abs_backward,
@@ -100,6 +118,7 @@ from pyconv.reference.elementwise import (
     tanh_backward,
 )
 from pyconv.reference.embedding import embedding, embedding_backward
+from pyconv.reference.extreme import argmax, max, max_backward, min, min_backward
 from pyconv.reference.fold import fold, fold_backward, unfold, unfold_backward
 from pyconv.reference.likelihood import (
     binary_cross_entropy,
@@ -200,6 +219,7 @@ __all__ = [
     "adaptive_max_pool3d_backward",
     "add",
     "add_backward",
+    "argmax",
     "avg_pool1d",
     "avg_pool1d_backward",
     "avg_pool2d",
@@ -235,6 +255,12 @@ __all__ = [
     "div",
     "div_backward",
     "dropout",
+    "dropout1d",
+    "dropout1d_backward",
+    "dropout2d",
+    "dropout2d_backward",
+    "dropout3d",
+    "dropout3d_backward",
     "dropout_backward",
     "elu",
     "elu_backward",
@@ -284,6 +310,8 @@ __all__ = [
     "lstm_backward",
     "matmul",
     "matmul_backward",
+    "max",
+    "max_backward",
     "max_pool1d",
     "max_pool1d_backward",
     "max_pool2d",
@@ -298,6 +326,8 @@ __all__ = [
     "max_unpool3d_backward",
     "mean",
     "mean_backward",
+    "min",
+    "min_backward",
     "mse_loss",
     "mse_loss_backward",
     "mul",

@@ -3,7 +3,7 @@
 Random bits come from counting: Philox4x32-10 (Salmon et al., *Parallel random numbers: as easy as
 1, 2, 3*, SC 2011) encrypts a counter of four words by a key of two. Element i, in C order, takes
 word i % 4 of the encrypted counter i // 4; the key is the seed. An element is dropped if its 32
-bits, as a number, are below p * 2**32.
+bits, as a number, are below p * 2**32. Where whole channels are dropped, elements stand for them.
 """
 
 from __future__ import annotations
@@ -71,6 +71,68 @@ def dropout_backward(
     array([0., 2., 2., 2.])
     """
     return dropout(grad_output, p, training, seed)
+
+
+def dropout1d(input: ArrayLike, p: float = 0.5, training: bool = True, seed: int = 0) -> Array:
+    """Multiply whole channels of (N, C, L) or (C, L) as `dropout` does elements.
+
+    Examples
+    --------
+    >>> dropout1d([[1, 1], [1, 1]])
+    array([[0., 0.],
+           [2., 2.]])
+    """
+    return _channels(input, p, training, seed, 1)
+
+
+def dropout1d_backward(
+    grad_output: ArrayLike,
+    input: ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    seed: int = 0,
+) -> Array:
+    """Gradient of `dropout1d`: the same function of the gradient."""
+    return dropout1d(grad_output, p, training, seed)
+
+
+def dropout2d(input: ArrayLike, p: float = 0.5, training: bool = True, seed: int = 0) -> Array:
+    """Multiply whole channels of (N, C, H, W) or (C, H, W); as `dropout1d`."""
+    return _channels(input, p, training, seed, 2)
+
+
+def dropout2d_backward(
+    grad_output: ArrayLike,
+    input: ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    seed: int = 0,
+) -> Array:
+    """Gradient of `dropout2d`: the same function of the gradient."""
+    return dropout2d(grad_output, p, training, seed)
+
+
+def dropout3d(input: ArrayLike, p: float = 0.5, training: bool = True, seed: int = 0) -> Array:
+    """Multiply whole channels of (N, C, D, H, W) or (C, D, H, W); as `dropout1d`."""
+    return _channels(input, p, training, seed, 3)
+
+
+def dropout3d_backward(
+    grad_output: ArrayLike,
+    input: ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    seed: int = 0,
+) -> Array:
+    """Gradient of `dropout3d`: the same function of the gradient."""
+    return dropout3d(grad_output, p, training, seed)
+
+
+def _channels(input: ArrayLike, p: float, training: bool, seed: int, dims: int) -> Array:
+    """Drop what the last `dims` dimensions hold together."""
+    x = np.asarray(input, float)
+    channels = np.ones((*x.shape[: x.ndim - dims], *(1,) * dims))
+    return x * dropout(channels, p, training, seed)
 
 
 def _factors(size: int, p: float, seed: int) -> Array:

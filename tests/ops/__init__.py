@@ -1,11 +1,16 @@
-"""The cases of every op: data and names only. The checks over them are in test_ops.py."""
+"""The cases of every op: data and names only. The checks over them are in test_ops.py.
+
+`OTHERS` are checked elsewhere: they give pairs, or integers, or draw random numbers.
+"""
 
 from ops import (
     avg_pool,
     conv,
     conv_transpose,
+    dropout,
     elementwise,
     embedding,
+    extreme,
     fold,
     linear,
     loss,
@@ -76,4 +81,5 @@ CASES = {
     "unfold": fold.UNFOLD,
     "var": elementwise.VAR,
 }
+OTHERS = extreme.EXTREMES | dropout.DROPOUT
 STEPS = optim.STEPS
