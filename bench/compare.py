@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 from collections.abc import Sequence
@@ -24,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         before, after = read(args.before), read(args.after)
-    except (OSError, ValueError, KeyError) as error:
-        parser.exit(2, f"compare.py: error: not a result of pyconv bench --json: {error}\n")
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"compare.py: error: {error}\n")
     shared = [name for name in before if name in after]
     if not shared:
         parser.exit(2, "compare.py: error: the results have no row in common\n")
@@ -33,9 +34,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read(path: str) -> Rounds:
-    """Return the milliseconds of each round of pyconv, by row."""
-    rows = json.loads(Path(path).read_text())["rows"]
-    return {row["name"]: row["rounds_ms"]["pyconv"] for row in rows if "milliseconds" in row}
+    """Return the milliseconds of each round of pyconv, by row; ValueError if it is no result."""
+    text = Path(path).read_bytes()
+    try:
+        rows = [row for row in json.loads(text)["rows"] if "milliseconds" in row]
+        result = {row["name"]: [float(n) for n in row["rounds_ms"]["pyconv"]] for row in rows}
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError):
+        raise ValueError(f"{path} is not a result of pyconv bench --json") from None
+    for name, rounds in result.items():
+        if not isinstance(name, str) or not rounds or not all(0 < n < math.inf for n in rounds):
+            raise ValueError(f"{path}: the rounds of {name!r} are {rounds}, expected times above 0")
+    return result
 
 
 def compare(before: Rounds, after: Rounds, names: Sequence[str]) -> int:

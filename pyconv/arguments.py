@@ -83,11 +83,12 @@ def integer(what: str, value: Any, least: int = -(2**63), most: int = 2**63 - 1)
 
 def number(what: str, value: Any, nan: bool = False) -> float:
     """Return a number as a float; TypeError for what is none, ValueError for NaN."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+    known = isinstance(value, (int, float, np.integer, np.floating))
+    if not known or isinstance(value, (bool, np.timedelta64)):  # which NumPy counts as an integer
         raise TypeError(f"{what} is {value!r}, expected a number")
     try:
         result = float(value)
-    except (OverflowError, TypeError):  # an integer beyond floats; a complex number
+    except OverflowError:  # an integer beyond floats
         raise ValueError(f"{what} is {value!r}, expected a number that a float can hold") from None
     if result != result and not nan:
         raise ValueError(f"{what} is nan, expected a number")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
+from operator import itemgetter
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -43,63 +44,70 @@ _FUNCTIONS: dict[str, Any] = {
 Taker = Callable[..., Any]
 
 _lock = threading.Lock()
-_takers: dict[Taker, int] = {}  # and how often each was asked for; the last is called first
-_before: set[Taker] = set()  # of these, those that are called before the others
-_outside: dict[str, FunctionType] = {}  # the functions as they were
+# Per use of `exchanged`, what to call, and whether before the others; the last is called first.
+_takers: dict[object, tuple[bool, Taker]] = {}
+_outside: dict[str, FunctionType] = {}  # the functions as they are outside, made once
+_callers: dict[str, CodeType] = {}  # and the codes that take their place
 
 
 @contextmanager
 def exchanged(take: Taker, before_others: bool = False) -> Iterator[None]:
     """Let `take` be called in place of every public function, in all threads.
 
-    With `before_others`, it is what calls those who came, or will come, without.
+    With `before_others`, it is what calls those who came, or will come, without. Ctrl-C may come
+    anywhere: the functions are themselves afterwards.
     """
-    with _lock:
-        if not _takers:
-            _exchange()
-        if before_others:
-            _before.add(take)
-        _takers[take] = _takers.get(take, 0) + 1
+    use = object()
     try:
+        with _lock:
+            if not _takers:
+                _exchange()
+            _takers[use] = before_others, take
         yield
     finally:
         with _lock:
-            _takers[take] -= 1
-            if not _takers[take]:
-                del _takers[take]
-                _before.discard(take)
+            _takers.pop(use, None)
             if not _takers:
                 _exchange_back()
 
 
 def is_taken_by(take: Taker) -> bool:
     """Return whether `take` is called now."""
-    return take in _takers
+    return any(taker == take for _, taker in list(_takers.values()))
 
 
 def call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call those who take a function's place, or the function."""
     function: Callable[..., Any] = _outside[name]
-    for take in sorted(_takers, key=_before.__contains__):
+    takers = dict.fromkeys(_takers.values())  # each once, however often it is in use
+    for _, take in sorted(takers, key=itemgetter(0)):
         function = partial(take, name, function)
     return function(*args, **kwargs)
 
 
 def _exchange() -> None:
+    if not _outside:  # all is made before the first function is touched
+        made = {name: _copy(name, function) for name, function in _FUNCTIONS.items()}
+        _callers.update({name: _caller(name) for name in made})
+        _outside.update(made)
     for name, function in _FUNCTIONS.items():
-        outside = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
-        outside.__kwdefaults__ = function.__kwdefaults__
-        _outside[name] = function.__wrapped__ = outside  # so its signature stays
-        function.__code__ = _caller(name)  # which takes no notice of defaults
+        function.__wrapped__ = _outside[name]  # so its signature stays
+        function.__code__ = _callers[name]  # which takes no notice of defaults
 
 
 def _exchange_back() -> None:
-    for name, function in _FUNCTIONS.items():
-        function.__code__ = _outside[name].__code__
-        del function.__wrapped__
+    for name, outside in _outside.items():
+        function = _FUNCTIONS[name]
+        function.__code__ = outside.__code__
+        function.__dict__.pop("__wrapped__", None)
 
 
-@cache
+def _copy(name: str, function: Any) -> FunctionType:
+    copy = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
 def _caller(name: str) -> CodeType:
     names: dict[str, Any] = {}
     exec(

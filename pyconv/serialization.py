@@ -7,14 +7,15 @@ as the bytes of one more tensor.
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from .arguments import bfloat16, is_numeric
+from .arguments import MOST_ELEMENTS, dtype_of, is_numeric
 from .creation import as_tensor
 from .data.files import regular_file
 from .tensor import Array, Tensor
@@ -22,7 +23,17 @@ from .tensor import Array, Tensor
 REST = "pyconv.rest"  # the name of that tensor
 _RESERVED = {"__metadata__", REST}
 ARRAYS = (Tensor, np.ndarray)
-_NEEDS = "save and load need safetensors: pip install 'pyconv[weights]'"
+
+MOST_HEADER = 100_000_000  # bytes, as for other readers of the format
+
+# The format's dtypes that Tensors have too.
+DTYPES = {
+    "BOOL": "?",
+    "BF16": "bfloat16",
+    **{f"F{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+    **{f"I{8 * size}": f"<i{size}" for size in (1, 2, 4, 8)},
+    **{f"U{8 * size}": f"<u{size}" for size in (1, 2, 4, 8)},
+}
 
 
 def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -68,7 +79,7 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
     except ImportError as error:
-        raise ImportError(_NEEDS) from error
+        raise ImportError("save needs safetensors: pip install 'pyconv[weights]'") from error
     arrays = {
         name: as_tensor(value, f"save: obj[{name!r}]")._array for name, value in _flat(obj).items()
     }
@@ -116,8 +127,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     OSError
         If it is missing or cannot be read.
     ImportError
-        If safetensors is not installed: ``pip install 'pyconv[weights]'``; or, for bfloat16,
-        ml_dtypes: ``pip install 'pyconv[bfloat16]'``.
+        If it holds bfloat16, and ml_dtypes is not installed: ``pip install 'pyconv[bfloat16]'``.
 
     Examples
     --------
@@ -126,42 +136,84 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     name = regular_file("load", path)
     try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    except ImportError as error:
-        raise ImportError(_NEEDS) from error
-    try:
-        arrays = _with_bfloat16(load_file, name)
-        _check_names(name)
-        for key, array in arrays.items():
-            _check(key, array)
-        tensors = {key: Tensor(array) for key, array in arrays.items()}
+        tensors = {key: Tensor(array) for key, array in _read(name).items()}
         if REST not in tensors:
             return tensors
-        obj = _whole(json.loads(tensors[REST]._array.tobytes()), tensors)
+        obj = _whole(json_of(f"what {REST!r} holds", tensors[REST]._array.tobytes()), tensors)
         if not isinstance(obj, dict):
             raise ValueError(f"what {REST!r} describes is no dict")
         return obj
-    except (
-        SafetensorError,
-        AttributeError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        hint = "; an older safetensors reads no bfloat16" if "bfloat16" in str(error) else ""
-        raise ValueError(f"load: {name} is no good safetensors file: {error}{hint}") from None
+    except (RecursionError, ValueError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"load: {name} is no good safetensors file: {reason}") from None
 
 
-def _with_bfloat16(load_file: Callable[[str], dict[str, Array]], name: str) -> dict[str, Array]:
+def _read(path: str) -> dict[str, Array]:
+    """Return the arrays of a file. It may become shorter meanwhile, so it is not mapped."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little") if size >= 8 else size
+        if length > min(MOST_HEADER, size - 8):
+            raise ValueError("it is shorter than its header, or that is too long")
+        entries = _entries(json_of("its header", file.read(length)))
+        arrays, place = {}, 0
+        for begin, end, key, dtype, shape in entries:
+            if begin != place or 8 + length + end > size:
+                raise ValueError(f"it has other bytes than {key!r} needs")
+            content, place = np.empty(end - begin, np.uint8), end
+            if file.readinto(content.data) < end - begin:
+                raise ValueError(f"it ends within {key!r}")
+            # NumPy takes a bool to be 0 or 1, and computes nonsense with others.
+            if dtype.kind == "b" and content.max(initial=0) > 1:
+                raise ValueError(f"{key!r} is of bool, but a byte is neither 0 nor 1")
+            arrays[key] = content.view(dtype).reshape(shape)
+        if file.read(1):
+            raise ValueError("it goes on after its last tensor")
+    return arrays
+
+
+def _entries(header: Any) -> list[tuple[int, int, str, Any, list[int]]]:
+    """Return what a header says, in the order of the bytes: begin, end, name, dtype and shape."""
+    if not isinstance(header, dict):
+        raise ValueError("its header is no dict")
+    metadata = header.pop("__metadata__", None) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
+        raise ValueError("its metadata are no dict of texts")
+    entries = []
+    for key, entry in header.items():
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+            raise ValueError(f"{key!r} has other properties than dtype, shape and data_offsets")
+        kind, shape, ends = entry["dtype"], entry["shape"], entry["data_offsets"]
+        for name, numbers in (("shape", shape), ("data_offsets", ends)):
+            if not isinstance(numbers, list) or any(type(n) is not int or n < 0 for n in numbers):
+                raise ValueError(f"the {name} of {key!r} is no list of numbers from 0")
+        if not isinstance(kind, str) or kind not in DTYPES:
+            raise ValueError(f"{key!r} has dtype {kind!r}, expected one of {', '.join(DTYPES)}")
+        if len(shape) > 32 or math.prod(n or 1 for n in shape) > MOST_ELEMENTS:
+            raise ValueError(f"{key!r} has more than 32 dimensions or 2**40 elements")
+        dtype = dtype_of(key, DTYPES[kind])
+        if len(ends) != 2 or ends[1] - ends[0] != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"the data_offsets of {key!r} do not fit its shape and dtype")
+        entries.append((*ends, key, dtype, shape))
+    return sorted(entries, key=lambda entry: entry[:2])
+
+
+def json_of(what: str, content: bytes) -> Any:
+    """Read JSON; ValueError if it is none, or has a name twice, of which Python takes the last."""
+    twice = []
+
+    def entries_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        entries = dict(pairs)
+        twice.append(len(entries) < len(pairs))
+        return entries
+
     try:
-        return load_file(name)
-    except (AttributeError, TypeError) as error:
-        if "bfloat16" not in str(error):
-            raise
-        bfloat16()  # from here on NumPy knows the name
-        return load_file(name)
+        result = json.loads(content.decode(), object_pairs_hook=entries_of)
+    except ValueError:  # in words of Python's
+        raise ValueError(f"{what} is no JSON") from None
+    if any(twice):
+        raise ValueError(f"{what} has a name twice")
+    return result
 
 
 def _flat(obj: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -218,32 +270,13 @@ def _whole(rest: Any, tensors: Mapping[str, Tensor]) -> Any:
         return {key: _whole(part, tensors) for key, part in rest.items()}
     kept = rest[REST]
     if isinstance(kept, str):
+        if kept not in tensors:
+            raise ValueError(f"there is no tensor {kept!r}")
         return tensors[kept]
-    whole = {key: _whole(value, tensors) for key, value in kept}
-    if any(type(key) not in (str, int) for key, _ in kept) or len(whole) < len(kept):
-        raise ValueError(f"what {REST!r} describes has a key twice, or one that is no text")
-    return whole
-
-
-def _check_names(path: str) -> None:
-    """Refuse a header that names something twice, of which safetensors takes the last."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        entries = dict(pairs)
-        if len(entries) < len(pairs):
-            raise ValueError("its header has a name twice")
-        return entries
-
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        json.loads(file.read(length), object_pairs_hook=once)
-
-
-def _check(key: str, array: Array) -> None:
-    if array.ndim > 32:
-        raise ValueError(f"{key!r} has {array.ndim} dimensions, expected at most 32")
-    if not is_numeric(array.dtype):
-        raise ValueError(f"{key!r} has dtype {array.dtype}")
-    # NumPy takes a bool to be 0 or 1, and computes nonsense with others.
-    if array.dtype.kind == "b" and array.size and array.view(np.uint8).max() > 1:
-        raise ValueError(f"{key!r} is of bool, but a byte is neither 0 nor 1")
+    if not isinstance(kept, list) or any(type(x) is not list or len(x) != 2 for x in kept):
+        raise ValueError(f"what {REST!r} describes is no dict")
+    if any(type(key) not in (str, int) for key, _ in kept):
+        raise ValueError(f"what {REST!r} describes has a key that is neither text nor integer")
+    if len({key for key, _ in kept}) < len(kept):
+        raise ValueError(f"what {REST!r} describes has a key twice")
+    return {key: _whole(value, tensors) for key, value in kept}

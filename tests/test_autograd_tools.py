@@ -300,6 +300,10 @@ def test_gradgradcheck_of_one_gradient():
     assert gradgradcheck(lambda x: x.exp(), leaf(1.0, 2.0), grad_outputs=leaf(3.0, 4.0))
 
 
+def test_gradcheck_of_what_is_infinite():
+    assert not gradcheck(lambda x: x / 0, leaf(1.0), raise_exception=False)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -367,11 +367,8 @@ def test_roofline_is_drawn(tmp_path: Path) -> None:
 # ---- compare -----------------------------------------------------------------------------------
 
 
-def save(path: Path, **rounds: list[float]) -> str:
-    rows = [
-        {"name": name, "milliseconds": ms[0], "rounds_ms": {"pyconv": ms}}
-        for name, ms in rounds.items()
-    ]
+def save(path: Path, **rounds: Any) -> str:
+    rows = [{"name": n, "milliseconds": 1, "rounds_ms": {"pyconv": r}} for n, r in rounds.items()]
     path.write_text(json.dumps({"rows": rows}))
     return str(path)
 
@@ -387,10 +384,13 @@ def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_compare_refuses_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(SystemExit) as exit:
-        compare.main([str(tmp_path / "a.json"), str(tmp_path / "a.json")])
-    assert exit.value.code == 2
+    path = tmp_path / "a.json"
+    bad: Any = [], 3, [-1], [0.0], [float("nan")], None, ["x"], [[1]]
+    wrong = [Path(save(path, a=rounds)).read_text() for rounds in bad]
+    for text in ["{}", "[]", "null", '{"rows": null}', '{"rows": [3]}', "[" * 10**5, *wrong]:
+        path.write_text(text)
+        with pytest.raises(SystemExit, match="2"):
+            compare.main([str(path), str(path)])
 
 
 def test_run_is_the_same_command() -> None:

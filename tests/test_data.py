@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import multiprocessing
 import os
 import sys
@@ -121,6 +122,7 @@ def test_samples_of_one_batch_that_differ(samples, message):
         ({"shuffle": "x"}, TypeError),
         ({"drop_last": "x"}, TypeError),
         ({"num_workers": -1}, ValueError),
+        ({"num_workers": 1025}, ValueError),
         ({"num_workers": "2"}, TypeError),
         ({"collate_fn": 3}, TypeError),
         ({"worker_init_fn": 3}, TypeError),
@@ -179,6 +181,21 @@ def test_workers_give_the_same_batches():
         loaded = list(DataLoader(dataset, 4, num_workers=workers))
         assert [batch.numpy().tolist() for batch, _ in loaded] == here
         assert os.getpid() not in {pid for _, pids in loaded for pid in pids.numpy()}
+
+
+def test_no_more_workers_than_batches(monkeypatch):
+    started = []
+    executor = concurrent.futures.ProcessPoolExecutor
+
+    def noted(workers, *args):
+        started.append(workers)
+        return executor(workers, *args)
+
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", noted)
+    for dataset in (NUMBERS, []):
+        assert len(list(DataLoader(dataset, 4, num_workers=1000))) == -(-len(dataset) // 4)
+    list(DataLoader(NUMBERS, sampler=[1], num_workers=2))
+    assert started == [3, 1, 2]
 
 
 def test_order_does_not_depend_on_workers():

@@ -184,6 +184,11 @@ def test_shapes():
     assert len(test) == 10
 
 
+def test_noise_beyond_float32_is_infinite():
+    train, _ = data.shapes_segmentation(1, 0, 8, noise=1e300)
+    assert np.isinf(train[0][0].numpy()).all()
+
+
 @pytest.mark.parametrize(
     ("error", "wrong"),
     [
@@ -221,6 +226,9 @@ def test_chars(tmp_path):
             data.chars(path, length)
     with pytest.raises(FileNotFoundError):
         data.chars(tmp_path / "none")
+    os.truncate(path, 2**31 + 1)
+    with pytest.raises(ValueError, match="text has 2147483649 bytes, expected at most 2147483648"):
+        data.chars(path)
     for numbers in ([-1], [99], 3):
         with pytest.raises(ValueError, match="decode: "):
             dataset.decode(numbers)

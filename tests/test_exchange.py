@@ -11,7 +11,7 @@ from test_plan import Calls, same
 
 import pyconv
 import pyconv.functional as F
-from pyconv import nn
+from pyconv import exchange, nn
 
 
 def test_functions_are_themselves_afterwards() -> None:
@@ -20,6 +20,31 @@ def test_functions_are_themselves_afterwards() -> None:
         pyconv.compile(nn.Linear(3, 2), (4, 5))
     pyconv.compile(nn.ReLU(), (4, 5))
     assert before == (F.relu.__code__, F.relu.__defaults__, dict(F.relu.__dict__))
+
+
+@pytest.mark.parametrize("calls", [0, 1])
+def test_ctrl_c_while_functions_are_exchanged(calls: int, monkeypatch: Any) -> None:
+    class Functions(dict[str, Any]):
+        left = calls
+
+        def items(self) -> Any:
+            for number, item in enumerate(super().items()):
+                if number == 50 and not self.left:
+                    raise KeyboardInterrupt
+                yield item
+            self.left -= 1
+
+    before = F.relu.__code__, F.conv2d.__code__
+    with monkeypatch.context() as patched:
+        patched.setattr(exchange, "_FUNCTIONS", Functions(exchange._FUNCTIONS))
+        patched.setattr(exchange, "_outside", {})  # as at the first use
+        with pytest.raises(KeyboardInterrupt), pyconv.backend("reference"):
+            pass
+        assert before == (F.relu.__code__, F.conv2d.__code__)
+        assert not hasattr(F.relu, "__wrapped__")
+    with pyconv.backend("reference"):
+        assert F.relu(pyconv.tensor([-1.0, 1.0])).tolist() == [0, 1]
+    assert F.conv2d(pyconv.ones(1, 1, 2, 2), pyconv.ones(1, 1, 2, 2)).item() == 4
 
 
 def test_under_the_reference_and_in_threads() -> None:

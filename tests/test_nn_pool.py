@@ -52,6 +52,7 @@ def test_unpooling_is_an_inverse(ndim: int) -> None:
     ("layer", "function"),
     [
         (nn.Upsample(scale_factor=2), lambda x: F.interpolate(x, scale_factor=2)),
+        (nn.Upsample(scale_factor=2), lambda x: F.interpolate(x, scale_factor=np.float16(2))),
         (
             nn.Upsample((5, 7), mode="bicubic", align_corners=True),
             lambda x: F.interpolate(x, (5, 7), None, "bicubic", True, antialias=False),

@@ -180,6 +180,8 @@ def test_clipping_by_an_unsigned_number():
     param.grad[...] = -5
     utils.clip_grad_value_(param, np.uint8(2))
     assert (param.grad.numpy() == -2).all()
+    utils.clip_grad_value_(param, 1e300)  # infinite in float32
+    assert (param.grad.numpy() == -2).all()
 
 
 def test_clipping_what_is_not_finite():

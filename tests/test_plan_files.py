@@ -61,6 +61,7 @@ EDITS = {
     "deep": lambda calls, tensors: b"[" * 100_000,
     "deep parts": lambda calls, tensors: calls.update(result=nested(700)),
     "a list": lambda calls, tensors: b"[1]",
+    "a name twice": lambda calls, tensors: json.dumps(calls)[:-1].encode() + b', "version": 1}',
     "version": lambda calls, tensors: calls.update(version=2),
     "missing": lambda calls, tensors: calls.pop("result"),
     "name": lambda calls, tensors: tensors.update(x=pyconv.ones(1)),

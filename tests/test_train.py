@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 import signal
@@ -150,7 +151,7 @@ def test_other_files_are_no_checkpoints(folder: Path, capsys: Any) -> None:
         {"random": None}, {"random": {}}, {"history": {}}, {"history": [3]}, {"sums": None},
         {"sums": {"loss": "x"}}, {"step": -1}, {"order": 3}, {"model": 3}, {"optimizer": None},
         {"optimizer": {"state": 3}}, {"carried": None}, {"scheduler": None},
-        {"random": {"a": ["a"]}},
+        {"random": {"a": ["a"]}}, {"random": {"bit_generator": "MT19937"}},
     ],
 )  # fmt: skip
 def test_checkpoints_that_were_tampered_with(change: Any, capsys: Any) -> None:
@@ -158,7 +159,7 @@ def test_checkpoints_that_were_tampered_with(change: Any, capsys: Any) -> None:
     assert main(words) == 0
     pyconv.save(pyconv.load("digits.safetensors") | change, "digits.safetensors")
     assert main([*words, "--resume", "digits.safetensors"]) == 2
-    assert capsys.readouterr().err.startswith("pyconv: error: ")
+    assert capsys.readouterr().err.startswith("pyconv: error: digits.safetensors is no checkpoint")
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,22 @@ def test_a_length_that_is_too_short(capsys: Any) -> None:
     assert "--length is 1, expected 2 or more" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--length", "--hidden", "--batch-size"])
+def test_sizes_that_are_too_large(option: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "adding", option, str(10**30)])
+    assert "expected a number above 0, at most 2147483647" in capsys.readouterr().err
+
+
+def test_a_text_that_stdout_cannot_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = prepare(f"{TASKS['lstm']} --epochs 1 --temperature 1e9")
+    Path("text").write_text("é" * 50, encoding="utf-8")
+    shown = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, "ascii"))
+    assert main(words) == 0
+    assert b"\\xe9" * 9 in shown.getvalue()
+
+
 # ---- MNIST-1D ----------------------------------------------------------------------------------
 
 
@@ -277,6 +294,25 @@ def test_mnist1d_networks_are_the_published_ones() -> None:
 def test_mnist1d_goes_on_only_with_a_log(capsys: Any) -> None:
     assert main(prepare("mnist1d --resume")) == 2
     assert "--resume needs --log" in capsys.readouterr().err
+
+
+HEAD = b"model,order,seed,epochs,accuracy\n"
+ROW = HEAD + b"cnn,ordered,0,1,"
+
+
+@pytest.mark.parametrize("log", [b"a,b\n1,2\n", b"a" * 2**18, HEAD + b"cnn\n", ROW + b"x", b"\xff"])
+def test_mnist1d_goes_on_only_with_its_own_log(log: bytes, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(mnist1d, "data_set", lambda order: None)
+    Path("log.csv").write_bytes(log)
+    assert main(prepare("mnist1d --resume --log log.csv")) == 2
+    assert capsys.readouterr().err == ("pyconv: error: log.csv is no log of pyconv train mnist1d\n")
+
+
+def test_an_empty_log_is_begun() -> None:
+    Path("log.csv").touch()
+    for a in range(2):
+        loop.append_row("log.csv", {"a": a})
+    assert loop.read_rows("log.csv") == [{"a": "0"}, {"a": "1"}]
 
 
 # ---- others ------------------------------------------------------------------------------------

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from ..arguments import FLOATING, flag, number
+from ..arguments import FLOATING, flag, number, quiet
 from ..random import randn
 from ..tensor import Array, Tensor
 from .engine import grad
@@ -31,9 +32,9 @@ def gradcheck(
     inputs : Tensor or sequence
         Arguments of `func`; those that are float64 Tensors and require grad are checked.
     eps : float
-        Step of the differences.
+        Step of the differences; not 0.
     atol, rtol : float
-        Allowed error: ``atol + rtol * abs(difference quotient)``.
+        Allowed error, from 0 on: ``atol + rtol * abs(difference quotient)``.
     raise_exception : bool
         Raise if the gradients differ, instead of returning False.
 
@@ -48,7 +49,7 @@ def gradcheck(
     TypeError
         If an argument has a wrong type, or `func` returns other things than Tensors.
     ValueError
-        If no input is a float64 Tensor that requires grad.
+        If no input is a float64 Tensor that requires grad, or a number is out of range.
 
     Examples
     --------
@@ -62,6 +63,11 @@ def gradcheck(
         number(f"gradcheck: {name}", value)
         for name, value in (("eps", eps), ("atol", atol), ("rtol", rtol))
     )
+    if not isfinite(eps) or eps == 0:
+        raise ValueError(f"gradcheck: eps is {eps}, expected a finite number other than 0")
+    for name, value in (("atol", atol), ("rtol", rtol)):
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"gradcheck: {name} is {value}, expected a finite number from 0 on")
     raise_exception = flag("gradcheck: raise_exception", raise_exception)
     checked = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not checked or any(x.dtype != np.float64 for x in checked):
@@ -182,7 +188,8 @@ def _numeric(
                 x._array.reshape(-1)[column] += step
                 with no_grad():
                     values.append(func()[number]._array.reshape(-1))
-            result[:, column] = (values[0] - values[1]) / (2 * eps)
+            with quiet():
+                result[:, column] = (values[0] - values[1]) / (2 * eps)
     finally:
         x._array = original
     return result

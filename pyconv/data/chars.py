@@ -13,6 +13,8 @@ from ..tensor import Tensor
 from .dataset import Dataset, place_of
 from .files import regular_file
 
+LARGEST = 2**31  # of a text, in bytes; its characters take several times as much
+
 
 class Chars(Dataset):
     """Pieces of a text, each with what follows every character; see `chars`.
@@ -85,7 +87,7 @@ def chars(path: str | os.PathLike[str], length: int = 100) -> Chars:
     OSError
         If the file cannot be read.
     ValueError
-        If it is no regular file, not UTF-8, or not longer than `length`.
+        If it is no regular file, larger than 2 GiB, not UTF-8, or not longer than `length`.
 
     Examples
     --------
@@ -101,8 +103,11 @@ def chars(path: str | os.PathLike[str], length: int = 100) -> Chars:
     """
     name = regular_file("chars", path)
     with open(name, encoding="utf-8", newline="") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST:
+            raise ValueError(f"chars: {name} has {size} bytes, expected at most {LARGEST}")
         try:
-            text = file.read()
+            text = file.read(size)  # what has no size, such as a log of the kernel, may not end
         except UnicodeDecodeError as error:
             raise ValueError(f"chars: {name} is no text in UTF-8: {error}") from None
     return Chars(text, length)

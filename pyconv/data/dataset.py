@@ -233,7 +233,7 @@ def random_split(
     ValueError
         If a length is negative, or they do not add up.
     TypeError
-        If `lengths` is no sequence of numbers.
+        If `dataset` has no length, or `lengths` is no sequence of numbers.
 
     Examples
     --------
@@ -243,6 +243,9 @@ def random_split(
     """
     if not isinstance(lengths, (Sequence, np.ndarray)):
         raise TypeError(f"random_split: lengths is {lengths!r}, expected a sequence of numbers")
+    if not hasattr(type(dataset), "__len__"):
+        kind = type(dataset).__name__
+        raise TypeError(f"random_split: dataset is a {kind}, which has no length")
     count, sizes = len(dataset), [number("random_split: lengths", size) for size in lengths]
     if sizes and math.isclose(sum(sizes), 1):
         sizes = [math.floor(count * share) for share in sizes]

@@ -52,7 +52,8 @@ class DataLoader:
     num_workers : int
         Processes that load batches ahead; 0 loads in this one. They are forked, so the dataset is
         not copied, and they draw other random numbers for each batch: the same ones in each run
-        after the same seed, whichever process loads it. The order does not depend on them.
+        after the same seed, whichever process loads it. The order does not depend on them. At most
+        1024, of which no more start than there are batches.
     collate_fn : callable, optional
         Makes a batch of a list of samples, instead of stacking them; without batches, of a sample.
     pin_memory : bool
@@ -114,7 +115,7 @@ class DataLoader:
         self.batch_size = integer("DataLoader: batch_size", batch_size, 1) if batched else None
         self.shuffle = flag("DataLoader: shuffle", shuffle)
         self.drop_last = flag("DataLoader: drop_last", drop_last)
-        self.num_workers = integer("DataLoader: num_workers", num_workers, 0)
+        self.num_workers = integer("DataLoader: num_workers", num_workers, 0, 1024)
         self.generator = generator
         self.collate_fn = collate_fn
         self.worker_init_fn = worker_init_fn
@@ -167,7 +168,9 @@ class DataLoader:
         # Drawn in any case, so that the next order is the same without workers.
         seed = int(generator_of(self.generator).integers(2**31))
         if self.num_workers:
-            return _from_workers(source, batches, self.num_workers, seed, self.worker_init_fn)
+            own = self.batch_sampler is self.sampler is None  # the number of batches is known
+            workers = min(self.num_workers, max(1, len(self))) if own else self.num_workers
+            return _from_workers(source, batches, workers, seed, self.worker_init_fn)
         return (_load(source, batch) for batch in batches)
 
     def _order(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arguments import MOST_ELEMENTS, integer, number
+from ..arguments import MOST_ELEMENTS, integer, number, quiet
 from ..creation import from_numpy
 from ..tensor import Array
 from .dataset import TensorDataset
@@ -59,7 +59,8 @@ def shapes_segmentation(
             f"shapes_segmentation: train is {train}, test is {test}, size is {size}, expected "
             "pictures of at most 2**40 numbers"
         )
-    if not 0 <= number("shapes_segmentation: noise", noise) < np.inf:
+    noise = number("shapes_segmentation: noise", noise)
+    if not 0 <= noise < np.inf:
         raise ValueError(f"shapes_segmentation: noise is {noise}, expected a finite one from 0")
     # RandomState, unlike Generator, promises the same numbers for ever.
     random = np.random.RandomState(integer("shapes_segmentation: seed", seed, 0, 2**32 - 1))
@@ -76,7 +77,8 @@ def shapes_segmentation(
                 continue
             image[:, inside] = colour[:, None]
             mask[inside] = kind
-        image += noise * random.standard_normal(image.shape)
+        with quiet():
+            image += noise * random.standard_normal(image.shape)
     first, second = (
         TensorDataset(from_numpy(images[part]), from_numpy(masks[part]))
         for part in (slice(train), slice(train, None))

@@ -172,10 +172,12 @@ def _part_of_key(part: Any) -> Any:
         raise TypeError(f"index {part!r}: {_INDICES}")
     try:
         array = np.array(part._array if isinstance(part, Tensor) else part)
-    except ValueError:
+    except NotImplementedError:  # of `compile`
+        raise
+    except (RuntimeError, ValueError):  # the former of a list of Tensors that require grad
         raise IndexError(f"index {part!r}: expected integers or bools of one shape") from None
     if array.size and array.dtype.kind not in "biu":
         raise IndexError(f"index {part!r}: {_INDICES}")
     if not array.ndim and array.dtype.kind in "iu":
-        return int(array)
+        return _part_of_key(int(array))
     return array if array.size or array.dtype.kind in "biu" else array.astype(np.intp)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import numpy as np
 
 from .. import _core
-from ..arguments import flag, integer
+from ..arguments import flag, integer, number
 from ..autograd.function import Function
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -119,18 +118,17 @@ def _scale(scale_factor: Any, ndim: int) -> tuple[float, ...]:
     """Check the factors."""
     several = isinstance(scale_factor, (tuple, list))
     given = tuple(scale_factor) if several else (scale_factor,) * ndim
-    if len(given) != ndim or any(
-        isinstance(n, bool) or not isinstance(n, numbers.Real) for n in given
-    ):
+    if len(given) != ndim:
         raise TypeError(
             f"interpolate: scale_factor is {scale_factor!r}, expected a number or a tuple of {ndim}"
         )
-    if not all(0 < n <= 2**31 for n in given):
+    factors = tuple(number("interpolate: scale_factor", factor) for factor in given)
+    if not all(0 < n <= 2**31 for n in factors):
         raise ValueError(
             f"interpolate: scale_factor is {scale_factor!r}, expected numbers above 0, at most "
             f"{2**31}"
         )
-    return tuple(map(float, given))
+    return factors
 
 
 class Rearrange(Function):

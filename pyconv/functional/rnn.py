@@ -290,7 +290,9 @@ def lengths_of(op: str, lengths: Any, x: Tensor) -> Tensor:
     expected = "expected integers, one per sequence"
     try:
         array = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
-    except (ValueError, TypeError):
+    except NotImplementedError:  # of `compile`
+        raise
+    except (RuntimeError, TypeError, ValueError):  # the first of Tensors that require grad
         raise TypeError(f"{op}: lengths is {lengths!r}, {expected}") from None
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{op}: lengths is {lengths!r} of {array.dtype}, {expected}")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import MOST_ELEMENTS, flag, integer, one_of, size_of
-from ..serialization import load, save
+from ..serialization import json_of, load, save
 from ..tensor import Tensor
 from .plan import Kind, Plan
 from .steps import FUNCTIONS, Constant, Step, Value, leaves, signature_of
@@ -95,11 +95,7 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
 
 
 def _read(text: Tensor, tensors: dict[str, Tensor]) -> Plan:
-    try:
-        calls = json.loads(text._array.tobytes())
-    except ValueError:  # in words of Python's
-        raise ValueError("its calls are no JSON") from None
-    _of_type(dict, "its calls", calls)
+    calls = _of_type(dict, "its calls", json_of("the text of its calls", text._array.tobytes()))
     if set(calls) != PARTS:
         raise ValueError(f"expected its {', '.join(sorted(PARTS))}")
     if type(calls["version"]) is not int or calls["version"] != VERSION:

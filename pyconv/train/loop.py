@@ -272,6 +272,8 @@ def _resume(training: Training, args: argparse.Namespace, options: Mapping[str, 
             )
     try:
         training.load_state_dict(state)
+    except ValueError as error:
+        raise ValueError(f"{args.resume} is no checkpoint of this training: {error}") from None
     except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError):
         raise ValueError(f"{args.resume} is no checkpoint of pyconv train") from None
     print(f"{args.resume}: after epoch {done}, step {training.step}")
@@ -286,8 +288,9 @@ def _save(training: Training, args: argparse.Namespace, options: Mapping[str, An
 
 
 def append_row(path: str, row: Mapping[str, Any], new: bool = False) -> None:
-    """Add a row to a CSV file, which is begun if it is not there yet or to be `new`."""
-    new = new or not os.path.exists(path)
+    """Add a row to a CSV file, which is begun if it is empty, not there yet, or to be `new`."""
+    empty = os.path.isfile(path) and not os.path.getsize(path)
+    new = new or empty or not os.path.exists(path)
     with writing(path, "w" if new else "a") as file:
         writer = csv.DictWriter(file, row)
         if new:

@@ -76,11 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser, length: int, epochs: int, hid
     """Describe the arguments, with a task's defaults."""
     add = parser.add_argument
     add("--cells", nargs="+", choices=CELLS, default=CELLS, help="default: all")
-    add("--length", type=above(0, int), default=length, metavar="N", help="default %(default)s")
-    add("--hidden", type=above(0, int), default=hidden, metavar="N", help="default %(default)s")
+    size = above(0, int, most=2**31 - 1)
+    add("--length", type=size, default=length, metavar="N", help="default %(default)s")
+    add("--hidden", type=size, default=hidden, metavar="N", help="default %(default)s")
     help = f"of {STEPS_PER_EPOCH} steps each; default %(default)s"
     add("--epochs", type=above(0, int), default=epochs, metavar="N", help=help)
-    add("--batch-size", type=above(0, int), default=32, metavar="N", help="default 32")
+    add("--batch-size", type=size, default=32, metavar="N", help="default 32")
     add("--lr", type=above(0, float), default=2e-3, metavar="RATE", help="default 0.002")
 
 

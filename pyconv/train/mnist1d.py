@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import itertools
 import os
 from collections.abc import Callable
@@ -44,8 +45,7 @@ def run_by(train: Callable[..., float], args: argparse.Namespace) -> None:
     if args.resume and not args.log:
         raise ValueError("--resume needs --log, the file that has the runs")
     sets = {order: data_set(order) for order in args.orders}
-    rows = read_rows(args.log) if args.resume and os.path.exists(args.log) else []
-    done = {tuple(row[key] for key in KEYS): float(row["accuracy"]) for row in rows}
+    done = finished(args.log) if args.resume and os.path.exists(args.log) else {}
     seeds = range(args.seed, args.seed + args.seeds)
     runs = list(itertools.product(args.models, args.orders, seeds))
     results: dict[tuple[str, str], list[float]] = {}
@@ -62,6 +62,15 @@ def run_by(train: Callable[..., float], args: argparse.Namespace) -> None:
     print_table(results)
     if args.plot:
         plot(args.plot, results)
+
+
+def finished(path: str) -> dict[tuple[str, ...], float]:
+    """Return the accuracies that a log has; ValueError if it is none."""
+    try:
+        rows = read_rows(path)
+        return {tuple(row[key] for key in KEYS): float(row["accuracy"]) for row in rows}
+    except (KeyError, TypeError, ValueError, csv.Error):
+        raise ValueError(f"{path} is no log of pyconv train mnist1d") from None
 
 
 def data_set(order: str) -> Any:

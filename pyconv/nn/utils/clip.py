@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...arguments import flag, number, wide
+from ...arguments import flag, number, quiet, wide
 from ...tensor import Array, Tensor, changed
 from ..init_fixed import check_writable
 
@@ -66,7 +66,7 @@ def clip_grad_norm_(
         raise ValueError(f"clip_grad_norm_: norm_type is {norm_type!r}, must be positive")
     error_if_nonfinite = flag("clip_grad_norm_: error_if_nonfinite", error_if_nonfinite)
     grads = _gradients("clip_grad_norm_", parameters)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with quiet():
         norms = [_norm(grad._array, norm_type) for grad in grads]
         total = _norm(np.array(norms), norm_type) if norms else 0.0
         if error_if_nonfinite and not math.isfinite(total):
@@ -106,7 +106,8 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     if bound < 0:
         raise ValueError(f"clip_grad_value_: clip_value is {clip_value!r}, must not be negative")
     for grad in _gradients("clip_grad_value_", parameters):
-        np.clip(grad._array, -bound, bound, out=grad._array)
+        with quiet():
+            np.clip(grad._array, -bound, bound, out=grad._array)
         changed(grad)
 
 
