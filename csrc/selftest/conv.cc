@@ -58,8 +58,8 @@ ConvShape draw_square(Random& random) {
 }
 
 // What the depthwise and the grouped algorithm take: channels that fill no vector, whole ones and
-// a rest, groups of several vectors, long kernels.
-ConvShape draw_grouped(Random& random) {
+// a rest, groups of several vectors, long kernels; rows that much longer than what one window meets.
+ConvShape draw_grouped(Random& random, int64_t longer) {
   ConvRequest r{};
   r.ndim = static_cast<int>(random.whole(1, 3));
   r.batch = random.whole(0, 2);
@@ -80,7 +80,7 @@ ConvShape draw_grouped(Random& random) {
     const int64_t reach = r.dilation[i] * (r.kernel[i] - 1) + 1;
     r.padding[i] = used ? random.whole(0, reach) : 0;
     r.input[i] = used ? std::max<int64_t>(1, reach - 2 * r.padding[i]) +
-                            random.whole(0, last ? (r.ndim == 1 ? 150 : 22) : 10 - 2 * r.ndim)
+                            random.whole(0, last ? longer : 10 - 2 * r.ndim)
                       : 1;
   }
   return make_conv_shape(r);
@@ -370,11 +370,15 @@ void test_conv() {
     for (int i = 0; i < draws; ++i) {
       const ConvShape shape = i % 8 == 7   ? draw_square(random)
                               : i % 8 == 3 ? draw_fully_connected(random)
-                              : i % 3 == 2 ? draw_grouped(random)
+                              : i % 3 == 2 ? draw_grouped(random, 22)
                                            : draw(random, i % 10 == 9 ? 40 : 6);
       const Case<T> drawn(random, shape);
       test_case(drawn, thread_counts, where + ", case " + std::to_string(i));
       test_unfold(drawn, where + ", case " + std::to_string(i));
+    }
+    for (int i = 0; i < draws / 8; ++i) {
+      const Case<T> drawn(random, draw_grouped(random, 150));
+      test_case(drawn, thread_counts, where + ", long rows " + std::to_string(i));
     }
   });
   set_num_threads(before);
