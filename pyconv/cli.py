@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import math
 import os
 import sys
@@ -41,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     pyconv ...
     0
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # which may not know every character
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         args = _parser().parse_args(argv)
         status: int = args.run(args)
@@ -129,6 +132,9 @@ def _info(args: argparse.Namespace) -> int:
 
 def _explain(args: argparse.Namespace) -> int:
     problems = _bench("problems")
+    if args.op not in problems.OPS:
+        known = ", ".join(op for op in problems.OPS if op not in problems.STEPS)
+        raise ValueError(f"explain: OP is {args.op!r}, expected one of {known}")
     problem = problems.parse(" ".join([args.op, "-", *args.shape]))
     if problem.op in problems.STEPS:
         raise ValueError(f"explain: {problem.op} is a step of an optimiser, not a function")

@@ -161,6 +161,7 @@ def test_mistake_gives_one_line(command: str, capsys: pytest.CaptureFixture[str]
         ("softmax 2x2", "softmax needs dim=..."),
         ("lp_pool2d 1x1x4x4 kernel_size=2", "lp_pool2d needs norm_type=..."),
         ("avg_pool2d 1x1x4x4 kernel_size=2 dilation=2", "avg_pool2d has no option 'dilation'"),
+        ("dropout 4x5", "explain: OP is 'dropout', expected one of conv1d, "),
         ("adam 8", "explain: adam is a step of an optimiser, not a function"),
     ],
 )

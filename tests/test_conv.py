@@ -80,6 +80,16 @@ def test_names_of_algorithms(op: str) -> None:
         pyconv.algorithm(**{op: "fastest"})
 
 
+def test_implicit_gemm_writes_no_columns() -> None:
+    """What it needs beside the result is a block of them, where all would be 110 MiB."""
+    x, w = np.ones((1, 64, 224, 224), np.float32), np.ones((64, 64, 3, 3), np.float32)
+    before = _core.memory_stats()["allocated_bytes"]
+    with force(algorithm={"conv2d": "implicit_gemm"}, threads=1):
+        _core.reset_peak_memory_stats()
+        result = F.conv2d(x, w, padding=1).numpy()
+    assert _core.memory_stats()["peak_bytes"] - before - result.nbytes < 2**21
+
+
 def test_winograd_leaves_out_kernels_that_would_need_much_memory() -> None:
     x = drawn(1, 64, 40, 40, dtype=np.float32)
     for size, possible in [(31, True), (61, False)]:

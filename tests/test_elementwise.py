@@ -27,13 +27,20 @@ def apply(name: str, x: np.ndarray) -> np.ndarray:
     return _core.unary_forward(_core.unary_index(name), x, 0.0, 0.0)
 
 
+def truth_of(name: str, x: np.ndarray) -> np.ndarray:
+    """Return NumPy's result, and for erf, which NumPy lacks, Python's."""
+    if name == "erf":
+        return np.fromiter(map(math.erf, x.tolist()), np.float64, x.size)
+    return getattr(reference, name)(x.astype(np.float64))
+
+
 def check_every(name: str, bits: np.ndarray) -> None:
     """Compare the function of the float32 of these bits with that of the same float64."""
     x = bits.view(np.float32)
     most = ERRORS[name] + (0.1 if _core.isa() == "baseline" else 0)  # without fma
     with np.errstate(all="ignore"):
         got = apply(name, x)
-        truth = apply(name, x.astype(np.float64))
+        truth = truth_of(name, x)
         assert (np.isnan(truth) | (np.signbit(got) == np.signbit(truth))).all(), name
         # A unit in the last place is above 2^-24 times the number: most pass by this alone.
         doubt = ~(np.abs(got - truth) <= most * 2.0**-24 * np.abs(truth))
@@ -57,17 +64,29 @@ def test_error_of_float32(name: str, isa: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("name", ERRORS)
-def test_error_of_every_float32_about_one(name: str, isa: str) -> None:
+def test_error_of_float32_about_one(name: str, isa: str) -> None:
     first, last = np.array([0.5, 2], np.float32).view(np.uint32)
     with force(isa=isa):
         check_every(name, np.arange(first, last, dtype=np.uint32))
 
 
+def check_all(name: str, step: int) -> None:
+    part = step << 22
+    for first in range(0, 2**32, part):
+        last = min(first + part, 2**32)
+        check_every(name, np.arange(first, last, step, np.uint64).astype(np.uint32))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ERRORS)
+def test_error_of_one_float32_in_61(name: str) -> None:
+    check_all(name, 61)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ERRORS)
 def test_error_of_every_float32(name: str) -> None:
-    for first in range(0, 2**32, 2**24):
-        check_every(name, np.arange(first, first + 2**24, dtype=np.uint64).astype(np.uint32))
+    check_all(name, 1)
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -122,14 +141,17 @@ def test_special_values(op: str, dtype: Any, isa: str) -> None:
 def test_sets_with_fma_give_the_same_bits(op: str, dtype: Any) -> None:
     x = np.random.default_rng(0).standard_normal((40, 33)).astype(dtype) * 5
     options = CASES[op][0].options
+    isas = [isa for isa in ISAS if isa in ("avx2", "avx512")]
+    if len(isas) < 2:
+        pytest.skip("this CPU has one set with fma or none: nothing to compare")
     results = []
-    for isa in [isa for isa in ISAS if isa in ("avx2", "avx512")]:
+    for isa in isas:
         tensor = pyconv.tensor(x, requires_grad=True)
         with force(isa=isa):
             output = getattr(F, op)(tensor, **({"dim": 0} if "softmax" in op else options))
             output.backward(x)
         results.append(output.detach().numpy().tobytes() + tensor.grad.numpy().tobytes())
-    assert len(set(results)) <= 1
+    assert len(set(results)) == 1
 
 
 FUNCTIONS: dict[str, Any] = {

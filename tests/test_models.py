@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_number_of_parameters(name: str) -> None:
 def test_regnet_with_the_authors_rounding() -> None:
     with pyconv.shapes_only():
         assert parameters_of(models.regnet_x_400mf(rounding="paper")) == 5_157_512
+
+
+@pytest.mark.parametrize("name", [name for name in models.__all__ if name.islower()])
+def test_constructors_take_no_weights(name: str) -> None:
+    make = getattr(models, name)
+    assert pickle.loads(pickle.dumps(make)) is make
+    with pytest.raises(ValueError, match=f"{name}: weights is 'DEFAULT', .*load_state_dict"):
+        make(weights="DEFAULT")
+    with pytest.raises(TypeError, match=f"{name}: progress is None"):
+        make(progress=None)
+    if name in models.CATALOGUE:
+        with pyconv.shapes_only():
+            make(**models.CATALOGUE[name].options, weights=None, progress=False)
 
 
 def test_catalogue_is_read_only() -> None:

@@ -385,16 +385,26 @@ def test_special_values_stay_in_their_sequence(op: str, value: float, isa: str) 
         assert not np.isnan(results[0].numpy()[:3]).any()
 
 
-def test_hundred_thousand_steps() -> None:
-    rng = np.random.default_rng(0)
-    arrays = {
-        "input": rng.standard_normal((100_000, 1, 2)).astype(np.float32),
-        "hx": np.zeros((1, 3), np.float32),
-        "weight_ih": rng.standard_normal((9, 2)).astype(np.float32),
-        "weight_hh": 0.5 * rng.standard_normal((9, 3)).astype(np.float32),
-    }
-    results, found = run("gru", arrays, {}, [np.ones((100_000, 1, 3), np.float32),
-                                             np.zeros((1, 3), np.float32)])  # fmt: skip
-    last = {**arrays, "input": arrays["input"][-200:]}
-    assert_close(results[0][-1], reference.gru(**last)[0][-1], 9)
-    assert all(np.isfinite(grad).all() for grad in found.values())
+@pytest.mark.parametrize("op", RNN)
+def test_hundred_thousand_steps(op: str) -> None:
+    """A hundred steps a thousand times: from the second to the last but one, all are the same."""
+    arrays = fill(rnn_case(op, "long", (100, 1, 2, 3)), np.float32)
+    grads = draw_gradients(op, arrays, {})
+
+    def repeated(times: int) -> tuple[list[np.ndarray], Arrays]:
+        first, given = (np.tile(a, (times, 1, 1)) for a in (grads[0], arrays["input"]))
+        return [first, *grads[1:]], {**arrays, "input": given}
+
+    def longer(three: np.ndarray) -> np.ndarray:
+        return np.concatenate([three[:100], np.tile(three[100:200], (998, 1, 1)), three[200:]])
+
+    long_grads, long = repeated(1000)
+    results, found = run(op, long, {}, long_grads)
+    output, *last = getattr(reference, op)(**repeated(3)[1])
+    for result, expected in zip(results, (longer(output), *last), strict=True):
+        assert_close(result, expected, 1000)
+    backward = getattr(reference, f"{op}_backward")
+    two, three = (backward(*few_grads, **few) for few_grads, few in map(repeated, (2, 3)))
+    for name, b, c in zip(found, two, three, strict=True):
+        expected = longer(c) if name == "input" else b + 998 * (c - b)
+        assert_close(found[name], expected, 10**6 if "_" in name else 1000)

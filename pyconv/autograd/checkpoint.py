@@ -41,6 +41,10 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     TypeError
         If `function` is none.
 
+    See Also
+    --------
+    checkpoint_sequential : Does it for layers, as far as a budget of memory asks for it.
+
     References
     ----------
     Chen et al., *Training deep nets with sublinear memory cost*, arXiv:1604.06174.

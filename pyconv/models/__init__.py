@@ -1,5 +1,7 @@
 """Published networks, one file a family."""
 
+import sys
+
 from .alexnet import AlexNet, alexnet
 from .catalogue import CATALOGUE, Entry
 from .char_rnn import CharRNN, char_rnn
@@ -18,6 +20,7 @@ from .fcn import FCN, fcn8s, fcn16s, fcn32s
 from .googlenet import BasicConv2d, GoogLeNet, GoogLeNetOutputs, Inception, googlenet
 from .lenet import lenet
 from .nin import nin
+from .parts import as_torchvisions
 from .preact_resnet import (
     PreActBottleneck,
     PreActResNet,
@@ -169,3 +172,9 @@ __all__ = [
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]
+
+for _name in __all__:
+    if _name.islower():  # a constructor
+        _make = as_torchvisions(globals()[_name])
+        globals()[_name] = _make
+        setattr(sys.modules[_make.__module__], _name, _make)  # where pickle looks for it

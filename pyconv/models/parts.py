@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from .. import nn
-from ..arguments import array_of
+from ..arguments import array_of, flag
 from ..nn.state import kind_of
 from ..tensor import Tensor
 
@@ -47,6 +49,23 @@ class ConvNorm(nn.Sequential):
 def _is_changed(layer: nn.Module) -> bool:
     hooks = layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks
     return bool(hooks) or "forward" in vars(layer)
+
+
+def as_torchvisions(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a constructor take ``weights=None`` and ``progress=``, as torchvision's do."""
+
+    @functools.wraps(make)
+    def constructor(*args: Any, weights: None = None, progress: bool = True, **options: Any) -> Any:
+        name = make.__name__
+        if weights is not None:
+            raise ValueError(
+                f"{name}: weights is {weights!r}, expected None: there are none to download; "
+                "make the model and give it yours with load_state_dict"
+            )
+        flag(f"{name}: progress", progress)
+        return make(*args, **options)
+
+    return constructor
 
 
 def checked_layer(what: str, value: Any, optional: bool = False) -> Any:
