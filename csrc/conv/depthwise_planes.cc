@@ -4,7 +4,7 @@
 // taps along the image's rows are its second dimension, of a result of one pixel, and the image's
 // rows its last, so that a segment of several rows stays in registers. Nothing is transposed.
 //
-// Rows are copied between zeros if the kernel reaches beyond them. Of a sequence, which has one row,
+// Rows are copied between zeros if the kernel reaches beyond them. Of a sequence, which is one row,
 // each vector is a row to the kernel. backward_input with stride 1 is the same with grad_output and
 // the taps from the last to the first.
 #include <algorithm>

@@ -58,7 +58,7 @@ ConvShape draw_square(Random& random) {
 }
 
 // What the depthwise and the grouped algorithm take: channels that fill no vector, whole ones and
-// a rest, groups of several vectors, long kernels; rows that much longer than what one window meets.
+// a rest, groups of several vectors, long kernels; rows up to that much longer than a window.
 ConvShape draw_grouped(Random& random, int64_t longer) {
   ConvRequest r{};
   r.ndim = static_cast<int>(random.whole(1, 3));
