@@ -54,6 +54,14 @@ def test_second_derivative(padding_idx: Any) -> None:
     assert gradgradcheck(lambda w: F.embedding(indices, w * w, padding_idx), [weight])
 
 
+def test_indices_that_change_before_backward_are_checked_again() -> None:
+    indices = pyconv.tensor([0, 2, 1])
+    output = F.embedding(indices, pyconv.ones(3, 4, requires_grad=True))
+    indices.numpy()[:] = 10**9
+    with pytest.raises((IndexError, ValueError), match="input holds 1000000000"):
+        output.sum().backward()
+
+
 def test_layer() -> None:
     layer = nn.Embedding(4, 3, padding_idx=-1)
     assert repr(layer) == "Embedding(4, 3, padding_idx=3)"

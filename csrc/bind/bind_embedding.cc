@@ -28,7 +28,7 @@ py::tuple call_embedding_forward(const py::array& input, py::handle weight_value
   return py::make_tuple(output, indices);
 }
 
-// input: the indices that forward returned, and checked.
+// input: the indices that forward returned.
 py::array call_embedding_backward(py::handle grad_output,
                                   const py::array_t<int64_t, py::array::c_style>& input,
                                   int64_t rows, int64_t padding_idx) {

@@ -138,7 +138,8 @@ PyObject* matmul_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
 // forward(ctx, input, weight, bias) of Linear, without a frame of Python's.
 PyObject* linear_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return to_python([&] {
-    check<WrongType>(count == 4 && is_node(args[0]) && is_tensor(args[1]) && is_tensor(args[2]),
+    check<WrongType>(count == 4 && is_node(args[0]) && is_tensor(args[1]) && is_tensor(args[2]) &&
+                         (args[3] == Py_None || is_tensor(args[3])),
                      "forward takes ctx, two Tensors, and another or None");
     const py::array x(borrow(tensor_of(args[1])->array)), weight(borrow(tensor_of(args[2])->array));
     if (is_recorded(node_of(args[0]))) save_for_each_other(args);

@@ -8,7 +8,7 @@
 // A row of columns is a few long stretches of memory, so forming it is nearly a plain copy, and the
 // result is written in whole vectors of channels. Taps that a task's pixels meet only in the
 // padding are left out, as far as they are at the ends of the sum. The weights are repacked on each
-// call. An input in another layout is copied first. The gradient of the weights:
+// call that has none kept. An input in another layout is copied first. The gradient of the weights:
 // channels_last_weight.cc.
 #include <algorithm>
 #include <deque>

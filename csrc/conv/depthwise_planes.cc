@@ -30,7 +30,7 @@ void run(const ConvProblem& p) {
     pad[i] = back ? s.dilation[i] * (s.kernel[i] - 1) - s.pad_before[i] : s.pad_before[i];
   const int64_t width = out[2], span = width + s.dilation[2] * (s.kernel[2] - 1);
   const bool copied = pad[2] > 0 || span > images.shape[4];
-  const bool sequence = images.shape[3] == 1 && out[1] == 1 && s.kernel[1] == 1;
+  const bool sequence = images.shape[3] == 1 && out[1] == 1 && s.kernel[1] == 1 && pad[1] == 0;
 
   GroupedConv<T> all{};
   const int axis[] = {0, 2, 1};  // of the image, for each dimension of the kernel's
@@ -97,7 +97,7 @@ void run(const ConvProblem& p) {
     if (sequence) {
       g.pixels[2] = g.size[2] = width / lanes;
       g.source_stride[2] = g.result_stride[2] = lanes;
-      g.step[2] = 1;
+      g.step[2] = g.spacing[2] = 1;
     }
     grouped_table().of<T>().convolve(g, 0, out[0]);
     if (width % lanes == 0) return;

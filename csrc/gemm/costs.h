@@ -17,8 +17,9 @@ constexpr double stretch_cycles = 0.26, near_cycles = 0.1, read_cycles = 0.35, f
 // and there with each row of C beyond the eight that a set holds.
 constexpr double crowded_cycles = 0.3, crowded_stretch_cycles = 0.2, crowded_row_cycles = 0.5;
 // Panels of rows during which the next columns of B arrive, if they lie on no more bytes of pages
-// than the processor remembers the places of: in any time, and at once.
-constexpr int64_t hiding_panels = 3, known_pages = int64_t{8} << 20, near_rows = 64;
+// than the processor remembers the places of.
+constexpr int64_t hiding_panels = 3, known_pages = int64_t{8} << 20;
+constexpr int64_t near_rows = 64;  // of B: so few pages that they cost nothing
 constexpr double strip_slowness = 1.8, tile_cycles = 40;  // C comes from L1; of a tile's start
 constexpr double dot_slowness = 1.7, sum_cycles = 3;  // its operands come from L1 and L2; per sum
 constexpr double alone_cycles = 0.7;                  // per multiply-add outside of vectors

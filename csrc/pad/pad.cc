@@ -34,9 +34,10 @@ struct Axis {
     if (mode == PadMode::circular) return i < 0 ? i + in : i - in;
     return -1;
   }
-  // The elements outside [begin, end).
+  // The elements outside [begin, end) that come from others.
   std::vector<Border> borders() const {
     std::vector<Border> result;
+    if (mode == PadMode::constant) return result;
     for (int64_t o = 0; o < begin; ++o) result.push_back({o, from(o)});
     for (int64_t o = end; o < out; ++o) result.push_back({o, from(o)});
     return result;
@@ -145,9 +146,12 @@ void pad_forward(PadMode mode, const std::vector<PadAxis>& axes, const T* x, T v
     if (row.begin < row.end)
       std::copy_n(from + row.from(row.begin) * run, (row.end - row.begin) * run,
                   to + row.begin * run);
+    if (mode == PadMode::constant) {
+      std::fill_n(to, row.begin * run, value);
+      std::fill_n(to + row.end * run, (row.out - row.end) * run, value);
+    }
     for (const Border& b : borders)
-      for (int64_t r = 0; r < run; ++r)
-        to[b.to * run + r] = b.from < 0 ? value : from[b.from * run + r];
+      for (int64_t r = 0; r < run; ++r) to[b.to * run + r] = from[b.from * run + r];
   };
   for_rows(rows.out, column.out, row.out * run, from_plane, make);
 }

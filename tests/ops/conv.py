@@ -83,6 +83,17 @@ CONV2D = [
     conv("depthwise-batch-0", (0, 16, 5, 5), (16, 1, 3, 3), groups=16, padding=1),
     conv("depthwise-rows", (2, 3, 31, 37), (3, 1, 5, 4), groups=3, padding=(2, 3), stride=(2, 1)),
     conv("depthwise-rows-dilated", (1, 2, 60, 40), (2, 1, 3, 3), groups=2, padding=2, dilation=2),
+    conv(
+        "depthwise-no-row-met",
+        (2, 3, 1, 40),
+        (3, 1, 2, 3),
+        groups=3,
+        padding=(1, 1),
+        dilation=(2, 1),
+    ),
+    conv(
+        "depthwise-padding-alone", (2, 3, 1, 40), (3, 1, 1, 3), groups=3, padding=1, stride=(3, 1)
+    ),
     conv("depthwise-wide-rows", (1, 9, 4, 200), (9, 1, 3, 7), groups=9),
     conv("few-outputs", (2, 19, 11, 10), (2, 19, 3, 3), padding=1),
     conv("depthwise-many-channels", (1, 300, 5, 6), (300, 1, 3, 3), groups=300, padding=1),
