@@ -31,6 +31,8 @@ py::object edge_of(py::handle tensor) {
 // tensor.
 bool is_of_leaf(py::handle tensor) {
   if (is_none(tensor_of(tensor)->node)) return true;
+  PyObject* const version = tensor_of(tensor)->version;
+  if (is_none(version) || Py_REFCNT(version) == 1) return false;  // nobody shares the memory
   py::handle at = tensor_of(tensor)->node;
   while (at && is_node(at)) {
     const py::handle edges = node_of(at)->edges;
@@ -41,8 +43,7 @@ bool is_of_leaf(py::handle tensor) {
       at = PyTuple_GET_ITEM(edge.ptr(), 0);
     }
   }
-  return at && !is_none(tensor_of(at)->version) &&
-         tensor_of(at)->version == tensor_of(tensor)->version;
+  return at && tensor_of(at)->version == version;
 }
 
 // Another tensor of the same memory, cut off from the graph.

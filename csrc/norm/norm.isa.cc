@@ -6,8 +6,6 @@
 #include "norm/kernels.h"
 #include "simd/vec.h"
 
-#define PYCONV_INLINE inline __attribute__((always_inline))
-
 namespace pyconv::PYCONV_ISA {
 namespace {
 

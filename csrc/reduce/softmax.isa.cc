@@ -8,8 +8,6 @@
 #include "simd/math.h"
 #include "simd/sideways.h"
 
-#define PYCONV_INLINE inline __attribute__((always_inline))
-
 namespace pyconv::PYCONV_ISA {
 namespace {
 

@@ -9,6 +9,8 @@
 
 static_assert(!__FINITE_MATH_ONLY__, "NaN and infinities count: compile without -ffast-math");
 
+#define PYCONV_INLINE inline __attribute__((always_inline))
+
 namespace pyconv::PYCONV_ISA {
 namespace {
 
