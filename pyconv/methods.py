@@ -201,9 +201,9 @@ class Operations(Conversions):
         """Return the tensor if its elements lie in C order, else a copy of which they do."""
         if self._array.flags.c_contiguous:
             return self
-        apply = pyconv.functional.shape.Reshape.apply
-        flat = apply(self, (self._array.size,))  # a copy, or a view with gaps
-        return apply(flat if flat._array.flags.c_contiguous else flat.clone(), self._array.shape)
+        reshape = pyconv.functional.reshape  # which plans write down
+        flat = reshape(self, (-1,))  # a copy, or a view with gaps
+        return reshape(flat if flat._array.flags.c_contiguous else flat.clone(), self._array.shape)
 
     def new_zeros(self: Any, *sizes: Any, dtype: DType = None, **options: Any) -> Tensor:
         """Return what `pyconv.zeros` does, in the dtype of the tensor unless one is given."""

@@ -134,6 +134,7 @@ INTS = pyconv.tensor([[1, 2, 7], [3, 4, 5]])
         (lambda x: TABLE[F.cast(x[:, 0], np.int64)] + x[:, 1:],
          np.array([[0, 100, -50], [1, 3, 7]], np.float32), (2, 3)),  # others are no indices
         (lambda x: x[range(1)], (2, 3), (2, 3)),
+        (lambda x: x.transpose(0, 1).contiguous() * 2, (2, 3), (2, 3)),
         (lambda x: x * 2, np.ones((2, 3), ">f4"), np.ones((2, 3), ">f4")),
     ],
 )  # fmt: skip

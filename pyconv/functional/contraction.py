@@ -93,7 +93,7 @@ def _einsum_of_integers(
 
 @lru_cache(256)
 def _letters(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[list[str], str]:
-    """Return the letters of each operand and of the result, with capitals more for ``...``."""
+    """Return the letters of each operand and of the result, with Greek letters for ``...``."""
     given, arrow, result = equation.replace(" ", "").partition("->")
     terms = given.split(",")
     if len(terms) != len(shapes):

@@ -43,14 +43,10 @@ class IndexBackward(Function):
     def forward(ctx: Any, grad_output: Tensor, shape: tuple[int, ...], key: Any) -> Tensor:
         ctx.key = key
         g = grad_output._array
-        if not _takes_arrays(key) or _is_mask(key):
-            result = np.zeros(shape, g.dtype)
-            result[key] = g
-        elif g.dtype.num in KERNELS:
-            result = _added_at(g, shape, key)
-        else:
-            result = np.zeros(shape, g.dtype)
-            np.add.at(result, key, g)
+        if _takes_arrays(key) and not _is_mask(key):
+            return Tensor(_added_at(g, shape, key))
+        result = np.zeros(shape, g.dtype)
+        result[key] = g
         return Tensor(result)
 
     @staticmethod
@@ -82,6 +78,10 @@ def _added_at(g: Array, shape: tuple[int, ...], key: Any) -> Array:
     if any(part is Ellipsis for part in parts):
         taken = len(shape)
     rows, width = math.prod(shape[:taken]), math.prod(shape[taken:])
+    if width < 2 or g.dtype.num not in KERNELS:  # the places would be more than the elements
+        result = np.zeros(shape, g.dtype)
+        np.add.at(result, key, g)
+        return result
     places = np.arange(rows).reshape(shape[:taken])[key].ravel()
     added: Array = embedding_backward(g.reshape(places.size, width), places, rows, -1)
     return added.reshape(shape)
