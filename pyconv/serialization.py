@@ -176,7 +176,8 @@ def _entries(header: Any) -> list[tuple[int, int, str, Any, list[int]]]:
     """Return what a header says, in the order of the bytes: begin, end, name, dtype and shape."""
     if not isinstance(header, dict):
         raise ValueError("its header is no dict")
-    metadata = header.pop("__metadata__", None) or {}
+    metadata = header.pop("__metadata__", None)
+    metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
         raise ValueError("its metadata are no dict of texts")
     entries = []

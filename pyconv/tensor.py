@@ -282,8 +282,8 @@ class Tensor(TensorBase, Operations):
 
     def __copy__(self) -> Tensor:
         """Return a leaf that shares this memory; `deepcopy` copies it."""
-        kind, arguments = self.__reduce__()
-        twin: Tensor = kind(*arguments)
+        make, arguments = self.__reduce__()[:2]
+        twin: Tensor = make(*arguments)
         twin._version, twin._recorded = version_of(self), self._recorded
         return twin
 

@@ -88,6 +88,33 @@ def test_a_context_may_be_set_up_apart():
     assert not Product.apply(x.detach(), 3)[0].requires_grad
 
 
+def test_a_context_set_up_apart_is_inherited():
+    class Plain(Function):
+        @staticmethod
+        def forward(x, factor):
+            return x * factor
+
+    class Inherits(Plain):
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.factor = inputs[1]
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.factor, None
+
+    class Calls(Inherits):
+        @staticmethod
+        def forward(x, factor):
+            return Inherits.forward(x, factor) + 1
+
+    for function, expected in ((Inherits, 6), (Calls, 7)):
+        x = leaf(2.0)
+        y = function.apply(x, 3)
+        assert y.item() == expected
+        assert grad(y, x)[0].item() == 3
+
+
 def test_arguments_cannot_be_marked_as_changed():
     class Dirty(Function):
         @staticmethod

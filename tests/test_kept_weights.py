@@ -49,6 +49,15 @@ def test_products_of_other_batches_find_their_own() -> None:
                     np.testing.assert_allclose(plan(x).numpy(), wanted, atol=1e-5)
 
 
+def test_explain_knows_that_a_product_is_kept() -> None:
+    layer, x = nn.Linear(64, 64).eval(), pyconv.randn(5, 64)
+    estimates = []
+    for model in (layer, pyconv.compile(layer, x)):
+        (rows,) = pyconv.explain(model, x).calls.values()
+        estimates += [row["milliseconds"] for row in rows if row["algorithm"] == "packed"]
+    assert estimates[1] < estimates[0]
+
+
 def test_groups_keep_their_weights() -> None:
     pyconv.manual_seed(0)
     layers = [nn.Conv2d(40, 40, 3, groups=5), nn.ConvTranspose2d(40, 40, 3, groups=5)]

@@ -333,7 +333,7 @@ def test_a_rate_that_falls_to_nothing_is_not_negative(total_iters):
 def test_a_rate_that_schedules_together_take_below_0():
     parameter = pyconv.nn.Parameter([1.0])
     optimizer = SGD([parameter], lr=0.1)
-    optimizer.param_groups[0]["lr"] = -0.1
+    optimizer.param_groups[0]["lr"] = np.float32(-0.1)
     parameter.grad = pyconv.ones(1)
     optimizer.step()
     assert parameter.item() == pytest.approx(1.1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 
 import pytest
 
@@ -87,6 +89,19 @@ def test_parameters_have_attributes():
     weight.no_decay = True
     assert weight.no_decay
     assert not hasattr(nn.Linear(1, 1).weight, "no_decay")
+    for remake in (copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))):
+        assert remake(weight).no_decay
+
+
+def test_copies_of_parameters_need_no_constructor_of_theirs():
+    class Scaled(nn.Parameter):
+        def __init__(self, data, scale):
+            super().__init__(data)
+            self.scale = scale
+
+    for remake in (copy.copy, copy.deepcopy):
+        twin = remake(Scaled([1.0], 3))
+        assert (type(twin), twin.scale, twin.requires_grad) == (Scaled, 3, True)
 
 
 def test_a_number_may_be_a_list_of_one():

@@ -125,6 +125,7 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
         with_header(b'{"\xff": 1}'),
         with_header({"a": {"a": {"a": 1}}}),
         with_header({"__metadata__": 3, "a": entry()}, b"1234"),
+        with_header({"__metadata__": 0, "a": entry()}, b"1234"),
         with_header({"a": entry()}, b"12345"),
         with_header({"a": entry(), "b": entry()}, b"1234"),
         with_header({"a": entry(), "b": entry(offsets=(2, 6))}, b"123456"),

@@ -105,10 +105,14 @@ py::array matmul_stack(py::handle a_value, py::handle b_value) {
 
 py::list matmul_explain(py::handle a_value, py::handle b_value) {
   const Operands in(a_value, b_value);
-  return in.a.view.dtype == DType::float32
-             ? report_list(gemm_explain(problem_of<float>(in.a.view, in.b.view, nullptr, nullptr)))
-             : report_list(
-                   gemm_explain(problem_of<double>(in.a.view, in.b.view, nullptr, nullptr)));
+  const std::shared_ptr<Kept> kept = Kept::of(in.b.view.data);
+  const auto rows = [&](auto zero) {
+    GemmProblem<decltype(zero)> problem =
+        problem_of<decltype(zero)>(in.a.view, in.b.view, nullptr, nullptr);
+    problem.kept = kept.get();
+    return report_list(gemm_explain(problem));
+  };
+  return in.a.view.dtype == DType::float32 ? rows(float{}) : rows(double{});
 }
 
 // The operands args[1] and args[2] for backward, each for the other's gradient; and their shapes.

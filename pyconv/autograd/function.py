@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -94,15 +95,18 @@ class Function:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if hasattr(cls, "setup_context") and "forward" in vars(cls):
-            plain: Callable[..., Any] = cls.forward
+        if hasattr(cls, "setup_context") and {"forward", "setup_context"} & set(vars(cls)):
+            plain: Callable[..., Any] = getattr(cls.forward, "__wrapped__", cls.forward)
 
-            def forward(ctx: Any, *args: Any) -> Any:
-                output = plain(*args)
-                cls.setup_context(ctx, args, output)
+            @functools.wraps(plain)
+            def forward(*args: Any) -> Any:
+                if not (args and isinstance(args[0], Node)):
+                    return plain(*args)  # a subclass calls it
+                output = plain(*args[1:])
+                cls.setup_context(args[0], args[1:], output)
                 return output
 
-            cls.forward = staticmethod(forward)  # type: ignore[method-assign]
+            cls.forward = staticmethod(forward)  # type: ignore[assignment, method-assign]
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:

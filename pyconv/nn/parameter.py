@@ -32,5 +32,21 @@ class Parameter(Tensor):
         self._version = version_of(tensor)
         self.requires_grad = requires_grad
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        super().__reduce__()  # refuses what is no leaf
+        return _remade, (type(self), self._array, self._requires_grad), vars(self) or None
+
+    def __copy__(self) -> Tensor:
+        twin = super().__copy__()
+        vars(twin).update(vars(self))
+        return twin
+
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
+
+
+def _remade(kind: type[Parameter], array: Any, requires_grad: bool) -> Parameter:
+    """Make a copy without the constructor of a subclass, which may take other arguments."""
+    parameter = kind.__new__(kind)
+    Parameter.__init__(parameter, array, requires_grad)
+    return parameter

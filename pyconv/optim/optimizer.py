@@ -181,7 +181,7 @@ class Optimizer:
     def _check_again(self, group: Mapping[str, Any]) -> None:
         """Check settings that were good once; schedules together may take the rate below 0."""
         lr: Any = group.get("lr")
-        falls = isinstance(lr, (int, float)) and lr < 0
+        falls = isinstance(lr, (int, float, np.integer, np.floating)) and -np.inf < lr < 0
         self.check({**group, "lr": -lr} if falls else group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -195,7 +195,7 @@ class Optimizer:
         """Return the state by number of parameter, and the groups with such numbers."""
         numbers = {param: i for i, param in enumerate(self._params())}
         return {
-            "state": {numbers[param]: dict(s) for param, s in self.state.items() if s},
+            "state": {numbers.get(key, key): dict(s) for key, s in self.state.items() if s},
             "param_groups": [
                 {**group, "params": [numbers[param] for param in group["params"]]}
                 for group in self.param_groups

@@ -33,9 +33,9 @@ Kind = tuple[tuple[int, ...], str]
 class Plan:
     """What a model computes in evaluation, for inputs of one shape; made by `pyconv.compile`.
 
-    ``plan(x)`` returns what ``model(x)`` would, without gradients; ``print(plan)`` shows each call.
-    It holds copies of what it needs of the model, and nothing else of it. Several threads may call
-    it at once.
+    ``plan(x)`` returns what ``model(x)`` would, up to rounding and without gradients;
+    ``print(plan)`` shows each call. It holds copies of what it needs of the model, and nothing else
+    of it. Several threads may call it at once.
 
     Attributes
     ----------
