@@ -21,7 +21,7 @@ from .creation import as_tensor, zeros
 from .exchange import exchanged, is_taken_by
 from .functional.arithmetic import tensors_of
 from .functional.casting import cast
-from .functional.rnn import Config
+from .functional.rnn import Config, state_sizes
 from .random import default_generator
 from .tensor import Tensor
 
@@ -192,7 +192,7 @@ def _recurrent(
     if nonlinearity:
         options["nonlinearity"] = nonlinearity
     step = x.ndim == 2
-    sizes = [weights[1].shape[1], weights[1].shape[0] // 4][: 1 + (op == "lstm")]
+    sizes = state_sizes(config.mode, weights[1])
     if states is None:
         states = [zeros(x.shape[-2], size, dtype=x.dtype) for size in sizes]
     states = [state.reshape(x.shape[-2], size) for state, size in zip(states, sizes)]

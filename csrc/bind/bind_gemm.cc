@@ -143,12 +143,12 @@ PyObject* matmul_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
 PyObject* linear_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return to_python([&] {
     check<WrongType>(count == 4 && is_node(args[0]) && is_tensor(args[1]) && is_tensor(args[2]) &&
-                         (args[3] == Py_None || is_tensor(args[3])),
+                         (args[3] == Py_None || is_tensor(args[3])) &&
+                         array_of(tensor_of(args[1]))->nd > 0,
                      "forward takes ctx, two Tensors, and another or None");
     const py::array x(borrow(tensor_of(args[1])->array)), weight(borrow(tensor_of(args[2])->array));
     if (is_recorded(node_of(args[0]))) save_for_each_other(args);
     const int last = static_cast<int>(x.ndim()) - 1;
-    check(last >= 0, "linear: input has shape (), expected at least 1 dimension");
     int64_t rows = 1;
     for (int i = 0; i < last; ++i) rows *= x.shape(i);
     py::object matrix = x, bias = py::none();

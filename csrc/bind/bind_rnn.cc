@@ -195,24 +195,20 @@ py::object stream_step(int cell_number, bool layer, py::handle x_value, py::hand
   void* const to_c_n = data_of<void>(c_n);
   compute(x.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const RnnForward<T> p{cell,
-                          I,
-                          H,
-                          H,
-                          x.as<T>(),
-                          h.as<T>(),
-                          c.as<T>(),
-                          weight_ih.as<T>(),
-                          weight_hh.as<T>(),
-                          bias_ih.as<T>(),
-                          bias_hh.as<T>(),
-                          nullptr,
-                          static_cast<T*>(to_output),
-                          static_cast<T*>(to_h_n),
-                          static_cast<T*>(to_c_n),
-                          nullptr,
-                          nullptr,
-                          nullptr};
+    RnnForward<T> p{};
+    p.cell = cell;
+    p.input = I;
+    p.hidden = p.width = H;
+    p.x = x.as<T>();
+    p.h0 = h.as<T>();
+    p.c0 = c.as<T>();
+    p.weight_ih = weight_ih.as<T>();
+    p.weight_hh = weight_hh.as<T>();
+    p.bias_ih = bias_ih.as<T>();
+    p.bias_hh = bias_hh.as<T>();
+    p.output = static_cast<T*>(to_output);
+    p.h_n = static_cast<T*>(to_h_n);
+    p.c_n = static_cast<T*>(to_c_n);
     rnn_forward(Sequences(1, 1, nullptr, false), p);
   });
   if (layer && cell == Cell::lstm) return py::make_tuple(output, h_n, c_n);

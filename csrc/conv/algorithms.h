@@ -231,6 +231,28 @@ void fill_input(const ConvShape& shape, const T* bias, bool channels_last, T* in
 // The problem whose columns are grad_output itself: k = output channel, no taps.
 ConvShape pointwise(const ConvShape& shape);
 
+// A pixel of some images.
+struct PixelPlace {
+  int64_t image, at[3];
+
+  PixelPlace(int64_t number, const int64_t (&pixels)[3]) : image(number) {
+    for (int i = 2; i >= 0; --i) {
+      at[i] = image % pixels[i];
+      image /= pixels[i];
+    }
+  }
+  // The one `count` pixels later: divisions would take longer.
+  void advance(int64_t count, const int64_t (&pixels)[3]) {
+    for (at[2] += count; at[2] >= pixels[2]; at[2] -= pixels[2]) {
+      if (++at[1] < pixels[1]) continue;
+      at[1] = 0;
+      if (++at[0] < pixels[0]) continue;
+      at[0] = 0;
+      ++image;
+    }
+  }
+};
+
 // Where the columns of a product go: images apart by image_stride, and within an image the pixel's
 // coordinates * step.
 struct Places {

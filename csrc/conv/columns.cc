@@ -256,20 +256,13 @@ ConvShape pointwise(const ConvShape& s) {
 }
 
 void Places::offsets(int64_t j0, int64_t count, int64_t* out) const {
-  int64_t w = j0 % pixels[2], h = j0 / pixels[2] % pixels[1];
-  int64_t d = j0 / pixels[2] / pixels[1] % pixels[0];
-  int64_t image = j0 / pixels[2] / pixels[1] / pixels[0];
-  for (int64_t j = 0; j < count;) {
-    const int64_t n = std::min(count - j, pixels[2] - w);
-    const int64_t first = image * image_stride + d * step[0] + h * step[1] + w * step[2];
+  PixelPlace place(j0, pixels);
+  for (int64_t j = 0, n; j < count; j += n) {
+    n = std::min(count - j, pixels[2] - place.at[2]);
+    int64_t first = place.image * image_stride;
+    for (int i = 0; i < 3; ++i) first += place.at[i] * step[i];
     for (int64_t i = 0; i < n; ++i) out[j + i] = first + i * step[2];
-    j += n;
-    w = 0;
-    if (++h < pixels[1]) continue;
-    h = 0;
-    if (++d < pixels[0]) continue;
-    d = 0;
-    ++image;
+    place.advance(n, pixels);
   }
 }
 

@@ -53,7 +53,7 @@ void run(const ConvProblem& p) {
   all.result_stride[0] = out[1] * width;
   all.result_stride[2] = width;
   all.members = 1;
-  all.vectors = sequence ? 1 : width / lanes;
+  all.vectors = 1;
 
   const int64_t rows = balanced(out[1], std::max(least_rows, most_elements / span));
   const int64_t parts = ceil_div(out[1], rows), planes = s.batch * channels;
@@ -95,17 +95,21 @@ void run(const ConvProblem& p) {
     g.source_stride[0] = copied ? g.size[2] * span : images.stride[2];
     g.source_stride[2] = copied ? span : images.stride[3];
     if (sequence) {
-      g.pixels[2] = g.size[2] = width / lanes;
       g.source_stride[2] = g.result_stride[2] = lanes;
       g.step[2] = g.spacing[2] = 1;
     }
-    grouped_table().of<T>().convolve(g, 0, out[0]);
+    const auto convolve_vectors = [&](int64_t vectors) {
+      if (sequence)
+        g.pixels[2] = g.size[2] = vectors;
+      else
+        g.vectors = vectors;
+      grouped_table().of<T>().convolve(g, 0, out[0]);
+    };
+    convolve_vectors(width / lanes);
     if (width % lanes == 0) return;
     g.source += width - lanes;
     g.result += width - lanes;
-    g.vectors = 1;
-    if (sequence) g.pixels[2] = g.size[2] = 1;
-    grouped_table().of<T>().convolve(g, 0, out[0]);
+    convolve_vectors(1);
   };
   parallel_for(ceil_div(planes, together) * parts, [&](int64_t task) {
     const int64_t first = task / parts * together;

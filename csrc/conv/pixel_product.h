@@ -203,31 +203,22 @@ class PixelBlock {
   PanelOffsets sources() const {
     const Columns<T>& c = from_;
     PanelOffsets all;
-    int64_t at[3], image = j0_;  // the place of a panel's first pixel
-    for (int d = 2; d >= 0; --d) {
-      at[d] = image % c.pixels[d];
-      image /= c.pixels[d];
-    }
+    PixelPlace place(j0_, c.pixels);  // of a panel's first pixel
     for (int64_t i = 0; i < panels_.count; ++i) {
       int64_t& source = all[size_t(i)] = direct_ ? (j0_ + panels_.first_row(i)) * row_ : nowhere;
       if (direct_ || same_sets()) continue;
       const int rows = panels_.rows(i);
-      int64_t offset = image * c.image_stride;
-      bool inside = at[2] + rows <= c.pixels[2];
+      int64_t offset = place.image * c.image_stride;
+      bool inside = place.at[2] + rows <= c.pixels[2];
       for (int d = 0; d < 3; ++d) {
-        const int64_t low = at[d] * c.step[d], high = low + (d == 2 ? (rows - 1) * c.step[d] : 0);
+        const int64_t low = place.at[d] * c.step[d];
+        const int64_t high = low + (d == 2 ? (rows - 1) * c.step[d] : 0);
         inside =
             inside && low + c.offset[d][0] >= 0 && high + c.offset[d][c.taps[d] - 1] < c.size[d];
         offset += low * c.stride[d];
       }
       if (inside) source = offset;
-      for (at[2] += rows; at[2] >= c.pixels[2]; at[2] -= c.pixels[2]) {
-        if (++at[1] < c.pixels[1]) continue;
-        at[1] = 0;
-        if (++at[0] < c.pixels[0]) continue;
-        at[0] = 0;
-        ++image;
-      }
+      place.advance(rows, c.pixels);
     }
     return all;
   }

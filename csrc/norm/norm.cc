@@ -74,7 +74,7 @@ struct Part {
   // those of a single pixel.
   Part joined() const {
     const NormShape& s = shape;
-    if ((s.channels_last && s.repeats * s.pixels > 1) || per_group() == 1) return *this;
+    if (s.apart() || per_group() == 1) return *this;
     return {{s.samples, 1, s.groups, per_group() * s.pixels, s.groups, false}, index, of_sample};
   }
   // Calls f(channel, slot) for each sum of the piece.
@@ -117,7 +117,7 @@ struct Part {
 // In C order samples without repeats follow each other: as one of more channels, and many small
 // ones as few parts. Where a channel is a single element, these are a row of columns.
 NormShape one_sample(const NormShape& s) {
-  if (s.repeats != 1 || (s.channels_last && s.pixels > 1)) return s;
+  if (s.repeats != 1 || s.apart()) return s;
   return {1, 1, s.samples * s.channels, s.pixels, s.samples * s.groups, s.pixels == 1};
 }
 
@@ -127,8 +127,7 @@ void for_parts(const NormShape& of_user, const F& body) {
   const int64_t size = s.repeats * s.channels * s.pixels;
   if (s.samples * size == 0) return;
   const int64_t groups = std::max<int64_t>(1, task / s.per_statistic());
-  const bool whole = s.channels_last && s.repeats * s.pixels > 1;
-  const int64_t of_sample = whole ? 1 : ceil_div(s.groups, groups);
+  const int64_t of_sample = s.apart() ? 1 : ceil_div(s.groups, groups);
   const int64_t parts = s.samples * of_sample;
   if (parts < enough_parts && size / of_sample > 2 * task) {
     for (int64_t i = 0; i < parts; ++i) body(Part(s, i, of_sample));

@@ -17,6 +17,8 @@ struct NormShape {
   bool channels_last;
 
   int64_t statistics() const { return samples * groups; }
+  // Whether other channels lie between the elements of one.
+  bool apart() const { return channels_last && repeats * pixels > 1; }
   int64_t per_statistic() const { return groups ? repeats * (channels / groups) * pixels : 0; }
 };
 

@@ -13,7 +13,7 @@ constexpr int64_t chunk = 32768;  // elements of the result per task
 using Taken = std::vector<std::vector<int64_t>>;
 
 struct Border {
-  int64_t to, from;  // places in a row of the result and of the input, or -1
+  int64_t to, from;  // places in a row of the result and of the input
 };
 
 // One axis of the result, of which all elements in [begin, end) come from neighbours.

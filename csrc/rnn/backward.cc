@@ -122,7 +122,7 @@ class Backward {
   RnnStep<T> beginning() const {
     RnnStep<T> step{};
     step.rows = step.known = steps() ? q.batch : 0;
-    step.hidden = p.width;
+    step.hidden = p.width;  // of the state; step_at has that of the gates
     step.padded = units.padded;
     step.state_row = state_row;
     step.weight = packs ? packed.as<T>() : nullptr;

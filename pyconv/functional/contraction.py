@@ -92,7 +92,7 @@ def _einsum_of_integers(
 
 
 @lru_cache(256)
-def _letters(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[list[str], str]:
+def _letters(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[str, ...], str]:
     """Return the letters of each operand and of the result, with Greek letters for ``...``."""
     given, arrow, result = equation.replace(" ", "").partition("->")
     terms = given.split(",")
@@ -118,7 +118,7 @@ def _letters(equation: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[list[s
     wrong = [c for c in "".join(terms) + result if not c.isalpha()]
     if wrong or len(set(result)) != len(result) or set(result) - set("".join(terms)):
         raise ValueError(f"einsum: equation is {equation!r}, which names no result")
-    return terms, result
+    return tuple(terms), result
 
 
 def _once(x: Tensor, letters: str, number: int) -> tuple[Tensor, str]:

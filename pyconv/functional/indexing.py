@@ -54,6 +54,10 @@ class IndexBackward(Function):
         return Index.apply(g, ctx.key), None, None
 
 
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
 def _takes_arrays(key: Any) -> bool:
     if isinstance(key, tuple):
         return any(isinstance(part, (np.ndarray, bool)) for part in key)
@@ -73,7 +77,7 @@ def _dims_taken(part: Any) -> int:
 
 def _added_at(g: Array, shape: tuple[int, ...], key: Any) -> Array:
     """Zeros to which `g` is added at a key with arrays, which may repeat an element."""
-    parts = key if isinstance(key, tuple) else (key,)
+    parts = _parts(key)
     taken = sum(_dims_taken(part) for part in parts)
     if any(part is Ellipsis for part in parts):
         taken = len(shape)
@@ -106,7 +110,7 @@ def indexed(array: Array, key: Any) -> Any:
     except ValueError:
         raise ValueError(f"index {key}: expected a step other than 0 in a slice") from None
     except IndexError:
-        parts = key if isinstance(key, tuple) else (key,)
+        parts = _parts(key)
         taken = [_dims_taken(part) for part in parts]
         if sum(part is Ellipsis for part in parts) > 1:
             why = "has more than one ..., for"

@@ -24,6 +24,12 @@ CELLS = {"RNN_TANH": 0, "RNN_RELU": 1, "LSTM": 2, "GRU": 3}
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 
+def state_sizes(mode: str, weight_hh: Tensor) -> list[int]:
+    """Return the features of h and, of the LSTM, of c."""
+    rows, width = weight_hh.shape
+    return [width, rows // GATES[mode]] if mode == "LSTM" else [width]
+
+
 class Config(NamedTuple):
     """What a layer does, besides its arrays."""
 
@@ -116,9 +122,10 @@ def _by_steps(ctx: Any, arguments: Any, grads: Any) -> list[Tensor | None]:
     arguments = [a if a is None else a.view(a.shape) for a in arguments]
     x, hx, cx, *weights, weight_hr = arguments
     if hx is None:
-        sizes = weights[1].shape[1], weights[1].shape[0] // 4
-        hx, cx = (Tensor(np.zeros((1, x.shape[-2], size), x.dtype)) for size in sizes)
-    states = [hx, cx] if ctx.config.mode == "LSTM" else [hx]
+        sizes = state_sizes(ctx.config.mode, weights[1])
+        states = [Tensor(np.zeros((1, x.shape[-2], size), x.dtype)) for size in sizes]
+    else:
+        states = [hx, cx] if ctx.config.mode == "LSTM" else [hx]
     if x.ndim == 2:
         x, grads = x.unsqueeze(0), [g if g is None else g.unsqueeze(0) for g in grads]
         states = [s if s.ndim == 3 else s.unsqueeze(0) for s in states]

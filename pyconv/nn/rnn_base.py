@@ -9,7 +9,15 @@ from typing import Any
 from ..arguments import flag, integer, probability
 from ..creation import as_tensor, empty, zeros
 from ..functional import cat, dropout
-from ..functional.rnn import GATES, Config, lengths_of, recurrent, recurrent_steps, stream_step
+from ..functional.rnn import (
+    GATES,
+    Config,
+    lengths_of,
+    recurrent,
+    recurrent_steps,
+    state_sizes,
+    stream_step,
+)
 from ..tensor import Tensor
 from . import init
 from .conv import int_at_least
@@ -168,9 +176,8 @@ class RNNBase(Module):
             output, *end = recurrent(x, states, weights, config, weight_hr)
             return output, end
         if states is None:
-            sizes = (self.proj_size or self.hidden_size, self.hidden_size)
-            count = 2 if self.mode == "LSTM" else 1
-            states = [zeros(1, x.shape[1], size, dtype=x.dtype) for size in sizes[:count]]
+            sizes = state_sizes(self.mode, weights[1])
+            states = [zeros(1, x.shape[1], size, dtype=x.dtype) for size in sizes]
         output, end, found = recurrent_steps(x, states, weights, config, weight_hr)
         if gates is not None:
             gates.append(found)
