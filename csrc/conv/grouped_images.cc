@@ -304,7 +304,7 @@ std::vector<ImageRows> Convs<T>::rows_at_once() const {
 template <class T>
 void Convs<T>::gathered() const {
   const std::vector<ImageRows> rows = rows_at_once();
-  int64_t most_read = 0, most_made = 0;
+  int64_t most_read = 1, most_made = 0;  // 1: a place of memory, even if no row meets the source
   for (const ImageRows& r : rows) {
     most_read = std::max(most_read, met(r).count() * source.shape[4]);
     most_made = std::max(most_made, channels_last ? 0 : r.count() * result.shape[4]);
