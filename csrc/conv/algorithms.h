@@ -196,15 +196,21 @@ inline bool is_pointwise(const ConvShape& s) {
   return same;
 }
 
-// The squares that Winograd's algorithm takes a filter for: one of 3x3 or 5x5, or as many of 3x3 as
-// cover it.
+// What Winograd's algorithm takes a filter for: one square of 3x3 or 5x5, or as many of 3x3 as cover
+// it; of a filter that is less than 3 high or wide, as many lines of 3.
 struct SquareGrid {
-  int64_t width, rows, columns;
-  explicit SquareGrid(const ConvShape& s) : width(3) {
-    if (s.kernel[1] == 5 && s.kernel[2] == 5) width = 5;
-    rows = ceil_div(s.kernel[1], width);
-    columns = ceil_div(s.kernel[2], width);
+  int64_t size[2], count[2];
+  explicit SquareGrid(const ConvShape& s) {
+    const bool five = s.kernel[1] == 5 && s.kernel[2] == 5;
+    for (int i = 0; i < 2; ++i) {
+      size[i] = s.kernel[1 + i] < 3 ? 1 : five ? 5 : 3;
+      count[i] = ceil_div(s.kernel[1 + i], size[i]);
+    }
   }
+  // Along a side of a tile, and all points.
+  int64_t inputs(int side) const { return size[side] == 1 ? 1 : winograd_input; }
+  int64_t outputs(int side) const { return inputs(side) + 1 - size[side]; }
+  int64_t points() const { return inputs(0) * inputs(1); }
 };
 
 // The channels of group g of several, each of `channels`.

@@ -257,24 +257,26 @@ double winograd_cost(const ConvProblem& p) {
   const SquareGrid grid(s);
   double tiles = double(s.batch) * double(size[0]), taps = double(s.kernel[0]), lane = lanes(p);
   for (int i = 1; i < 3; ++i) {  // with dilation, of each of its phases
-    tiles *= double(std::min(s.dilation[i], size[i])) *
-             double(ceil_div(ceil_div(size[i], s.dilation[i]), winograd_outputs(grid.width)));
+    const int64_t apart = grid.inputs(i - 1) > 1 ? s.dilation[i] : 1;
+    tiles *= double(std::min(apart, size[i])) *
+             double(ceil_div(ceil_div(size[i], apart), grid.outputs(i - 1)));
   }
-  taps *= double(grid.rows * grid.columns);
+  taps *= double(grid.count[0] * grid.count[1]);
   const double depth = taps * double(back ? s.out_group() : s.in_group());
   const double outputs = double(back ? s.in_group() : s.out_group());
   const bool weight = p.direction == ConvDirection::backward_weight;
   const double products =
       weight ? outputs * whole(int64_t(depth), lane) : depth * whole(int64_t(outputs), lane);
-  const double multiply = winograd_points * tiles * products / (2 * lane);
-  const double transforms = tiles * (transform_cycles * (depth + std::max(outputs, lane)) / lane +
-                                     (s.groups > 1 ? group_tile_cycles : 0));
+  const double points = double(grid.points()), part = points / most_winograd_points;
+  const double multiply = points * tiles * products / (2 * lane);
+  const double transforms = tiles * (part * transform_cycles * (depth + std::max(outputs, lane)) / lane +
+                                     (s.groups > 1 ? part * group_tile_cycles : 0));
   const double filter = weight   ? filter_gradient_cycles
                         : p.kept ? kept_filter_cycles
                                  : filter_cycles;
-  const bool cut = !p.kept && (s.kernel[1] != grid.width || s.kernel[2] != grid.width);
-  const double filters =
-      filter * depth * outputs / lane + (cut ? cut_cycles * 9 * depth * outputs : 0);
+  const bool cut = !p.kept && taps > double(s.kernel[0]);
+  const double filters = part * filter * depth * outputs / lane +
+                         (cut ? cut_cycles * double(grid.size[0] * grid.size[1]) * depth * outputs : 0);
   return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
           6000) /
          hertz;

@@ -81,13 +81,13 @@ PYCONV_DECLARE_TABLES(PixelTable, pixel_table)
 // Winograd's transforms between a tile of pixels, whose channels are neighbours, and its values at
 // 36 points, each in a plane of its own: point i of channel c at values[i * plane + c]. A tile is
 // given by a pointer to each of its pixels; channels >= lanes. Filters of 3x3 give 4x4 outputs of a
-// tile of 6x6 inputs, those of 5x5 give 2x2.
-constexpr int winograd_input = 6, winograd_points = winograd_input * winograd_input;
-static constexpr int64_t winograd_outputs(int64_t taps) { return winograd_input + 1 - taps; }
+// tile of 6x6 inputs, those of 5x5 give 2x2; lines of 3 give 4 outputs of 6 inputs, at 6 points.
+constexpr int winograd_input = 6, most_winograd_points = winograd_input * winograd_input;
 
 // What depends on the filter.
 template <class T>
 struct WinogradFilter {
+  void (*transform_input)(const T* const* pixels, int64_t channels, T* values, int64_t plane);
   // Pixels without a pointer are left out. bias may be null.
   void (*transform_output)(const T* values, int64_t plane, const T* bias, int64_t channels,
                            T* const* pixels, bool past_caches);
@@ -107,9 +107,7 @@ struct WinogradFilter {
 template <class T>
 struct WinogradKernels {
   int lanes;
-  void (*transform_input)(const T* const* pixels, int64_t channels, T* values, int64_t plane);
-  WinogradFilter<T> of_3x3, of_5x5;
-  const WinogradFilter<T>& filter(int64_t taps) const { return taps == 3 ? of_3x3 : of_5x5; }
+  WinogradFilter<T> of_3, of_3x3, of_5x5;
 };
 
 using WinogradTable = ByType<WinogradKernels>;

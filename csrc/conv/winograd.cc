@@ -1,6 +1,7 @@
 // Convolution with 3x3 filters by Winograd's minimal filtering F(4x4, 3x3): 36 multiplications give
-// the 16 outputs of a tile instead of 144; and with 5x5 filters by F(2x2, 5x5): 4 instead of 100.
-// Larger filters are sums of 3x3 ones.
+// the 16 outputs of a tile instead of 144; with 5x5 filters by F(2x2, 5x5): 4 instead of 100; and
+// with lines of 3, which is what 1-D filters are made of, by F(4, 3): 6 give 4 outputs instead of
+// 12. Larger filters are sums of these.
 //
 //   forward          values of 6x6 inputs at 36 points; at each point a product over the channels,
 //                    (tiles x channels) * (channels x outputs); outputs from their values
@@ -24,7 +25,6 @@
 namespace pyconv {
 namespace {
 
-constexpr int points = winograd_points;
 constexpr BlockSize own_block = {int64_t{1} << 18, 14};  // of one thread: stays in its L2
 constexpr int64_t enough_blocks = 4;
 constexpr int64_t least_own_tiles = (enough_blocks - 1) * own_block.tiles + 1;  // of such blocks
@@ -35,15 +35,17 @@ constexpr int64_t enough_panels = 4;
 // whose nested loops then stay on it. Few, or filters that each of them would read from beyond L2,
 // beside its tiles: one after the other, all threads at each if there is but one group.
 template <class T, class F>
-void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& body) {
+void for_each_block(const SquareGrid& grid, const Range& some, int64_t depth, int64_t outputs,
+                    const F& body) {
   const int64_t total = some.end - some.first, channels = depth + outputs;
-  const int64_t own = tiles_of_block<T>(own_block, total, channels);
+  const int64_t own = tiles_of_block<T>(grid, own_block, total, channels);
   const auto block = [&](int64_t i, int64_t size) {
     body(some.first + i * size, std::min(size, total - i * size));
   };
-  if (few_filters<T>(depth, outputs) && ceil_div(total, own) >= enough_blocks)
+  if (few_filters<T>(grid, depth, outputs) && ceil_div(total, own) >= enough_blocks)
     return parallel_for(ceil_div(total, own), [&](int64_t i) { block(i, own); });
-  const int64_t shared = tiles_of_block<T>(shared_by_threads<T>(depth, outputs), total, channels);
+  const int64_t shared =
+      tiles_of_block<T>(grid, shared_by_threads<T>(grid, depth, outputs), total, channels);
   for (int64_t i = 0; i * shared < total; ++i) block(i, shared);
 }
 
@@ -52,13 +54,14 @@ void for_each_block(const Range& some, int64_t depth, int64_t outputs, const F& 
 template <class T>
 struct Filters {
   const T *weight, *end;
-  int64_t width;                  // 3 or 5
+  SquareGrid grid;
+  const WinogradFilter<T>& transforms;
   int64_t inputs, outputs, taps;  // taps of the depth
   int64_t input, output;
   bool flipped;
 
   Filters(const ConvShape& s, const T* all, int64_t group, bool back)
-      : width(s.kernel[2]), flipped(back) {
+      : grid(s), transforms(transforms_of<T>(grid)), flipped(back) {
     taps = s.kernel[0];
     inputs = back ? s.out_group() : s.in_group();
     outputs = back ? s.in_group() : s.out_group();
@@ -68,7 +71,7 @@ struct Filters {
     weight = all + group * of_group;
     end = weight + of_group;
   }
-  int64_t size() const { return width * width; }
+  int64_t size() const { return grid.size[0] * grid.size[1]; }
 
   int64_t depth() const { return inputs * taps; }
   int64_t panels() const { return ceil_div(outputs, gemm_table().of<T>().nr); }
@@ -84,9 +87,9 @@ struct Filters {
     for (int64_t done = 0; done < count;) {
       const int64_t tap = (k + done) / inputs, i = (k + done) % inputs;
       const int64_t some = std::min(count - done, inputs - i);
-      winograd_table().of<T>().filter(width).transform_weight(
-          weight + i * input + j * output + tap * size(), output, input, some, flipped,
-          static_cast<int>(std::min(nr, outputs - j)), end, to + done * nr, plane);
+      transforms.transform_weight(weight + i * input + j * output + tap * size(), output, input,
+                                  some, flipped, static_cast<int>(std::min(nr, outputs - j)), end,
+                                  to + done * nr, plane);
       done += some;
     }
   }
@@ -108,7 +111,7 @@ struct Filters {
 template <class T>
 struct FilterValues {
   const Filters<T>& filters;
-  int64_t nr, panels, plane;
+  int64_t nr, panels, points, plane;
   bool far;  // each part is asked for during the one before
   Scratch scratch;
   const T* kept;  // or null
@@ -117,6 +120,7 @@ struct FilterValues {
       : filters(of),
         nr(gemm_table().of<T>().nr),
         panels(of.panels()),
+        points(of.grid.points()),
         plane(keep ? of.plane_of_all() : of.plane(rows_at_once)),
         far(keep && points * plane * int64_t{sizeof(T)} > far_bytes),
         scratch(keep && !before ? size_t(points * plane) * sizeof(T) : 0),
@@ -131,7 +135,7 @@ const T* kept_values(const ConvProblem& p, const Squares<T>& squares, bool back)
   if (!p.kept) return nullptr;
   const ConvShape& s = squares.shape();
   const T* const all = static_cast<const T*>(p.weight);
-  const int64_t of_group = points * Filters<T>(s, all, 0, back).plane_of_all();
+  const int64_t of_group = SquareGrid(s).points() * Filters<T>(s, all, 0, back).plane_of_all();
   return p.kept->made<T>(key_of_weight(p, 'w'), s.groups * of_group, [&](T* values) {
     const T* const weight = squares.from(all);
     for (int64_t g = 0; g < s.groups; ++g)
@@ -143,17 +147,17 @@ const T* kept_values(const ConvProblem& p, const Squares<T>& squares, bool back)
 // of each tap of the depth, the tiles that meet it; the values of others are not there.
 template <class T>
 void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t count,
-              const std::vector<Range>& met, int64_t panel, int p0, int p1,
+              const std::vector<Range>& met, int64_t panel, int64_t p0, int64_t p1,
               const Values<T>& results) {
   const GemmKernels<T>& kernels = gemm_table().of<T>();
   const int64_t depth = filters.filters.depth(), of_tap = filters.filters.inputs, nr = filters.nr;
   const int64_t most = filters.kept ? sum_block<T> : rows_at_once;
-  const Scratch own(filters.kept ? 0 : size_t(points * filters.plane) * sizeof(T));
+  const Scratch own(filters.kept ? 0 : size_t(filters.points * filters.plane) * sizeof(T));
   const int64_t wide = filters.filters.outputs - panel * nr > nr / 2 ? nr : nr / 2;
   bool every_tile = true;
   for (const Range& tiles : met) every_tile = every_tile && tiles.end - tiles.first == count;
   if (!every_tile)
-    for (int point = p0; point < p1; ++point)
+    for (int64_t point = p0; point < p1; ++point)
       for (int64_t t = 0; t < count; ++t)
         std::fill_n(results.at(point, t) + panel * nr, wide, T(0));
   Tile<T> tile{};
@@ -173,7 +177,7 @@ void multiply(const Values<T>& inputs, const FilterValues<T>& filters, int64_t c
       b = filters.kept + (panel * depth + k) * nr;
     else
       filters.filters.values(panel, k, tile.depth, own.as<T>(), filters.plane);
-    for (int point = p0; point < p1; ++point) {
+    for (int64_t point = p0; point < p1; ++point) {
       tile.b = b + point * filters.plane;
       for (int64_t i = 0; i < rows.count; ++i) {
         const int64_t first = tiles.first + rows.first_row(i);
@@ -200,38 +204,40 @@ void convolve(const Source& from, const Filters<T>& filters, const T* before, co
               const TensorView& to, const Tiles& tiles, const Range& some) {
   const int64_t depth = filters.depth(), outputs = filters.outputs;
   if (some.first == some.end) return;
-  const int64_t at_once =
-      tiles_of_block<T>(shared_by_threads<T>(depth, outputs), tiles.total, depth + outputs);
+  const SquareGrid& grid = filters.grid;
+  const int64_t at_once = tiles_of_block<T>(grid, shared_by_threads<T>(grid, depth, outputs),
+                                            tiles.total, depth + outputs);
   // As it decides how sums are cut, it depends on all tiles, not on the part of this thread.
   const bool many =
-      tiles.total > at_once || (few_filters<T>(depth, outputs) && tiles.total >= least_own_tiles);
+      tiles.total > at_once ||
+      (few_filters<T>(grid, depth, outputs) && tiles.total >= least_own_tiles);
   const bool keep = before || many || filters.panels() < enough_panels;
   const FilterValues<T> values(filters, keep, before);
   const std::vector<T> zeros(size_t(filters.inputs), T(0));
-  const WinogradFilter<T>& transforms = winograd_table().of<T>().filter(filters.width);
   const bool past = past_caches(to.size() * int64_t{sizeof(T)});
-  for_each_block<T>(some, depth, outputs, [&](int64_t t0, int64_t count) {
-    const Values<T> inputs(count, depth), results(count, outputs);
-    values_of_input(from, tiles, t0, count, zeros.data(), inputs);
+  for_each_block<T>(grid, some, depth, outputs, [&](int64_t t0, int64_t count) {
+    const Values<T> inputs(grid, count, depth), results(grid, count, outputs);
+    values_of_input(from, filters.transforms, tiles, t0, count, zeros.data(), inputs);
     std::vector<Range> met;
     for (int64_t tap = 0; tap < filters.taps; ++tap)
       met.push_back(tiles_met(from, tap, tiles, t0, count));
     if (keep)
-      parallel_for(points * values.panels, [&](int64_t task) {
-        const int point = static_cast<int>(task / values.panels);
+      parallel_for(values.points * values.panels, [&](int64_t task) {
+        const int64_t point = task / values.panels;
         multiply(inputs, values, count, met, task % values.panels, point, point + 1, results);
       });
     else
       parallel_for(values.panels, [&](int64_t panel) {
-        multiply(inputs, values, count, met, panel, 0, points, results);
+        multiply(inputs, values, count, met, panel, 0, values.points, results);
       });
     in_ranges(count, [&](int64_t first, int64_t end) {
       for (int64_t t = first; t < end; ++t) {
         const Place at(tiles, t0 + t);
-        T* pixels[winograd_points];
-        point_to<T>(to, at.image, at.depth, at.row, at.column, tiles.size, tiles.dilation, nullptr,
-                    pixels);
-        transforms.transform_output(results.at(0, t), results.plane, bias, outputs, pixels, past);
+        T* pixels[most_winograd_points];
+        point_to<T>(to, at.image, at.depth, at.row, at.column, tiles.outputs, tiles.dilation,
+                    nullptr, pixels);
+        filters.transforms.transform_output(results.at(0, t), results.plane, bias, outputs, pixels,
+                                            past);
       }
     });
   });
@@ -249,15 +255,16 @@ void convolve_groups(const ConvProblem& p, const Squares<T>& squares, bool back,
   if (!before) weight = squares.from(weight);
   const T* const bias = static_cast<const T*>(p.bias);
   const int64_t groups = s.groups, threads = get_num_threads();
-  const Tiles tiles(s, winograd_outputs(s.kernel[2]), {to.shape[2], to.shape[3], to.shape[4]});
-  const bool small =
-      groups == 1 && s.kernel[0] == 1 && threads > 1 && few_filters<T>(s.in_group(), s.out_group());
+  const SquareGrid grid(s);
+  const Tiles tiles(s, grid, {to.shape[2], to.shape[3], to.shape[4]});
+  const bool small = groups == 1 && s.kernel[0] == 1 && threads > 1 &&
+                     few_filters<T>(grid, s.in_group(), s.out_group());
   const int64_t parts =
-      small ? std::min(tiles.total, std::max(threads, tiles.total / own_tiles)) : 1;
+      small ? std::min(tiles.total, std::max(threads, tiles.total / own_tiles(grid))) : 1;
   parallel_for(groups * parts, [&](int64_t task) {
     const int64_t g = task / parts, part = task % parts;
     const Filters<T> filters(s, weight, g, back);
-    const T* const values = before ? before + g * points * filters.plane_of_all() : nullptr;
+    const T* const values = before ? before + g * grid.points() * filters.plane_of_all() : nullptr;
     Source of = from;
     of.view = of_group(from.view, g, filters.inputs);
     convolve<T>(of, filters, values, bias ? bias + g * filters.outputs : bias,
@@ -308,13 +315,13 @@ void backward_input(const ConvProblem& p) {
   const ConvShape& s = *p.shape;
   const ChannelsLast grad_output(p.output);
   const Squares<T> squares(s);
-  const int64_t last = squares.shape().kernel[2] - 1;
+  const auto& square = squares.shape().kernel;
   std::vector<int64_t> depths;
   for (int64_t tap = 0; tap < s.kernel[0]; ++tap)
     depths.push_back(s.pad_before[0] - tap * s.dilation[0]);
   const Source from{grad_output.view(),
-                    squares.taps(depths, s.pad_before[1] - last * s.dilation[1],
-                                 s.pad_before[2] - last * s.dilation[2], -1),
+                    squares.taps(depths, s.pad_before[1] - (square[1] - 1) * s.dilation[1],
+                                 s.pad_before[2] - (square[2] - 1) * s.dilation[2], -1),
                     1};
   convolve_groups<T>(p, squares, true, from,
                      channels_last_view(p.result, p.dtype, s.batch, s.in_channels, s.input));
@@ -331,11 +338,12 @@ void run(const ConvProblem& p) {
 bool winograd_refuses(const ConvProblem& p, std::string* why) {
   const ConvShape& s = *p.shape;
   if (strict_precision()) return because(why, "the precision is set to 'strict'");
-  if (s.kernel[1] < 3 || s.kernel[2] < 3)
-    return because(why, "needs a kernel of 3x3 or larger, got ", s.kernel[1], "x", s.kernel[2]);
+  if (s.kernel[1] < 3 && s.kernel[2] < 3)
+    return because(why, "needs a kernel of 3 rows or columns or more, got ", s.kernel[1], "x",
+                   s.kernel[2]);
   const SquareGrid grid(s);
-  const double squares = double(s.kernel[0]) * double(grid.rows) * double(grid.columns);
-  const double values = double(shared_block.tiles * points) *
+  const double squares = double(s.kernel[0]) * double(grid.count[0]) * double(grid.count[1]);
+  const double values = double(shared_block.tiles * grid.points()) *
                         double(std::max(s.in_group(), s.out_group())) * squares *
                         double(bytes_of(p.dtype));
   if (values > most_values / 2 && std::max(s.kernel[1], s.kernel[2]) > 5)

@@ -11,6 +11,14 @@ namespace pyconv {
 
 void winograd_weight(const ConvProblem& problem);
 
+template <class T>
+const WinogradFilter<T>& transforms_of(const SquareGrid& grid) {
+  const WinogradKernels<T>& kernels = winograd_table().of<T>();
+  return grid.size[0] != grid.size[1] ? kernels.of_3
+         : grid.size[0] == 3          ? kernels.of_3x3
+                                      : kernels.of_5x5;
+}
+
 // A block of tiles: the bytes of its values, and at least so many tiles for one reading of the
 // filters.
 struct BlockSize {
@@ -18,31 +26,37 @@ struct BlockSize {
 };
 // Of an element: its values at all points.
 template <class T>
-constexpr int64_t value_bytes = winograd_points * static_cast<int64_t>(sizeof(T));
+int64_t value_bytes(const SquareGrid& grid) {
+  return grid.points() * static_cast<int64_t>(sizeof(T));
+}
 
 // Filters whose values nearly stay in L2 beside a block of one thread: a thread sooner makes them
 // anew than fetches them from another core's cache.
 template <class T>
-bool few_filters(int64_t depth, int64_t outputs) {
-  return value_bytes<T> * depth * outputs <= int64_t{3} << 19;
+bool few_filters(const SquareGrid& grid, int64_t depth, int64_t outputs) {
+  return value_bytes<T>(grid) * depth * outputs <= int64_t{3} << 19;
 }
-constexpr int64_t own_tiles = 192;  // for so many tiles of its own, or more
+// For so many tiles of its own, or more.
+inline int64_t own_tiles(const SquareGrid& grid) {
+  return 192 * most_winograd_points / grid.points();
+}
 
 // By all threads: stays in L3, or if the filters do not, is large, for they are read for each.
 constexpr BlockSize shared_block = {int64_t{12} << 20, 32}, large_block = {int64_t{12} << 20, 256};
 constexpr int64_t filters_in_l3 = int64_t{16} << 20, most_values = int64_t{128} << 20;  // bytes
 template <class T>
-BlockSize shared_by_threads(int64_t depth, int64_t outputs) {
-  const bool large = value_bytes<T> * depth * outputs > filters_in_l3 &&
-                     value_bytes<T> * (depth + outputs) * large_block.tiles <= most_values;
+BlockSize shared_by_threads(const SquareGrid& grid, int64_t depth, int64_t outputs) {
+  const int64_t bytes = value_bytes<T>(grid);
+  const bool large = bytes * depth * outputs > filters_in_l3 &&
+                     bytes * (depth + outputs) * large_block.tiles <= most_values;
   return large ? large_block : shared_block;
 }
 template <class T>
 constexpr int64_t cache_line = 64 / static_cast<int64_t>(sizeof(T));
 
 // The images that tiles are cut from, and where a tile at (d, h, w) of the result meets them with
-// each tap: at depth d * step + depth, and at six rows from h + row and six columns from
-// w + column, as far apart as the tile's pixels.
+// each tap: at depth d * step + depth, and at its rows from h + row and its columns from w + column
+// on, as far apart as the tile's pixels.
 struct Tap {
   int64_t depth, row, column;
 };
@@ -52,15 +66,15 @@ struct Source {
   int64_t step;
 };
 
-// The filters as squares of 3x3 or 5x5. Those of another size are cut into squares of 3x3, filled
-// up with zeros, each of them a tap like those of the depth.
+// The filters as squares of 3x3 or 5x5, or as lines of 3. Those of another size are cut into
+// squares of 3x3 or such lines, filled up with zeros, each of them a tap like those of the depth.
 template <class T>
 class Squares {
  public:
   explicit Squares(const ConvShape& s)
       : whole_(s),
         grid_(s),
-        one_(s.kernel[1] == grid_.width && s.kernel[2] == grid_.width),
+        one_(s.kernel[1] == grid_.size[0] && s.kernel[2] == grid_.size[1]),
         shape_(cut()),
         scratch_(one_ ? 0 : size_t(filters() * shape_.taps()) * sizeof(T)) {}
 
@@ -82,23 +96,24 @@ class Squares {
     });
   }
 
-  // Of the depths given: each tap of the squares, at the first of its 3 or 5 rows and columns.
+  // Of the depths given: each tap of the squares, at the first of its rows and columns.
   std::vector<Tap> taps(const std::vector<int64_t>& depths, int64_t row, int64_t column,
                         int64_t direction) const {
     std::vector<Tap> all;
     for (int64_t depth : depths)
-      for (int64_t i = 0; i < grid_.rows; ++i)
-        for (int64_t j = 0; j < grid_.columns; ++j)
-          all.push_back({depth, row + direction * 3 * i * whole_.dilation[1],
-                         column + direction * 3 * j * whole_.dilation[2]});
+      for (int64_t i = 0; i < grid_.count[0]; ++i)
+        for (int64_t j = 0; j < grid_.count[1]; ++j)
+          all.push_back({depth, row + direction * grid_.size[0] * i * whole_.dilation[1],
+                         column + direction * grid_.size[1] * j * whole_.dilation[2]});
     return all;
   }
 
  private:
   ConvShape cut() const {
     ConvShape s = whole_;
-    s.kernel[0] *= grid_.rows * grid_.columns;
-    s.kernel[1] = s.kernel[2] = grid_.width;
+    s.kernel[0] *= grid_.count[0] * grid_.count[1];
+    s.kernel[1] = grid_.size[0];
+    s.kernel[2] = grid_.size[1];
     return s;
   }
   int64_t filters() const { return whole_.out_channels * whole_.in_group(); }
@@ -106,13 +121,14 @@ class Squares {
   template <class F>
   void each(const F& body) const {
     const int64_t high = whole_.kernel[1], wide = whole_.kernel[2];
+    const int64_t(&size)[2] = grid_.size;
     parallel_for(filters(), [&](int64_t filter) {
       int64_t square = filter * shape_.taps();
       for (int64_t d = 0; d < whole_.kernel[0]; ++d)
-        for (int64_t i = 0; i < grid_.rows; ++i)
-          for (int64_t j = 0; j < grid_.columns; ++j)
-            for (int64_t k = 0; k < 9; ++k, ++square) {
-              const int64_t h = 3 * i + k / 3, w = 3 * j + k % 3;
+        for (int64_t i = 0; i < grid_.count[0]; ++i)
+          for (int64_t j = 0; j < grid_.count[1]; ++j)
+            for (int64_t k = 0; k < size[0] * size[1]; ++k, ++square) {
+              const int64_t h = size[0] * i + k / size[1], w = size[1] * j + k % size[1];
               body(((filter * whole_.kernel[0] + d) * high + h) * wide + w, square,
                    h < high && w < wide);
             }
@@ -126,17 +142,20 @@ class Squares {
   const Scratch scratch_;
 };
 
-// The result's images: dense and channels last, cut into tiles of size x size. Those of a depth of
-// all images follow each other, for they leave out the same taps of the depth. With dilation, every
-// so many rows and columns are an image for themselves.
+// The result's images: dense and channels last, cut into tiles. Those of a depth of all images
+// follow each other, for they leave out the same taps of the depth. With dilation, every so many
+// rows and columns are an image for themselves.
 struct Tiles {
-  int64_t size, dilation[2], phases[2], across[2], of_image, of_depth, depths, total;
-  Tiles(const ConvShape& shape, int64_t tile_size, const int64_t (&s)[3])
-      : size(tile_size), of_image(1), depths(s[0]) {
+  int64_t inputs[2], outputs[2];  // pixels along a side
+  int64_t dilation[2], phases[2], across[2], of_image, of_depth, depths, total;
+  Tiles(const ConvShape& shape, const SquareGrid& grid, const int64_t (&s)[3])
+      : of_image(1), depths(s[0]) {
     for (int i = 0; i < 2; ++i) {
-      dilation[i] = shape.dilation[1 + i];
+      inputs[i] = grid.inputs(i);
+      outputs[i] = grid.outputs(i);
+      dilation[i] = inputs[i] > 1 ? shape.dilation[1 + i] : 1;
       phases[i] = std::min(dilation[i], s[1 + i]);
-      across[i] = ceil_div(ceil_div(s[1 + i], dilation[i]), size);
+      across[i] = ceil_div(ceil_div(s[1 + i], dilation[i]), outputs[i]);
       of_image *= phases[i] * across[i];
     }
     of_depth = shape.batch * of_image;
@@ -165,7 +184,7 @@ struct Place {
     int64_t rest = t % tiles.of_image;
     int64_t* const at[] = {&row, &column};
     for (int i = 1; i >= 0; --i) {
-      *at[i] = rest % tiles.across[i] * tiles.size * tiles.dilation[i];
+      *at[i] = rest % tiles.across[i] * tiles.outputs[i] * tiles.dilation[i];
       rest /= tiles.across[i];
     }
     for (int i = 1; i >= 0; --i) {
@@ -175,14 +194,15 @@ struct Place {
   }
 };
 
-// Pointers to size x size pixels, `dilation` apart, to `outside` where there is none.
+// Pointers to so many rows and columns of pixels, `dilation` apart, to `outside` where there is
+// none.
 template <class T>
 void point_to(const TensorView& view, int64_t image, int64_t d, int64_t row, int64_t column,
-              int64_t size, const int64_t (&dilation)[2], T* outside, T** pixels) {
+              const int64_t (&size)[2], const int64_t (&dilation)[2], T* outside, T** pixels) {
   const bool inside = d >= 0 && d < view.shape[2];
   T* const plane = view.as<T>() + image * view.stride[0] + (inside ? d : 0) * view.stride[2];
-  for (int64_t i = 0; i < size; ++i)
-    for (int64_t j = 0; j < size; ++j) {
+  for (int64_t i = 0; i < size[0]; ++i)
+    for (int64_t j = 0; j < size[1]; ++j) {
       const int64_t h = row + i * dilation[0], w = column + j * dilation[1];
       const bool here = inside && h >= 0 && h < view.shape[3] && w >= 0 && w < view.shape[4];
       *pixels++ = here ? plane + h * view.stride[3] + w * view.stride[4] : outside;
@@ -195,17 +215,18 @@ template <class T>
 struct Values {
   int64_t row, plane;
   Scratch scratch;
-  Values(int64_t tiles, int64_t channels)
+  Values(const SquareGrid& grid, int64_t tiles, int64_t channels)
       : row((ceil_div(channels, cache_line<T>) | 1) * cache_line<T>),
         plane((tiles * row / cache_line<T> | 1) * cache_line<T>),
-        scratch(size_t(winograd_points * plane) * sizeof(T)) {}
+        scratch(size_t(grid.points() * plane) * sizeof(T)) {}
   T* at(int64_t point, int64_t tile) const { return scratch.as<T>() + point * plane + tile * row; }
 };
 
 // How many tiles make a block.
 template <class T>
-int64_t tiles_of_block(const BlockSize& size, int64_t total, int64_t channels) {
-  return balanced(total, std::max(size.tiles, size.bytes / (value_bytes<T> * channels)),
+int64_t tiles_of_block(const SquareGrid& grid, const BlockSize& size, int64_t total,
+                       int64_t channels) {
+  return balanced(total, std::max(size.tiles, size.bytes / (value_bytes<T>(grid) * channels)),
                   std::min<int64_t>(total, gemm_table().of<T>().mr));
 }
 
@@ -221,8 +242,8 @@ void in_ranges(int64_t n, const F& body) {
 // The values of the tiles [t0, t0 + count) at the points; zeros: as many as channels. Nothing is
 // written for taps of the depth that a tile meets outside the source.
 template <class T>
-void values_of_input(const Source& from, const Tiles& tiles, int64_t t0, int64_t count,
-                     const T* zeros, const Values<T>& values) {
+void values_of_input(const Source& from, const WinogradFilter<T>& transforms, const Tiles& tiles,
+                     int64_t t0, int64_t count, const T* zeros, const Values<T>& values) {
   const int64_t channels = from.view.shape[1];
   in_ranges(count, [&](int64_t first, int64_t end) {
     for (int64_t t = first; t < end; ++t) {
@@ -231,11 +252,11 @@ void values_of_input(const Source& from, const Tiles& tiles, int64_t t0, int64_t
         const Tap& tap = from.taps[i];
         const int64_t depth = at.depth * from.step + tap.depth;
         if (depth < 0 || depth >= from.view.shape[2]) continue;
-        const T* pixels[winograd_points];
+        const T* pixels[most_winograd_points];
         point_to<const T>(from.view, at.image, depth, at.row + tap.row, at.column + tap.column,
-                          winograd_input, tiles.dilation, zeros, pixels);
-        winograd_table().of<T>().transform_input(
-            pixels, channels, values.at(0, t) + int64_t(i) * channels, values.plane);
+                          tiles.inputs, tiles.dilation, zeros, pixels);
+        transforms.transform_input(pixels, channels, values.at(0, t) + int64_t(i) * channels,
+                                   values.plane);
       }
     }
   });

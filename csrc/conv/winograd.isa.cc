@@ -1,4 +1,5 @@
-// The transforms of Winograd's minimal filtering F(4x4, 3x3) and F(2x2, 5x5): see winograd.cc.
+// The transforms of Winograd's minimal filtering F(4, 3), F(4x4, 3x3) and F(2x2, 5x5): see
+// winograd.cc.
 //
 // One dimension, with the points 0, a, -a, b, -b and infinity (Toom and Cook): the polynomial of 6
 // values times that of the weights is known by its values at the points. Written below as the lines
@@ -114,28 +115,36 @@ inline __attribute__((always_inline)) void weight_from_points(const Vec<T> (&u)[
   g[4] = T(a2 * a2) * even_a + T(b2 * b2) * even_b + u[5];
 }
 
-// Applies a transform of From to To values to the rows and then the columns of a square; loads and
-// stores are functions of (row, column).
-template <class T, int From, int To, class Transform, class Load, class Store>
-inline __attribute__((always_inline)) void in_two_dimensions(const Transform& transform,
-                                                             const Load& load_at,
-                                                             const Store& store_at) {
-  Vec<T> half[From][To];
-#pragma GCC unroll 6
-  for (int i = 0; i < From; ++i) {
-    Vec<T> line[From];
-#pragma GCC unroll 6
-    for (int j = 0; j < From; ++j) line[j] = load_at(i, j);
-    transform(line, half[i]);
-  }
-#pragma GCC unroll 6
-  for (int j = 0; j < To; ++j) {
+// Applies a transform of From to To values to a line, which is the row 0, or to the rows and then
+// the columns of a square; loads and stores are functions of (row, column).
+template <class T, int Dimensions, int From, int To, class Transform, class Load, class Store>
+inline __attribute__((always_inline)) void apply(const Transform& transform, const Load& load_at,
+                                                 const Store& store_at) {
+  if constexpr (Dimensions == 1) {
     Vec<T> line[From], result[To];
 #pragma GCC unroll 6
-    for (int i = 0; i < From; ++i) line[i] = half[i][j];
+    for (int j = 0; j < From; ++j) line[j] = load_at(0, j);
     transform(line, result);
 #pragma GCC unroll 6
-    for (int i = 0; i < To; ++i) store_at(i, j, result[i]);
+    for (int j = 0; j < To; ++j) store_at(0, j, result[j]);
+  } else {
+    Vec<T> half[From][To];
+#pragma GCC unroll 6
+    for (int i = 0; i < From; ++i) {
+      Vec<T> line[From];
+#pragma GCC unroll 6
+      for (int j = 0; j < From; ++j) line[j] = load_at(i, j);
+      transform(line, half[i]);
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < To; ++j) {
+      Vec<T> line[From], result[To];
+#pragma GCC unroll 6
+      for (int i = 0; i < From; ++i) line[i] = half[i][j];
+      transform(line, result);
+#pragma GCC unroll 6
+      for (int i = 0; i < To; ++i) store_at(i, j, result[i]);
+    }
   }
 }
 
@@ -146,22 +155,22 @@ inline void for_each_vector(int64_t channels, const Body& body) {
   if (channels % lanes<T>) body(channels - lanes<T>);
 }
 
-template <class T>
+template <class T, int Dimensions>
 void transform_input(const T* const* pixels, int64_t channels, T* values, int64_t plane) {
   for_each_vector<T>(channels, [&](int64_t c) {
-    in_two_dimensions<T, 6, 6>(
+    apply<T, Dimensions, 6, 6>(
         to_points<T>, [&](int i, int j) { return load(pixels[i * 6 + j] + c); },
         [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + c, v); });
   });
 }
 
-template <class T, int Outputs>
+template <class T, int Dimensions, int Outputs>
 void transform_output(const T* values, int64_t plane, const T* bias, int64_t channels,
                       T* const* pixels, bool past_caches) {
   past_caches = past_caches && fills_line && channels % lanes<T> == 0;
   for_each_vector<T>(channels, [&](int64_t c) {
     const Vec<T> start = bias ? load(bias + c) : Vec<T>{};
-    in_two_dimensions<T, 6, Outputs>(
+    apply<T, Dimensions, 6, Outputs>(
         [](const Vec<T>(&m)[6], Vec<T>(&y)[Outputs]) { from_points<T>(m, y); },
         [&](int i, int j) { return load(values + (i * 6 + j) * plane + c); },
         [&](int i, int j, Vec<T> v) {
@@ -171,23 +180,23 @@ void transform_output(const T* values, int64_t plane, const T* bias, int64_t cha
   });
 }
 
-template <class T, int Outputs>
+template <class T, int Dimensions, int Outputs>
 void transform_output_gradient(const T* const* pixels, int64_t channels, T* values, int64_t plane) {
   for_each_vector<T>(channels, [&](int64_t c) {
-    in_two_dimensions<T, Outputs, 6>(
+    apply<T, Dimensions, Outputs, 6>(
         [](const Vec<T>(&y)[Outputs], Vec<T>(&m)[6]) { output_to_points<T>(y, m); },
         [&](int i, int j) { return load(pixels[i * Outputs + j] + c); },
         [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + c, v); });
   });
 }
 
-// Lane i of element t: element t of the filter i * stride. Squares are transposed in registers,
+// Lane i of element t: element t of the filter i * stride. Filters are transposed in registers,
 // which reads up to a vector per filter; what would be read beyond `end`, and a rest, go one by
 // one.
-template <class T, int Taps>
+template <class T, int filter>
 inline void gather_filters(const T* from, int64_t stride, int used, const T* end,
                            T (*to)[lanes<T>]) {
-  constexpr int L = lanes<T>, filter = Taps * Taps;
+  constexpr int L = lanes<T>;
   constexpr int read = (filter + L - 1) / L * L;  // of each filter, at most
   int done = 0;
   if (used == L && from + (L - 1) * stride + read <= end) {
@@ -206,44 +215,51 @@ inline void gather_filters(const T* from, int64_t stride, int used, const T* end
     for (int i = 0; i < L; ++i) to[done][i] = i < used ? from[i * stride + done] : T(0);
 }
 
-template <class T, int Taps>
+template <int Dimensions, int Taps>
+constexpr int filter_size = Dimensions == 1 ? Taps : Taps * Taps;
+
+template <class T, int Dimensions, int Taps>
 void transform_weight(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
                       bool flipped, int lanes_used, const T* end, T* values, int64_t plane) {
-  constexpr int L = lanes<T>, width = 2 * L, last = Taps * Taps - 1;
+  constexpr int L = lanes<T>, width = 2 * L, size = filter_size<Dimensions, Taps>;
   for (int64_t r = 0; r < rows; ++r, weight += row_stride, values += width)
     for (int first = 0; first < width; first += L) {
       const int used = lanes_used - first < L ? lanes_used - first : L;
-      T filter[Taps * Taps][L];
-      gather_filters<T, Taps>(weight + first * lane_stride, lane_stride, used, end, filter);
-      in_two_dimensions<T, Taps, 6>(
+      T filter[size][L];
+      gather_filters<T, size>(weight + first * lane_stride, lane_stride, used, end, filter);
+      apply<T, Dimensions, Taps, 6>(
           [](const Vec<T>(&g)[Taps], Vec<T>(&u)[6]) { weight_to_points<T>(g, u); },
           [&](int i, int j) {
-            return load(filter[flipped ? last - (i * Taps + j) : i * Taps + j]);
+            return load(filter[flipped ? size - 1 - (i * Taps + j) : i * Taps + j]);
           },
           [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + first, v); });
     }
 }
 
-template <class T, int Taps>
+template <class T, int Dimensions, int Taps>
 void transform_weight_gradient(const T* values, int64_t plane, int64_t count, T* grad_weight,
                                int64_t stride) {
+  constexpr int size = filter_size<Dimensions, Taps>;
   for (int64_t first = 0; first < count; first += lanes<T>) {
-    T square[Taps * Taps][lanes<T>];
-    in_two_dimensions<T, 6, Taps>(
+    T filter[size][lanes<T>];
+    apply<T, Dimensions, 6, Taps>(
         [](const Vec<T>(&u)[6], Vec<T>(&g)[Taps]) { weight_from_points<T>(u, g); },
         [&](int i, int j) { return load(values + (i * 6 + j) * plane + first); },
-        [&](int i, int j, Vec<T> v) { store(square[i * Taps + j], v); });
+        [&](int i, int j, Vec<T> v) { store(filter[i * Taps + j], v); });
     for (int i = 0; i < lanes<T> && first + i < count; ++i)
-      for (int t = 0; t < Taps * Taps; ++t) grad_weight[(first + i) * stride + t] = square[t][i];
+      for (int t = 0; t < size; ++t) grad_weight[(first + i) * stride + t] = filter[t][i];
   }
 }
 
-template <class T, int Taps>
-constexpr WinogradFilter<T> filter = {
-    transform_output<T, winograd_outputs(Taps)>, transform_weight<T, Taps>,
-    transform_output_gradient<T, winograd_outputs(Taps)>, transform_weight_gradient<T, Taps>};
+template <class T, int Dimensions, int Taps, int Outputs = winograd_input + 1 - Taps>
+constexpr WinogradFilter<T> filter = {transform_input<T, Dimensions>,
+                                      transform_output<T, Dimensions, Outputs>,
+                                      transform_weight<T, Dimensions, Taps>,
+                                      transform_output_gradient<T, Dimensions, Outputs>,
+                                      transform_weight_gradient<T, Dimensions, Taps>};
 template <class T>
-constexpr WinogradKernels<T> kernels = {lanes<T>, transform_input<T>, filter<T, 3>, filter<T, 5>};
+constexpr WinogradKernels<T> kernels = {lanes<T>, filter<T, 1, 3>, filter<T, 2, 3>,
+                                        filter<T, 2, 5>};
 
 }  // namespace
 

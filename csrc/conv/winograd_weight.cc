@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t most_tiles = 512;  // of one sum without a break
 // Where the filters' values are few, parts of the tiles have sums of their own: each part is one
 // thread's, and so are its blocks, whose values then stay in its L2.
-constexpr int64_t most_parts = 8, tiles_of_own_block = 64;
+constexpr int64_t most_parts = 8, values_of_own_block = 64 * most_winograd_points;
 
 // Of one group, whose channels alone the arrays hold.
 template <class T>
@@ -24,16 +24,17 @@ class WeightGradient {
       : s_(s),
         from_(from),
         grad_output_(grad_output),
-        tiles_(s, winograd_outputs(s.kernel[2]), s.output),
+        tiles_(s, grid_, s.output),
         zeros_(size_t(std::max(s.in_group(), s.out_group())), T(0)),
-        parts_(few_filters<T>(width_, outputs_)
-                   ? std::clamp<int64_t>(tiles_.total / own_tiles, 1, most_parts)
+        parts_(few_filters<T>(grid_, width_, outputs_)
+                   ? std::clamp<int64_t>(tiles_.total / own_tiles(grid_), 1, most_parts)
                    : 1),
-        block_(parts_ > 1 ? tiles_of_own_block
-                          : std::min(tiles_of_block<T>(shared_by_threads<T>(depth_, outputs_),
-                                                       tiles_.total, depth_ + outputs_),
-                                     most_tiles)),
-        sums_(parts_ * outputs_, width_) {}
+        block_(parts_ > 1
+                   ? values_of_own_block / grid_.points()
+                   : std::min(tiles_of_block<T>(grid_, shared_by_threads<T>(grid_, depth_, outputs_),
+                                                tiles_.total, depth_ + outputs_),
+                              most_tiles)),
+        sums_(grid_, parts_ * outputs_, width_) {}
 
   void to(T* result) const {
     const int64_t taps = s_.kernel[0], filter = s_.kernel[1] * s_.kernel[2];
@@ -44,7 +45,7 @@ class WeightGradient {
     clear_unwritten(sums_);
     parallel_for(parts_, [&](int64_t part) { sum(part); });
     if (parts_ > 1)
-      parallel_for(winograd_points, [&](int64_t point) {
+      parallel_for(grid_.points(), [&](int64_t point) {
         for (int64_t part = 1; part < parts_; ++part)
           for (int64_t k = 0; k < outputs_; ++k) {
             T* const sum = sums_.at(point, k);
@@ -65,7 +66,7 @@ class WeightGradient {
   // vain, but not as denormal numbers, with which some CPUs multiply very slowly.
   void clear_unwritten(const Values<T>& values) const {
     if (ragged_)
-      parallel_for(winograd_points,
+      parallel_for(grid_.points(),
                    [&](int64_t point) { std::fill_n(values.at(point, 0), values.plane, T(0)); });
   }
 
@@ -73,16 +74,16 @@ class WeightGradient {
   void sum(int64_t part) const {
     const Range some = {tiles_.total * part / parts_, tiles_.total * (part + 1) / parts_};
     const int64_t most = balanced(some.end - some.first, block_);
-    const Values<T> inputs(most, width_), gradients(most, outputs_);
+    const Values<T> inputs(grid_, most, width_), gradients(grid_, most, outputs_);
     clear_unwritten(inputs);
     for (int64_t t0 = some.first; t0 < some.end; t0 += most) {
       const int64_t count = std::min(most, some.end - t0);
-      values_of_input(from_, tiles_, t0, count, zeros_.data(), inputs);
+      values_of_input(from_, transforms_, tiles_, t0, count, zeros_.data(), inputs);
       in_ranges(count, [&](int64_t first, int64_t end) {
         for (int64_t t = first; t < end; ++t) {
           const Place at(tiles_, t0 + t);
-          const T* pixels[winograd_points];
-          point_to<const T>(grad_output_, at.image, at.depth, at.row, at.column, tiles_.size,
+          const T* pixels[most_winograd_points];
+          point_to<const T>(grad_output_, at.image, at.depth, at.row, at.column, tiles_.outputs,
                             tiles_.dilation, zeros_.data(), pixels);
           transforms_.transform_output_gradient(pixels, outputs_, gradients.at(0, t),
                                                 gradients.plane);
@@ -99,7 +100,7 @@ class WeightGradient {
     const int64_t nr = kernels_.nr, taps = s_.kernel[0];
     const int64_t at_once = ceil_div(rows.count, ceil_div(rows.count, 8));
     const int64_t splits = ceil_div(rows.count, at_once);
-    parallel_for(winograd_points * splits, [&](int64_t task) {
+    parallel_for(grid_.points() * splits, [&](int64_t task) {
       const int64_t point = task / splits, first = task % splits * at_once;
       Tile<T> tile{};
       tile.a_row = 1;
@@ -132,7 +133,8 @@ class WeightGradient {
   const Source& from_;
   const TensorView& grad_output_;
   const GemmKernels<T>& kernels_ = gemm_table().of<T>();
-  const WinogradFilter<T>& transforms_ = winograd_table().of<T>().filter(s_.kernel[2]);
+  const SquareGrid grid_{s_};
+  const WinogradFilter<T>& transforms_ = transforms_of<T>(grid_);
   const int64_t inputs_of_tap_ = s_.in_group(), outputs_ = s_.out_group();
   const int64_t depth_ = inputs_of_tap_ * s_.kernel[0];
   // A row's last tile goes on for up to a vector, where the channels end within one.

@@ -39,6 +39,8 @@ ConvShape draw_fully_connected(Random& random) {
 ConvShape draw_square(Random& random) {
   ConvRequest r{};
   const int64_t width = random.yes() ? 3 : 5;
+  const int64_t line = random.whole(1, 3);  // 1: along a column, 2: along a row, else a square
+  const int64_t narrow = random.whole(1, 2);
   r.ndim = static_cast<int>(random.whole(2, 3));
   r.batch = random.whole(1, 5 - r.ndim);
   r.groups = random.whole(1, 4) == 4 ? 2 : 1;
@@ -48,7 +50,10 @@ ConvShape draw_square(Random& random) {
   r.out_channels = r.groups * random.whole(16, most);
   for (int i = 0; i < 3; ++i) {
     const bool depth = i == 0;
-    r.kernel[i] = depth ? (r.ndim == 3 ? random.whole(1, width == 3 ? 3 : 2) : 1) : width;
+    r.kernel[i] = depth       ? (r.ndim == 3 ? random.whole(1, width == 3 ? 3 : 2) : 1)
+                  : i == line ? width
+                  : line == 3 ? width
+                              : narrow;
     r.stride[i] = r.dilation[i] = 1;
     r.padding[i] = depth ? (r.ndim == 3 ? random.whole(0, 2) : 0) : random.whole(0, 2);
     r.input[i] = depth ? r.kernel[0] + (r.ndim == 3 ? random.whole(0, 2) : 0)

@@ -23,6 +23,7 @@ CONV_TRANSPOSE1D = [
     up("depthwise", (1, 13, 9), (13, 1, 4), groups=13, stride=2, padding=1),
     up("no-bias", (1, 3, 5), (3, 2, 2), bias=False),
     up("long", (1, 2, 3000), (2, 3, 5), stride=2, padding=2),
+    up("winograd", (2, 18, 13), (18, 33, 3), padding=1),
     up("image-1", (2, 6, 1), (6, 3, 4), groups=2),
     up("groups-of-2", (1, 18, 9), (18, 2, 5), groups=9, stride=3, padding=1),
     up("unbatched", (4, 6), (4, 5, 3), stride=2),
