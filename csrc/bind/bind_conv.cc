@@ -160,23 +160,23 @@ py::array product(const ConvShape& s, ConvDirection direction, const Argument& f
                   const Argument& weight, const void* bias, const Side& result_side) {
   const bool batched = from.view.ndim == s.ndim + 2;
   if (s.batch == 0) return new_result(false, from.view.dtype, s, batched, result_side);
-  const Trimmed trimmed(s);
   ConvProblem problem{};
-  problem.shape = &trimmed.shape;
+  problem.shape = &s;
   problem.direction = kernels_direction(s, direction);
   problem.dtype = from.view.dtype;
   (problem.direction == ConvDirection::forward ? problem.input : problem.output) =
       five_dimensional(from.view, s.ndim);
   problem.weight = weight.view.data;
   problem.bias = bias;
-  const std::shared_ptr<Kept> kept = trimmed.fewer() ? nullptr : Kept::of(problem.weight);
+  const std::shared_ptr<Kept> kept = Kept::of(problem.weight);
   problem.kept = kept.get();
-  const ConvAlgorithm& chosen = conv_choose(problem);
-  py::array result =
-      new_result(chosen.leaves_channels_last(problem), from.view.dtype, s, batched, result_side);
-  problem.result = result.mutable_data();
+  const Simplified simple(problem);
+  const ConvAlgorithm& chosen = conv_choose(simple.problem);
+  py::array result = new_result(chosen.leaves_channels_last(simple.problem), from.view.dtype, s,
+                                batched, result_side);
+  void* const to = result.mutable_data();
   const Unlocked unlocked;
-  trimmed.run(chosen, problem);
+  simple.run(chosen, to);
   return result;
 }
 
@@ -235,17 +235,17 @@ py::array backward_weight(const ConvShape& s, py::handle grad_output, py::handle
   int64_t sizes[5] = {s.out_channels, s.in_group()};
   std::copy(s.kernel + 3 - s.ndim, s.kernel + 3, sizes + 2);
   py::array result = new_array(g.view.dtype, sizes, s.ndim + 2);
-  const Trimmed trimmed(s);
   ConvProblem problem{};
-  problem.shape = &trimmed.shape;
+  problem.shape = &s;
   problem.direction = ConvDirection::backward_weight;
   problem.dtype = g.view.dtype;
   problem.input = five_dimensional((transposed(s) ? g : x).view, s.ndim);
   problem.output = five_dimensional((transposed(s) ? x : g).view, s.ndim);
-  problem.result = result.mutable_data();
-  const ConvAlgorithm& chosen = conv_choose(problem);
+  const Simplified simple(problem);
+  const ConvAlgorithm& chosen = conv_choose(simple.problem);
+  void* const to = result.mutable_data();
   const Unlocked unlocked;
-  trimmed.run(chosen, problem);
+  simple.run(chosen, to);
   return result;
 }
 
@@ -297,9 +297,8 @@ py::array fold_columns(py::handle input, py::handle output_size, py::handle kern
 
 py::list explain_conv(const ConvShape& s, const std::string& direction, const py::object& dtype,
                       bool channels_last) {
-  const Trimmed trimmed(s);
   ConvProblem problem{};
-  problem.shape = &trimmed.shape;
+  problem.shape = &s;
   problem.dtype = py::dtype::from_args(dtype).itemsize() == 4 ? DType::float32 : DType::float64;
   const auto view = channels_last ? channels_last_view : c_order_view;  // without memory
   problem.input = view(nullptr, problem.dtype, s.batch, s.in_channels, s.input);
@@ -313,7 +312,7 @@ py::list explain_conv(const ConvShape& s, const std::string& direction, const py
     check(direction == "forward", "conv_explain: direction is '", direction,
           "', expected forward, backward_input or backward_weight");
   problem.direction = kernels_direction(s, asked);
-  return report_list(conv_explain(problem));
+  return report_list(conv_explain(Simplified(problem).problem));
 }
 
 py::tuple triple(const int64_t (&v)[3]) { return py::make_tuple(v[0], v[1], v[2]); }

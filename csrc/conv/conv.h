@@ -61,22 +61,23 @@ TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t ch
 void unfold(const ConvShape& shape, const TensorView& input, void* result);
 void fold(const ConvShape& shape, DType dtype, const void* columns, void* result);
 
-// The shape without the taps that meet only padding.
-class Trimmed {
+// The same problem, easier: without the taps that meet only padding, and with fewer dimensions where
+// these are not needed.
+class Simplified {
  public:
-  explicit Trimmed(const ConvShape& whole);
+  explicit Simplified(const ConvProblem& whole);
+  Simplified(const Simplified&) = delete;
 
-  ConvShape shape;
-  bool fewer() const { return shape.taps() < whole_.taps(); }
-  // Runs a problem of that shape, whose weight, or result if that is a gradient of weights, is that
-  // of the whole.
-  void run(const ConvAlgorithm& row, ConvProblem problem) const;
+  ConvProblem problem;  // of another shape, but with the weight of the whole
+  // With the result of the whole, too.
+  void run(const ConvAlgorithm& row, void* result) const;
 
  private:
-  // The part of all weights that is left.
-  TensorView inside(const void* weight, DType dtype) const;
+  bool fewer() const { return shape_.taps() < whole_.taps(); }
+  TensorView inside(const void* weight) const;  // the part of all weights that is left
   const ConvShape& whole_;
-  int64_t first_[3] = {};  // of the taps left
+  ConvShape shape_;
+  int64_t first_[3] = {}, taps_left_[3];  // of the kernel
 };
 
 std::vector<AlgorithmReport> conv_explain(const ConvProblem& problem);

@@ -269,14 +269,16 @@ double winograd_cost(const ConvProblem& p) {
       weight ? outputs * whole(int64_t(depth), lane) : depth * whole(int64_t(outputs), lane);
   const double points = double(grid.points()), part = points / most_winograd_points;
   const double multiply = points * tiles * products / (2 * lane);
-  const double transforms = tiles * (part * transform_cycles * (depth + std::max(outputs, lane)) / lane +
-                                     (s.groups > 1 ? part * group_tile_cycles : 0));
+  const double transforms = part * tiles *
+                            (transform_cycles * (depth + std::max(outputs, lane)) / lane +
+                             (s.groups > 1 ? group_tile_cycles : 0));
   const double filter = weight   ? filter_gradient_cycles
                         : p.kept ? kept_filter_cycles
                                  : filter_cycles;
   const bool cut = !p.kept && taps > double(s.kernel[0]);
-  const double filters = part * filter * depth * outputs / lane +
-                         (cut ? cut_cycles * double(grid.size[0] * grid.size[1]) * depth * outputs : 0);
+  const double filters =
+      part * filter * depth * outputs / lane +
+      (cut ? cut_cycles * double(grid.size[0] * grid.size[1]) * depth * outputs : 0);
   return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
           6000) /
          hertz;

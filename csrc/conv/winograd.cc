@@ -208,9 +208,8 @@ void convolve(const Source& from, const Filters<T>& filters, const T* before, co
   const int64_t at_once = tiles_of_block<T>(grid, shared_by_threads<T>(grid, depth, outputs),
                                             tiles.total, depth + outputs);
   // As it decides how sums are cut, it depends on all tiles, not on the part of this thread.
-  const bool many =
-      tiles.total > at_once ||
-      (few_filters<T>(grid, depth, outputs) && tiles.total >= least_own_tiles);
+  const bool many = tiles.total > at_once ||
+                    (few_filters<T>(grid, depth, outputs) && tiles.total >= least_own_tiles);
   const bool keep = before || many || filters.panels() < enough_panels;
   const FilterValues<T> values(filters, keep, before);
   const std::vector<T> zeros(size_t(filters.inputs), T(0));

@@ -121,7 +121,7 @@ class Squares {
   template <class F>
   void each(const F& body) const {
     const int64_t high = whole_.kernel[1], wide = whole_.kernel[2];
-    const int64_t(&size)[2] = grid_.size;
+    const int64_t (&size)[2] = grid_.size;
     parallel_for(filters(), [&](int64_t filter) {
       int64_t square = filter * shape_.taps();
       for (int64_t d = 0; d < whole_.kernel[0]; ++d)

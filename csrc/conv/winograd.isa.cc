@@ -218,22 +218,48 @@ inline void gather_filters(const T* from, int64_t stride, int used, const T* end
 template <int Dimensions, int Taps>
 constexpr int filter_size = Dimensions == 1 ? Taps : Taps * Taps;
 
+// Lane i of element t of row r, to[r * size + t], where each filter follows that of the row before.
+template <class T, int size>
+inline void gather_rows(const T* from, int64_t stride, T (*to)[lanes<T>]) {
+  constexpr int L = lanes<T>;
+  for (int part = 0; part < size; ++part) {
+    Vec<T> square[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i) square[i] = load(from + i * stride + part * L);
+    transpose<T>(square);
+#pragma GCC unroll 16
+    for (int t = 0; t < L; ++t) store(to[part * L + t], square[t]);
+  }
+}
+
 template <class T, int Dimensions, int Taps>
 void transform_weight(const T* weight, int64_t lane_stride, int64_t row_stride, int64_t rows,
                       bool flipped, int lanes_used, const T* end, T* values, int64_t plane) {
   constexpr int L = lanes<T>, width = 2 * L, size = filter_size<Dimensions, Taps>;
-  for (int64_t r = 0; r < rows; ++r, weight += row_stride, values += width)
-    for (int first = 0; first < width; first += L) {
-      const int used = lanes_used - first < L ? lanes_used - first : L;
-      T filter[size][L];
-      gather_filters<T, size>(weight + first * lane_stride, lane_stride, used, end, filter);
-      apply<T, Dimensions, Taps, 6>(
-          [](const Vec<T>(&g)[Taps], Vec<T>(&u)[6]) { weight_to_points<T>(g, u); },
-          [&](int i, int j) {
-            return load(filter[flipped ? size - 1 - (i * Taps + j) : i * Taps + j]);
-          },
-          [&](int i, int j, Vec<T> v) { store(values + (i * 6 + j) * plane + first, v); });
+  const auto to_values = [&](const T(*filter)[L], T* to) {
+    apply<T, Dimensions, Taps, 6>(
+        [](const Vec<T>(&g)[Taps], Vec<T>(&u)[6]) { weight_to_points<T>(g, u); },
+        [&](int i, int j) {
+          return load(filter[flipped ? size - 1 - (i * Taps + j) : i * Taps + j]);
+        },
+        [&](int i, int j, Vec<T> v) { store(to + (i * 6 + j) * plane, v); });
+  };
+  for (int first = 0; first < width; first += L) {
+    const int used = lanes_used - first < L ? lanes_used - first : L;
+    const T* const from = weight + first * lane_stride;
+    T* const to = values + first;
+    int64_t r = 0;
+    for (; row_stride == size && used == L && r + L <= rows; r += L) {
+      T filters[L * size][L];
+      gather_rows<T, size>(from + r * size, lane_stride, filters);
+      for (int i = 0; i < L; ++i) to_values(filters + i * size, to + (r + i) * width);
     }
+    for (; r < rows; ++r) {
+      T filter[size][L];
+      gather_filters<T, size>(from + r * row_stride, lane_stride, used, end, filter);
+      to_values(filter, to + r * width);
+    }
+  }
 }
 
 template <class T, int Dimensions, int Taps>
@@ -252,11 +278,10 @@ void transform_weight_gradient(const T* values, int64_t plane, int64_t count, T*
 }
 
 template <class T, int Dimensions, int Taps, int Outputs = winograd_input + 1 - Taps>
-constexpr WinogradFilter<T> filter = {transform_input<T, Dimensions>,
-                                      transform_output<T, Dimensions, Outputs>,
-                                      transform_weight<T, Dimensions, Taps>,
-                                      transform_output_gradient<T, Dimensions, Outputs>,
-                                      transform_weight_gradient<T, Dimensions, Taps>};
+constexpr WinogradFilter<T> filter = {
+    transform_input<T, Dimensions>, transform_output<T, Dimensions, Outputs>,
+    transform_weight<T, Dimensions, Taps>, transform_output_gradient<T, Dimensions, Outputs>,
+    transform_weight_gradient<T, Dimensions, Taps>};
 template <class T>
 constexpr WinogradKernels<T> kernels = {lanes<T>, filter<T, 1, 3>, filter<T, 2, 3>,
                                         filter<T, 2, 5>};

@@ -29,11 +29,11 @@ class WeightGradient {
         parts_(few_filters<T>(grid_, width_, outputs_)
                    ? std::clamp<int64_t>(tiles_.total / own_tiles(grid_), 1, most_parts)
                    : 1),
-        block_(parts_ > 1
-                   ? values_of_own_block / grid_.points()
-                   : std::min(tiles_of_block<T>(grid_, shared_by_threads<T>(grid_, depth_, outputs_),
-                                                tiles_.total, depth_ + outputs_),
-                              most_tiles)),
+        block_(parts_ > 1 ? values_of_own_block / grid_.points()
+                          : std::min(tiles_of_block<T>(
+                                         grid_, shared_by_threads<T>(grid_, depth_, outputs_),
+                                         tiles_.total, depth_ + outputs_),
+                                     most_tiles)),
         sums_(grid_, parts_ * outputs_, width_) {}
 
   void to(T* result) const {
