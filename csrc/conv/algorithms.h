@@ -196,8 +196,8 @@ inline bool is_pointwise(const ConvShape& s) {
   return same;
 }
 
-// What Winograd's algorithm takes a filter for: one square of 3x3 or 5x5, or as many of 3x3 as cover
-// it; of a filter that is less than 3 high or wide, as many lines of 3.
+// What Winograd's algorithm takes a filter for: one square of 3x3 or 5x5, or as many of 3x3 as
+// cover it; of a filter that is less than 3 high or wide, as many lines of 3.
 struct SquareGrid {
   int64_t size[2], count[2];
   explicit SquareGrid(const ConvShape& s) {

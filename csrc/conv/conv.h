@@ -61,8 +61,8 @@ TensorView channels_last_view(void* data, DType dtype, int64_t batch, int64_t ch
 void unfold(const ConvShape& shape, const TensorView& input, void* result);
 void fold(const ConvShape& shape, DType dtype, const void* columns, void* result);
 
-// The same problem, easier: without the taps that meet only padding, and with fewer dimensions where
-// these are not needed.
+// The same problem, easier: without the taps that meet only padding, and with fewer dimensions
+// where the others are not needed.
 class Simplified {
  public:
   explicit Simplified(const ConvProblem& whole);
