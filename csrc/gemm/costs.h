@@ -13,14 +13,12 @@ constexpr double hertz = 3e9;
 constexpr double pack_cycles = 0.7, transpose_cycles = 1.0;  // per element
 // Per element of B where it lies: in long stretches, or a tile's rows of it, from near or far.
 constexpr double stretch_cycles = 0.26, near_cycles = 0.1, read_cycles = 0.35, far_cycles = 1.0;
-// The same where B's rows share sets of the cache: with each further panel of rows; in stretches,
-// and there with each row of C beyond the eight that a set holds.
-constexpr double crowded_cycles = 0.3, crowded_stretch_cycles = 0.2, crowded_row_cycles = 0.5;
+constexpr double crowded_cycles = 2.2;  // per vector, where B's rows share sets of the cache
 // Panels of rows during which the next columns of B arrive, if they lie on no more bytes of pages
 // than the processor remembers the places of.
-constexpr int64_t hiding_panels = 3, known_pages = int64_t{8} << 20;
+constexpr int64_t hiding_panels = 2, known_pages = int64_t{8} << 20;
 constexpr int64_t near_rows = 64;  // of B: so few pages that they cost nothing
-constexpr double strip_slowness = 1.8, tile_cycles = 40;  // C comes from L1; of a tile's start
+constexpr double strip_slowness = 2.2, tile_cycles = 40;  // C comes from L1; of a tile's start
 constexpr double dot_slowness = 1.7, sum_cycles = 3;  // its operands come from L1 and L2; per sum
 constexpr double alone_cycles = 0.7;                  // per multiply-add outside of vectors
 
@@ -48,13 +46,14 @@ double direct_cost(const GemmProblem<T>& p) {
   const Panels panels(p.m, tile_rows<T>(p.a.row));
   const double again = 0.03 * double(panels.count);  // each further panel of rows reads B again
   const double elements = double(p.k * p.n), bytes = elements * sizeof(T);
+  const double vector = gemm_table().of<T>().nr / 2.0;
   const auto apart = p.b.row * static_cast<int64_t>(sizeof(T));
   const bool hidden =
       bytes <= double(far_bytes) || p.k <= near_rows ||
       (panels.count >= hiding_panels && p.k < known_pages / std::clamp<int64_t>(apart, 1, 4096));
   double read = bytes <= near_bytes ? near_cycles : hidden ? read_cycles : far_cycles;
-  if (apart > 0 && apart % 2048 == 0)
-    read += (apart % 4096 == 0 ? 2 : 1) * crowded_cycles * double(panels.count - 1);
+  if (apart > 0 && apart % 2048 == 0)  // with each further panel of rows
+    read += (apart % 4096 == 0 ? 2 : 1) * crowded_cycles / vector * double(panels.count - 1);
   const double tiles = double(panels.count) * double(ceil_div(p.n, gemm_table().of<T>().nr));
   return ((1.05 + again) * low_factor(p) * multiply_cycles(p) + read * elements +
           tile_cycles * tiles + 1000) /
@@ -64,10 +63,8 @@ template <class T>
 double strip_cost(const GemmProblem<T>& p) {
   const int vector = gemm_table().of<T>().nr / 2;
   const double alone = alone_cycles * double(p.m) * double(p.k) * double(p.n % vector);
-  double read = stretch_cycles;
-  if (p.b.row * static_cast<int64_t>(sizeof(T)) % 4096 == 0 && p.b.row > 0)
-    read += crowded_stretch_cycles + crowded_row_cycles * double(std::max<int64_t>(0, p.m - 8));
-  return (strip_slowness * multiply_cycles(p) + read * double(p.k * p.n) + alone + 500) / hertz;
+  const double read = stretch_cycles * double(p.k * p.n);
+  return (strip_slowness * multiply_cycles(p) + read + alone + 500) / hertz;
 }
 template <class T>
 double dot_cost(const GemmProblem<T>& p) {

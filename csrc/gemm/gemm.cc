@@ -207,9 +207,8 @@ void direct(const GemmProblem<T>& p) {
 
 template <class T>
 void strip(const GemmProblem<T>& p) {
-  // Of C, to stay in L1, but some tasks.
-  constexpr int64_t least = 512 / int64_t{sizeof(T)}, all = 16384 / int64_t{sizeof(T)};
-  const int64_t most = all / std::max<int64_t>(2, p.m) / least * least;
+  constexpr int64_t least = 512 / int64_t{sizeof(T)};
+  const int64_t most = most_of_strip<T> / std::max<int64_t>(2, p.m) / least * least;
   const int64_t columns = std::clamp(ceil_div(p.n, 4 * least) * least, least, most);
   parallel_for(ceil_div(p.n, columns), [&](int64_t task) {
     const int64_t j = task * columns;

@@ -21,6 +21,8 @@ struct Epilogue {
 constexpr int max_tile_columns = 32;
 constexpr int dot_columns = 3;
 constexpr int strip_rows = 16;
+template <class T>
+constexpr int64_t most_of_strip = 16384 / int64_t{sizeof(T)};  // its elements of C, to stay in L1
 
 // A stretch of each row of A, from a + offset on.
 struct Run {
@@ -62,7 +64,7 @@ struct GemmKernels {
   void (*tile_narrow)(const Tile<T>& tile, int columns);   // writes only the first columns < nr
   void (*tile_scattered)(const Tile<T>& tile, bool half);  // row k of B at b + b_offset[k]; half:
                                                            // of its columns only the first vector
-  void (*strip)(const Tile<T>& tile, int64_t columns);     // up to strip_rows rows, any columns
+  void (*strip)(const Tile<T>& tile, int64_t columns);     // up to strip_rows rows
 
   // a: height rows with strides row and column (in elements) -> [depth][height].
   // Writes up to one vector beyond the panel.

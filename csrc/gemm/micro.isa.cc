@@ -186,10 +186,10 @@ void tile_scattered_any(const Tile<T>& t, bool half) {
 // Few rows: what counts is to read long stretches of each row of B. Some rows at a time go by as
 // streams, those that come next are asked for, and all are added to C, which stays in L1.
 template <class T, int Rows>
-inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool accumulate) {
+inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool crowded, bool accumulate) {
   constexpr int L = lanes<T>;
   const T* const b = t.b + k * t.b_row;
-  const int64_t ahead = k + 2 * Rows <= t.depth ? Rows * t.b_row : 0;
+  const int64_t ahead = crowded ? 256 : k + 2 * Rows <= t.depth ? Rows * t.b_row : 0;
   T factors[strip_rows][Rows];
   for (int i = 0; i < t.height; ++i)
     for (int r = 0; r < Rows; ++r) factors[i][r] = t.a[i * t.a_row + (k + r) * t.a_column];
@@ -220,19 +220,34 @@ inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool accumula
 
 template <class T>
 void strip(const Tile<T>& t, int64_t columns) {
+  // Rows that lie a multiple of a page apart compete for the same places in the caches: fewer go by
+  // at a time, and the sums are elsewhere until they are complete.
+  const bool crowded = t.b_row * int64_t{sizeof(T)} % 4096 == 0;
+  constexpr int64_t line = 64 / int64_t{sizeof(T)};
+  T sums[most_of_strip<T> + strip_rows * line];
+  Tile<T> at = t;
+  if (crowded) {
+    at.c = sums;
+    at.c_row = columns + line;
+    at.accumulate = false;
+  }
   int64_t k = 0;
   const auto add = [&](auto count) {
     constexpr int rows = decltype(count)::value;
-    for (; k + rows <= t.depth; k += rows) add_rows<T, rows>(t, k, columns, t.accumulate || k > 0);
+    for (; k + rows <= t.depth; k += rows)
+      add_rows<T, rows>(at, k, columns, crowded, at.accumulate || k > 0);
   };
-  add(std::integral_constant<int, 8>());
+  if (!crowded) add(std::integral_constant<int, 8>());
   add(std::integral_constant<int, 4>());
   add(std::integral_constant<int, 1>());
   for (int i = 0; i < t.height; ++i)
     for (int64_t j = 0; j < columns; ++j) {
       T* const out = t.c + i * t.c_row + j;
-      if (t.epilogue.row_bias) *out += t.epilogue.row_bias[i];
-      if (t.epilogue.column_bias) *out += t.epilogue.column_bias[j];
+      T sum = at.c[i * at.c_row + j];
+      if (crowded && t.accumulate) sum += *out;
+      if (t.epilogue.row_bias) sum += t.epilogue.row_bias[i];
+      if (t.epilogue.column_bias) sum += t.epilogue.column_bias[j];
+      *out = sum;
     }
 }
 

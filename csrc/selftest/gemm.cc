@@ -123,8 +123,9 @@ void test_gemm() {
       const int64_t size[] = {random.whole(1, 40), random.whole(1, 70), random.whole(1, 60)};
       test_case<T>(random, size[0], size[1], size[2], where);
     }
-    const int64_t large[][3] = {{1, 1, 1},      {0, 5, 3},     {5, 0, 3},      {5, 7, 0},
-                                {97, 131, 601}, {3, 300, 700}, {300, 2, 1100}, {150, 1100, 40}};
+    const int64_t large[][3] = {{1, 1, 1},       {0, 5, 3},     {5, 0, 3},      {5, 7, 0},
+                                {97, 131, 601},  {3, 300, 700}, {300, 2, 1100}, {150, 1100, 40},
+                                {3, 1024, 1400}, {16, 2048, 9}};
     for (const auto& size : large) test_case<T>(random, size[0], size[1], size[2], where);
     for (int i = 0; i < 30; ++i) test_stack<T>(random, where);
   });

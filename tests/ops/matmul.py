@@ -21,6 +21,8 @@ MATMUL = [
     matmul("odd", (13, 29), (29, 51)),
     matmul("edges-of-tiles", (31, 257), (257, 97)),
     matmul("long-sum", (5, 4000), (4000, 7)),
+    matmul("rows-a-page-apart", (3, 700), (700, 1024)),
+    matmul("sixteen-rows-a-page-apart", (16, 30), (30, 2048)),
     matmul("two-threads-of-work", (200, 150), (150, 300)),
     matmul("no-rows", (0, 5), (5, 3)),
     matmul("no-columns", (4, 5), (5, 0)),
