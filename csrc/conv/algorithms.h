@@ -200,12 +200,16 @@ inline bool is_pointwise(const ConvShape& s) {
 // cover it; of a filter that is less than 3 high or wide, as many lines of 3.
 struct SquareGrid {
   int64_t size[2], count[2];
+  bool in_order;  // they follow each other in the filter, and fill it
   explicit SquareGrid(const ConvShape& s) {
     const bool five = s.kernel[1] == 5 && s.kernel[2] == 5;
+    bool filled = true;
     for (int i = 0; i < 2; ++i) {
       size[i] = s.kernel[1 + i] < 3 ? 1 : five ? 5 : 3;
       count[i] = ceil_div(s.kernel[1 + i], size[i]);
+      filled = filled && count[i] * size[i] == s.kernel[1 + i];
     }
+    in_order = filled && (size[0] == 1 || count[1] == 1);
   }
   // Along a side of a tile, and all points.
   int64_t inputs(int side) const { return size[side] == 1 ? 1 : winograd_input; }

@@ -1,6 +1,7 @@
 #include "conv/algorithms.h"
 
 #include <algorithm>
+#include <climits>
 
 #include "core/copy.h"
 #include "core/threads.h"
@@ -45,6 +46,7 @@ void ColumnsOf<T>::flatten_pointwise() {
     if (c.size[i] > 1 && c.stride[i] != dense) return;
     dense *= c.size[i];
   }
+  if (dense > INT_MAX) return;  // positions have 32 bits
   for (int i = 0; i < 2; ++i) c.pixels[i] = c.size[i] = 1;
   c.pixels[2] = c.size[2] = dense;
   c.stride[2] = 1;

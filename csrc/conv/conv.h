@@ -69,7 +69,7 @@ class Simplified {
   Simplified(const Simplified&) = delete;
 
   ConvProblem problem;  // of another shape, but with the weight of the whole
-  // With the result of the whole, too.
+  // Runs it; the result, too, is that of the whole.
   void run(const ConvAlgorithm& row, void* result) const;
 
  private:

@@ -275,7 +275,7 @@ double winograd_cost(const ConvProblem& p) {
   const double filter = weight   ? filter_gradient_cycles
                         : p.kept ? kept_filter_cycles
                                  : filter_cycles;
-  const bool cut = !p.kept && taps > double(s.kernel[0]);
+  const bool cut = !p.kept && !grid.in_order;
   const double filters =
       part * filter * depth * outputs / lane +
       (cut ? cut_cycles * double(grid.size[0] * grid.size[1]) * depth * outputs : 0);

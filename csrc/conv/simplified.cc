@@ -4,7 +4,9 @@
 // off: of a kernel of 3 with padding 1 on images of one pixel, two of three. And where the taps lie
 // along the depth alone, the rows of each image are laid end to end, which makes them columns of
 // taps of a flat image.
+#include <climits>
 #include <cstring>
+#include <utility>
 
 #include "conv/conv.h"
 #include "core/copy.h"
@@ -19,8 +21,9 @@ bool is_met(const ConvShape& s, int axis, int64_t tap) {
   return first < s.output[axis] && first * step + at < s.input[axis];
 }
 
+// And a row of all rows is no longer than a size may be.
 bool taps_along_depth_alone(const ConvShape& s) {
-  bool alone = s.kernel[0] > 1;
+  bool alone = s.kernel[0] > 1 && s.input[1] * s.input[2] <= INT_MAX;
   for (int i = 1; i < 3; ++i)
     alone = alone && s.kernel[i] == 1 && s.stride[i] == 1 && s.input[i] == s.output[i] &&
             s.pad_before[i] == 0;
@@ -68,6 +71,7 @@ Simplified::Simplified(const ConvProblem& whole) : whole_(*whole.shape), shape_(
   for (auto* sizes :
        {&shape_.input, &shape_.output, &shape_.kernel, &shape_.dilation, &shape_.stride})
     lay_end_to_end(*sizes);
+  shape_.dilation[2] = 1;
   std::swap(shape_.pad_before[0], shape_.pad_before[1]);
   std::swap(shape_.pad_after[0], shape_.pad_after[1]);
   lay_end_to_end(problem.input);

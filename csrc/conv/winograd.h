@@ -74,16 +74,15 @@ class Squares {
   explicit Squares(const ConvShape& s)
       : whole_(s),
         grid_(s),
-        one_(s.kernel[1] == grid_.size[0] && s.kernel[2] == grid_.size[1]),
         shape_(cut()),
-        scratch_(one_ ? 0 : size_t(filters() * shape_.taps()) * sizeof(T)) {}
+        scratch_(in_order() ? 0 : size_t(filters() * shape_.taps()) * sizeof(T)) {}
 
   const ConvShape& shape() const { return shape_; }  // its depth counts squares
-  bool one() const { return one_; }
+  bool in_order() const { return grid_.in_order; }
   T* scratch() const { return scratch_.template as<T>(); }
 
   const T* from(const T* weight) const {
-    if (one_) return weight;
+    if (in_order()) return weight;
     each([&](int64_t whole, int64_t square, bool inside) {
       scratch()[square] = inside ? weight[whole] : T(0);
     });
@@ -137,7 +136,6 @@ class Squares {
 
   const ConvShape& whole_;
   const SquareGrid grid_;
-  const bool one_;  // the filter is a square already
   const ConvShape shape_;
   const Scratch scratch_;
 };

@@ -152,14 +152,14 @@ void backward_weight(const ConvProblem& p) {
   const Squares<T> squares(*p.shape);
   const ConvShape& s = squares.shape();
   const Source from = source_of_forward(*p.shape, squares, input.view());
-  T* const result = squares.one() ? static_cast<T*>(p.result) : squares.scratch();
+  T* const result = squares.in_order() ? static_cast<T*>(p.result) : squares.scratch();
   parallel_for(s.groups, [&](int64_t g) {
     Source of = from;
     of.view = of_group(input.view(), g, s.in_group());
     WeightGradient<T>(s, of, of_group(grad_output.view(), g, s.out_group()))
         .to(result + g * s.out_group() * s.in_group() * s.taps());
   });
-  if (!squares.one()) squares.to(static_cast<T*>(p.result));
+  if (!squares.in_order()) squares.to(static_cast<T*>(p.result));
 }
 
 }  // namespace
