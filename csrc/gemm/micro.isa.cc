@@ -298,10 +298,21 @@ void pack_b(int64_t depth, int64_t columns, const T* b, int64_t row, int64_t col
       pack_a(nr, depth, b + j * column, column, row, packed + j / nr * panel_stride);
   }
   if (full == columns) return;
-  T* last = packed + full / nr * panel_stride;
+  T* const last = packed + full / nr * panel_stride;
+  const int64_t rest = columns - full;
+  b += full * column;
+  if (column == 1) {
+    constexpr int L = lanes<T>;
+    const int64_t first = rest < L ? 0 : L;  // of the vector that is partly there
+    for (int64_t k = 0; k < depth; ++k) {
+      if (first) store(last + k * nr, load(b + k * row));
+      store(last + k * nr + first, load_part(b + k * row + first, rest - first, T(0)));
+      if (!first) store(last + k * nr + L, Vec<T>{});
+    }
+    return;
+  }
   for (int64_t k = 0; k < depth; ++k)
-    for (int j = 0; j < nr; ++j)
-      last[k * nr + j] = full + j < columns ? b[k * row + (full + j) * column] : T(0);
+    for (int j = 0; j < nr; ++j) last[k * nr + j] = j < rest ? b[k * row + j * column] : T(0);
 }
 
 // Both operands are read along k, lane by lane; nothing is packed. As many sums as there are
