@@ -108,3 +108,12 @@ def test_a_number_may_be_a_list_of_one():
     net = nn.BatchNorm1d(1)
     net.load_state_dict({**net.state_dict(), "num_batches_tracked": [3]})
     assert net.num_batches_tracked.item() == 3
+
+
+def test_flags_are_true_or_false():
+    net = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match="recurse is 'no', expected True or False"):
+        list(net.parameters(recurse="no"))
+    with pytest.raises(TypeError, match="register_buffer: persistent is 'no', expected True or"):
+        net.register_buffer("other", pyconv.zeros(1), persistent="no")
+    assert not list(net.buffers())

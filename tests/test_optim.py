@@ -173,6 +173,14 @@ def test_numbers_of_arrays():
     assert (group["lr"], group["betas"]) == (0.25, (0.5, 0.75))
 
 
+def test_settings_that_are_no_number():
+    itself: list = []
+    itself.append(itself)
+    for lr in (itself, [0.1], np.ones(2), np.broadcast_to(np.float32(1), (10**9, 10**3))):
+        with pytest.raises(TypeError, match="SGD: lr is "):
+            SGD([param(1.0)], lr=lr)
+
+
 @pytest.mark.parametrize("kind", [SGD, Adam, RMSprop])
 def test_state_of_another_dtype_than_the_parameter(kind):
     net = nn.Linear(1, 1)

@@ -137,8 +137,9 @@ class Module:
 
         One that is not `persistent` stays out of `state_dict`.
         """
+        saved = flag("register_buffer: persistent", persistent)
         self._register(self._buffers, name, tensor, Tensor)
-        if not persistent:
+        if not saved:
             self._not_saved.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
@@ -278,8 +279,8 @@ class Module:
 
     def _named(self, kind: str, prefix: str, recurse: bool, once: bool) -> Iterator[Any]:
         seen: set[Tensor] = set()
-        modules = self.named_modules(None, prefix, once) if recurse else [(prefix, self)]
-        for path, module in modules:
+        alone = not flag("recurse", recurse)
+        for path, module in [(prefix, self)] if alone else self.named_modules(None, prefix, once):
             for name, tensor in getattr(module, kind).items():
                 if tensor is not None and tensor not in seen:
                     if once:

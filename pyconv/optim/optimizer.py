@@ -342,10 +342,15 @@ def _unnamed(param: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return the numbers of an array or a Tensor, alone or in a list or a tuple; one as such."""
-    if hasattr(value, "shape"):
-        return value.item() if math.prod(value.shape) == 1 else value.tolist()
-    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+    """Return the number of an array or a Tensor that has one, the two of one that has a pair."""
+    if type(value) in (list, tuple):
+        return type(value)(map(_number, value))
+    pair = hasattr(value, "shape") and math.prod(value.shape) == 2
+    return value.tolist() if pair else _number(value)
+
+
+def _number(value: Any) -> Any:
+    return value.item() if hasattr(value, "shape") and math.prod(value.shape) == 1 else value
 
 
 def check_not_negative(owner: str, group: Mapping[str, Any], *names: str) -> None:
