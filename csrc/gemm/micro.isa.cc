@@ -189,7 +189,8 @@ template <class T, int Rows>
 inline void add_rows(const Tile<T>& t, int64_t k, int64_t columns, bool crowded, bool accumulate) {
   constexpr int L = lanes<T>;
   const T* const b = t.b + k * t.b_row;
-  const int64_t ahead = crowded ? 256 : k + 2 * Rows <= t.depth ? Rows * t.b_row : 0;
+  constexpr int64_t in_the_row = 256;
+  const int64_t ahead = crowded ? in_the_row : k + 2 * Rows <= t.depth ? Rows * t.b_row : 0;
   T factors[strip_rows][Rows];
   for (int i = 0; i < t.height; ++i)
     for (int r = 0; r < Rows; ++r) factors[i][r] = t.a[i * t.a_row + (k + r) * t.a_column];
