@@ -226,6 +226,7 @@ def test_outputs_of_any_kind() -> None:
     layers = equivariance(net, (1, 2), (2, 3, 4, 4))
     names = [layer.name for layer in layers if not layer.wrong.any()]
     assert names == [f"layers.{i}" for i in (0, 1, 2, 4)]
+    assert not any(layer.error for layer in layers[:3])
     assert net.count == 0
 
 
