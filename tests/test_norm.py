@@ -52,6 +52,15 @@ def test_large_mean_keeps_its_digits() -> None:
         np.testing.assert_allclose(result, truth, atol=2e-4)
 
 
+def test_first_pixel_far_from_all_others() -> None:
+    """With the channels last, deviations from the first of some pixels are summed."""
+    x = normal(2, 48, 30, 30, dtype=np.float32)
+    x[0, :, 0, 0] = 1000
+    result = F.batch_norm(channels_last(x), None, None, training=True).numpy()
+    truth = reference.batch_norm(x, None, None, training=True)
+    np.testing.assert_allclose(result, truth, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "function",
     [

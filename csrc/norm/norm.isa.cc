@@ -70,8 +70,8 @@ PYCONV_INLINE Vec<T> lane_numbers() {
 
 // ---- loops over a block ------------------------------------------------------------------------
 
-// to[at] = f(at, column, V()) for every element, V a vector or a single one. A row's last vector
-// may overlap the one before, and is computed first: `to` may be an operand.
+// to[at] = f(at, column, V()) for every element, V a vector or a single one. What fills no vector
+// at a row's end is one that overlaps the one before, computed first: `to` may be an operand.
 template <class T, class F>
 PYCONV_INLINE void for_elements(const NormBlock& b, T* to, bool past_caches, const F& f) {
   constexpr int L = lanes<T>;
@@ -82,10 +82,12 @@ PYCONV_INLINE void for_elements(const NormBlock& b, T* to, bool past_caches, con
       for (int64_t i = 0; i < b.n; ++i) to[at + i] = f(at + i, i, T(0));
       continue;
     }
-    const Vec<T> end = f(at + last, last, Vec<T>{});
+    const bool whole = b.n % L == 0;
+    Vec<T> end{};
+    if (!whole) end = f(at + last, last, Vec<T>{});
     const int64_t past = row_past(to + at, b.n, past_caches);
-    for (int64_t i = 0; i < last; i += L) store(to + at + i, f(at + i, i, Vec<T>{}), i < past);
-    store(to + at + last, end, last < past);
+    for (int64_t i = 0; i + L <= b.n; i += L) store(to + at + i, f(at + i, i, Vec<T>{}), i < past);
+    if (!whole) store(to + at + last, end, last < past);
   }
 }
 

@@ -163,7 +163,9 @@ void test_norm() {
     }
     test_one<T>(random, {1, 3, 2, 40000, 2, false}, where);  // pieces of a channel
     test_one<T>(random, {1, 3, 2, 40001, 2, true}, where);   // pieces of a sample, a rest
-    for (const bool last : {false, true}) {                  // a part begins within a sample
+    for (int i = 0; i < 4; ++i)  // with given statistics, images in the order of memory
+      test_one<T>(random, {1, 7, 70, random.whole(120, 160), 70, false}, where);
+    for (const bool last : {false, true}) {  // a part begins within a sample
       test_one<T>(random, {6000, 1, 6, 1, 3, last}, where);
       test_one<T>(random, {1500, 1, 10, 3, 5, last}, where);
     }

@@ -48,6 +48,7 @@ BATCH_NORM = [
     batch("two-threads-of-work", (5, 17, 30, 31)),
     batch("batch-0", (0, 3, 4, 4)),
     frozen("frozen", (4, 6, 5, 7)),
+    frozen("frozen-larger-image", (5, 70, 12, 13)),
     frozen("frozen-2-axes", (1, 5)),
     frozen("frozen-no-parameters", (3, 17, 3, 3), affine=False),
     frozen("frozen-batch-0", (0, 3, 4, 4)),
