@@ -336,8 +336,7 @@ void interleave(const T* from, int64_t columns, const T* end, T* to) {
     const T* const last = from + (L - 1) * columns + j;
     Vec<T> rows[L];
     if (last + L <= end) {
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) rows[i] = load(from + i * columns + j);
+      load_square<T>(from + j, columns, rows);
     } else {
       for (int i = 0; i < L; ++i) {
         T part[L] = {};

@@ -188,8 +188,7 @@ void pack_weight_back(const T* weight, int64_t lane_stride, int64_t row_stride, 
           for (int64_t i = 0; i < count; ++i) store(to(i), load(from + taps[t + i].tap));
         } else if (used == L && count >= L / 4 && from + low + (L - 1) * lane_stride + L <= end) {
           Vec<T> square[L];
-#pragma GCC unroll 16
-          for (int i = 0; i < L; ++i) square[i] = load(from + low + i * lane_stride);
+          load_square<T>(from + low, lane_stride, square);
           transpose<T>(square);
           for (int64_t i = 0; i < count; ++i) store(to(i), square[taps[t + i].tap - low]);
         } else {

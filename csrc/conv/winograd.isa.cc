@@ -203,8 +203,7 @@ inline void gather_filters(const T* from, int64_t stride, int used, const T* end
 #pragma GCC unroll 2
     for (; filter - done >= L / 2; done += L) {
       Vec<T> square[L];
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) square[i] = load(from + i * stride + done);
+      load_square<T>(from + done, stride, square);
       transpose<T>(square);
 #pragma GCC unroll 16
       for (int t = 0; t < L; ++t)
@@ -224,11 +223,9 @@ inline void gather_rows(const T* from, int64_t stride, T (*to)[lanes<T>]) {
   constexpr int L = lanes<T>;
   for (int part = 0; part < size; ++part) {
     Vec<T> square[L];
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) square[i] = load(from + i * stride + part * L);
+    load_square<T>(from + part * L, stride, square);
     transpose<T>(square);
-#pragma GCC unroll 16
-    for (int t = 0; t < L; ++t) store(to[part * L + t], square[t]);
+    store_square<T>(square, to[part * L], L);
   }
 }
 

@@ -33,9 +33,10 @@ inline __attribute__((always_inline)) void read_square(const T* from, int64_t fr
                                                        int64_t ahead, Vec<T> (&rows)[lanes<T>]) {
   constexpr int L = lanes<T>;
 #pragma GCC unroll 16
-  for (int i = 0; i < L; ++i) {
-    rows[i] = load(from + i * from_row);
-    __builtin_prefetch(from + i * from_row + ahead, 0, 2);
+  for (int i = 0; i < L; ++i, from += from_row) {
+    as_one_pointer(from);
+    rows[i] = load(from);
+    __builtin_prefetch(from + ahead, 0, 2);
   }
   transpose<T>(rows);
 }
@@ -47,8 +48,7 @@ inline void square(const T* from, int64_t from_row, int64_t ahead, T* to, int64_
   constexpr int L = lanes<T>;
   Vec<T> rows[L];
   read_square<T>(from, from_row, ahead, rows);
-#pragma GCC unroll 16
-  for (int i = 0; i < L; ++i) store(to + i * to_row, rows[i], past_caches);
+  store_square<T>(rows, to, to_row, past_caches);
 }
 
 // Only the columns from `first` on.
@@ -77,11 +77,9 @@ int64_t transpose_few(int rows, int64_t columns, const T* from, int64_t from_row
   int64_t j = 0;
   for (; (j + L - 1) * rows + L <= columns * rows; j += L) {
     Vec<T> part[L];
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) part[i] = load(from + (i < rows ? i : 0) * from_row + j);
+    load_square<T>(from + j, from_row, part, rows);
     transpose<T>(part);
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) store(to + (j + i) * rows, part[i]);
+    store_square<T>(part, to + j * rows, rows);
   }
   return j;
 }

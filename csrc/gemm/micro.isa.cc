@@ -263,11 +263,9 @@ void pack_rows(int height, int64_t depth, const T* a, int64_t row, T* packed) {
     for (int first = (height - 1) / L * L; first >= 0; first -= L) {
       const int rows = height - first < L ? height - first : L;
       Vec<T> square[L];
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) square[i] = load(a + (first + (i < rows ? i : 0)) * row + k);
+      load_square<T>(a + first * row + k, row, square, rows);
       transpose<T>(square);
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) store(packed + (k + i) * height + first, square[i]);
+      store_square<T>(square, packed + k * height + first, height);
     }
   }
   for (; k < depth; ++k)

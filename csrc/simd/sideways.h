@@ -24,8 +24,7 @@ inline void rows_to_lanes(const T* from, int64_t pitch, int n, const T* end, T* 
 #pragma GCC unroll 16
   for (int r = 0; r < L; ++r) part[r] = load_within(from + (r < n ? r : 0) * pitch, end);
   transpose<T>(part);
-#pragma GCC unroll 16
-  for (int i = 0; i < L; ++i) store(to + i * L, part[i]);
+  store_square<T>(part, to, L);
 }
 
 // n columns from[i * L + r] as rows: put(r, i, vector) for elements i, i + 1, ... of each. Rows of
@@ -37,8 +36,7 @@ inline __attribute__((always_inline)) void lanes_to_rows(int64_t n, const T* fro
   for (int64_t i = 0; i < n; i += L) {
     if (n >= L && i + L > n) i = n - L;
     Vec<T> part[L];
-#pragma GCC unroll 16
-    for (int j = 0; j < L; ++j) part[j] = load(from + (i + j) * L);
+    load_square<T>(from + i * L, L, part);
     transpose<T>(part);
 #pragma GCC unroll 16
     for (int r = 0; r < L; ++r) put(r, i, part[r]);

@@ -146,24 +146,88 @@ inline __attribute__((always_inline)) Vec<T> exchange(Vec<T> a, Vec<T> b,
                                       ? static_cast<int>(I) + (High ? Block : 0)
                                       : static_cast<int>(I) + lanes<T> - (High ? 0 : Block))...);
 }
-template <class T, int Block>
+// Runs of Width lanes of a and b in turn, within each quarter of a register of 64 bytes (half of 32,
+// all of 16): those of its lower or its higher half.
+template <class T>
+constexpr int quarter = 16 / static_cast<int>(sizeof(T));
+template <class T, int Width, bool High, size_t... I>
+inline __attribute__((always_inline)) Vec<T> in_turn(Vec<T> a, Vec<T> b,
+                                                     std::index_sequence<I...>) {
+  constexpr auto from = [](int i) {
+    const int lane = i % quarter<T>, run = lane / Width;
+    return i - lane + (High ? quarter<T> / 2 : 0) + run / 2 * Width + lane % Width +
+           (run % 2 ? lanes<T> : 0);
+  };
+  return __builtin_shufflevector(a, b, from(static_cast<int>(I))...);
+}
+// Every second quarter of a and b, one after the other.
+template <class T, bool Odd, size_t... I>
+inline __attribute__((always_inline)) Vec<T> every_second(Vec<T> a, Vec<T> b,
+                                                          std::index_sequence<I...>) {
+  constexpr auto from = [](int i) {
+    return (2 * (i / quarter<T>)+Odd) * quarter<T> + i % quarter<T>;
+  };
+  return __builtin_shufflevector(a, b, from(static_cast<int>(I))...);
+}
+// Width: how many rows apart are the pairs.
+template <class T, int Width>
 inline __attribute__((always_inline)) void transpose_step(Vec<T>* rows) {
-  if constexpr (Block >= 1) {
+  if constexpr (Width < lanes<T>) {
     constexpr auto all = std::make_index_sequence<lanes<T>>();
 #pragma GCC unroll 16
     for (int i = 0; i < lanes<T>; ++i) {
-      if (i / Block % 2) continue;
-      const Vec<T> low = exchange<T, Block, false>(rows[i], rows[i + Block], all);
-      rows[i + Block] = exchange<T, Block, true>(rows[i], rows[i + Block], all);
-      rows[i] = low;
+      if (i & Width) continue;
+      const Vec<T> a = rows[i], b = rows[i + Width];
+      if constexpr (Width < quarter<T>) {
+        rows[i] = in_turn<T, Width, false>(a, b, all);
+        rows[i + Width] = in_turn<T, Width, true>(a, b, all);
+      } else {
+        rows[i] = every_second<T, false>(a, b, all);
+        rows[i + Width] = every_second<T, true>(a, b, all);
+      }
     }
-    transpose_step<T, Block / 2>(rows);
+    transpose_step<T, 2 * Width>(rows);
   }
 }
-// rows: lanes<T> vectors, a square; transposed in place.
+// rows: lanes<T> vectors, a square; transposed in place. First by quarters of registers, within
+// which an instruction takes two operands in turn, then these quarters: each step is one
+// instruction on x86.
 template <class T>
 inline __attribute__((always_inline)) void transpose(Vec<T>* rows) {
-  transpose_step<T, lanes<T> / 2>(rows);
+  transpose_step<T, 1>(rows);
+  if constexpr (quarter<T> == 4)  // columns 0, 2, 1, 3 of each four
+#pragma GCC unroll 4
+    for (int i = 0; i < lanes<T>; i += 4) {
+      const Vec<T> column = rows[i + 2];
+      rows[i + 2] = rows[i + 1];
+      rows[i + 1] = column;
+    }
+}
+
+// A pointer that moves from row to row takes one register. Without this GCC keeps one for each row,
+// and where they are many in memory, which doubles the time of a transposition.
+template <class T>
+PYCONV_INLINE void as_one_pointer(T*& p) {
+  asm("" : "+r"(p));
+}
+// Rows as a square, which repeats the last if there are less than lanes<T>, and a square as rows.
+template <class T>
+PYCONV_INLINE void load_square(const T* from, int64_t stride, Vec<T>* rows, int used = lanes<T>) {
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes<T>; ++i) {
+    rows[i] = load(from);
+    if (i + 1 < used) from += stride;
+    as_one_pointer(from);
+  }
+}
+template <class T>
+PYCONV_INLINE void store_square(const Vec<T>* rows, T* to, int64_t stride,
+                                bool past_caches = false) {
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes<T>; ++i, to += stride) {
+    as_one_pointer(to);
+    store(to, rows[i], past_caches);
+  }
 }
 
 // The sum of a vector's lanes, by halves.
