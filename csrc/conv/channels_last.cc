@@ -82,67 +82,89 @@ void multiply_few_pixels(const std::vector<PixelProduct<T>>& products, const Wei
 
 // Many pixels: each task forms the columns that it needs, and threads do not wait for each other.
 template <class T>
-void multiply_many_pixels(const PixelProduct<T>& product, int64_t groups) {
-  const Weights<T>& weights = product.weights;
-  const int64_t pixels = product.pixels, stretch = product.stretch;
-  const int64_t height = product.row_panel ? product.row_panel : gemm_table().of<T>().mr;
-  const int64_t row_panels = ceil_div(pixels, height), n = weights.panels();
-  const Scratch packed(weights.kept ? 0 : size_t(weights.size()) * sizeof(T));
-  if (!weights.kept) weights.pack(packed.as<T>());
-  const auto panel_of = [&](int64_t i) {
-    return weights.kept ? weights.kept_at(i) : packed.template as<T>() + i * weights.panel();
-  };
-  const Columns<T> columns = product.columns.group(0);
-  const int64_t together =
-      in_place(columns) || columns.pixels[1] == 1
-          ? 1
-          : std::clamp<int64_t>(group_bytes / (columns.channels * int64_t{sizeof(T)}), 1, groups);
-  const int64_t group_tasks = ceil_div(groups, together);
-  int64_t most = task_panels;
-  const int64_t row_bytes = std::min(product.depth(), sum_block<T>) * int64_t{sizeof(T)};
-  while (together == 1 && most < most_panels && 2 * most * height * row_bytes <= block_bytes)
-    most *= 2;
-  while (together > 1 && most > 1 && together * most * height * row_bytes > columns_bytes)
-    most /= 2;
-  // Kept weights are far, too: other layers came in between.
-  const bool far = weights.kept || product.far_weights(1);
-  const int64_t least = far ? ahead_panels : 1;
-  while (group_tasks * ceil_div(row_panels, most) < enough_tasks && most > least) most /= 2;
-  const bool many_outside = product.columns.inside() < fewer_terms;  // taps, which may be left out
-  for (int64_t fewer = most / 2; many_outside && fewer > 0; fewer /= 2)
-    if (double(product.terms(fewer * height)) < fewer_terms * double(product.terms(most * height)))
-      most = fewer;
-  const int64_t unit = product.row_panel ? product.row_panel : 1;
-  const int64_t count = balanced(stretch, most * height, unit),
-                of_stretch = ceil_div(stretch, count);
-  const int64_t blocks = pixels / stretch * of_stretch;
-  const int64_t splits = std::min(n, ceil_div(enough_tasks, group_tasks * blocks));
-  const int64_t n_count = balanced(n, ceil_div(n, splits)), n_blocks = ceil_div(n, n_count);
-  parallel_for(group_tasks * blocks * n_blocks, [&](int64_t task) {
-    const int64_t part = task % blocks, group = task / blocks / n_blocks * together;
-    const Range some{group, std::min(group + together, groups)};
-    const int64_t n0 = task / blocks % n_blocks * n_count, n1 = std::min(n0 + n_count, n);
-    const int64_t j0 = part / of_stretch * stretch, done = part % of_stretch * count;
-    const PixelBlock<T> block(product, some, j0 + done, std::min(count, stretch - done), n0, n1,
+class ManyPixels {
+ public:
+  ManyPixels(const PixelProduct<T>& product, int64_t groups)
+      : product_(product),
+        groups_(groups),
+        packed_(product.weights.kept ? 0 : size_t(product.weights.size()) * sizeof(T)),
+        far_(product.weights.kept || product.far_weights(1)) {
+    const Weights<T>& weights = product.weights;
+    const int64_t height = product.row_panel ? product.row_panel : gemm_table().of<T>().mr;
+    const int64_t row_panels = ceil_div(product.pixels, height), n = weights.panels();
+    if (!weights.kept) weights.pack(packed_.template as<T>());
+    const Columns<T> columns = product.columns.group(0);
+    if (!in_place(columns) && columns.pixels[1] > 1)
+      together_ =
+          std::clamp<int64_t>(group_bytes / (columns.channels * int64_t{sizeof(T)}), 1, groups);
+    const int64_t group_tasks = ceil_div(groups, together_);
+    int64_t most = task_panels;
+    const int64_t row_bytes = std::min(product.depth(), sum_block<T>) * int64_t{sizeof(T)};
+    while (together_ == 1 && most < most_panels && 2 * most * height * row_bytes <= block_bytes)
+      most *= 2;
+    while (together_ > 1 && most > 1 && together_ * most * height * row_bytes > columns_bytes)
+      most /= 2;
+    const int64_t least = far_ ? ahead_panels : 1;
+    while (group_tasks * ceil_div(row_panels, most) < enough_tasks && most > least) most /= 2;
+    // Taps that may be left out.
+    const bool many_outside = product.columns.inside() < fewer_terms;
+    for (int64_t fewer = most / 2; many_outside && fewer > 0; fewer /= 2)
+      if (double(product.terms(fewer * height)) <
+          fewer_terms * double(product.terms(most * height)))
+        most = fewer;
+    const int64_t unit = product.row_panel ? product.row_panel : 1;
+    count_ = balanced(product.stretch, most * height, unit);
+    of_stretch_ = ceil_div(product.stretch, count_);
+    blocks_ = product.pixels / product.stretch * of_stretch_;
+    const int64_t splits = std::min(n, ceil_div(enough_tasks, group_tasks * blocks_));
+    n_count_ = balanced(n, ceil_div(n, splits));
+    n_blocks_ = ceil_div(n, n_count_);
+    tasks_ = group_tasks * blocks_ * n_blocks_;
+  }
+
+  int64_t tasks() const { return tasks_; }
+
+  void run(int64_t task) const {
+    const int64_t n = product_.weights.panels(), stretch = product_.stretch;
+    const int64_t part = task % blocks_, group = task / blocks_ / n_blocks_ * together_;
+    const Range some{group, std::min(group + together_, groups_)};
+    const int64_t n0 = task / blocks_ % n_blocks_ * n_count_, n1 = std::min(n0 + n_count_, n);
+    const int64_t j0 = part / of_stretch_ * stretch, done = part % of_stretch_ * count_;
+    const PixelBlock<T> block(product_, some, j0 + done, std::min(count_, stretch - done), n0, n1,
                               false);
     for (int64_t k = 0; k < block.parts(); ++k) {
       block.form(k, 0, block.panels());
       for (int64_t g = some.first; g < some.end; ++g)
         for (int64_t i = n0; i < n1; ++i) {
           const T* next = nullptr;
-          if (far && i + 1 < n1)
+          if (far_ && i + 1 < n1)
             next = block.of_part(k, panel_of(g * n + i + 1));
-          else if (far && g + 1 < some.end)
+          else if (far_ && g + 1 < some.end)
             next = block.of_part(k, panel_of((g + 1) * n + n0));
-          else if (far && k + 1 < block.parts())
+          else if (far_ && k + 1 < block.parts())
             next = block.of_part(k + 1, panel_of(some.first * n + n0));
           block.multiply(k, g, i, panel_of(g * n + i), next);
         }
     }
     for (int64_t g = some.first; g < some.end; ++g)
       for (int64_t i = n0; i < n1; ++i) block.finish(g, i);
-  });
-}
+  }
+
+ private:
+  const T* panel_of(int64_t i) const {
+    const Weights<T>& weights = product_.weights;
+    return weights.kept ? weights.kept_at(i) : packed_.template as<T>() + i * weights.panel();
+  }
+
+  const PixelProduct<T>& product_;
+  const int64_t groups_;
+  const Scratch packed_;
+  const bool far_;        // the weights; kept ones, too: other layers came in between
+  int64_t together_ = 1;  // groups whose columns a task forms
+  int64_t count_, of_stretch_, blocks_;  // pixels of a task; tasks of a stretch and of all pixels
+  int64_t n_count_, n_blocks_;           // panels of weights
+  int64_t tasks_;
+};
 
 template <class T>
 PixelProduct<T> product_of(const ConvProblem& p, const ColumnsOf<T>& columns,
@@ -192,41 +214,76 @@ void pack_to_keep(const ConvProblem& p, Weights<T>& weights) {
   weights.keep(p.kept->made<T>(key, weights.size(), [&](T* packed) { weights.pack(packed); }));
 }
 
-// A product by strips of columns that meet the same taps of a row.
+// A strip of columns that meet the same taps of a row, and its product.
 template <class T>
-void multiply(const ConvShape& s, const PixelProduct<T>& product) {
-  const Columns<T> all = product.columns.group(0);
-  const int64_t least = product.far_weights(1) ? task_panels : 2;
-  const std::vector<Strip> strips = strips_of(all, product.pixels / all.pixels[2], least);
-  Weights<T> weights = product.weights;
-  const bool pack = strips.size() > 1 && !weights.kept;  // once for all
-  const Scratch packed(pack ? size_t(weights.size()) * sizeof(T) : 0);
-  if (pack) {
-    weights.pack(packed.as<T>());
-    weights.keep(packed.as<T>());
-  }
-  for (const Strip& strip : strips) {
-    ColumnsOf<T> part(product.columns, strip.first, strip.count, strip.taps);
-    const int64_t of_strip = s.batch * part.pixels();
-    PixelProduct<T> some{part,
+struct StripProduct {
+  ColumnsOf<T> columns;
+  PixelProduct<T> product;
+  ManyPixels<T> many;
+
+  StripProduct(const ConvShape& s, const PixelProduct<T>& all, const Weights<T>& weights,
+               const Strip& strip, bool whole)
+      : columns(all.columns, strip.first, strip.count, strip.taps),
+        product(product_of_strip(s, all, weights, strip, whole)),
+        many(product, s.groups) {}
+
+ private:
+  PixelProduct<T> product_of_strip(const ConvShape& s, const PixelProduct<T>& all,
+                                   const Weights<T>& weights, const Strip& strip,
+                                   bool whole) {
+    const int64_t pixels = s.batch * columns.pixels();
+    PixelProduct<T> some{columns,
                          weights,
-                         product.bias,
-                         product.target,
-                         of_strip,
-                         of_strip,
-                         strip.taps.first * all.channels,
-                         product.row,
-                         product.row_panel};
-    if (strips.size() > 1) {
-      some.target.data += strip.first * product.target.places.step[2];
+                         all.bias,
+                         all.target,
+                         pixels,
+                         pixels,
+                         strip.taps.first * all.columns.group(0).channels,
+                         all.row,
+                         all.row_panel};
+    if (!whole) {
+      some.target.data += strip.first * all.target.places.step[2];
       some.target.places.pixels[2] = strip.count;
     }
-    if (part.rows_before_images(s.batch)) {
+    if (columns.rows_before_images(s.batch)) {
       some.target.rows_before_images(s.batch);
-      some.stretch = of_strip / some.target.places.pixels[0];
+      some.stretch = pixels / some.target.places.pixels[0];
     }
-    multiply_many_pixels(some, s.groups);
+    return some;
   }
+};
+
+// Products, those of the phases of a stride, by strips. Where all have as many tasks, these take
+// turns: what the phases read, and the lines between which they write, are then the same.
+template <class T>
+void multiply(const ConvShape& s, const std::vector<PixelProduct<T>>& products) {
+  std::deque<Weights<T>> weights;
+  std::deque<Scratch> packed;
+  std::deque<StripProduct<T>> all;
+  for (const PixelProduct<T>& product : products) {
+    const Columns<T> columns = product.columns.group(0);
+    const int64_t least = product.far_weights(1) ? task_panels : 2;
+    const std::vector<Strip> strips = strips_of(columns, product.pixels / columns.pixels[2], least);
+    Weights<T>& own = weights.emplace_back(product.weights);
+    if (strips.size() > 1 && !own.kept) {  // once for all
+      packed.emplace_back(size_t(own.size()) * sizeof(T));
+      own.pack(packed.back().template as<T>());
+      own.keep(packed.back().template as<T>());
+    }
+    for (const Strip& strip : strips) all.emplace_back(s, product, own, strip, strips.size() == 1);
+  }
+  const auto count = static_cast<int64_t>(all.size());
+  std::vector<int64_t> first{0};
+  bool alike = true;
+  for (const StripProduct<T>& one : all) {
+    alike = alike && one.many.tasks() == all[0].many.tasks();
+    first.push_back(first.back() + one.many.tasks());
+  }
+  parallel_for(first.back(), [&](int64_t task) {
+    if (alike) return all[size_t(task % count)].many.run(task / count);
+    const auto i = std::upper_bound(first.begin(), first.end(), task) - first.begin() - 1;
+    all[size_t(i)].many.run(task - first[size_t(i)]);
+  });
 }
 
 template <class T>
@@ -247,7 +304,7 @@ void forward(const ConvProblem& p) {
   PixelProduct<T> product = product_of(p, columns, weights, output);
   if (product.few_pixels()) return multiply_few_pixels<T>({product}, weights);
   product.row_panel = read_rows_in_place(s.batch, s.in_channels, s.out_group(), columns);
-  multiply(s, product);
+  multiply<T>(s, {product});
 }
 
 // A phase of the stride: the input pixels h with h % stride == phase, as a convolution.
@@ -313,8 +370,8 @@ void backward_input(const ConvProblem& p) {
     if (phases.size() == 1)
       products[i].row_panel =
           read_rows_in_place(s.batch, s.out_channels, s.in_group(), phases[i].columns);
-    multiply(s, products[i]);
   }
+  multiply(s, products);
 }
 
 template <class T>

@@ -146,26 +146,26 @@ inline __attribute__((always_inline)) Vec<T> exchange(Vec<T> a, Vec<T> b,
                                       ? static_cast<int>(I) + (High ? Block : 0)
                                       : static_cast<int>(I) + lanes<T> - (High ? 0 : Block))...);
 }
-// Runs of Width lanes of a and b in turn, within each quarter of a register of 64 bytes (half of 32,
-// all of 16): those of its lower or its higher half.
 template <class T>
-constexpr int quarter = 16 / static_cast<int>(sizeof(T));
+constexpr int of_16_bytes = 16 / static_cast<int>(sizeof(T));
+// Runs of Width lanes of a and b in turn, within each 16 bytes of the registers: those of their
+// lower or their higher half.
 template <class T, int Width, bool High, size_t... I>
 inline __attribute__((always_inline)) Vec<T> in_turn(Vec<T> a, Vec<T> b,
                                                      std::index_sequence<I...>) {
   constexpr auto from = [](int i) {
-    const int lane = i % quarter<T>, run = lane / Width;
-    return i - lane + (High ? quarter<T> / 2 : 0) + run / 2 * Width + lane % Width +
+    const int lane = i % of_16_bytes<T>, run = lane / Width;
+    return i - lane + (High ? of_16_bytes<T> / 2 : 0) + run / 2 * Width + lane % Width +
            (run % 2 ? lanes<T> : 0);
   };
   return __builtin_shufflevector(a, b, from(static_cast<int>(I))...);
 }
-// Every second quarter of a and b, one after the other.
+// Every second 16 bytes of a and b, one after the other.
 template <class T, bool Odd, size_t... I>
 inline __attribute__((always_inline)) Vec<T> every_second(Vec<T> a, Vec<T> b,
                                                           std::index_sequence<I...>) {
   constexpr auto from = [](int i) {
-    return (2 * (i / quarter<T>)+Odd) * quarter<T> + i % quarter<T>;
+    return (2 * (i / of_16_bytes<T>)+Odd) * of_16_bytes<T> + i % of_16_bytes<T>;
   };
   return __builtin_shufflevector(a, b, from(static_cast<int>(I))...);
 }
@@ -178,7 +178,7 @@ inline __attribute__((always_inline)) void transpose_step(Vec<T>* rows) {
     for (int i = 0; i < lanes<T>; ++i) {
       if (i & Width) continue;
       const Vec<T> a = rows[i], b = rows[i + Width];
-      if constexpr (Width < quarter<T>) {
+      if constexpr (Width < of_16_bytes<T>) {
         rows[i] = in_turn<T, Width, false>(a, b, all);
         rows[i + Width] = in_turn<T, Width, true>(a, b, all);
       } else {
@@ -189,13 +189,13 @@ inline __attribute__((always_inline)) void transpose_step(Vec<T>* rows) {
     transpose_step<T, 2 * Width>(rows);
   }
 }
-// rows: lanes<T> vectors, a square; transposed in place. First by quarters of registers, within
-// which an instruction takes two operands in turn, then these quarters: each step is one
-// instruction on x86.
+// rows: lanes<T> vectors, a square; transposed in place. First within 16 bytes of the registers,
+// where one instruction takes two operands in turn, then by these: each step is one instruction on
+// x86.
 template <class T>
 inline __attribute__((always_inline)) void transpose(Vec<T>* rows) {
   transpose_step<T, 1>(rows);
-  if constexpr (quarter<T> == 4)  // columns 0, 2, 1, 3 of each four
+  if constexpr (of_16_bytes<T> == 4)  // columns 0, 2, 1, 3 of each four
 #pragma GCC unroll 4
     for (int i = 0; i < lanes<T>; i += 4) {
       const Vec<T> column = rows[i + 2];
