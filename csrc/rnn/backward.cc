@@ -78,21 +78,23 @@ class Backward {
   void through_time() {
     const double each = double(q.batch * units.panels * units.vectors * units.lanes);
     const double depth = packs ? double(2 * units.gates * p.hidden) : 20;
-    const int64_t parts = units.parts(each * depth);
+    const Deal<T> deal(units, packs ? q.batch : 0, units.panels * panel_size() * int64_t(sizeof(T)),
+                       each * depth);
     const int64_t all = steps_run(steps() + (p.grad_h0 ? 1 : 0));
     const auto& kernels = rnn_table().of<T>();
     const auto step_part = [&](int64_t i, int64_t part) {
-      const int64_t first = part * units.panels / parts, last = (part + 1) * units.panels / parts;
-      if (i < steps())
-        kernels.backward(p.cell, step_at(steps() - 1 - i), first, last);
-      else
-        kernels.finish(p.cell, beginning(), first, last);
+      const bool last = i == steps();
+      const auto kernel = last ? kernels.finish : kernels.backward;
+      deal.run(last ? beginning() : step_at(steps() - 1 - i), part,
+               [&](const RnnStep<T>& of_part, int64_t first, int64_t end) {
+                 kernel(p.cell, of_part, first, end);
+               });
     };
-    if (packs) return parallel_steps(all, parts, step_part);
+    if (packs) return parallel_steps(all, deal.parts(), step_part);
     for (int64_t i = 0; i < all; ++i) {
       if (i) multiply(steps() - i);
       if (p.weight_hr && i < steps()) through_projection(steps() - 1 - i);
-      parallel_for(parts, [&](int64_t part) { step_part(i, part); });
+      parallel_for(deal.parts(), [&](int64_t part) { step_part(i, part); });
     }
   }
 

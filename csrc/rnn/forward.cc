@@ -92,15 +92,18 @@ class Forward {
     gemm(inputs);
 
     const int64_t depth = packs ? 2 * p.hidden : 20;
-    const int64_t parts =
-        units.parts(double(q.batch * units.panels * units.vectors * units.lanes) * double(depth));
+    const Deal<T> deal(
+        units, packs ? q.batch : 0, units.panels * panel_size() * int64_t(sizeof(T)),
+        double(q.batch * units.panels * units.vectors * units.lanes) * double(depth));
     const auto kernel = rnn_table().of<T>().forward;
     const auto step_part = [&](const RnnStep<T>& step, int64_t part) {
-      kernel(p.cell, step, part * units.panels / parts, (part + 1) * units.panels / parts);
+      deal.run(step, part, [&](const RnnStep<T>& of_part, int64_t first, int64_t last_panel) {
+        kernel(p.cell, of_part, first, last_panel);
+      });
     };
     const int64_t last = begin + steps_run(end - begin);
     if (packs) {
-      parallel_steps(last - begin, parts, [&](int64_t i, int64_t part) {
+      parallel_steps(last - begin, deal.parts(), [&](int64_t i, int64_t part) {
         step_part(step_at(begin + i, gates - first_row * gates_row, nullptr), part);
       });
       return;
@@ -110,7 +113,7 @@ class Forward {
       const RnnStep<T> step = step_at(i, gates - first_row * gates_row, sums.as<T>());
       product<T>(step.rows, gates_row, p.width, {step.state, state_row, 1},
                  {p.weight_hh, 1, p.width}, sums.as<T>());
-      parallel_for(parts, [&](int64_t part) { step_part(step, part); });
+      parallel_for(deal.parts(), [&](int64_t part) { step_part(step, part); });
       if (p.weight_hr) project(i, step);
     }
   }

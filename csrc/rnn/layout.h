@@ -36,6 +36,54 @@ struct Units {
   }
 };
 
+// How steps are dealt out to threads: by hidden units, whose weights then stay in each one's cache,
+// or, if all weights do and rows are many, by rows, which need nothing of each other. Every sum is
+// the same either way.
+constexpr int64_t near_weights = 512 << 10;  // bytes
+constexpr int64_t least_rows = 16;           // of a part: their tiles are as high as those of more
+
+template <class T>
+class Deal {
+ public:
+  Deal(const Units<T>& units, int64_t rows, int64_t weight_bytes, double operations)
+      : units_(units),
+        by_rows_(get_num_threads() > 1 && weight_bytes <= near_weights &&
+                 rows >= least_rows * get_num_threads()),
+        parts_(by_rows_ ? get_num_threads() : units.parts(operations)) {}
+  int64_t parts() const { return parts_; }
+
+  // kernel(step, first panel, last) for what is the part's of a step.
+  template <class F>
+  void run(const RnnStep<T>& step, int64_t part, const F& kernel) const {
+    const auto share = [&](int64_t n, int64_t i) { return n * i / parts_; };
+    const bool alike = step.known == 0 || step.known == step.rows;
+    if (by_rows_ && alike && step.rows >= least_rows * parts_)
+      kernel(some_rows(step, share(step.rows, part), share(step.rows, part + 1)), 0, units_.panels);
+    else
+      kernel(step, share(units_.panels, part), share(units_.panels, part + 1));
+  }
+
+ private:
+  RnnStep<T> some_rows(RnnStep<T> step, int64_t first, int64_t end) const {
+    const auto skip = [first](auto*& rows, int64_t width) {
+      if (rows) rows += first * width;
+    };
+    for (T** rows : {&step.next, &step.carry, &step.cell}) skip(*rows, step.state_row);
+    skip(step.state, step.state_row);
+    for (T** rows : {&step.gates, &step.grad_gates}) skip(*rows, units_.gates * step.hidden);
+    for (T** rows : {&step.extra, &step.grad_extra}) skip(*rows, step.hidden);
+    skip(step.before, step.hidden);
+    skip(step.place, 1);
+    step.rows = end - first;
+    step.known = std::min(step.known, step.rows);
+    return step;
+  }
+
+  const Units<T>& units_;
+  const bool by_rows_;
+  const int64_t parts_;
+};
+
 template <class T>
 T* zeroed(const Scratch& scratch, int64_t count) {
   std::memset(scratch.as<T>(), 0, size_t(count) * sizeof(T));
