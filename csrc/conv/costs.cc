@@ -7,6 +7,7 @@
 
 #include "conv/algorithms.h"
 #include "conv/grouped.h"
+#include "conv/winograd.h"
 #include "gemm/gemm.h"
 
 namespace pyconv {
@@ -40,7 +41,8 @@ constexpr double tiny_cycles = 100;  // gradient of weights of a part of one til
 // Winograd, per vector of a tile and of filters, and per tile of one of several groups, whose
 // pixels lie further apart.
 constexpr double transform_cycles = 350, group_tile_cycles = 650;
-constexpr double cut_cycles = 6;  // per number of a filter that is cut into squares
+constexpr double cut_cycles = 6;        // per number of a filter that is cut into squares
+constexpr double far_value_cycles = 1;  // per value of a line's inputs, where it leaves L2
 constexpr double filter_cycles = 200, kept_filter_cycles = 100, filter_gradient_cycles = 700;
 
 double lanes(const ConvProblem& p) {
@@ -279,8 +281,11 @@ double winograd_cost(const ConvProblem& p) {
   const double filters =
       part * filter * depth * outputs / lane +
       (cut ? cut_cycles * double(grid.size[0] * grid.size[1]) * depth * outputs : 0);
-  return (double(s.groups) * (1.05 * multiply + transforms + filters) + conversion_cycles(p) +
-          6000) /
+  const auto few = p.dtype == DType::float32 ? few_filters<float> : few_filters<double>;
+  const bool far = points < most_winograd_points && !few(grid, int64_t(depth), int64_t(outputs));
+  const double values = far ? far_value_cycles * points * tiles * depth : 0;
+  return (double(s.groups) * (1.05 * multiply + transforms + filters + values) +
+          conversion_cycles(p) + 6000) /
          hertz;
 }
 
