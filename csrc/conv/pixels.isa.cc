@@ -174,7 +174,7 @@ void pack_weight_back(const T* weight, int64_t lane_stride, int64_t row_stride, 
   for (int64_t r = 0; r < rows; ++r) {
     if (lane_stride > 1)  // rows are pages apart, which the hardware does not follow
       for (int64_t i = 0; i < columns * lane_stride; i += of_line<T>)
-        __builtin_prefetch(weight + (r + rows_ahead) * row_stride + i);
+        __builtin_prefetch(weight + (r + rows_ahead) * row_stride + i, 0, 2);
     for (int64_t t = 0, count; t < tap_count; t += count) {
       const int64_t low = taps[t].tap;  // of `count` taps within a vector of the filter
       for (count = 1; t + count < tap_count && taps[t + count].tap < low + L;) ++count;
