@@ -115,6 +115,25 @@ def test_reshape_means_the_same(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(tensor.reshape(shape).numpy(), expected)
 
 
+def test_reshape_shares_memory_where_numpys_does() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(500):
+        sizes = random.choice([1, 2, 3, 4], random.integers(1, 6))
+        array = np.arange(np.prod(sizes), dtype=np.float32).reshape(sizes)
+        array = array.transpose(random.permutation(sizes.size))
+        steps = random.choice([1, 1, 2, -1], sizes.size)
+        array = array[tuple(slice(None, None, step) for step in steps)]
+        factors = [int(n) for n in random.permutation([2, 2, 2, 3, 3, 1])]
+        shape, rest = [-1], array.size
+        for n in factors:
+            if rest % n == 0:
+                shape.insert(random.integers(len(shape) + 1), n)
+                rest //= n
+        expected, result = array.reshape(shape), pyconv.from_numpy(array).reshape(shape)
+        np.testing.assert_array_equal(result.numpy(), expected)
+        assert np.shares_memory(result.numpy(), array) == np.shares_memory(expected, array)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_copies_between_layouts(order: tuple[int, ...], dtype: type) -> None:

@@ -76,13 +76,45 @@ py::array copy_of(const py::array& array) {
   return copied(from, new_array_like(from.view)).array;
 }
 
-// forward(ctx, x, shape) of Reshape, without a frame of Python's.
+// Whether the elements have another shape where they lie: each run of dimensions that follow each
+// other in memory must be made of whole ones of the new shape. A shape that does not fit is left to
+// NumPy to refuse.
+bool is_view(const py::array& array, const py::tuple& shape) {
+  std::vector<int64_t> sizes;
+  int64_t known = 1;
+  for (const py::handle size : shape) {
+    sizes.push_back(size.cast<int64_t>());
+    if (sizes.back() != -1 && __builtin_mul_overflow(known, sizes.back(), &known)) return true;
+  }
+  if (known <= 0 || array.size() % known != 0) return true;
+  for (int64_t& size : sizes)
+    if (size == -1) size = array.size() / known;
+  std::vector<int> dims;  // with more than one element
+  for (int i = 0; i < array.ndim(); ++i)
+    if (array.shape(i) > 1) dims.push_back(i);
+  int64_t old_count = 1, new_count = 1;
+  size_t used = 0;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    old_count *= array.shape(dims[i]);
+    const int inner = i + 1 < dims.size() ? dims[i + 1] : -1;
+    if (inner >= 0 && array.strides(dims[i]) == array.shape(inner) * array.strides(inner)) continue;
+    while (new_count < old_count && used < sizes.size()) new_count *= sizes[used++];
+    if (new_count != old_count) return false;
+  }
+  return true;
+}
+
+// forward(ctx, x, shape) of Reshape, without a frame of Python's. What has to be copied is copied
+// here: NumPy would do it element by element.
 PyObject* reshape_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return to_python([&] {
     check<WrongType>(count == 3 && is_node(args[0]) && is_tensor(args[1]),
                      "forward takes ctx, a Tensor and a shape");
-    const py::array array = in_c_order(borrow(tensor_of(args[1])->array));
+    py::array array(borrow(tensor_of(args[1])->array));
     py::setattr(args[0], "shape", array.attr("shape"));
+    if (!(array.flags() & py::array::c_style) && has_kernels(array.ptr()) &&
+        array.ndim() <= max_rank && !is_view(array, borrow(args[2])))
+      array = read_contiguous("reshape", "input", array).array;
     const py::array result = array.attr("reshape")(py::handle(args[2]));
     const bool view = result.data() == py::array(borrow(tensor_of(args[1])->array)).data();
     return view ? new_view(args[1], result) : new_tensor(result);
