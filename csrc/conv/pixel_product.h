@@ -10,7 +10,7 @@
 
 namespace pyconv {
 
-constexpr int64_t shared_panels = 8;   // of pixels, in a block that all tasks share
+constexpr int64_t shared_panels = 16;  // of pixels, in a block that all tasks share
 constexpr int64_t most_panels = 32;    // of pixels, in any block
 constexpr int64_t enough_panels = 8;   // of weights, for as many tasks
 constexpr int64_t few_in_place = 504;  // pixels, at most, that need not be formed

@@ -1,5 +1,5 @@
 // The products with the input of all steps are one product of matrices. Then run the steps, in
-// which each thread keeps to its own hidden units, whose weights stay in its cache.
+// which each thread keeps to its own hidden units, whose weights stay in its cache, or sequences.
 #include <numeric>
 
 #include "core/steps.h"

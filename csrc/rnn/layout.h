@@ -10,7 +10,8 @@
 
 namespace pyconv {
 
-constexpr int64_t fewest_steps = 4;  // for fewer, packing the weights does not pay
+constexpr int64_t fewest_steps = 4;        // for fewer, packing the weights does not pay
+constexpr double least_operations = 40e3;  // of a part of a step: 0.4 microseconds or so
 
 template <class T>
 struct Units {
@@ -27,29 +28,29 @@ struct Units {
   // Not a multiple of 4096 bytes: such rows would meet in the same sets of the L1 cache.
   int64_t state_row(int64_t of_gates = 1) const { return of_gates * padded + 16; }
 
-  // How many parts a step has: at least 0.4 microseconds each, and a power of two, so that two,
-  // four ... threads have equal shares.
+  // How many parts a step has: a power of two, so that two, four ... threads have equal shares.
   int64_t parts(double operations) const {
     int64_t n = 1;
-    while (2 * n <= panels && double(2 * n) * 40e3 <= operations) n *= 2;
+    while (2 * n <= panels && double(2 * n) * least_operations <= operations) n *= 2;
     return n;
   }
 };
 
 // How steps are dealt out to threads: by hidden units, whose weights then stay in each one's cache,
 // or, if all weights do and rows are many, by rows, which need nothing of each other. Every sum is
-// the same either way.
+// the same either way: the kernels' tiles of so many rows have no partial sums (rnn.isa.cc).
 constexpr int64_t near_weights = 512 << 10;  // bytes
-constexpr int64_t least_rows = 16;           // of a part: their tiles are as high as those of more
+constexpr int64_t least_rows = 16;           // of a part
 
 template <class T>
 class Deal {
  public:
   Deal(const Units<T>& units, int64_t rows, int64_t weight_bytes, double operations)
       : units_(units),
-        by_rows_(get_num_threads() > 1 && weight_bytes <= near_weights &&
-                 rows >= least_rows * get_num_threads()),
-        parts_(by_rows_ ? get_num_threads() : units.parts(operations)) {}
+        threads_(get_num_threads()),
+        by_rows_(threads_ > 1 && weight_bytes <= near_weights && rows >= least_rows * threads_ &&
+                 operations >= least_operations * double(threads_)),
+        parts_(by_rows_ ? threads_ : units.parts(operations)) {}
   int64_t parts() const { return parts_; }
 
   // kernel(step, first panel, last) for what is the part's of a step.
@@ -80,6 +81,7 @@ class Deal {
   }
 
   const Units<T>& units_;
+  const int64_t threads_;
   const bool by_rows_;
   const int64_t parts_;
 };

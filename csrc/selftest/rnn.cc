@@ -56,7 +56,7 @@ template <class T>
 void test_layer(Random& random, const std::string& where) {
   const Cell cell = static_cast<Cell>(random.whole(0, cells - 1));
   const int64_t steps = random.whole(1, 7), input = random.whole(1, 40);
-  const int64_t batch = random.yes() ? 1 : random.whole(1, 30);  // one has kernels of its own
+  const int64_t batch = random.yes() ? 1 : random.whole(1, 45);  // one has kernels of its own
   const int64_t hidden = random.whole(1, 70), rows = gates_of(cell) * hidden;
   const bool reverse = random.yes(), ragged = random.yes();
   const bool projects = cell == Cell::lstm && random.yes();

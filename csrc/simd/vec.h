@@ -137,7 +137,7 @@ inline __attribute__((always_inline)) Vec<T> odd_lanes(Vec<T> a, Vec<T> b) {
   return pick<T, 1, 2>(a, b, std::make_index_sequence<lanes<T>>());
 }
 
-// One step of a transposition: exchanges the off-diagonal blocks of Block lanes of two rows.
+// Of two rows, the lower or the higher half of each 2 * Block lanes.
 template <class T, int Block, bool High, size_t... I>
 inline __attribute__((always_inline)) Vec<T> exchange(Vec<T> a, Vec<T> b,
                                                       std::index_sequence<I...>) {

@@ -45,6 +45,8 @@ def cases(op: str) -> list[Case]:
         case(op, "input-1", (6, 4, 1, 7)),
         case(op, "odd", (7, 11, 13, 37)),
         case(op, "many-rows", (4, 29, 3, 18)),
+        case(op, "rows-for-seven-threads", (5, 117, 3, 40)),
+        case(op, "lengths-of-many-rows", (6, 70, 3, 41), lengths=[6] * 33 + [5, 2] * 18 + [6]),
         case(op, "reverse", (6, 3, 4, 9), reverse=True),
         case(op, "lengths", (7, 5, 4, 9), lengths=[3, 7, 1, 7, 5]),
         case(op, "lengths-reverse", (7, 5, 4, 17), lengths=[3, 6, 1, 2, 5], reverse=True),
