@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from .arguments import MOST_ELEMENTS, dtype_of, is_numeric
 from .creation import as_tensor
-from .data.files import regular_file
+from .files import regular_file
 from .tensor import Array, Tensor
 
 REST = "pyconv.rest"  # the name of that tensor
@@ -89,6 +88,8 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
     folder = os.path.dirname(name_of_file) or "."
+    import tempfile  # imports much itself, which few programs need
+
     try:
         # In a folder of its own the new file overwrites no other.
         with tempfile.TemporaryDirectory(prefix="pyconv-", dir=folder) as own:

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..arguments import integer
 from ..creation import as_tensor, from_numpy
+from ..files import regular_file
 from ..tensor import Tensor
 from .dataset import Dataset, place_of
-from .files import regular_file
 
 LARGEST = 2**31  # of a text, in bytes; its characters take several times as much
 

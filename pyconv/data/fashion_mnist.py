@@ -10,9 +10,9 @@ import numpy as np
 
 from ..arguments import flag
 from ..creation import from_numpy
+from ..files import path_of, regular_file
 from ..tensor import Array
 from .dataset import TensorDataset
-from .files import path_of, regular_file
 
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from ..config import set_num_threads
-from ..data.files import regular_file
+from ..files import regular_file
 from ..random import manual_seed
 from ..terminal import above, add_threads, check_outputs
 from . import (
