@@ -1,7 +1,7 @@
 """Convolutional and recurrent networks on a CPU: fast, small, readable."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from numpy import float32, float64, int32, int64, uint8
 
@@ -83,12 +83,6 @@ from .random import manual_seed, rand, randint, randn
 from .serialization import load, save
 from .summary import Summary, summary
 from .tensor import Tensor
-
-if TYPE_CHECKING:
-    from . import data, design, models
-
-# Imported when they are first asked for: importing pyconv takes a fifth less time.
-LATE = ("data", "design", "models")
 
 __all__ = [
     "Plan",
@@ -190,12 +184,15 @@ __all__ = [
     "zeros_like",
 ]
 
+if TYPE_CHECKING:
+    from . import data, design, models
+else:
 
-def __getattr__(name: str) -> Any:
-    if name in LATE:
-        return import_module(f"pyconv.{name}")
-    raise AttributeError(f"module 'pyconv' has no attribute {name!r}")
+    def __getattr__(name):  # these take time, and not every program needs them
+        if name in ("data", "design", "models"):
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LATE})
+    return sorted(__all__)

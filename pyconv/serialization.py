@@ -88,7 +88,7 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
     folder = os.path.dirname(name_of_file) or "."
-    import tempfile  # imports much itself, which few programs need
+    import tempfile  # slow to import, and few programs save
 
     try:
         # In a folder of its own the new file overwrites no other.

@@ -115,6 +115,25 @@ def test_reshape_means_the_same(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(tensor.reshape(shape).numpy(), expected)
 
 
+def test_reshape_that_does_not_fit_copies_nothing() -> None:
+    array = np.broadcast_to(np.arange(10**6, dtype=np.float32), (10**6, 10**6))
+    for shape in [(10**6,), (10**6, 10), (-1, -1)]:
+        with pytest.raises(ValueError, match="reshape: shape is"):
+            pyconv.from_numpy(array).reshape(shape)
+
+
+def test_reshape_keeps_the_order_of_bytes() -> None:
+    array = np.arange(12, dtype=">f4").reshape(3, 4)
+    result = pyconv.from_numpy(array.T).reshape(12).numpy()
+    assert result.dtype == array.dtype
+    np.testing.assert_array_equal(result, array.T.reshape(12))
+
+
+def test_a_reshaped_result_is_in_c_order() -> None:
+    tensor = convolved().reshape(2, 4, -1)
+    assert tensor.numpy().flags.c_contiguous
+
+
 def test_reshape_shares_memory_where_numpys_does() -> None:
     random = np.random.default_rng(0)
     for _ in range(500):

@@ -77,16 +77,19 @@ py::array copy_of(const py::array& array) {
 }
 
 // Whether the elements have another shape where they lie: each run of dimensions that follow each
-// other in memory must be made of whole ones of the new shape. A shape that does not fit is left to
-// NumPy to refuse.
+// other in memory must be made of whole dimensions of the new shape. True, too, for a shape that
+// does not fit, which NumPy is to refuse.
 bool is_view(const py::array& array, const py::tuple& shape) {
   std::vector<int64_t> sizes;
-  int64_t known = 1;
+  int64_t known = 1, open = 0;
   for (const py::handle size : shape) {
     sizes.push_back(size.cast<int64_t>());
+    open += sizes.back() == -1;
     if (sizes.back() != -1 && __builtin_mul_overflow(known, sizes.back(), &known)) return true;
   }
-  if (known <= 0 || array.size() % known != 0) return true;
+  const bool fits =
+      known > 0 && array.size() % known == 0 && (open == 1 || (open == 0 && known == array.size()));
+  if (!fits) return true;
   for (int64_t& size : sizes)
     if (size == -1) size = array.size() / known;
   std::vector<int> dims;  // with more than one element
@@ -104,16 +107,17 @@ bool is_view(const py::array& array, const py::tuple& shape) {
   return true;
 }
 
-// forward(ctx, x, shape) of Reshape, without a frame of Python's. What has to be copied is copied
-// here: NumPy would do it element by element.
+// forward(ctx, x, shape) of Reshape, without a frame of Python's. What NumPy would copy element by
+// element is copied here, where there are kernels.
 PyObject* reshape_forward(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return to_python([&] {
     check<WrongType>(count == 3 && is_node(args[0]) && is_tensor(args[1]),
                      "forward takes ctx, a Tensor and a shape");
-    py::array array(borrow(tensor_of(args[1])->array));
+    py::array array = in_c_order(borrow(tensor_of(args[1])->array));
     py::setattr(args[0], "shape", array.attr("shape"));
     if (!(array.flags() & py::array::c_style) && has_kernels(array.ptr()) &&
-        array.ndim() <= max_rank && !is_view(array, borrow(args[2])))
+        array.ndim() <= max_rank && array.dtype().attr("isnative").cast<bool>() &&
+        !is_view(array, borrow(args[2])))
       array = read_contiguous("reshape", "input", array).array;
     const py::array result = array.attr("reshape")(py::handle(args[2]));
     const bool view = result.data() == py::array(borrow(tensor_of(args[1])->array)).data();

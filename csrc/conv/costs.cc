@@ -42,7 +42,7 @@ constexpr double tiny_cycles = 100;  // gradient of weights of a part of one til
 // pixels lie further apart.
 constexpr double transform_cycles = 350, group_tile_cycles = 650;
 constexpr double cut_cycles = 6;        // per number of a filter that is cut into squares
-constexpr double far_value_cycles = 1;  // per value of a line's inputs, where it leaves L2
+constexpr double far_value_cycles = 1;  // per value of a line's inputs, beside filters that fill L2
 constexpr double filter_cycles = 200, kept_filter_cycles = 100, filter_gradient_cycles = 700;
 
 double lanes(const ConvProblem& p) {

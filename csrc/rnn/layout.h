@@ -38,7 +38,7 @@ struct Units {
 
 // How steps are dealt out to threads: by hidden units, whose weights then stay in each one's cache,
 // or, if all weights do and rows are many, by rows, which need nothing of each other. Every sum is
-// the same either way: the kernels' tiles of so many rows have no partial sums (rnn.isa.cc).
+// the same either way: tiles of so many rows in all have no partial sums (rnn.isa.cc).
 constexpr int64_t near_weights = 512 << 10;  // bytes
 constexpr int64_t least_rows = 16;           // of a part
 

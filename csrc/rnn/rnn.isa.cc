@@ -33,7 +33,7 @@ struct Sums {
 };
 
 // Few rows have few sums, each of which would wait for the one before: Split partial sums each.
-// Tiles of 16 rows or more never do, whatever their height: threads may share them out by rows.
+// The tiles of 16 rows or more in all never do: threads may share these out.
 // Far: asks for what comes next, `ahead` of it per step of the sum, into L2.
 template <class T, int Vectors, int Rows, bool Far>
 void product(int64_t depth, const T* weight, const T* state, int64_t state_row, T* out,
