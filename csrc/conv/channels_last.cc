@@ -229,8 +229,7 @@ struct StripProduct {
 
  private:
   PixelProduct<T> product_of_strip(const ConvShape& s, const PixelProduct<T>& all,
-                                   const Weights<T>& weights, const Strip& strip,
-                                   bool whole) {
+                                   const Weights<T>& weights, const Strip& strip, bool whole) {
     const int64_t pixels = s.batch * columns.pixels();
     PixelProduct<T> some{columns,
                          weights,
