@@ -71,6 +71,8 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"save: obj is a {type(obj).__name__}, expected a mapping of names to tensors"
         )
+    import tempfile  # slow to import, and few programs save
+
     name_of_file = regular_file("save", path)
     if os.path.islink(name_of_file):
         name_of_file = os.path.realpath(name_of_file)
@@ -88,8 +90,6 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     # safetensors writes the bytes as they lie, in order and little-endian.
     plain = {name: np.array(a, a.dtype.newbyteorder("<"), order="C") for name, a in arrays.items()}
     folder = os.path.dirname(name_of_file) or "."
-    import tempfile  # slow to import, and few programs save
-
     try:
         # In a folder of its own the new file overwrites no other.
         with tempfile.TemporaryDirectory(prefix="pyconv-", dir=folder) as own:

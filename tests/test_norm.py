@@ -53,7 +53,7 @@ def test_large_mean_keeps_its_digits() -> None:
 
 
 def test_first_pixel_far_from_all_others() -> None:
-    """With the channels last, deviations from the first of some pixels are summed."""
+    """With the channels last, a sum of differences from the first would lose most digits."""
     x = normal(2, 48, 30, 30, dtype=np.float32)
     x[0, :, 0, 0] = 1000
     result = F.batch_norm(channels_last(x), None, None, training=True).numpy()

@@ -58,7 +58,7 @@ inline __attribute__((always_inline)) void add_member(const Position& position, 
   if constexpr (Step > 0) {
 #pragma GCC unroll 32
     for (int j = 0; j < Step * (P - 1) + Taps; ++j, x += s.pixel) {
-      asm("" : "+r"(x));
+      as_one_pointer(x);
       if (j % Step >= Taps || (Clipped && !position.has(j))) continue;
       const Vec<T> v = in_register<T>(member<T, Group, Member>(x));
 #pragma GCC unroll 4

@@ -84,11 +84,8 @@ class Backward {
     const auto& kernels = rnn_table().of<T>();
     const auto step_part = [&](int64_t i, int64_t part) {
       const bool last = i == steps();
-      const auto kernel = last ? kernels.finish : kernels.backward;
-      deal.run(last ? beginning() : step_at(steps() - 1 - i), part,
-               [&](const RnnStep<T>& of_part, int64_t first, int64_t end) {
-                 kernel(p.cell, of_part, first, end);
-               });
+      deal.run(last ? kernels.finish : kernels.backward, p.cell,
+               last ? beginning() : step_at(steps() - 1 - i), part);
     };
     if (packs) return parallel_steps(all, deal.parts(), step_part);
     for (int64_t i = 0; i < all; ++i) {

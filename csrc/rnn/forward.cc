@@ -97,9 +97,7 @@ class Forward {
         double(q.batch * units.panels * units.vectors * units.lanes) * double(depth));
     const auto kernel = rnn_table().of<T>().forward;
     const auto step_part = [&](const RnnStep<T>& step, int64_t part) {
-      deal.run(step, part, [&](const RnnStep<T>& of_part, int64_t first, int64_t last_panel) {
-        kernel(p.cell, of_part, first, last_panel);
-      });
+      deal.run(kernel, p.cell, step, part);
     };
     const int64_t last = begin + steps_run(end - begin);
     if (packs) {

@@ -53,15 +53,17 @@ class Deal {
         parts_(by_rows_ ? threads_ : units.parts(operations)) {}
   int64_t parts() const { return parts_; }
 
-  // kernel(step, first panel, last) for what is the part's of a step.
-  template <class F>
-  void run(const RnnStep<T>& step, int64_t part, const F& kernel) const {
+  using Kernel = void (*)(Cell cell, const RnnStep<T>& step, int64_t first, int64_t last);
+
+  // The kernel on what is the part's of a step.
+  void run(Kernel kernel, Cell cell, const RnnStep<T>& step, int64_t part) const {
     const auto share = [&](int64_t n, int64_t i) { return n * i / parts_; };
     const bool alike = step.known == 0 || step.known == step.rows;
     if (by_rows_ && alike && step.rows >= least_rows * parts_)
-      kernel(some_rows(step, share(step.rows, part), share(step.rows, part + 1)), 0, units_.panels);
+      kernel(cell, some_rows(step, share(step.rows, part), share(step.rows, part + 1)), 0,
+             units_.panels);
     else
-      kernel(step, share(units_.panels, part), share(units_.panels, part + 1));
+      kernel(cell, step, share(units_.panels, part), share(units_.panels, part + 1));
   }
 
  private:

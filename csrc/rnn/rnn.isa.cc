@@ -222,6 +222,16 @@ inline __attribute__((always_inline)) void add_products(const T* weight, int64_t
   if constexpr (First + some < L) add_products<T, First + some>(weight, rows, width, v, sum);
 }
 
+// Of two rows, the lower or the higher half of each 2 * Block lanes.
+template <class T, int Block, bool High, size_t... I>
+inline __attribute__((always_inline)) Vec<T> exchange(Vec<T> a, Vec<T> b,
+                                                      std::index_sequence<I...>) {
+  return __builtin_shufflevector(a, b,
+                                 ((static_cast<int>(I) / Block % 2 == 0)
+                                      ? static_cast<int>(I) + (High ? Block : 0)
+                                      : static_cast<int>(I) + lanes<T> - (High ? 0 : Block))...);
+}
+
 // Lane i is the sum of the lanes of sum[i]: as a transposition, adding the rows on the way.
 template <class T, int Block = lanes<T> / 2>
 inline __attribute__((always_inline)) Vec<T> sum_each(Vec<T>* sum) {

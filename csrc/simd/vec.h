@@ -137,15 +137,6 @@ inline __attribute__((always_inline)) Vec<T> odd_lanes(Vec<T> a, Vec<T> b) {
   return pick<T, 1, 2>(a, b, std::make_index_sequence<lanes<T>>());
 }
 
-// Of two rows, the lower or the higher half of each 2 * Block lanes.
-template <class T, int Block, bool High, size_t... I>
-inline __attribute__((always_inline)) Vec<T> exchange(Vec<T> a, Vec<T> b,
-                                                      std::index_sequence<I...>) {
-  return __builtin_shufflevector(a, b,
-                                 ((static_cast<int>(I) / Block % 2 == 0)
-                                      ? static_cast<int>(I) + (High ? Block : 0)
-                                      : static_cast<int>(I) + lanes<T> - (High ? 0 : Block))...);
-}
 template <class T>
 constexpr int of_16_bytes = 16 / static_cast<int>(sizeof(T));
 // Runs of Width lanes of a and b in turn, within each 16 bytes of the registers: those of their
